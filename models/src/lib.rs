@@ -1,0 +1,19 @@
+//! Distributed protocols as pure step functions, the world they are checked in, and their
+//! properties.
+//!
+//! **`models` never reads a clock, draws a random number, or does I/O**, and no checked
+//! state holds a container whose order is not defined. The crate is `no_std` and forbids
+//! unsafe code, so breaking the first rule does not build; `clippy.toml` gives the reasons.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod protocol;
+pub mod raft;
+pub mod specification;
+pub mod trace;
+pub mod world;
+
+pub use protocol::{Data, Durable, Effect, Input, Node, NodeId, Outbox, Protocol};
+pub use specification::Specification;

@@ -1,0 +1,185 @@
+//! Client interaction (§8): commands with exactly-once semantics, linearizable reads.
+
+use alloc::vec::Vec;
+
+use super::log::{Content, Entry, Index};
+use super::machine::StateMachine;
+use super::message::Round;
+use super::session::{Known, RequestId};
+use super::state::{Leadership, PendingRead, Record, Role};
+use super::{Event, Raft};
+use crate::protocol::{Node, Outbox};
+
+impl<M: StateMachine> Raft<M> {
+    /// "If command received from client: append entry to local log, respond after entry
+    /// applied to state machine" (Figure 2, "Leaders").
+    pub(super) fn on_propose(
+        &self,
+        node: &mut Node<Self>,
+        request: RequestId,
+        command: M::Command,
+        out: &mut Outbox<Self>,
+    ) {
+        let Role::Leader(_) = node.volatile.role else {
+            return redirect(node, request, out);
+        };
+        // A command known to be applied needs no second entry.
+        match node.volatile.applied.sessions.find(request) {
+            Known::New => {}
+            Known::Applied(response) => {
+                return out.emit(Event::Reply {
+                    request,
+                    response: response.clone(),
+                });
+            }
+            Known::Superseded => return out.emit(Event::Superseded { request }),
+        }
+        node.write(Record::Append(Entry {
+            term: node.durable().current_term,
+            content: Content::Command { request, command },
+        }));
+        self.send_to_idle_peers(node, out);
+        self.advance_commit_index(node, out);
+    }
+
+    /// Peers with an append under way get the new entry once they have answered, together
+    /// with all others that have come by then.
+    fn send_to_idle_peers(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        for peer in self.peers() {
+            if let Role::Leader(leadership) = &node.volatile.role
+                && leadership.progress[&peer].is_idle()
+            {
+                self.send_append(node, peer, out);
+            }
+        }
+    }
+
+    /// Registers a read (thesis §6.4): it answers once a quorum has confirmed this node's
+    /// leadership *after* now, from a state that includes all that is committed by now.
+    pub(super) fn on_read(
+        &self,
+        node: &mut Node<Self>,
+        request: RequestId,
+        query: M::Query,
+        out: &mut Outbox<Self>,
+    ) {
+        let commit_index = node.volatile.commit_index;
+        let Role::Leader(leadership) = &mut node.volatile.role else {
+            return redirect(node, request, out);
+        };
+        leadership.reads.push(PendingRead {
+            request,
+            query,
+            // Until the term's first entry commits, a leader does not know what its
+            // predecessors have committed (§8): the read then waits for that entry.
+            read_index: commit_index.max(leadership.term_start),
+            // A message that is already under way confirms only what was before it was sent.
+            round: leadership.round.next(),
+        });
+        self.confirm_reads(node, out);
+    }
+
+    /// Answers the reads that may be answered, then begins the next confirmation round where
+    /// reads wait for it and none is under way: all that came meanwhile share it.
+    pub(super) fn confirm_reads(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        self.answer_reads(node, out);
+        let Role::Leader(leadership) = &mut node.volatile.role else {
+            return;
+        };
+        let round = leadership.round;
+        let waits = leadership
+            .reads
+            .last()
+            .is_some_and(|read| read.round > round);
+        if !waits || self.confirmed_round(leadership) < round {
+            return;
+        }
+        leadership.round = round.next();
+        for peer in self.peers() {
+            self.send_append(node, peer, out);
+        }
+        self.answer_reads(node, out);
+    }
+
+    /// The latest round that a quorum, this node included, has answered.
+    pub(super) fn confirmed_round(&self, leadership: &Leadership<M>) -> Round {
+        let peers = leadership.progress.values().map(|peer| peer.round);
+        let mut rounds: Vec<Round> = peers.chain([leadership.round]).collect();
+        rounds.sort_unstable_by(|a, b| b.cmp(a));
+        rounds[self.quorum() - 1]
+    }
+
+    fn answer_reads(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        let applied = &node.volatile.applied;
+        let Role::Leader(leadership) = &mut node.volatile.role else {
+            return;
+        };
+        if leadership.reads.is_empty() {
+            return;
+        }
+        let confirmed = self.confirmed_round(leadership);
+        leadership.reads.retain(|read| {
+            let ready = read.round <= confirmed && read.read_index <= applied.last_applied;
+            if ready {
+                out.emit(Event::Reply {
+                    request: read.request,
+                    response: applied.machine.query(&read.query),
+                });
+            }
+            !ready
+        });
+    }
+
+    /// Commits and applies the entries up to `index`. The commit index never moves back.
+    pub(super) fn commit_up_to(&self, node: &mut Node<Self>, index: Index, out: &mut Outbox<Self>) {
+        if index <= node.volatile.commit_index {
+            return;
+        }
+        node.volatile.commit_index = index;
+        while node.volatile.applied.last_applied < index {
+            self.apply_next(node, out);
+        }
+        self.answer_reads(node, out);
+    }
+
+    /// "If commitIndex > lastApplied: increment lastApplied, apply log\[lastApplied\] to state
+    /// machine" (Figure 2, "All Servers"). A retried command answers as it did the first
+    /// time and changes nothing (§8).
+    fn apply_next(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        let index = node.volatile.applied.last_applied.next();
+        let Some(entry) = node.durable().log.get(index).cloned() else {
+            return;
+        };
+        let applied = &mut node.volatile.applied;
+        applied.last_applied = index;
+        let Content::Command { request, command } = entry.content else {
+            return;
+        };
+        let event = match applied.sessions.find(request) {
+            Known::New => {
+                let response = applied.machine.apply(&command);
+                applied.sessions.record(request, response.clone());
+                Event::Reply { request, response }
+            }
+            Known::Applied(response) => Event::Reply {
+                request,
+                response: response.clone(),
+            },
+            Known::Superseded => Event::Superseded { request },
+        };
+        // Every replica computes the response; the leader has the client.
+        if matches!(node.volatile.role, Role::Leader(_)) {
+            out.emit(event);
+        }
+    }
+}
+
+/// "If the client's first choice is not the leader, that server will reject the client's
+/// request and supply information about the most recent leader it has heard from" (§8).
+fn redirect<M: StateMachine>(node: &Node<Raft<M>>, request: RequestId, out: &mut Outbox<Raft<M>>) {
+    let leader = match &node.volatile.role {
+        Role::Follower { leader } => *leader,
+        Role::Candidate { .. } | Role::Leader(_) => None,
+    };
+    out.emit(Event::Redirect { request, leader });
+}

@@ -1,0 +1,172 @@
+//! Leader election (§5.2) and its restriction (§5.4.1).
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use super::log::{Content, Entry, Index, Term};
+use super::machine::StateMachine;
+use super::message::{Message, Round, VoteOutcome};
+use super::state::{Leadership, Progress, Record, Role};
+use super::{Event, Raft, Timer};
+use crate::protocol::{Node, NodeId, Outbox, Protocol};
+
+impl<M: StateMachine> Raft<M> {
+    /// "If election timeout elapses: start election" (Figure 2, "Followers", "Candidates").
+    pub(super) fn on_election_timeout(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        if matches!(node.volatile.role, Role::Leader(_)) {
+            return;
+        }
+        let term = node.durable().current_term.next();
+        // Term and own vote are one record: a candidate that restarts must not vote for
+        // another in the term in which it has stood.
+        node.write(Record::Ballot {
+            term,
+            voted_for: Some(self.id()),
+        });
+        node.volatile.role = Role::Candidate {
+            votes: BTreeSet::from([self.id()]),
+        };
+        out.arm(Timer::Election);
+        let log = &node.durable().log;
+        for peer in self.peers() {
+            out.send(
+                peer,
+                Message::RequestVote {
+                    term,
+                    last_log_index: log.last_index(),
+                    last_log_term: log.last_term(),
+                },
+            );
+        }
+        self.count_votes(node, out);
+    }
+
+    /// "Grant vote if votedFor is null or candidateId, and candidate's log is at least as
+    /// up-to-date as receiver's log" (Figure 2, "RequestVote RPC"). `last` is the term and
+    /// index of the candidate's last entry.
+    pub(super) fn on_request_vote(
+        &self,
+        node: &mut Node<Self>,
+        candidate: NodeId,
+        term: Term,
+        last: (Term, Index),
+        out: &mut Outbox<Self>,
+    ) {
+        let outcome = self.vote(node, candidate, term, last, out);
+        out.send(candidate, Message::RequestVoteResponse { term, outcome });
+    }
+
+    fn vote(
+        &self,
+        node: &mut Node<Self>,
+        candidate: NodeId,
+        term: Term,
+        last: (Term, Index),
+        out: &mut Outbox<Self>,
+    ) -> VoteOutcome {
+        let durable = node.durable();
+        let current_term = durable.current_term;
+        if term < current_term {
+            return VoteOutcome::StaleTerm { current_term };
+        }
+        let vote_is_free = durable.voted_for.is_none_or(|voted| voted == candidate);
+        // "If the logs have last entries with different terms, then the log with the later
+        // term is more up-to-date. If the logs end with the same term, then whichever log
+        // is longer is more up-to-date" (§5.4.1).
+        let up_to_date = last >= (durable.log.last_term(), durable.log.last_index());
+        if !vote_is_free || !up_to_date {
+            return VoteOutcome::Refused;
+        }
+        if durable.voted_for.is_none() {
+            node.write(Record::Ballot {
+                term,
+                voted_for: Some(candidate),
+            });
+        }
+        // Only a granted vote resets the timer (Figure 2, "Followers"): a node that cannot
+        // win must not keep the others from standing.
+        out.arm(Timer::Election);
+        VoteOutcome::Granted
+    }
+
+    /// "If votes received from majority of servers: become leader" (Figure 2, "Candidates").
+    pub(super) fn on_request_vote_response(
+        &self,
+        node: &mut Node<Self>,
+        voter: NodeId,
+        outcome: VoteOutcome,
+        out: &mut Outbox<Self>,
+    ) {
+        if outcome == VoteOutcome::Granted
+            && let Role::Candidate { votes } = &mut node.volatile.role
+        {
+            votes.insert(voter);
+            self.count_votes(node, out);
+        }
+    }
+
+    fn count_votes(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        if let Role::Candidate { votes } = &node.volatile.role
+            && votes.len() >= self.quorum()
+        {
+            self.lead(node, out);
+        }
+    }
+
+    /// Takes office: initialises "volatile state on leaders" (Figure 2), appends the term's
+    /// no-op (§8) and tells everybody.
+    pub(super) fn lead(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        let term = node.durable().current_term;
+        let term_start = node.durable().log.last_index().next();
+        let unknown = Progress {
+            next_index: term_start,
+            match_index: Index(0),
+            round: Round(0),
+            sent_index: Index(0),
+        };
+        node.volatile.role = Role::Leader(Leadership {
+            progress: self.peers().map(|peer| (peer, unknown)).collect(),
+            term_start,
+            round: Round(0),
+            reads: Vec::new(),
+        });
+        out.disarm(Timer::Election);
+        out.emit(Event::Leading { term });
+        node.write(Record::Append(Entry {
+            term,
+            content: Content::Noop,
+        }));
+        self.on_heartbeat_timeout(node, out);
+        self.advance_commit_index(node, out);
+    }
+
+    /// Becomes or stays a follower, of `leader` if it is known, and says so where that is
+    /// news. Reads that waited for this node's leadership are sent elsewhere: nobody
+    /// confirms it any more.
+    pub(super) fn follow(
+        &self,
+        node: &mut Node<Self>,
+        leader: Option<NodeId>,
+        out: &mut Outbox<Self>,
+    ) {
+        let role = core::mem::replace(&mut node.volatile.role, Role::Follower { leader });
+        if let Role::Leader(leadership) = &role {
+            out.disarm(Timer::Heartbeat);
+            for read in &leadership.reads {
+                out.emit(Event::Redirect {
+                    request: read.request,
+                    leader,
+                });
+            }
+        }
+        if !matches!(role, Role::Follower { .. }) {
+            out.arm(Timer::Election);
+        }
+        if role != node.volatile.role {
+            out.emit(Event::Following {
+                term: node.durable().current_term,
+                leader,
+            });
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The replicated state machine that Raft serves (§2). Raft is generic over it: the checker
+//! runs on a register of a byte, the key-value service on a map of byte strings.
+
+use crate::protocol::Data;
+
+/// A deterministic state machine: equal commands in equal order give equal states and equal
+/// responses on every replica.
+pub trait StateMachine: Data + Default {
+    /// What changes the state. Goes through the log.
+    type Command: Data;
+    /// What asks about the state. Does not go through the log.
+    type Query: Data;
+    /// What a command or a query answers.
+    type Response: Data;
+
+    /// Applies a committed command.
+    fn apply(&mut self, command: &Self::Command) -> Self::Response;
+
+    /// Answers a query from the state as it is.
+    fn query(&self, query: &Self::Query) -> Self::Response;
+
+    /// How much room a command takes in a message, in the units of
+    /// [`Raft::max_append_weight`](super::Raft::max_append_weight): bytes in the runtime.
+    fn weight(command: &Self::Command) -> usize {
+        let _ = command;
+        1
+    }
+}

@@ -1,0 +1,146 @@
+//! Raft's messages (Figure 2, "RequestVote RPC" and "AppendEntries RPC"). The sender's id
+//! (the figure's candidateId and leaderId) travels with the envelope.
+
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+use super::log::{Entry, Index, Term};
+
+/// The number of a leadership confirmation round: a read waits until a quorum has answered
+/// a message of the round that began after it (§8; thesis §6.4).
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Round(pub u64);
+
+impl Round {
+    /// The round after this one.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// A message between two nodes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Message<C> {
+    /// A candidate asks for a vote (§5.2).
+    RequestVote {
+        /// The candidate's term.
+        term: Term,
+        /// The index of the candidate's last entry (§5.4.1).
+        last_log_index: Index,
+        /// The term of the candidate's last entry (§5.4.1).
+        last_log_term: Term,
+    },
+    /// The answer to a vote request.
+    RequestVoteResponse {
+        /// The term of the request that this answers.
+        term: Term,
+        /// What came of the request.
+        outcome: VoteOutcome,
+    },
+    /// A leader replicates entries, or shows that it lives (§5.2, §5.3).
+    AppendEntries {
+        /// The leader's term.
+        term: Term,
+        /// The index of the entry right before the new ones.
+        prev_log_index: Index,
+        /// The term of that entry.
+        prev_log_term: Term,
+        /// The new entries; none in a heartbeat.
+        entries: Vec<Entry<C>>,
+        /// The leader's commit index.
+        leader_commit: Index,
+        /// The leader's confirmation round, echoed in the answer.
+        round: Round,
+    },
+    /// The answer to an append.
+    AppendEntriesResponse {
+        /// The term of the append that this answers.
+        term: Term,
+        /// What came of the append.
+        outcome: AppendOutcome,
+        /// The round of the append that this answers.
+        round: Round,
+    },
+}
+
+/// What came of a vote request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum VoteOutcome {
+    /// The candidate has the vote, on disk.
+    Granted,
+    /// It has not: the vote is another's, or the candidate's log is behind.
+    Refused,
+    /// The request came from an earlier term than the voter's, and was ignored (§5.1).
+    StaleTerm {
+        /// The voter's term.
+        current_term: Term,
+    },
+}
+
+/// What came of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum AppendOutcome {
+    /// The follower's log equals the leader's up to `match_index`, on disk.
+    Accepted {
+        /// The last index that the append has shown to be equal.
+        match_index: Index,
+    },
+    /// The follower has no entry at `prev_log_index` with `prev_log_term`. The other two
+    /// fields let the leader skip a whole term at once (§5.3, last paragraphs).
+    Conflict {
+        /// The index that the append named: tells a current answer from a stale one.
+        prev_log_index: Index,
+        /// The term of the follower's entry at that index; none where its log is shorter.
+        conflict_term: Option<Term>,
+        /// The first index that the follower stores for that term, or the end of its log.
+        first_index: Index,
+    },
+    /// The append came from an earlier term than the follower's, and was ignored (§5.1).
+    StaleTerm {
+        /// The follower's term.
+        current_term: Term,
+    },
+}
+
+impl<C> Message<C> {
+    /// The term of the exchange: the sender's in a request, the request's in an answer.
+    ///
+    /// An answer bears its request's term so that a node which has moved on knows it for
+    /// what it is, the answer to a question that it no longer asks: an RPC library would
+    /// have dropped it with the call.
+    pub fn term(&self) -> Term {
+        match self {
+            Self::RequestVote { term, .. }
+            | Self::RequestVoteResponse { term, .. }
+            | Self::AppendEntries { term, .. }
+            | Self::AppendEntriesResponse { term, .. } => *term,
+        }
+    }
+
+    /// The term that the message makes known (§5.1): its sender's at the time.
+    pub fn sender_term(&self) -> Term {
+        match self {
+            Self::RequestVoteResponse {
+                outcome: VoteOutcome::StaleTerm { current_term },
+                ..
+            }
+            | Self::AppendEntriesResponse {
+                outcome: AppendOutcome::StaleTerm { current_term },
+                ..
+            } => *current_term,
+            _ => self.term(),
+        }
+    }
+
+    /// Whether this answers a request.
+    pub fn is_response(&self) -> bool {
+        match self {
+            Self::RequestVoteResponse { .. } | Self::AppendEntriesResponse { .. } => true,
+            Self::RequestVote { .. } | Self::AppendEntries { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Raft after "In Search of an Understandable Consensus Algorithm (Extended Version)"
+//! (Ongaro and Ousterhout, 2014), from which the section numbers are; "thesis" is Ongaro's
+//! "Consensus: Bridging Theory and Practice".
+//!
+//! Implemented: leader election (§5.2, §5.4.1), log replication with conflict hints (§5.3),
+//! the current-term commit rule (§5.4.2), a no-op at the start of each term, client sessions
+//! and linearizable reads by read-index (§8; thesis §6.3, §6.4).
+//!
+//! Read it in the order of the paper: [`state`] is Figure 2's "State", [`message`] its RPCs,
+//! [`Raft::step`] its "Rules for Servers"; `election`, `replication` and `client` hold the
+//! handlers.
+
+pub mod log;
+pub mod machine;
+pub mod message;
+pub mod session;
+pub mod spec;
+pub mod state;
+
+mod client;
+mod election;
+mod replication;
+
+use alloc::collections::BTreeSet;
+use core::marker::PhantomData;
+
+use derive_where::derive_where;
+use serde::{Deserialize, Serialize};
+
+use self::log::Term;
+use self::machine::StateMachine;
+use self::message::Message;
+use self::session::RequestId;
+use self::state::{Applied, Persistent, Record, Role, Volatile};
+use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
+
+/// One Raft node's configuration.
+#[derive_where(Clone, Debug)]
+pub struct Raft<M: StateMachine> {
+    id: NodeId,
+    voters: BTreeSet<NodeId>,
+    /// An append carries entries until their [`weight`](StateMachine::weight) reaches this;
+    /// one entry always travels, whatever its weight.
+    pub max_append_weight: usize,
+    machine: PhantomData<fn() -> M>,
+}
+
+/// Raft's timers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Timer {
+    /// Runs on followers and candidates: no leader has been heard of for so long that this
+    /// node stands for election. To be randomised anew each time it is armed (§5.2).
+    Election,
+    /// Runs on leaders: time to show that they live. Much shorter than an election timeout.
+    Heartbeat,
+}
+
+/// What a client asks.
+#[derive_where(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub enum Command<M: StateMachine> {
+    /// Replicate and apply a command.
+    Propose {
+        /// Whose command, and which of theirs.
+        request: RequestId,
+        /// The command.
+        command: M::Command,
+    },
+    /// Answer a query from a state at least as new as every write acknowledged before it.
+    Read {
+        /// Who asks. A read needs no session; the id only finds the way back.
+        request: RequestId,
+        /// The query.
+        query: M::Query,
+    },
+}
+
+impl<M: StateMachine> Command<M> {
+    /// Which request of which client this is.
+    pub fn request(&self) -> RequestId {
+        match self {
+            Self::Propose { request, .. } | Self::Read { request, .. } => *request,
+        }
+    }
+}
+
+/// What a node tells its host.
+#[derive_where(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub enum Event<M: StateMachine> {
+    /// The answer to a command that is committed and applied, or to a read.
+    Reply {
+        /// Whose request.
+        request: RequestId,
+        /// The state machine's answer.
+        response: M::Response,
+    },
+    /// This node does not lead. The request was not done here, and may be retried there.
+    Redirect {
+        /// Whose request.
+        request: RequestId,
+        /// The leader, if this node knows it.
+        leader: Option<NodeId>,
+    },
+    /// The client has since had a later command applied, so the response is gone.
+    Superseded {
+        /// Whose request.
+        request: RequestId,
+    },
+    /// This node leads from now on.
+    Leading {
+        /// In this term.
+        term: Term,
+    },
+    /// This node follows from now on.
+    Following {
+        /// In this term.
+        term: Term,
+        /// The leader, if this node knows it.
+        leader: Option<NodeId>,
+    },
+}
+
+impl<M: StateMachine> Raft<M> {
+    /// The node `id` of a cluster of `voters`, itself included.
+    ///
+    /// # Panics
+    /// If `id` is not among the voters.
+    pub fn new(id: NodeId, voters: impl IntoIterator<Item = NodeId>) -> Self {
+        let voters: BTreeSet<NodeId> = voters.into_iter().collect();
+        assert!(voters.contains(&id), "{id} is not among the voters");
+        Self {
+            id,
+            voters,
+            max_append_weight: usize::MAX,
+            machine: PhantomData,
+        }
+    }
+
+    /// The cluster's nodes, this one included.
+    pub fn voters(&self) -> &BTreeSet<NodeId> {
+        &self.voters
+    }
+
+    /// The cluster's other nodes.
+    pub fn peers(&self) -> impl Iterator<Item = NodeId> + '_ {
+        self.voters.iter().copied().filter(|&node| node != self.id)
+    }
+
+    /// How many nodes are a majority.
+    pub fn quorum(&self) -> usize {
+        self.voters.len() / 2 + 1
+    }
+
+    /// "If RPC request or response contains term T > currentTerm: set currentTerm = T,
+    /// convert to follower" (Figure 2, "Rules for Servers"; §5.1). Runs before every handler
+    /// of a message.
+    ///
+    /// The vote goes with the term: a node that kept its old vote would have none to give in
+    /// the new term.
+    fn adopt_higher_term(&self, node: &mut Node<Self>, term: Term, out: &mut Outbox<Self>) {
+        if term > node.durable().current_term {
+            node.write(Record::Ballot {
+                term,
+                voted_for: None,
+            });
+            self.follow(node, None, out);
+        }
+    }
+}
+
+impl<M: StateMachine> Protocol for Raft<M> {
+    type Durable = Persistent<M::Command>;
+    type Volatile = Volatile<M>;
+    type Message = Message<M::Command>;
+    type Timer = Timer;
+    type Command = Command<M>;
+    type Event = Event<M>;
+
+    fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// "When servers start up, they begin as followers" (§5.2). What is committed is learned
+    /// anew from the leader, and applied anew from the start of the log.
+    fn boot(&self, _durable: &Persistent<M::Command>, out: &mut Outbox<Self>) -> Volatile<M> {
+        out.arm(Timer::Election);
+        Volatile {
+            role: Role::Follower { leader: None },
+            commit_index: log::Index(0),
+            applied: Applied::default(),
+        }
+    }
+
+    fn step(&self, node: &mut Node<Self>, input: Input<Self>, out: &mut Outbox<Self>) {
+        match input {
+            Input::Deliver { from, message } => {
+                // The answer to a request of a term that this node has left behind.
+                if message.is_response() && message.term() < node.durable().current_term {
+                    return;
+                }
+                self.adopt_higher_term(node, message.sender_term(), out);
+                match message {
+                    Message::RequestVote {
+                        term,
+                        last_log_index,
+                        last_log_term,
+                    } => {
+                        let last = (last_log_term, last_log_index);
+                        self.on_request_vote(node, from, term, last, out);
+                    }
+                    Message::RequestVoteResponse { outcome, .. } => {
+                        self.on_request_vote_response(node, from, outcome, out);
+                    }
+                    Message::AppendEntries {
+                        term,
+                        prev_log_index,
+                        prev_log_term,
+                        entries,
+                        leader_commit,
+                        round,
+                    } => {
+                        let append = replication::Append {
+                            prev_log_index,
+                            prev_log_term,
+                            entries,
+                            leader_commit,
+                            round,
+                        };
+                        self.on_append_entries(node, from, term, append, out);
+                    }
+                    Message::AppendEntriesResponse { outcome, round, .. } => {
+                        self.on_append_entries_response(node, from, outcome, round, out);
+                    }
+                }
+            }
+            Input::Fire(Timer::Election) => self.on_election_timeout(node, out),
+            Input::Fire(Timer::Heartbeat) => self.on_heartbeat_timeout(node, out),
+            Input::Ask(Command::Propose { request, command }) => {
+                self.on_propose(node, request, command, out);
+            }
+            Input::Ask(Command::Read { request, query }) => self.on_read(node, request, query, out),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Which of Raft's messages are inert, and why.
+//!
+//! The argument rests on three facts. A disk's term never decreases. Within a term a node
+//! goes from follower to candidate to leader or back to follower, never the other way, for
+//! standing again takes a new term; so a node whose disk holds term `t` and which is not a
+//! candidate (leader) now will not be a candidate (leader) *of term `t`* again, crash or not.
+//! A leader's `match_index`, and the round a peer has answered, never decrease.
+//!
+//! Terms are judged by what is on disk, not by what the node believes: a crash on a broken
+//! disk takes a node back, and a message that it had outgrown matters again.
+//!
+//! A request is inert when *both* ends have left its term. Its receiver would refuse it,
+//! and its sender would ignore the refusal, for an answer bears its request's term. While
+//! the sender is still in the term it may learn from the refusal, so it is not enough that
+//! the receiver has moved on.
+
+use crate::protocol::NodeId;
+use crate::raft::Raft;
+use crate::raft::log::Term;
+use crate::raft::machine::StateMachine;
+use crate::raft::message::{AppendOutcome, Message, Round, VoteOutcome};
+use crate::raft::state::Role;
+use crate::world::{Envelope, Host};
+
+pub(super) fn is_inert<M: StateMachine>(
+    envelope: &Envelope<Message<M::Command>>,
+    sender: &Host<Raft<M>>,
+    receiver: &Host<Raft<M>>,
+) -> bool {
+    let term = envelope.message.term();
+    let receiver_term = receiver.on_disk().current_term;
+    match &envelope.message {
+        Message::RequestVote { .. } | Message::AppendEntries { .. } => {
+            term < receiver_term && term < sender.on_disk().current_term
+        }
+        Message::RequestVoteResponse { outcome, .. } => {
+            term < receiver_term
+                || term == receiver_term
+                    && !teaches_candidate(envelope.from, term, outcome, receiver)
+        }
+        Message::AppendEntriesResponse { outcome, round, .. } => {
+            term < receiver_term
+                || term == receiver_term
+                    && !teaches_leader(envelope.from, term, outcome, *round, receiver)
+        }
+    }
+}
+
+/// Whether the answer tells the host's node of a higher term, or that it has a vote in
+/// `term` which it does not count yet.
+fn teaches_candidate<M: StateMachine>(
+    voter: NodeId,
+    term: Term,
+    outcome: &VoteOutcome,
+    host: &Host<Raft<M>>,
+) -> bool {
+    match outcome {
+        VoteOutcome::StaleTerm { .. } => true,
+        VoteOutcome::Refused => false,
+        VoteOutcome::Granted => host.node().is_some_and(|node| match &node.volatile.role {
+            Role::Candidate { votes } => {
+                node.durable().current_term == term && !votes.contains(&voter)
+            }
+            Role::Follower { .. } | Role::Leader(_) => false,
+        }),
+    }
+}
+
+/// Whether the answer tells the host's node of a higher term, or, while it leads `term`,
+/// more of the follower than it knows.
+fn teaches_leader<M: StateMachine>(
+    follower: NodeId,
+    term: Term,
+    outcome: &AppendOutcome,
+    round: Round,
+    host: &Host<Raft<M>>,
+) -> bool {
+    if let AppendOutcome::StaleTerm { .. } = outcome {
+        return true;
+    }
+    let Some((leads, leadership)) = super::leadership(host) else {
+        return false;
+    };
+    let Some(progress) = leadership.progress.get(&follower) else {
+        return false;
+    };
+    let known = progress.match_index;
+    let is_news = match outcome {
+        AppendOutcome::Accepted { match_index } => *match_index > known,
+        // `next_index` is above `match_index`, so this conflict is not its.
+        AppendOutcome::Conflict { prev_log_index, .. } => *prev_log_index >= known,
+        AppendOutcome::StaleTerm { .. } => true,
+    };
+    leads == term && (is_news || round > progress.round)
+}

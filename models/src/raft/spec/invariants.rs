@@ -1,0 +1,258 @@
+//! What must hold in every state.
+
+use alloc::collections::BTreeSet;
+
+use crate::protocol::NodeId;
+use crate::raft::Raft;
+use crate::raft::log::{Content, Index, Log, Term};
+use crate::raft::machine::StateMachine;
+use crate::raft::session::RequestId;
+use crate::raft::state::{Applied, Role};
+use crate::specification::Invariant;
+use crate::world::{Scenario, World};
+
+use super::{Committed, is_linearizable, leadership};
+
+impl<M: StateMachine> Raft<M> {
+    pub(super) const STATE_PROPERTIES: &'static [Invariant<Self>] = &[
+        Invariant {
+            name: "Election Safety",
+            source: "Figure 3, §5.2: at most one leader can be elected in a given term",
+            holds: |_, world| election_safety(world),
+        },
+        Invariant {
+            name: "Leader Append-Only",
+            source: "Figure 3, §5.3: since its no-op a leader's log holds its own entries alone",
+            holds: |_, world| leader_append_only(world),
+        },
+        Invariant {
+            name: "Log Matching",
+            source: "Figure 3, §5.3: logs with an equal entry are identical up to it",
+            holds: |_, world| log_matching(world),
+        },
+        Invariant {
+            name: "Leader Completeness",
+            source: "Figure 3, §5.4: a committed entry is in the log of every later leader",
+            holds: |_, world| leader_completeness(world),
+        },
+        Invariant {
+            name: "State Machine Safety",
+            source: "Figure 3, §5.4.3: no two servers apply different commands for one index",
+            holds: |_, world| state_machine_safety(world),
+        },
+        Invariant {
+            name: "Votes are durable",
+            source: "§5.2, §5.6: no vote is counted that a crash of the voter could undo",
+            holds: votes_are_durable,
+        },
+        Invariant {
+            name: "Committed entries are durable",
+            source: "§5.3, §5.6: what is committed is on the disks of a majority",
+            holds: committed_entries_are_durable,
+        },
+        Invariant {
+            name: "Acknowledgements are durable",
+            source: "Figure 2: matchIndex is true of the follower's disk",
+            holds: |_, world| acknowledgements_are_durable(world),
+        },
+        Invariant {
+            name: "Next index is above match index",
+            source: "Figure 2, volatile state on leaders",
+            holds: |_, world| next_index_is_above_match_index(world),
+        },
+        Invariant {
+            name: "Applied, committed, last index are in order",
+            source: "Figure 2: lastApplied ≤ commitIndex ≤ the last index",
+            holds: |_, world| indices_are_in_order(world),
+        },
+        Invariant {
+            name: "Exactly once",
+            source: "§8: each command of the committed log is applied once",
+            holds: |_, world| exactly_once(world),
+        },
+        Invariant {
+            name: "Linearizability",
+            source: "§8; Herlihy and Wing 1990",
+            holds: is_linearizable,
+        },
+    ];
+}
+
+fn election_safety<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    let terms: BTreeSet<Term> = world.ghost.leaders.iter().map(|&(term, _)| term).collect();
+    terms.len() == world.ghost.leaders.len()
+}
+
+fn leader_append_only<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    world.running().all(|(_, node)| match &node.volatile.role {
+        Role::Leader(leadership) => {
+            let term = node.durable().current_term;
+            let own = node.durable().log.from(leadership.term_start);
+            let begins = own
+                .first()
+                .is_some_and(|first| first.content == Content::Noop);
+            begins && own.iter().all(|entry| entry.term == term)
+        }
+        Role::Follower { .. } | Role::Candidate { .. } => true,
+    })
+}
+
+fn log_matching<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    let logs = || {
+        world
+            .all_hosts()
+            .map(|(id, host)| (id, &host.durable().log))
+    };
+    logs().all(|(a, log)| {
+        logs()
+            .filter(|&(b, _)| a < b)
+            .all(|(_, other)| logs_match(log, other))
+    })
+}
+
+/// Whether the logs are identical up to the last index at which they have entries of equal
+/// term.
+pub(super) fn logs_match<C: PartialEq>(a: &Log<C>, b: &Log<C>) -> bool {
+    let mut index = a.last_index().min(b.last_index());
+    while index > Index(0) && a.term_at(index) != b.term_at(index) {
+        index = index.previous();
+    }
+    a.up_to(index) == b.up_to(index)
+}
+
+fn leader_completeness<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    world.all_hosts().all(|(_, host)| match leadership(host) {
+        Some((term, _)) => holds_committed(&host.durable().log, &world.ghost.committed, term),
+        None => true,
+    })
+}
+
+/// Whether `log` has all that was committed before `term`.
+pub(super) fn holds_committed<C: PartialEq>(
+    log: &Log<C>,
+    committed: &[Committed<C>],
+    term: Term,
+) -> bool {
+    let indices = (1..).map(Index);
+    indices
+        .zip(committed)
+        .filter(|(_, committed)| committed.in_term < term)
+        .all(|(index, committed)| log.get(index) == Some(&committed.entry))
+}
+
+fn state_machine_safety<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    world.running().all(|(_, node)| {
+        let applied = node.durable().log.up_to(node.volatile.applied.last_applied);
+        applied
+            .iter()
+            .zip(&world.ghost.committed)
+            .all(|(entry, committed)| *entry == committed.entry)
+    })
+}
+
+fn votes_are_durable<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+) -> bool {
+    world.running().all(|(id, node)| {
+        let term = node.durable().current_term;
+        let stands = |voter: NodeId| voted_on_disk(world, voter, term, id);
+        match &node.volatile.role {
+            Role::Follower { .. } => true,
+            // Its own vote is on its way to disk together with its request for others'.
+            Role::Candidate { votes } => votes.iter().all(|&voter| voter == id || stands(voter)),
+            Role::Leader(_) => {
+                let nodes = world.all_hosts().map(|(voter, _)| voter);
+                let votes = nodes.filter(|&voter| stands(voter)).count();
+                votes >= scenario.nodes[usize::from(id.0)].quorum()
+            }
+        }
+    })
+}
+
+/// Whether `voter` cannot vote for another in `term` any more, whatever happens to it.
+fn voted_on_disk<M: StateMachine>(
+    world: &World<Raft<M>>,
+    voter: NodeId,
+    term: Term,
+    candidate: NodeId,
+) -> bool {
+    world.host(voter).is_some_and(|host| {
+        let disk = host.on_disk();
+        disk.current_term > term || disk.current_term == term && disk.voted_for == Some(candidate)
+    })
+}
+
+fn committed_entries_are_durable<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+) -> bool {
+    let committed = &world.ghost.committed;
+    let Some(last) = committed.last() else {
+        return true;
+    };
+    let index = Index(committed.len() as u64);
+    // Logs match, so a log that holds the last committed entry holds them all.
+    let holders = world
+        .all_hosts()
+        .filter(|(_, host)| host.on_disk().log.get(index) == Some(&last.entry));
+    holders.count() >= scenario.nodes[0].quorum()
+}
+
+fn acknowledgements_are_durable<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    world.all_hosts().all(|(_, host)| {
+        let Some((term, leadership)) = leadership(host) else {
+            return true;
+        };
+        leadership.progress.iter().all(|(&peer, progress)| {
+            let Some(disk) = world.host(peer).map(|peer| peer.on_disk()) else {
+                return false;
+            };
+            // A later leader may have overwritten what this one knows of.
+            disk.current_term > term
+                || disk.log.last_index() >= progress.match_index
+                    && disk.log.up_to(progress.match_index)
+                        == host.durable().log.up_to(progress.match_index)
+        })
+    })
+}
+
+fn next_index_is_above_match_index<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    world.all_hosts().all(|(_, host)| match leadership(host) {
+        Some((_, leadership)) => leadership
+            .progress
+            .values()
+            .all(|progress| progress.next_index > progress.match_index),
+        None => true,
+    })
+}
+
+fn indices_are_in_order<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    world.running().all(|(_, node)| {
+        let last_applied = node.volatile.applied.last_applied;
+        let commit_index = node.volatile.commit_index;
+        last_applied <= commit_index && commit_index <= node.durable().log.last_index()
+    })
+}
+
+/// Each node's state machine is what the committed log makes when the first occurrence of
+/// each request counts and no other.
+fn exactly_once<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    world
+        .running()
+        .all(|(_, node)| node.volatile.applied.machine == replay(world, &node.volatile.applied))
+}
+
+fn replay<M: StateMachine>(world: &World<Raft<M>>, applied: &Applied<M>) -> M {
+    let mut machine = M::default();
+    let mut seen: BTreeSet<RequestId> = BTreeSet::new();
+    let count = usize::try_from(applied.last_applied.0).unwrap_or(usize::MAX);
+    for committed in world.ghost.committed.iter().take(count) {
+        if let Content::Command { request, command } = &committed.entry.content
+            && seen.insert(*request)
+        {
+            machine.apply(command);
+        }
+    }
+    machine
+}

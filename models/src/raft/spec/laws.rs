@@ -1,0 +1,208 @@
+//! What must hold of every transition.
+
+use crate::protocol::NodeId;
+use crate::raft::Raft;
+use crate::raft::log::{Index, Term};
+use crate::raft::machine::StateMachine;
+use crate::raft::state::Role;
+use crate::specification::Law;
+use crate::world::{Action, Host, World};
+
+use super::invariants::{holds_committed, logs_match};
+use super::leadership;
+
+impl<M: StateMachine> Raft<M> {
+    pub(super) const TRANSITION_PROPERTIES: &'static [Law<Self>] = &[
+        Law {
+            name: "Election Safety →",
+            source: "Figure 3, §5.2: who takes office in a term is the first to do so",
+            holds: |_, before, _, after| takes_office_alone(before, after),
+        },
+        Law {
+            name: "Leader Append-Only →",
+            source: "Figure 3, §5.3: a leader never overwrites or deletes entries in its log",
+            holds: |_, before, _, after| each(before, after, leader_only_appends),
+        },
+        Law {
+            name: "Log Matching →",
+            source: "Figure 3, §5.3: a log that changes still matches all others",
+            holds: |_, before, _, after| changed_logs_match(before, after),
+        },
+        Law {
+            name: "Leader Completeness →",
+            source: "Figure 3, §5.4: who takes office has all that was committed before",
+            holds: |_, before, _, after| takes_office_complete(before, after),
+        },
+        Law {
+            name: "State Machine Safety →",
+            source: "Figure 3, §5.4.3: an applied entry never changes or vanishes",
+            holds: |_, before, _, after| each(before, after, applied_entries_stay),
+        },
+        Law {
+            name: "Terms increase",
+            source: "Figure 2: currentTerm increases monotonically, crash or not",
+            holds: |_, before, _, after| {
+                each(before, after, |old, new| term_of(old) <= term_of(new))
+            },
+        },
+        Law {
+            name: "One vote per term",
+            source: "§5.2: each server will vote for at most one candidate in a given term",
+            holds: |_, before, _, after| each(before, after, vote_stands),
+        },
+        Law {
+            name: "Commit index increases",
+            source: "Figure 2: commitIndex increases monotonically",
+            holds: |_, before, _, after| each(before, after, commit_index_increases),
+        },
+        Law {
+            name: "Match index increases",
+            source: "Figure 2: matchIndex increases monotonically",
+            holds: |_, before, _, after| each(before, after, match_index_increases),
+        },
+        Law {
+            name: "The larger term is adopted",
+            source: "§5.1: a server whose term is smaller updates it and reverts to follower",
+            holds: |_, before, action, after| larger_term_is_adopted(before, action, after),
+        },
+        Law {
+            name: "Servers start as followers",
+            source: "§5.2",
+            holds: |_, _, action, after| starts_as_follower(action, after),
+        },
+    ];
+}
+
+/// Whether `holds` is true of each host's change. Unchanged hosts are shared, and skipped.
+fn each<M: StateMachine>(
+    before: &World<Raft<M>>,
+    after: &World<Raft<M>>,
+    holds: fn(&Host<Raft<M>>, &Host<Raft<M>>) -> bool,
+) -> bool {
+    changed(before, after).all(|(_, old, new)| holds(old, new))
+}
+
+/// The hosts that the transition has touched.
+fn changed<'a, M: StateMachine>(
+    before: &'a World<Raft<M>>,
+    after: &'a World<Raft<M>>,
+) -> impl Iterator<Item = (NodeId, &'a Host<Raft<M>>, &'a Host<Raft<M>>)> {
+    before
+        .all_hosts()
+        .zip(after.all_hosts())
+        .filter(|((_, old), (_, new))| !core::ptr::eq(*old, *new))
+        .map(|((id, old), (_, new))| (id, old, new))
+}
+
+/// The nodes that lead after the transition and did not lead that term before.
+fn new_leaders<'a, M: StateMachine>(
+    before: &'a World<Raft<M>>,
+    after: &'a World<Raft<M>>,
+) -> impl Iterator<Item = (NodeId, Term, &'a Host<Raft<M>>)> {
+    changed(before, after).filter_map(|(id, old, new)| {
+        let (term, _) = leadership(new)?;
+        let led = leadership(old).is_some_and(|(old_term, _)| old_term == term);
+        (!led).then_some((id, term, new))
+    })
+}
+
+/// Nobody, not even the same node before a crash, has ever led the term.
+fn takes_office_alone<M: StateMachine>(before: &World<Raft<M>>, after: &World<Raft<M>>) -> bool {
+    new_leaders(before, after)
+        .all(|(_, term, _)| before.ghost.leaders.iter().all(|&(led, _)| led != term))
+}
+
+fn takes_office_complete<M: StateMachine>(before: &World<Raft<M>>, after: &World<Raft<M>>) -> bool {
+    new_leaders(before, after)
+        .all(|(_, term, host)| holds_committed(&host.durable().log, &before.ghost.committed, term))
+}
+
+fn leader_only_appends<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>>) -> bool {
+    let (Some((led, _)), Some((leads, _))) = (leadership(old), leadership(new)) else {
+        return true;
+    };
+    let last = old.durable().log.last_index();
+    led != leads || new.durable().log.up_to(last) == old.durable().log.up_to(last)
+}
+
+fn changed_logs_match<M: StateMachine>(before: &World<Raft<M>>, after: &World<Raft<M>>) -> bool {
+    changed(before, after)
+        .filter(|(_, old, new)| old.durable().log != new.durable().log)
+        .all(|(_, _, new)| {
+            after
+                .all_hosts()
+                .all(|(_, other)| logs_match(&new.durable().log, &other.durable().log))
+        })
+}
+
+fn applied_entries_stay<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>>) -> bool {
+    let Some(node) = old.node() else {
+        return true;
+    };
+    let applied = node.volatile.applied.last_applied;
+    old.durable().log.up_to(applied) == new.durable().log.up_to(applied)
+}
+
+fn term_of<M: StateMachine>(host: &Host<Raft<M>>) -> Term {
+    host.durable().current_term
+}
+
+fn vote_stands<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>>) -> bool {
+    let (old, new) = (old.durable(), new.durable());
+    old.current_term != new.current_term
+        || old.voted_for.is_none()
+        || old.voted_for == new.voted_for
+}
+
+fn commit_index_increases<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>>) -> bool {
+    match (old.node(), new.node()) {
+        (Some(old), Some(new)) => old.volatile.commit_index <= new.volatile.commit_index,
+        // A crash forgets it.
+        _ => true,
+    }
+}
+
+fn match_index_increases<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>>) -> bool {
+    let (Some((led, old)), Some((leads, new))) = (leadership(old), leadership(new)) else {
+        return true;
+    };
+    let match_index = |peer| new.progress.get(peer).map(|progress| progress.match_index);
+    led != leads
+        || old
+            .progress
+            .iter()
+            .all(|(peer, progress)| Some(progress.match_index) <= match_index(peer))
+}
+
+fn larger_term_is_adopted<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
+        return true;
+    };
+    let (Some(old), Some(new)) = (before.host(envelope.to), after.host(envelope.to)) else {
+        return true;
+    };
+    // An answer to a request of a term that the node has left is not for it any more.
+    if envelope.message.is_response() && envelope.message.term() < term_of(old) {
+        return true;
+    }
+    let term = envelope.message.sender_term();
+    let follows = |host: &Host<Raft<M>>| {
+        host.node()
+            .is_some_and(|node| matches!(node.volatile.role, Role::Follower { .. }))
+    };
+    term_of(old) >= term || term_of(new) == term && follows(new)
+}
+
+fn starts_as_follower<M: StateMachine>(action: &Action<Raft<M>>, after: &World<Raft<M>>) -> bool {
+    let Action::Restart(id) = action else {
+        return true;
+    };
+    after.host(*id).and_then(Host::node).is_some_and(|node| {
+        matches!(node.volatile.role, Role::Follower { leader: None })
+            && node.volatile.commit_index == Index(0)
+    })
+}

@@ -1,0 +1,58 @@
+//! What must happen in the end, once faults stop.
+
+use crate::protocol::NodeId;
+use crate::raft::Raft;
+use crate::raft::machine::StateMachine;
+use crate::raft::state::Role;
+use crate::specification::{Formula, Liveness};
+use crate::world::World;
+
+const FAIRNESS: &str = "faults stop; delivery of each message, each node's timers and restarts \
+                        are weakly fair; messages beat election timers";
+
+impl<M: StateMachine> Raft<M> {
+    pub(super) const PROGRESS: &'static [Liveness<Self>] = &[
+        Liveness {
+            name: "Eventually one leader for ever",
+            source: "§5.2, §5.6",
+            formula: Formula::EventuallyAlways(|_, world| has_agreed_leader(world)),
+            fairness: FAIRNESS,
+        },
+        Liveness {
+            name: "Every request is answered",
+            source: "§8",
+            formula: Formula::Eventually(|scenario, world| {
+                let mut clients = world.clients.iter().zip(&scenario.scripts);
+                clients.all(|(client, script)| client.next == script.len())
+            }),
+            fairness: FAIRNESS,
+        },
+        Liveness {
+            name: "Every node catches up",
+            source: "§5.3",
+            formula: Formula::Eventually(|_, world| {
+                let known = world.ghost.committed.len() as u64;
+                world.running().count() == world.hosts.len()
+                    && world
+                        .running()
+                        .all(|(_, node)| node.volatile.applied.last_applied.0 == known)
+            }),
+            fairness: FAIRNESS,
+        },
+    ];
+}
+
+/// One node leads and all others that run follow it.
+fn has_agreed_leader<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    let leads = |(id, node): (NodeId, &crate::Node<Raft<M>>)| {
+        matches!(node.volatile.role, Role::Leader(_)).then_some(id)
+    };
+    let Some(chosen) = world.running().find_map(leads) else {
+        return false;
+    };
+    world.running().all(|(id, node)| match &node.volatile.role {
+        Role::Leader(_) => id == chosen,
+        Role::Follower { leader } => *leader == Some(chosen),
+        Role::Candidate { .. } => false,
+    })
+}

@@ -1,0 +1,142 @@
+//! What must be true of Raft, and the worlds and mutants it is checked with.
+//!
+//! Verified here: Figure 3's five properties, each on states and on transitions; that
+//! nothing is promised which a crash could undo; exactly-once commands; linearizability of
+//! the clients' history. Not verified here: time. How long an election takes is a matter of
+//! the timeouts that a host chooses.
+
+mod inert;
+mod invariants;
+mod laws;
+mod linearizability;
+mod liveness;
+mod machine;
+mod mutants;
+mod reachable;
+mod scenarios;
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::linearizability::is_linearizable;
+pub use self::machine::{Add, Adder, Total};
+pub use self::mutants::{MUTANTS, Mutant};
+pub use self::scenarios::{
+    client_commands, clients, election, figure_8, reads, replication, request,
+};
+
+use super::log::{Content, Entry, Term};
+use super::machine::StateMachine;
+use super::message::Message;
+use super::state::{Leadership, Role};
+use super::{Command, Event, Raft, Timer};
+use crate::protocol::{Data, Effect, Node, NodeId};
+use crate::specification::{Answer, Invariant, Law, Liveness, Reachable, Specification};
+use crate::world::{Envelope, Host};
+
+/// What the properties remember: who ever led, and what was ever committed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Ghost<C> {
+    /// Every leader there ever was, with its term.
+    pub leaders: BTreeSet<(Term, NodeId)>,
+    /// Every entry ever known to be committed, in the order of the log.
+    pub committed: Vec<Committed<C>>,
+}
+
+/// A committed entry.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Committed<C> {
+    /// The term of the node that first knew it to be committed: every leader of a later
+    /// term must have the entry.
+    pub in_term: Term,
+    /// The entry.
+    pub entry: Entry<C>,
+}
+
+impl<C> Default for Ghost<C> {
+    fn default() -> Self {
+        Self {
+            leaders: BTreeSet::new(),
+            committed: Vec::new(),
+        }
+    }
+}
+
+/// What makes Raft's state space finite. The log is bounded by the terms (a no-op each) and
+/// by what the clients ask.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// The nodes that stand for election, and the highest term that each stands for.
+    pub candidates: BTreeMap<NodeId, Term>,
+}
+
+impl<M: StateMachine> Specification for Raft<M> {
+    type Ghost = Ghost<M::Command>;
+    type Bounds = Bounds;
+
+    const INVARIANTS: &'static [Invariant<Self>] = Self::STATE_PROPERTIES;
+    const LAWS: &'static [Law<Self>] = Self::TRANSITION_PROPERTIES;
+    const REACHABLE: &'static [Reachable<Self>] = Self::WITNESSES;
+    const LIVENESS: &'static [Liveness<Self>] = Self::PROGRESS;
+
+    fn observe(ghost: &mut Self::Ghost, id: NodeId, node: &Node<Self>, _effects: &[Effect<Self>]) {
+        let durable = node.durable();
+        if let Role::Leader(_) = node.volatile.role {
+            ghost.leaders.insert((durable.current_term, id));
+        }
+        let known = ghost.committed.len();
+        let committed = durable.log.up_to(node.volatile.commit_index);
+        let news = committed.iter().skip(known).map(|entry| Committed {
+            in_term: durable.current_term,
+            entry: entry.clone(),
+        });
+        ghost.committed.extend(news);
+    }
+
+    fn permits(bounds: &Bounds, id: NodeId, node: &Node<Self>, timer: &Timer) -> bool {
+        match timer {
+            Timer::Election => bounds
+                .candidates
+                .get(&id)
+                .is_some_and(|&last| node.durable().current_term < last),
+            Timer::Heartbeat => true,
+        }
+    }
+
+    fn is_inert(
+        envelope: &Envelope<Message<M::Command>>,
+        sender: &Host<Self>,
+        receiver: &Host<Self>,
+    ) -> bool {
+        inert::is_inert(envelope, sender, receiver)
+    }
+
+    fn answer(command: &Command<M>, event: &Event<M>) -> Option<Answer> {
+        let asked = command.request();
+        match event {
+            Event::Reply { request, .. } if *request == asked => Some(Answer::Done),
+            Event::Redirect { request, .. } if *request == asked => Some(Answer::Refused),
+            Event::Reply { .. }
+            | Event::Redirect { .. }
+            | Event::Superseded { .. }
+            | Event::Leading { .. }
+            | Event::Following { .. } => None,
+        }
+    }
+}
+
+/// The leadership of a host that runs and leads.
+fn leadership<M: StateMachine>(host: &Host<Raft<M>>) -> Option<(Term, &Leadership<M>)> {
+    let node = host.node()?;
+    match &node.volatile.role {
+        Role::Leader(leadership) => Some((node.durable().current_term, leadership)),
+        Role::Follower { .. } | Role::Candidate { .. } => None,
+    }
+}
+
+/// Whether `entry` is a client's.
+fn is_command<C: Data>(entry: &Entry<C>) -> bool {
+    matches!(entry.content, Content::Command { .. })
+}

@@ -1,0 +1,5 @@
+//! Raft's mutants.
+/// x
+pub struct Mutant;
+/// x
+pub const MUTANTS: &[Mutant] = &[];

@@ -1,0 +1,137 @@
+//! What some run must show, lest the checks hold because nothing happens.
+
+use alloc::collections::BTreeSet;
+
+use crate::protocol::NodeId;
+use crate::raft::Command;
+use crate::raft::Raft;
+use crate::raft::log::{Content, Index};
+use crate::raft::machine::StateMachine;
+use crate::raft::state::Role;
+use crate::specification::Reachable;
+use crate::world::{Occurrence, Scenario, World};
+
+use super::is_command;
+
+impl<M: StateMachine> Raft<M> {
+    pub(super) const WITNESSES: &'static [Reachable<Self>] = &[
+        Reachable {
+            name: "a leader is elected",
+            seen: |_, world| !world.ghost.leaders.is_empty(),
+        },
+        Reachable {
+            name: "the leader changes",
+            seen: |_, world| leaders(world).len() > 1,
+        },
+        Reachable {
+            name: "two nodes lead at once, in different terms",
+            seen: |_, world| {
+                let leads = |(_, node): &(NodeId, &crate::Node<Self>)| {
+                    matches!(node.volatile.role, Role::Leader(_))
+                };
+                world.running().filter(leads).count() > 1
+            },
+        },
+        Reachable {
+            name: "an entry is committed",
+            seen: |_, world| !world.ghost.committed.is_empty(),
+        },
+        Reachable {
+            name: "a command is committed",
+            seen: |_, world| {
+                let mut committed = world.ghost.committed.iter();
+                committed.any(|committed| is_command(&committed.entry))
+            },
+        },
+        Reachable {
+            name: "an entry of an earlier term is committed",
+            seen: |_, world| {
+                let mut committed = world.ghost.committed.iter();
+                committed.any(|committed| committed.entry.term < committed.in_term)
+            },
+        },
+        Reachable {
+            name: "logs diverge",
+            seen: |_, world| logs_diverge(world),
+        },
+        Reachable {
+            name: "a crashed node recovers and catches up",
+            seen: |_, world| recovered(world),
+        },
+        Reachable {
+            name: "a command is answered",
+            seen: |scenario, world| answers(scenario, world).any(is_proposal),
+        },
+        Reachable {
+            name: "a read is answered",
+            seen: |scenario, world| answers(scenario, world).any(|command| !is_proposal(command)),
+        },
+        Reachable {
+            name: "a retried command is in the log twice",
+            seen: |_, world| is_repeated(world),
+        },
+    ];
+}
+
+fn leaders<M: StateMachine>(world: &World<Raft<M>>) -> BTreeSet<NodeId> {
+    world
+        .ghost
+        .leaders
+        .iter()
+        .map(|&(_, leader)| leader)
+        .collect()
+}
+
+fn logs_diverge<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    let logs = || world.all_hosts().map(|(_, host)| &host.durable().log);
+    logs().any(|a| {
+        logs().any(|b| {
+            let common = a.last_index().min(b.last_index());
+            a.term_at(common) != b.term_at(common)
+        })
+    })
+}
+
+fn recovered<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    let committed = Index(world.ghost.committed.len() as u64);
+    let caught_up = |(_, node): (NodeId, &crate::Node<Raft<M>>)| {
+        node.volatile.applied.last_applied == committed
+    };
+    world.faults.crashes > 0
+        && committed > Index(0)
+        && world.running().count() == world.hosts.len()
+        && world.running().all(caught_up)
+}
+
+/// The requests that have been answered.
+fn answers<'a, M: StateMachine>(
+    scenario: &'a Scenario<Raft<M>>,
+    world: &'a World<Raft<M>>,
+) -> impl Iterator<Item = &'a Command<M>> {
+    let occurrences = world.history.occurrences().iter();
+    let answered = occurrences.filter_map(|occurrence| match occurrence {
+        Occurrence::Return { client, .. } => Some(*client),
+        Occurrence::Invoke { .. } => None,
+    });
+    let clients: BTreeSet<usize> = answered.collect();
+    clients.into_iter().flat_map(move |client| {
+        let done = world.clients[client].next;
+        &scenario.scripts[client][..done]
+    })
+}
+
+fn is_proposal<M: StateMachine>(command: &Command<M>) -> bool {
+    matches!(command, Command::Propose { .. })
+}
+
+fn is_repeated<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    let mut seen = BTreeSet::new();
+    world
+        .ghost
+        .committed
+        .iter()
+        .any(|committed| match &committed.entry.content {
+            Content::Command { request, .. } => !seen.insert(*request),
+            Content::Noop => false,
+        })
+}

@@ -1,0 +1,286 @@
+//! What may happen in a world.
+
+use alloc::vec::Vec;
+
+use derive_where::derive_where;
+use serde::{Deserialize, Serialize};
+
+use super::network::Envelope;
+use super::scenario::{Disk, Duplicates, Scenario, Timing};
+use super::{Host, World};
+use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
+use crate::specification::Specification;
+
+/// One thing that happens. A list of them is a trace.
+#[derive_where(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub enum Action<P: Protocol> {
+    /// A message arrives.
+    Deliver(Envelope<P::Message>),
+    /// A message arrives, and will arrive again.
+    Duplicate(Envelope<P::Message>),
+    /// A message is lost.
+    Drop(Envelope<P::Message>),
+    /// A timer runs out.
+    Fire {
+        /// On this node.
+        node: NodeId,
+        /// This timer.
+        timer: P::Timer,
+    },
+    /// A client asks a node the next request of its script, or asks it again.
+    Ask {
+        /// The client's position among the scripts.
+        client: usize,
+        /// The node.
+        node: NodeId,
+    },
+    /// A node crashes between two steps.
+    Crash(NodeId),
+    /// A node crashes within a step: some records are on disk, no effect has left.
+    CrashWithin {
+        /// The node.
+        node: NodeId,
+        /// What it was handling.
+        input: Input<P>,
+        /// How many of the step's records are on disk.
+        kept: usize,
+    },
+    /// A crashed node starts again.
+    Restart(NodeId),
+    /// Records that the node believed to be on disk get there (broken disks only).
+    Sync(NodeId),
+    /// Messages from one node no longer reach another.
+    Cut {
+        /// The sender.
+        from: NodeId,
+        /// The receiver.
+        to: NodeId,
+    },
+    /// A node is cut off from all others, both ways.
+    Isolate(NodeId),
+    /// All links are whole again.
+    Heal,
+}
+
+/// The kind of an action, for counting and for weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum Kind {
+    Deliver,
+    Duplicate,
+    Drop,
+    Fire,
+    Ask,
+    Crash,
+    CrashWithin,
+    Restart,
+    Sync,
+    Cut,
+    Isolate,
+    Heal,
+}
+
+impl<P: Protocol> Action<P> {
+    /// What kind of action it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Deliver(_) => Kind::Deliver,
+            Self::Duplicate(_) => Kind::Duplicate,
+            Self::Drop(_) => Kind::Drop,
+            Self::Fire { .. } => Kind::Fire,
+            Self::Ask { .. } => Kind::Ask,
+            Self::Crash(_) => Kind::Crash,
+            Self::CrashWithin { .. } => Kind::CrashWithin,
+            Self::Restart(_) => Kind::Restart,
+            Self::Sync(_) => Kind::Sync,
+            Self::Cut { .. } => Kind::Cut,
+            Self::Isolate(_) => Kind::Isolate,
+            Self::Heal => Kind::Heal,
+        }
+    }
+
+    /// The node that takes a step or changes, if it is one.
+    pub fn node(&self) -> Option<NodeId> {
+        match self {
+            Self::Deliver(envelope) | Self::Duplicate(envelope) => Some(envelope.to),
+            Self::Fire { node, .. }
+            | Self::Ask { node, .. }
+            | Self::Crash(node)
+            | Self::CrashWithin { node, .. }
+            | Self::Restart(node)
+            | Self::Sync(node) => Some(*node),
+            Self::Drop(_) | Self::Cut { .. } | Self::Isolate(_) | Self::Heal => None,
+        }
+    }
+}
+
+impl<P: Specification> World<P> {
+    /// Everything that may happen now, in a fixed order.
+    pub fn actions(&self, scenario: &Scenario<P>) -> Vec<Action<P>> {
+        let mut actions = Vec::new();
+        self.network_actions(scenario, &mut actions);
+        self.timer_actions(scenario, &mut actions);
+        self.client_actions(scenario, &mut actions);
+        self.crash_actions(scenario, &mut actions);
+        self.partition_actions(scenario, &mut actions);
+        actions
+    }
+
+    /// Whether `envelope` can arrive now.
+    pub(super) fn is_deliverable(&self, envelope: &Envelope<P::Message>) -> bool {
+        self.network.connects(envelope.from, envelope.to)
+            && self
+                .host(envelope.to)
+                .is_some_and(|host| host.node().is_some())
+    }
+
+    pub(super) fn may_duplicate(&self, scenario: &Scenario<P>) -> bool {
+        match scenario.faults.duplicates {
+            Duplicates::UpTo(limit) => self.faults.duplicates < limit,
+            // Delivery itself leaves the message where it is.
+            Duplicates::Unlimited => false,
+        }
+    }
+
+    fn network_actions(&self, scenario: &Scenario<P>, actions: &mut Vec<Action<P>>) {
+        let may_duplicate = self.may_duplicate(scenario);
+        let may_drop = self.faults.drops < scenario.faults.drops;
+        for envelope in self.network.heads() {
+            if may_drop {
+                actions.push(Action::Drop(envelope.clone()));
+            }
+            if self.is_deliverable(&envelope) {
+                if may_duplicate {
+                    actions.push(Action::Duplicate(envelope.clone()));
+                }
+                actions.push(Action::Deliver(envelope));
+            }
+        }
+    }
+
+    /// Whether timers may run out now.
+    pub(super) fn timers_may_fire(&self, scenario: &Scenario<P>) -> bool {
+        match scenario.timing {
+            Timing::Any => true,
+            Timing::Quiescent => {
+                let heads = self.network.heads();
+                !heads.iter().any(|envelope| self.is_deliverable(envelope))
+            }
+        }
+    }
+
+    fn timer_actions(&self, scenario: &Scenario<P>, actions: &mut Vec<Action<P>>) {
+        if !self.timers_may_fire(scenario) {
+            return;
+        }
+        for (id, host) in self.all_hosts() {
+            if let Host::Up { node, armed, .. } = host {
+                let permitted = |timer: &&P::Timer| P::permits(&scenario.bounds, id, node, timer);
+                actions.extend(armed.iter().filter(permitted).map(|timer| Action::Fire {
+                    node: id,
+                    timer: timer.clone(),
+                }));
+            }
+        }
+    }
+
+    fn client_actions(&self, scenario: &Scenario<P>, actions: &mut Vec<Action<P>>) {
+        for (client, state) in self.clients.iter().enumerate() {
+            if state.next < scenario.scripts[client].len() && state.tries < scenario.tries {
+                let nodes = self.running().map(|(node, _)| node);
+                actions.extend(nodes.map(|node| Action::Ask { client, node }));
+            }
+        }
+    }
+
+    fn crash_actions(&self, scenario: &Scenario<P>, actions: &mut Vec<Action<P>>) {
+        let may_crash = self.faults.crashes < scenario.faults.crashes;
+        for (id, host) in self.all_hosts() {
+            match host {
+                Host::Down { .. } => actions.push(Action::Restart(id)),
+                Host::Up { node, on_disk, .. } => {
+                    if may_crash {
+                        actions.push(Action::Crash(id));
+                        self.crashes_within(scenario, id, node, actions);
+                    }
+                    if on_disk.is_some() && matches!(scenario.disk, Disk::SendBeforeSync) {
+                        actions.push(Action::Sync(id));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The crashes that may interrupt what `node` might do next. One before the first record
+    /// is no different from a crash between steps with the input lost, so at least one
+    /// record is on disk; a frame is whole or absent, so all are, but on a disk that tears.
+    fn crashes_within(
+        &self,
+        scenario: &Scenario<P>,
+        id: NodeId,
+        node: &Node<P>,
+        actions: &mut Vec<Action<P>>,
+    ) {
+        let torn = matches!(scenario.disk, Disk::TornFrame);
+        if !torn && !scenario.faults.crash_within_step {
+            return;
+        }
+        for input in self.inputs(scenario, id) {
+            let mut scratch = node.clone();
+            let mut out = Outbox::new();
+            (scenario.step)(
+                &scenario.nodes[usize::from(id.0)],
+                &mut scratch,
+                input.clone(),
+                &mut out,
+            );
+            let written = scratch.take_records().len();
+            let least = if torn { 1 } else { written.max(1) };
+            actions.extend((least..=written).map(|kept| Action::CrashWithin {
+                node: id,
+                input: input.clone(),
+                kept,
+            }));
+        }
+    }
+
+    /// What the environment may hand `id` next, client requests aside: a client whose
+    /// request was being handled learns nothing of it and asks again.
+    pub(super) fn inputs(&self, scenario: &Scenario<P>, id: NodeId) -> Vec<Input<P>> {
+        let Some(Host::Up { node, armed, .. }) = self.host(id) else {
+            return Vec::new();
+        };
+        let mut inputs: Vec<Input<P>> = self
+            .network
+            .heads()
+            .into_iter()
+            .filter(|envelope| envelope.to == id && self.is_deliverable(envelope))
+            .map(|Envelope { from, message, .. }| Input::Deliver { from, message })
+            .collect();
+        if self.timers_may_fire(scenario) {
+            let permitted = |timer: &&P::Timer| P::permits(&scenario.bounds, id, node, timer);
+            inputs.extend(armed.iter().filter(permitted).cloned().map(Input::Fire));
+        }
+        inputs
+    }
+
+    fn partition_actions(&self, scenario: &Scenario<P>, actions: &mut Vec<Action<P>>) {
+        if self.network.is_partitioned() {
+            actions.push(Action::Heal);
+        }
+        if self.faults.cuts >= scenario.faults.cuts {
+            return;
+        }
+        let ids = || self.all_hosts().map(|(id, _)| id);
+        for from in ids() {
+            for to in ids() {
+                if from != to && self.network.connects(from, to) {
+                    actions.push(Action::Cut { from, to });
+                }
+            }
+            actions.push(Action::Isolate(from));
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Making an action happen.
+
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+
+use super::action::Action;
+use super::history::{History, Occurrence};
+use super::network::{Envelope, Network};
+use super::scenario::{Disk, Duplicates, Scenario};
+use super::{Client, Faulted, Host, World};
+use crate::protocol::{Durable, Effect, Input, Node, NodeId, Outbox};
+use crate::specification::{Answer, Specification};
+
+/// The action is not possible in this world: a trace that was written for another model, or
+/// edited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotEnabled;
+
+impl fmt::Display for NotEnabled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this action is not possible here; the world is unchanged")
+    }
+}
+
+impl core::error::Error for NotEnabled {}
+
+impl<P: Specification> World<P> {
+    /// The world in which every node has just been started from its disk.
+    pub fn initial(scenario: &Scenario<P>) -> Self {
+        let mut world = Self {
+            hosts: Vec::new(),
+            network: Network::new(scenario.delivery),
+            faults: Faulted::default(),
+            clients: vec![Client::default(); scenario.scripts.len()],
+            history: History::default(),
+            ghost: P::Ghost::default(),
+        };
+        for position in 0..scenario.nodes.len() {
+            let durable = scenario.disks.get(position).cloned().unwrap_or_default();
+            world.hosts.push(Arc::new(Host::Down { durable }));
+        }
+        for id in (0..scenario.nodes.len()).filter_map(|position| u16::try_from(position).ok()) {
+            world.restart(scenario, NodeId(id));
+        }
+        world
+    }
+
+    /// Makes `action` happen.
+    ///
+    /// # Errors
+    /// [`NotEnabled`] if it cannot happen now. The world is then unchanged.
+    pub fn apply(&mut self, scenario: &Scenario<P>, action: &Action<P>) -> Result<(), NotEnabled> {
+        if !self.is_enabled(scenario, action) {
+            return Err(NotEnabled);
+        }
+        match action {
+            Action::Deliver(envelope) => self.deliver(scenario, envelope),
+            Action::Duplicate(envelope) => {
+                self.faults.duplicates += 1;
+                self.receive(scenario, envelope);
+            }
+            Action::Drop(envelope) => {
+                self.faults.drops += 1;
+                self.network.remove(envelope);
+            }
+            Action::Fire { node, timer } => self.fire(scenario, *node, timer),
+            Action::Ask { client, node } => self.ask(scenario, *client, *node),
+            Action::Crash(node) => self.crash(*node),
+            Action::CrashWithin { node, input, kept } => {
+                self.crash_within(scenario, *node, input, *kept);
+            }
+            Action::Restart(node) => self.restart(scenario, *node),
+            Action::Sync(node) => self.sync(*node),
+            Action::Cut { from, to } => {
+                self.faults.cuts += 1;
+                self.network.cut(*from, *to);
+            }
+            Action::Isolate(node) => self.isolate(*node),
+            Action::Heal => self.network.heal(),
+        }
+        self.discard_inert(scenario);
+        Ok(())
+    }
+
+    /// The cheap kinds are looked up directly; the rest are rare.
+    fn is_enabled(&self, scenario: &Scenario<P>, action: &Action<P>) -> bool {
+        match action {
+            Action::Deliver(envelope) => {
+                self.network.is_head(envelope) && self.is_deliverable(envelope)
+            }
+            Action::Fire { node, timer } => {
+                let Some(Host::Up {
+                    node: state, armed, ..
+                }) = self.host(*node)
+                else {
+                    return false;
+                };
+                armed.contains(timer)
+                    && P::permits(&scenario.bounds, *node, state, timer)
+                    && self.timers_may_fire(scenario)
+            }
+            _ => self.actions(scenario).contains(action),
+        }
+    }
+
+    fn deliver(&mut self, scenario: &Scenario<P>, envelope: &Envelope<P::Message>) {
+        if scenario.faults.duplicates != Duplicates::Unlimited {
+            self.network.remove(envelope);
+        }
+        self.receive(scenario, envelope);
+    }
+
+    fn receive(&mut self, scenario: &Scenario<P>, envelope: &Envelope<P::Message>) {
+        let input = Input::Deliver {
+            from: envelope.from,
+            message: envelope.message.clone(),
+        };
+        self.step(scenario, envelope.to, input);
+    }
+
+    fn fire(&mut self, scenario: &Scenario<P>, id: NodeId, timer: &P::Timer) {
+        if let Host::Up { armed, .. } = self.host_mut(id) {
+            armed.remove(timer);
+        }
+        self.step(scenario, id, Input::Fire(timer.clone()));
+    }
+
+    fn ask(&mut self, scenario: &Scenario<P>, client: usize, id: NodeId) {
+        let state = &mut self.clients[client];
+        let command = scenario.scripts[client][state.next].clone();
+        state.tries += 1;
+        state.waits_at.insert(id);
+        if !state.asking {
+            state.asking = true;
+            self.history.push(Occurrence::Invoke { client });
+        }
+        self.step(scenario, id, Input::Ask(command));
+    }
+
+    fn crash(&mut self, id: NodeId) {
+        self.faults.crashes += 1;
+        let host = self.host_mut(id);
+        let durable = host.on_disk().clone();
+        *host = Host::Down { durable };
+        self.network.disconnect(id);
+        for client in &mut self.clients {
+            client.waits_at.remove(&id);
+        }
+    }
+
+    /// The step happens, `kept` of its records get to disk, and that is all anybody ever
+    /// learns of it.
+    fn crash_within(&mut self, scenario: &Scenario<P>, id: NodeId, input: &Input<P>, kept: usize) {
+        if let Input::Deliver { from, message } = input
+            && scenario.faults.duplicates != Duplicates::Unlimited
+        {
+            self.network.remove(&Envelope {
+                from: *from,
+                to: id,
+                message: message.clone(),
+            });
+        }
+        let Host::Up { node, .. } = self.host_mut(id) else {
+            return;
+        };
+        let mut durable = node.durable().clone();
+        let protocol = &scenario.nodes[usize::from(id.0)];
+        (scenario.step)(protocol, node, input.clone(), &mut Outbox::new());
+        for record in node.take_records().iter().take(kept) {
+            durable.apply(record);
+        }
+        self.crash(id);
+        *self.host_mut(id) = Host::Down { durable };
+    }
+
+    fn restart(&mut self, scenario: &Scenario<P>, id: NodeId) {
+        let durable = self.host_mut(id).durable().clone();
+        let mut out = Outbox::new();
+        let protocol = &scenario.nodes[usize::from(id.0)];
+        let node = boot(scenario, protocol, durable, &mut out);
+        *self.host_mut(id) = Host::Up {
+            node,
+            armed: alloc::collections::BTreeSet::new(),
+            on_disk: None,
+        };
+        self.release(scenario, id, out);
+    }
+
+    fn sync(&mut self, id: NodeId) {
+        if let Host::Up { on_disk, .. } = self.host_mut(id) {
+            *on_disk = None;
+        }
+    }
+
+    fn isolate(&mut self, id: NodeId) {
+        self.faults.cuts += 1;
+        let others: Vec<NodeId> = self.all_hosts().map(|(other, _)| other).collect();
+        for other in others.into_iter().filter(|&other| other != id) {
+            self.network.cut(id, other);
+            self.network.cut(other, id);
+        }
+    }
+
+    /// Runs one step of one node and lets its effects out.
+    fn step(&mut self, scenario: &Scenario<P>, id: NodeId, input: Input<P>) {
+        let mut out = Outbox::new();
+        let protocol = &scenario.nodes[usize::from(id.0)];
+        if let Host::Up { node, on_disk, .. } = self.host_mut(id) {
+            let before = unkept(scenario.disk, node, on_disk.as_ref());
+            (scenario.step)(protocol, node, input, &mut out);
+            let records = node.take_records();
+            *on_disk = lagging(scenario.disk, node.durable(), before, &records);
+        }
+        self.release(scenario, id, out);
+    }
+
+    /// Lets the effects of a step out, in order.
+    fn release(&mut self, scenario: &Scenario<P>, id: NodeId, mut out: Outbox<P>) {
+        if let Some(Host::Up { node, .. }) = self.hosts.get(usize::from(id.0)).map(Arc::as_ref) {
+            P::observe(&mut self.ghost, id, node, out.effects());
+        }
+        for effect in out.drain() {
+            match effect {
+                Effect::Send { to, message } => self.network.send(Envelope {
+                    from: id,
+                    to,
+                    message,
+                }),
+                Effect::Arm(timer) => {
+                    if let Host::Up { armed, .. } = self.host_mut(id) {
+                        armed.insert(timer);
+                    }
+                }
+                Effect::Disarm(timer) => {
+                    if let Host::Up { armed, .. } = self.host_mut(id) {
+                        armed.remove(&timer);
+                    }
+                }
+                Effect::Emit(event) => self.hear(scenario, id, &event),
+            }
+        }
+    }
+
+    /// Gives an event to the clients that wait at the node.
+    fn hear(&mut self, scenario: &Scenario<P>, id: NodeId, event: &P::Event) {
+        for (client, state) in self.clients.iter_mut().enumerate() {
+            if !state.waits_at.contains(&id) {
+                continue;
+            }
+            let command = &scenario.scripts[client][state.next];
+            match P::answer(command, event) {
+                None => {}
+                Some(Answer::Refused) => {
+                    state.waits_at.remove(&id);
+                    state.tries = state.tries.saturating_sub(1);
+                }
+                Some(Answer::Done) => {
+                    let next = state.next + 1;
+                    *state = Client {
+                        next,
+                        ..Client::default()
+                    };
+                    self.history.push(Occurrence::Return {
+                        client,
+                        event: event.clone(),
+                    });
+                }
+            }
+        }
+    }
+
+    fn discard_inert(&mut self, scenario: &Scenario<P>) {
+        if !scenario.drop_inert {
+            return;
+        }
+        let hosts = &self.hosts;
+        self.network.discard(|envelope| {
+            let sender = hosts.get(usize::from(envelope.from.0));
+            let receiver = hosts.get(usize::from(envelope.to.0));
+            match (sender, receiver) {
+                (Some(sender), Some(receiver)) => P::is_inert(envelope, sender, receiver),
+                _ => false,
+            }
+        });
+    }
+
+    fn host_mut(&mut self, id: NodeId) -> &mut Host<P> {
+        Arc::make_mut(&mut self.hosts[usize::from(id.0)])
+    }
+}
+
+/// Boots a node the scenario's way.
+fn boot<P: Specification>(
+    scenario: &Scenario<P>,
+    protocol: &P,
+    durable: P::Durable,
+    out: &mut Outbox<P>,
+) -> Node<P> {
+    let mut node = Node::boot(protocol, durable, &mut Outbox::new());
+    node.volatile = (scenario.boot)(protocol, node.durable(), out);
+    node
+}
+
+/// What is on a broken disk before a step; `None` on a disk that keeps its word.
+fn unkept<P: Specification>(
+    disk: Disk<P>,
+    node: &Node<P>,
+    on_disk: Option<&P::Durable>,
+) -> Option<P::Durable> {
+    match disk {
+        Disk::WriteThrough | Disk::TornFrame => None,
+        Disk::SendBeforeSync | Disk::Amnesia { .. } => {
+            Some(on_disk.unwrap_or(node.durable()).clone())
+        }
+    }
+}
+
+/// What is on a broken disk after a step that wrote `records`; `None` if that is what the
+/// node believes.
+fn lagging<P: Specification>(
+    disk: Disk<P>,
+    believed: &P::Durable,
+    before: Option<P::Durable>,
+    records: &[<P::Durable as Durable>::Record],
+) -> Option<P::Durable> {
+    let mut on_disk = before?;
+    if let Disk::Amnesia { forgets } = disk {
+        for record in records.iter().filter(|record| !forgets(record)) {
+            on_disk.apply(record);
+        }
+    }
+    (on_disk != *believed).then_some(on_disk)
+}

@@ -1,0 +1,140 @@
+//! The world a protocol is checked in: nodes that crash and restart, a network that loses,
+//! duplicates, reorders and cuts, disks, clients with scripts, and ghost state.
+//!
+//! [`World::actions`] says what may happen, [`World::apply`] makes it happen. Everything
+//! else is a driver of those two: the checkers enumerate, the fuzzer samples, replay is
+//! handed a list, the explorer lets a person choose.
+
+mod action;
+mod apply;
+mod history;
+mod network;
+mod scenario;
+
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use derive_where::derive_where;
+
+pub use self::action::{Action, Kind};
+pub use self::apply::NotEnabled;
+pub use self::history::{History, Occurrence};
+pub use self::network::{Delivery, Envelope, Network};
+pub use self::scenario::{Boot, Disk, Duplicates, Faults, Scenario, Step, Timing};
+
+use crate::protocol::{Node, NodeId, Protocol};
+use crate::specification::Specification;
+
+/// One state of the world. Cheap to clone: hosts that a step does not touch are shared.
+#[derive_where(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct World<P: Specification> {
+    /// The nodes' hosts, in the order of the scenario's nodes.
+    pub hosts: Vec<Arc<Host<P>>>,
+    /// The messages under way.
+    pub network: Network<P::Message>,
+    /// The faults that have happened.
+    pub faults: Faulted,
+    /// How far each client is in its script.
+    pub clients: Vec<Client>,
+    /// What the clients have seen.
+    pub history: History<P::Event>,
+    /// What the properties remember.
+    pub ghost: P::Ghost,
+}
+
+/// A node's host.
+#[derive_where(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Host<P: Protocol> {
+    /// The node runs.
+    Up {
+        /// The node.
+        node: Node<P>,
+        /// The timers that run.
+        armed: BTreeSet<P::Timer>,
+        /// What is really on disk, where that is not what the node believes. Always `None`
+        /// on a disk that keeps its word.
+        on_disk: Option<P::Durable>,
+    },
+    /// The node has crashed: its disk is all there is.
+    Down {
+        /// What the disk remembers.
+        durable: P::Durable,
+    },
+}
+
+impl<P: Protocol> Host<P> {
+    /// The running node.
+    pub fn node(&self) -> Option<&Node<P>> {
+        match self {
+            Self::Up { node, .. } => Some(node),
+            Self::Down { .. } => None,
+        }
+    }
+
+    /// What the node knows to be durable: all that it has written, if it runs; what its disk
+    /// remembers, if it is down.
+    pub fn durable(&self) -> &P::Durable {
+        match self {
+            Self::Up { node, .. } => node.durable(),
+            Self::Down { durable } => durable,
+        }
+    }
+
+    /// What the disk would remember if the node crashed now.
+    pub fn on_disk(&self) -> &P::Durable {
+        match self {
+            Self::Up {
+                on_disk: Some(durable),
+                ..
+            }
+            | Self::Down { durable } => durable,
+            Self::Up { node, .. } => node.durable(),
+        }
+    }
+}
+
+/// The faults that have happened so far, to be held against the scenario's budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Faulted {
+    /// Messages dropped.
+    pub drops: u8,
+    /// Messages delivered once more than they were sent.
+    pub duplicates: u8,
+    /// Crashes.
+    pub crashes: u8,
+    /// Cuts of links.
+    pub cuts: u8,
+}
+
+/// How far a client is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Client {
+    /// The position in its script of the request that it asks or is about to ask.
+    pub next: usize,
+    /// How often it has asked that request, refusals not counted.
+    pub tries: u8,
+    /// Whether it has begun with that request.
+    pub asking: bool,
+    /// The nodes at which it waits for the answer.
+    pub waits_at: BTreeSet<NodeId>,
+}
+
+impl<P: Specification> World<P> {
+    /// The host of node `id`.
+    pub fn host(&self, id: NodeId) -> Option<&Host<P>> {
+        self.hosts.get(usize::from(id.0)).map(Arc::as_ref)
+    }
+
+    /// The nodes that run, with their ids.
+    pub fn running(&self) -> impl Iterator<Item = (NodeId, &Node<P>)> {
+        self.all_hosts()
+            .filter_map(|(id, host)| host.node().map(|node| (id, node)))
+    }
+
+    /// All hosts, with their nodes' ids.
+    pub fn all_hosts(&self) -> impl Iterator<Item = (NodeId, &Host<P>)> {
+        let ids = (0u16..).map(NodeId);
+        ids.zip(self.hosts.iter().map(Arc::as_ref))
+    }
+}

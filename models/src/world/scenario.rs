@@ -1,0 +1,132 @@
+//! What a world is made of, and what may go wrong in it.
+
+use alloc::vec::Vec;
+
+use derive_where::derive_where;
+
+use super::network::Delivery;
+use crate::protocol::{Durable, Input, Node, Outbox, Protocol};
+use crate::specification::Specification;
+
+/// A protocol's nodes, the faults they must bear, and what their clients ask. Node `i` of
+/// the scenario has id `i`.
+#[derive_where(Clone, Debug)]
+pub struct Scenario<P: Specification> {
+    /// The nodes' configurations.
+    pub nodes: Vec<P>,
+    /// What each disk remembers at the start. Shorter than `nodes`: the rest is empty.
+    pub disks: Vec<P::Durable>,
+    /// In which order messages arrive.
+    pub delivery: Delivery,
+    /// When timers may run out.
+    pub timing: Timing,
+    /// What a crash leaves on disk.
+    pub disk: Disk<P>,
+    /// How much may go wrong.
+    pub faults: Faults,
+    /// What each client asks, in order, each request only when the one before is answered.
+    pub scripts: Vec<Vec<P::Command>>,
+    /// How often a client may ask the same request, at whichever node.
+    pub tries: u8,
+    /// What makes the state space finite.
+    pub bounds: P::Bounds,
+    /// Whether the world drops messages that the protocol declares inert. Changes no verdict;
+    /// off only to show just that.
+    pub drop_inert: bool,
+    /// What the hosts run: the protocol's own step, or a mutant's.
+    pub step: Step<P>,
+    /// How the hosts start a node: the protocol's own boot, or a mutant's.
+    pub boot: Boot<P>,
+}
+
+/// A step function.
+pub type Step<P> = fn(&P, &mut Node<P>, Input<P>, &mut Outbox<P>);
+
+/// A boot function.
+pub type Boot<P> = fn(&P, &<P as Protocol>::Durable, &mut Outbox<P>) -> <P as Protocol>::Volatile;
+
+impl<P: Specification> Scenario<P> {
+    /// A world without faults, clients or a past: any order of messages, any timing, disks
+    /// that keep their word.
+    pub fn new(nodes: Vec<P>, bounds: P::Bounds) -> Self {
+        Self {
+            nodes,
+            disks: Vec::new(),
+            delivery: Delivery::Bag,
+            timing: Timing::Any,
+            disk: Disk::WriteThrough,
+            faults: Faults::default(),
+            scripts: Vec::new(),
+            tries: 1,
+            bounds,
+            drop_inert: true,
+            step: P::step,
+            boot: P::boot,
+        }
+    }
+}
+
+/// When an armed timer may run out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timing {
+    /// Always: full asynchrony.
+    Any,
+    /// Only when no message can be delivered: messages beat timers, as in the synchronous
+    /// period after stabilisation.
+    Quiescent,
+}
+
+/// What a crash leaves on disk.
+#[derive_where(Clone, Copy, Debug)]
+pub enum Disk<P: Protocol> {
+    /// All that the node has written, for nothing leaves a node before its records are on
+    /// disk (the driver's law).
+    WriteThrough,
+    /// A broken driver: effects leave at once, records reach the disk some time later.
+    SendBeforeSync,
+    /// A broken driver: the records of one step are several frames, and a crash may come
+    /// between them.
+    TornFrame,
+    /// A broken node: it never writes these records to disk.
+    Amnesia {
+        /// The records that it forgets.
+        forgets: fn(&<P::Durable as Durable>::Record) -> bool,
+    },
+}
+
+/// How much may go wrong in one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Faults {
+    /// Messages that may be dropped.
+    ///
+    /// With [`Delivery::Bag`] and [`Timing::Any`] any number of messages is lost for free as
+    /// far as safety goes: a message that is never delivered is a lost one, and nothing
+    /// waits for it. The budget matters where order or timing does.
+    pub drops: u8,
+    /// Messages that may arrive more than once.
+    pub duplicates: Duplicates,
+    /// Crashes. Each is followed by a restart, or not. May take a majority.
+    pub crashes: u8,
+    /// Whether a crash may also come within a step: its records are on disk, and none of
+    /// its effects has left.
+    pub crash_within_step: bool,
+    /// Links that may be cut, one way at a time, or nodes isolated.
+    pub cuts: u8,
+}
+
+/// How many messages may arrive more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Duplicates {
+    /// So many in one run.
+    UpTo(u8),
+    /// Any number of any message: nothing ever leaves the network but by becoming inert.
+    /// Only with [`Delivery::Bag`]. The harshest setting, and a small state space: whether a
+    /// message has been delivered makes no difference to the network.
+    Unlimited,
+}
+
+impl Default for Duplicates {
+    fn default() -> Self {
+        Self::UpTo(0)
+    }
+}
