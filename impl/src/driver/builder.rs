@@ -1,0 +1,202 @@
+//! Putting a node together and starting it.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use models::Protocol;
+use tokio::sync::watch;
+
+use super::core::{Batch, Core};
+use super::inbox::{Inbox, Mailbox};
+use super::journaling::Journaling;
+use super::memory::recall;
+use super::recording::Recorder;
+use super::releasing::Releaser;
+use super::running::{Guard, RunningNode, Shared, Status};
+use super::stepping::{Checkpoints, Stepper};
+use crate::clock::{Clock, SystemClock};
+use crate::gate::Gate;
+use crate::journal::{Journal, JournalError};
+use crate::timers::{TimerSpan, TimerSpans, Timers};
+use crate::transport::Transport;
+
+/// Takes the node's events, on the releaser's thread.
+pub(super) type EventSink<P> = Box<dyn FnMut(<P as Protocol>::Event) + Send>;
+
+/// Tunables of a running node.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeOptions {
+    /// At most this many queued inputs are stepped before their effects are handed on.
+    pub batch_size: usize,
+    /// At most this many batches wait for the disk, and as many for their effects to leave.
+    pub batches_in_flight: usize,
+    /// The durable state is written out whole, and older entries of the journal dropped,
+    /// when the steps since the last time take this many bytes, and twice as many as the
+    /// state took then. 0 for never.
+    pub checkpoint_after_bytes: u64,
+    /// Seeds the randomised timers. Give each node another one.
+    pub seed: u64,
+}
+
+impl Default for NodeOptions {
+    fn default() -> Self {
+        Self {
+            batch_size: 256,
+            batches_in_flight: 64,
+            checkpoint_after_bytes: 64 << 20,
+            seed: fastrand::u64(..),
+        }
+    }
+}
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal refused.
+    #[error("the node did not start: {0}")]
+    Journal(#[from] JournalError),
+    /// A thread could not be started.
+    #[error(
+        "the node did not start, because the system gave it no thread: {0}; nothing was sent. \
+         Raise the limit on threads and start again"
+    )]
+    Thread(#[from] io::Error),
+}
+
+/// Puts a node together.
+pub struct NodeBuilder<P: Protocol> {
+    protocol: P,
+    spans: TimerSpans<P::Timer>,
+    sink: EventSink<P>,
+    clock: Arc<dyn Clock>,
+    recorder: Option<Box<dyn Recorder<P>>>,
+    options: NodeOptions,
+}
+
+impl<P: Protocol> NodeBuilder<P> {
+    /// A node of `protocol`, whose timers last as long as `spans` says, and whose events go
+    /// to `sink`: in order, one at a time, on a thread of the node's. While the sink runs
+    /// nothing else leaves the node, so it should hand work on; and it must not wait for the
+    /// node, which waits for it.
+    pub fn new(
+        protocol: P,
+        spans: impl Fn(&P::Timer) -> TimerSpan + Send + Sync + 'static,
+        sink: impl FnMut(P::Event) + Send + 'static,
+    ) -> Self {
+        Self {
+            protocol,
+            spans: Arc::new(spans),
+            sink: Box::new(sink),
+            clock: Arc::new(SystemClock::new()),
+            recorder: None,
+            options: NodeOptions::default(),
+        }
+    }
+
+    /// Takes the time from `clock` instead of the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Records what the node does.
+    #[must_use]
+    pub fn recorder(mut self, recorder: impl Recorder<P>) -> Self {
+        self.recorder = Some(Box::new(recorder));
+        self
+    }
+
+    /// Tunes the node.
+    #[must_use]
+    pub fn options(mut self, options: NodeOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Recovers the node from its journal, boots it and starts its threads. `inbox` and
+    /// `mailbox` are the two ends that [`mailbox`](super::mailbox()) returned.
+    ///
+    /// # Errors
+    /// When the journal refuses or the system gives no threads. Nothing was sent then.
+    pub fn spawn(
+        self,
+        (inbox, mailbox): (Inbox<P>, Mailbox<P>),
+        mut journal: impl Journal,
+        transport: impl Transport<P::Message>,
+    ) -> Result<RunningNode<P>, StartError> {
+        let memory = recall::<P>(&mut journal)?;
+        let in_flight = self.options.batches_in_flight.max(1);
+        let (status, watch) = watch::channel(Status::Running);
+        let shared = Arc::new(Shared {
+            gate: Gate::new(in_flight),
+            inbox: inbox.clone(),
+            status,
+        });
+        let metrics = mailbox.metrics().clone();
+        let (frames, work) = mpsc::sync_channel(in_flight);
+        let journaling = Journaling {
+            journal,
+            work,
+            shared: shared.clone(),
+            metrics: metrics.clone(),
+        };
+        let releaser = Releaser {
+            id: self.protocol.id(),
+            transport,
+            sink: self.sink,
+            shared: shared.clone(),
+            metrics,
+        };
+        let mut booted = Batch::default();
+        let timers = Timers::new(self.spans, self.options.seed);
+        let checkpoints = Checkpoints::new(self.options.checkpoint_after_bytes, &memory);
+        let now = self.clock.now();
+        let core = Core::boot(
+            self.protocol,
+            memory.durable,
+            timers,
+            self.recorder,
+            now,
+            &mut booted,
+        );
+        let stepper = Stepper {
+            core,
+            mailbox,
+            shared: shared.clone(),
+            journal: frames,
+            clock: self.clock,
+            batch_size: self.options.batch_size.max(1),
+            checkpoints,
+            ticket: 0,
+        };
+        let threads = vec![
+            start(&shared, "journal", || journaling.run())?,
+            start(&shared, "releaser", || releaser.run())?,
+            start(&shared, "stepper", || stepper.run(booted))?,
+        ];
+        Ok(RunningNode::new(inbox, watch, threads))
+    }
+}
+
+/// Starts a thread that fails its node when it panics.
+fn start<P: Protocol>(
+    shared: &Arc<Shared<P>>,
+    name: &'static str,
+    run: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let guard = Guard {
+        thread: name,
+        shared: shared.clone(),
+    };
+    thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            let _guard = guard;
+            run();
+        })
+        // The threads that run already must not wait for one that never will.
+        .inspect_err(|_| shared.gate.poison())
+}

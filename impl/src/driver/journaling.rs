@@ -1,0 +1,67 @@
+//! The journal thread: puts frames on disk, many steps with one fsync.
+
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+use models::Protocol;
+
+use super::running::{Failure, Shared};
+use crate::gate::Ticket;
+use crate::journal::{Journal, JournalError};
+use crate::metrics::Metrics;
+
+/// At most so many batches go with one fsync, so that a busy stepper cannot put it off.
+const GROUP: usize = 64;
+
+/// What the stepper wants on disk.
+pub(super) struct Work {
+    pub(super) frames: Vec<Vec<u8>>,
+    /// The durable state after these frames.
+    pub(super) checkpoint: Option<Vec<u8>>,
+    /// The number of the last frame.
+    pub(super) ticket: Ticket,
+}
+
+pub(super) struct Journaling<P: Protocol, J> {
+    pub(super) journal: J,
+    pub(super) work: Receiver<Work>,
+    pub(super) shared: Arc<Shared<P>>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl<P: Protocol, J: Journal> Journaling<P, J> {
+    /// Runs until the stepper has ended and everything is on disk.
+    pub(super) fn run(mut self) {
+        while let Ok(first) = self.work.recv() {
+            match self.commit(first) {
+                Ok(ticket) => self.shared.gate.advance(ticket),
+                Err(error) => return self.shared.fail(Failure::Journal(Arc::new(error))),
+            }
+        }
+    }
+
+    /// Group commit: everything that has queued up since the last fsync goes with this one.
+    fn commit(&mut self, first: Work) -> Result<Ticket, JournalError> {
+        let mut ticket = self.append(first)?;
+        for _ in 1..GROUP {
+            let Ok(next) = self.work.try_recv() else {
+                break;
+            };
+            ticket = self.append(next)?;
+        }
+        self.journal.flush()?;
+        self.metrics.journal_flushes.increment();
+        Ok(ticket)
+    }
+
+    fn append(&mut self, work: Work) -> Result<Ticket, JournalError> {
+        for frame in &work.frames {
+            self.journal.append(frame)?;
+        }
+        if let Some(state) = &work.checkpoint {
+            self.journal.checkpoint(state)?;
+            self.metrics.checkpoints.increment();
+        }
+        Ok(work.ticket)
+    }
+}

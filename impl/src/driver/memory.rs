@@ -1,0 +1,57 @@
+//! What a node remembers: the journal's entries, folded.
+
+use models::{Durable, Protocol};
+use serde::de::DeserializeOwned;
+
+use crate::codec;
+use crate::journal::{Entry, Journal, JournalError};
+
+/// What a journal held.
+pub(crate) struct Memory<D> {
+    pub(crate) durable: D,
+    /// The size of the last checkpoint, and of the steps since.
+    pub(crate) checkpoint_bytes: u64,
+    pub(crate) step_bytes: u64,
+}
+
+/// Folds the journal with the same `apply` that the checker exercised.
+pub(crate) fn recall<P: Protocol>(
+    journal: &mut impl Journal,
+) -> Result<Memory<P::Durable>, JournalError> {
+    let mut memory = Memory {
+        durable: P::Durable::default(),
+        checkpoint_bytes: 0,
+        step_bytes: 0,
+    };
+    let recovered = journal.recover(&mut |entry| fold(&mut memory, entry))?;
+    if recovered.torn_bytes > 0 {
+        tracing::warn!(
+            bytes = recovered.torn_bytes,
+            "cut an interrupted write off the end of the journal; nobody was told of it"
+        );
+    }
+    tracing::info!(entries = recovered.entries, "the journal is recovered");
+    Ok(memory)
+}
+
+fn fold<D: Durable>(memory: &mut Memory<D>, entry: Entry<'_>) -> Result<(), String> {
+    match entry {
+        Entry::Checkpoint(bytes) => {
+            memory.durable = decode(bytes)?;
+            memory.checkpoint_bytes = bytes.len() as u64;
+            memory.step_bytes = 0;
+        }
+        Entry::Step(bytes) => {
+            let records: Vec<D::Record> = decode(bytes)?;
+            for record in &records {
+                memory.durable.apply(record);
+            }
+            memory.step_bytes += bytes.len() as u64;
+        }
+    }
+    Ok(())
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    codec::decode(bytes).map_err(|error| error.to_string())
+}

@@ -1,0 +1,32 @@
+//! One node, running: inputs in batches → step → journal → one fsync → effects, in order.
+//!
+//! ```text
+//!  peers, clients        stepper thread          journal thread         releaser thread
+//!  ──── Inbox ────▶  step, step, step … ──frames──▶ append, fsync
+//!                          │                            │ advance
+//!                          └──── effects, held ────▶  [ Gate ] ───────▶ transport, sink
+//! ```
+//!
+//! While the journal syncs one batch, the stepper works on the next (group commit).
+//!
+//! **Timers are the exception**: arming and disarming happens at once, on the stepper's
+//! thread. They never leave the node, a crash forgets them together with everything that the
+//! step changed, and a step must not see a timer fire that it has just disarmed.
+
+mod builder;
+mod core;
+mod inbox;
+mod journaling;
+mod memory;
+mod recording;
+mod releasing;
+mod running;
+mod stepping;
+
+pub use builder::{NodeBuilder, NodeOptions, StartError};
+pub use inbox::{AskError, Inbox, Mailbox, NodeStopped, mailbox};
+pub use recording::{FileRecorder, Recorded, Recorder, RecordingError, read_recording};
+pub use running::{Failure, RunningNode, Status};
+
+pub(crate) use self::core::{Batch, Core, Outgoing};
+pub(crate) use memory::recall;

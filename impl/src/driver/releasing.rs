@@ -1,0 +1,45 @@
+//! The releaser thread: lets out what the gate gives free.
+
+use std::sync::Arc;
+
+use models::{NodeId, Protocol};
+
+use super::builder::EventSink;
+use super::core::Outgoing;
+use super::inbox::Control;
+use super::running::Shared;
+use crate::metrics::Metrics;
+use crate::transport::Transport;
+
+pub(super) struct Releaser<P: Protocol, T> {
+    pub(super) id: NodeId,
+    pub(super) transport: T,
+    pub(super) sink: EventSink<P>,
+    pub(super) shared: Arc<Shared<P>>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl<P: Protocol, T: Transport<P::Message>> Releaser<P, T> {
+    /// Runs until the gate is shut.
+    pub(super) fn run(mut self) {
+        while let Ok(batches) = self.shared.gate.release() {
+            for outgoing in batches.into_iter().flatten() {
+                self.let_out(outgoing);
+            }
+        }
+    }
+
+    fn let_out(&mut self, outgoing: Outgoing<P>) {
+        match outgoing {
+            Outgoing::Send { to, message } if to == self.id => {
+                self.shared.inbox.control(Control::Loopback(message));
+            }
+            Outgoing::Send { to, message } => self.transport.send(to, message),
+            Outgoing::Emit(event) => {
+                self.metrics.events.increment();
+                (self.sink)(event);
+            }
+            Outgoing::Answer(answer) => answer(),
+        }
+    }
+}

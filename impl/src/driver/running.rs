@@ -1,0 +1,158 @@
+//! The handle of a running node: how it fares, and how to stop it.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use models::Protocol;
+use tokio::sync::watch;
+
+use super::core::Outgoing;
+use super::inbox::{Control, Inbox};
+use crate::gate::Gate;
+use crate::journal::JournalError;
+
+/// What stopped a node.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failure {
+    /// The journal failed.
+    #[error("the node stopped, and answers nothing more, because its journal failed: {0}")]
+    Journal(Arc<JournalError>),
+    /// A record could not be encoded.
+    #[error(
+        "the node stopped because a record could not be encoded ({0}); what the step wrote is \
+         lost and nobody was told of it. This is an error in the protocol's record types"
+    )]
+    Encoding(postcard::Error),
+    /// A thread panicked.
+    #[error(
+        "the node stopped because its {0} thread panicked; what was not on disk is lost and \
+         nobody was told of it. The panic's message is on standard error"
+    )]
+    Panicked(&'static str),
+}
+
+/// How a node fares.
+#[derive(Clone, Debug)]
+pub enum Status {
+    /// It runs.
+    Running,
+    /// It was stopped, and everything it had taken is done and on disk.
+    Stopped,
+    /// It failed.
+    Failed(Failure),
+}
+
+/// A node that runs on threads of its own. Dropping it asks it to stop, and does not wait.
+pub struct RunningNode<P: Protocol> {
+    inbox: Inbox<P>,
+    status: watch::Receiver<Status>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<P: Protocol> RunningNode<P> {
+    pub(super) fn new(
+        inbox: Inbox<P>,
+        status: watch::Receiver<Status>,
+        threads: Vec<JoinHandle<()>>,
+    ) -> Self {
+        Self {
+            inbox,
+            status,
+            threads,
+        }
+    }
+
+    /// The way in.
+    pub fn inbox(&self) -> &Inbox<P> {
+        &self.inbox
+    }
+
+    /// How the node fares now.
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// Waits until the node has stopped or failed. A service should end its process when a
+    /// node fails: it answers nothing more.
+    pub async fn ended(&self) -> Status {
+        let mut status = self.status.clone();
+        let ended = status
+            .wait_for(|status| !matches!(status, Status::Running))
+            .await
+            .map(|status| status.clone());
+        ended.unwrap_or(Status::Stopped)
+    }
+
+    /// Stops the node: it takes nothing more, finishes what it has taken, puts it on disk
+    /// and lets its effects leave. Blocks until done.
+    ///
+    /// # Errors
+    /// When the node had failed before, or fails on the way.
+    pub fn shutdown(mut self) -> Result<(), Failure> {
+        self.inbox.control(Control::Stop);
+        for thread in self.threads.drain(..) {
+            // A panic is in the status already.
+            let _ = thread.join();
+        }
+        match self.status() {
+            Status::Failed(failure) => Err(failure),
+            Status::Running | Status::Stopped => Ok(()),
+        }
+    }
+}
+
+impl<P: Protocol> Drop for RunningNode<P> {
+    fn drop(&mut self) {
+        self.inbox.control(Control::Stop);
+    }
+}
+
+/// What the threads of a node share. When the last of them lets go, the node has ended.
+pub(super) struct Shared<P: Protocol> {
+    pub(super) gate: Gate<Vec<Outgoing<P>>>,
+    pub(super) inbox: Inbox<P>,
+    pub(super) status: watch::Sender<Status>,
+}
+
+impl<P: Protocol> Shared<P> {
+    /// Stops everything: nothing leaves the node any more. The first failure is the one
+    /// that is reported.
+    pub(super) fn fail(&self, failure: Failure) {
+        self.gate.poison();
+        tracing::error!(%failure, "the node has failed");
+        self.status.send_if_modified(|status| {
+            let first = matches!(status, Status::Running);
+            if first {
+                *status = Status::Failed(failure);
+            }
+            first
+        });
+        self.inbox.control(Control::Stop);
+    }
+}
+
+impl<P: Protocol> Drop for Shared<P> {
+    fn drop(&mut self) {
+        self.status.send_if_modified(|status| {
+            let orderly = matches!(status, Status::Running);
+            if orderly {
+                *status = Status::Stopped;
+            }
+            orderly
+        });
+    }
+}
+
+/// Fails the node when its thread panics.
+pub(super) struct Guard<P: Protocol> {
+    pub(super) thread: &'static str,
+    pub(super) shared: Arc<Shared<P>>,
+}
+
+impl<P: Protocol> Drop for Guard<P> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.shared.fail(Failure::Panicked(self.thread));
+        }
+    }
+}

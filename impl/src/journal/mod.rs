@@ -1,0 +1,86 @@
+//! The write-ahead log: what a node remembers.
+//!
+//! A journal stores *entries*: the records of one step, or a checkpoint that replaces all
+//! entries before it. It knows nothing of what they mean. [`FileJournal`] keeps them on a
+//! disk, [`MemoryJournal`] in memory, where a simulated crash can lose what was not flushed.
+
+mod error;
+mod file;
+mod frame;
+mod memory;
+mod recovery;
+mod segment;
+
+pub use error::JournalError;
+pub use file::{FileJournal, FileJournalOptions};
+pub use memory::{MemoryDisk, MemoryJournal};
+
+/// One entry of a journal, as recovery hands it back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry<'a> {
+    /// The encoded records of one step. All of them survive a crash, or none.
+    Step(&'a [u8]),
+    /// The encoded durable state. It replaces every entry before it.
+    Checkpoint(&'a [u8]),
+}
+
+/// What [`Journal::recover`] found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// How many entries were handed to the visitor.
+    pub entries: u64,
+    /// How many bytes of a torn tail were cut off: writes that a crash interrupted, and that
+    /// nobody was ever told of.
+    pub torn_bytes: u64,
+}
+
+/// Sees the entries of a journal during recovery, oldest first. A visitor that cannot make
+/// sense of an entry says why, and the recovery is refused.
+pub type Visitor<'a> = dyn FnMut(Entry<'_>) -> Result<(), String> + 'a;
+
+/// A write-ahead log.
+///
+/// **After any error a journal is dead**: it refuses everything, because nobody can know
+/// what the disk holds. Start again and recover.
+pub trait Journal: Send + 'static {
+    /// Hands every entry that survived to `visit`, oldest first, and opens the journal for
+    /// appending. Must be called once, before anything else.
+    ///
+    /// # Errors
+    /// When the journal is damaged or cannot be read. Nothing was changed then.
+    fn recover(&mut self, visit: &mut Visitor<'_>) -> Result<Recovered, JournalError>;
+
+    /// Appends the records of one step. They are not durable before [`Journal::flush`].
+    ///
+    /// # Errors
+    /// When the journal is dead or the disk refuses.
+    fn append(&mut self, step: &[u8]) -> Result<(), JournalError>;
+
+    /// Puts everything appended on disk. Durable when it returns.
+    ///
+    /// # Errors
+    /// When the journal is dead or the disk refuses.
+    fn flush(&mut self) -> Result<(), JournalError>;
+
+    /// Replaces everything appended so far by `state`, durably.
+    ///
+    /// # Errors
+    /// When the journal is dead or the disk refuses. Whichever happens, a later recovery
+    /// finds either the checkpoint or everything that it was to replace.
+    fn checkpoint(&mut self, state: &[u8]) -> Result<(), JournalError>;
+}
+
+impl Journal for Box<dyn Journal> {
+    fn recover(&mut self, visit: &mut Visitor<'_>) -> Result<Recovered, JournalError> {
+        (**self).recover(visit)
+    }
+    fn append(&mut self, step: &[u8]) -> Result<(), JournalError> {
+        (**self).append(step)
+    }
+    fn flush(&mut self) -> Result<(), JournalError> {
+        (**self).flush()
+    }
+    fn checkpoint(&mut self, state: &[u8]) -> Result<(), JournalError> {
+        (**self).checkpoint(state)
+    }
+}

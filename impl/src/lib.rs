@@ -1,0 +1,74 @@
+//! The models, running: tokio, TCP, a write-ahead log, and the services on top.
+//!
+//! [`driver`] runs one node of any [`Protocol`](models::Protocol): it hands inputs to the
+//! step function, puts the records on disk, and only then lets the effects leave. [`journal`]
+//! is the disk, [`transport`] the network, [`clock`] and [`timers`] the time; each has a real
+//! and a simulated side. [`sim`] runs a whole cluster on one thread from a seed.
+//!
+//! **Nothing here knows any protocol**: the runtime holds for all of them or for none.
+//!
+//! A node over TCP, with its journal in a directory:
+//!
+//! ```no_run
+//! # async fn start<P: models::Protocol<Timer = ()>>(protocol: P) -> Result<(), Box<dyn std::error::Error>> {
+//! use std::collections::BTreeMap;
+//! use std::time::Duration;
+//!
+//! use lockstep::Identity;
+//! use lockstep::driver::{NodeBuilder, mailbox};
+//! use lockstep::journal::{FileJournal, FileJournalOptions};
+//! use lockstep::timers::TimerSpan;
+//! use lockstep::transport::tcp::{Tcp, TcpConfig};
+//! use models::NodeId;
+//!
+//! let identity = Identity {
+//!     cluster: "blue".into(),
+//!     protocol: "raft-kv".into(),
+//!     version: 1,
+//!     node: protocol.id(),
+//! };
+//! let peers = BTreeMap::from([(NodeId(2), "10.0.0.2:7400".to_owned())]);
+//!
+//! let (inbox, mailbox) = mailbox(4096);
+//! let listener = tokio::net::TcpListener::bind("0.0.0.0:7400").await?;
+//! let config = TcpConfig::new(identity.clone(), peers);
+//! let (tcp, transport) = Tcp::start(listener, config, inbox.clone(), inbox.metrics().clone())?;
+//! let journal = FileJournal::open("/var/lib/lockstep", identity, FileJournalOptions::default())?;
+//!
+//! let spans = |_: &_| TimerSpan::Between(Duration::from_millis(150)..=Duration::from_millis(300));
+//! let node = NodeBuilder::new(protocol, spans, |event| println!("{event:?}"))
+//!     .spawn((inbox.clone(), mailbox), journal, transport)?;
+//!
+//! // inbox.ask(command)?; inbox.inspect(|node| node.durable().clone()).await?;
+//! let _status = node.ended().await;
+//! tokio::task::spawn_blocking(|| node.shutdown()).await??;
+//! tcp.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+#[cfg(not(lockstep_loom))]
+pub mod clock;
+#[cfg(not(lockstep_loom))]
+mod codec;
+#[cfg(not(lockstep_loom))]
+pub mod driver;
+pub mod gate;
+#[cfg(not(lockstep_loom))]
+mod identity;
+#[cfg(not(lockstep_loom))]
+pub mod journal;
+#[cfg(not(lockstep_loom))]
+pub mod metrics;
+pub mod queue;
+#[cfg(not(lockstep_loom))]
+pub mod sim;
+mod sync;
+#[cfg(not(lockstep_loom))]
+pub mod timers;
+#[cfg(not(lockstep_loom))]
+pub mod transport;
+
+#[cfg(not(lockstep_loom))]
+pub use identity::Identity;

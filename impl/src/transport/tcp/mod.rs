@@ -1,0 +1,214 @@
+//! Messages over TCP: one outgoing connection for each peer, which carries messages one way.
+//!
+//! Each connection begins with a handshake; a peer of another cluster, protocol or version,
+//! and one that was meant for another node, is refused in words. A connection that is lost
+//! is made again, with growing pauses. Whatever a peer sends, it can harm its own connection
+//! only.
+
+mod handshake;
+mod incoming;
+mod outgoing;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use models::NodeId;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use self::incoming::Readers;
+use super::{Deliver, Transport};
+use crate::identity::Identity;
+use crate::metrics::Metrics;
+use crate::sync::Mutex;
+
+/// How a node talks to its peers.
+#[derive(Clone, Debug)]
+pub struct TcpConfig {
+    /// Who this node is.
+    pub identity: Identity,
+    /// The peers, each with its `host:port`. Names are resolved anew for each connection.
+    pub peers: BTreeMap<NodeId, String>,
+    /// A message that takes more bytes is not sent; a peer that sends one is cut off.
+    pub max_message_bytes: usize,
+    /// So many messages wait for a peer; more are dropped and counted.
+    pub queue_messages: usize,
+    /// A peer has this long for its part of the handshake, and for accepting a connection.
+    pub handshake_timeout: Duration,
+    /// A peer that takes nothing for this long is disconnected.
+    pub write_timeout: Duration,
+    /// The first pause before a connection is made again. It doubles with each failure.
+    pub first_pause: Duration,
+    /// The longest pause.
+    pub longest_pause: Duration,
+}
+
+impl TcpConfig {
+    /// The usual limits.
+    pub fn new(identity: Identity, peers: BTreeMap<NodeId, String>) -> Self {
+        Self {
+            identity,
+            peers,
+            max_message_bytes: 64 << 20,
+            queue_messages: 4096,
+            handshake_timeout: Duration::from_secs(5),
+            write_timeout: Duration::from_secs(5),
+            first_pause: Duration::from_millis(20),
+            longest_pause: Duration::from_secs(1),
+        }
+    }
+}
+
+/// A node's connections. Dropping it closes them at once.
+pub struct Tcp<M> {
+    shared: Arc<Shared<M>>,
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    acceptor: JoinHandle<()>,
+}
+
+/// The way out to the peers, for the node.
+pub struct TcpTransport<M> {
+    shared: Arc<Shared<M>>,
+}
+
+/// What the connections of a node share.
+struct Shared<M> {
+    config: TcpConfig,
+    metrics: Arc<Metrics>,
+    peers: Mutex<BTreeMap<NodeId, Peer<M>>>,
+    readers: Readers,
+}
+
+struct Peer<M> {
+    address: String,
+    queue: mpsc::Sender<M>,
+    writer: JoinHandle<()>,
+}
+
+impl<M: Serialize + DeserializeOwned + Send + 'static> Tcp<M> {
+    /// Accepts peers on `listener`, hands their messages to `deliver`, and connects to the
+    /// configured peers. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the listener has no address any more.
+    pub fn start(
+        listener: TcpListener,
+        config: TcpConfig,
+        deliver: impl Deliver<M>,
+        metrics: Arc<Metrics>,
+    ) -> io::Result<(Self, TcpTransport<M>)> {
+        let address = listener.local_addr()?;
+        let peers = config.peers.clone();
+        let shared = Arc::new(Shared {
+            config,
+            metrics,
+            peers: Mutex::new(BTreeMap::new()),
+            readers: Readers::default(),
+        });
+        let acceptor = tokio::spawn(incoming::accept(listener, shared.clone(), deliver));
+        let tcp = Self {
+            shared: shared.clone(),
+            address,
+            stop: watch::Sender::new(false),
+            acceptor,
+        };
+        for (id, address) in peers {
+            tcp.set_peer(id, address);
+        }
+        Ok((tcp, TcpTransport { shared }))
+    }
+
+    /// Where this node listens.
+    pub fn local_address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Adds a peer, or gives it another address. Must be called within a tokio runtime.
+    pub fn set_peer(&self, id: NodeId, address: impl Into<String>) {
+        let address = address.into();
+        let mut peers = self.shared.peers.lock();
+        if peers.get(&id).is_some_and(|peer| peer.address == address) {
+            return;
+        }
+        let (queue, messages) = mpsc::channel(self.shared.config.queue_messages.max(1));
+        let writer = outgoing::Writer {
+            peer: id,
+            address: address.clone(),
+            messages,
+            shared: self.shared.clone(),
+            stop: self.stop.subscribe(),
+        };
+        let peer = Peer {
+            address,
+            queue,
+            writer: tokio::spawn(writer.run()),
+        };
+        let replaced = peers.insert(id, peer);
+        drop(peers);
+        if let Some(replaced) = replaced {
+            replaced.writer.abort();
+        }
+    }
+
+    /// Forgets a peer and closes its connections.
+    pub fn remove_peer(&self, id: NodeId) {
+        let removed = self.shared.peers.lock().remove(&id);
+        if let Some(peer) = removed {
+            peer.writer.abort();
+        }
+        self.shared.readers.cancel(id);
+    }
+
+    /// Writes what is queued for connected peers, for a short while, and closes everything.
+    /// Stop the node first, so that its last messages are in the queues.
+    pub async fn shutdown(self) {
+        const GRACE: Duration = Duration::from_secs(1);
+        self.acceptor.abort();
+        let peers = std::mem::take(&mut *self.shared.peers.lock());
+        // Writers without a connection give up at once; the others end with their queues.
+        self.stop.send_replace(true);
+        let deadline = Instant::now() + GRACE;
+        let writers: Vec<_> = peers.into_values().map(|peer| peer.writer).collect();
+        for writer in writers {
+            let abort = writer.abort_handle();
+            if timeout_at(deadline, writer).await.is_err() {
+                abort.abort();
+            }
+        }
+    }
+}
+
+impl<M> Drop for Tcp<M> {
+    fn drop(&mut self) {
+        self.acceptor.abort();
+        for peer in self.shared.peers.lock().values() {
+            peer.writer.abort();
+        }
+    }
+}
+
+impl<M> Shared<M> {
+    fn knows(&self, id: NodeId) -> bool {
+        self.peers.lock().contains_key(&id)
+    }
+}
+
+impl<M: Send + 'static> Transport<M> for TcpTransport<M> {
+    fn send(&mut self, to: NodeId, message: M) {
+        let peers = self.shared.peers.lock();
+        let sent = peers
+            .get(&to)
+            .is_some_and(|peer| peer.queue.try_send(message).is_ok());
+        if !sent {
+            self.shared.metrics.messages_dropped.increment();
+        }
+    }
+}

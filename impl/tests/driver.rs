@@ -1,0 +1,458 @@
+//! One running node: what it answers, when, and how it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockstep::clock::ManualClock;
+use lockstep::driver::{
+    AskError, Failure, FileRecorder, NodeBuilder, NodeOptions, NodeStopped, RunningNode, Status,
+    mailbox, read_recording,
+};
+use lockstep::journal::{FileJournalOptions, Journal, MemoryDisk, MemoryJournal};
+use lockstep::transport::NoTransport;
+use models::NodeId;
+use tempfile::tempdir;
+
+use crate::support::disks::{Fsyncs, slow_journal};
+use crate::support::journals::{open_unrecovered, segments};
+use crate::support::replay::replay;
+use crate::support::tally::{Command, Event, Message, Tally, spans};
+use crate::support::watch::{Shown, Watch, events, eventually, watch};
+
+/// A node alone, with an inbox of the usual size. Its clock stands still.
+fn alone(journal: impl Journal) -> (RunningNode<Tally>, Watch<Event>) {
+    let (sink, events) = events();
+    let node = NodeBuilder::new(Tally::of(1, 1), spans, sink)
+        .clock(ManualClock::new())
+        .spawn(mailbox(64), journal, NoTransport)
+        .expect("starts");
+    (node, events)
+}
+
+/// A node with a peer that never answers, and fsyncs under control. Also shows its messages.
+struct Controlled {
+    node: RunningNode<Tally>,
+    fsyncs: Fsyncs,
+    events: Watch<Event>,
+    messages: Watch<(NodeId, Message)>,
+    clock: ManualClock,
+}
+
+fn controlled(disk: MemoryDisk, options: NodeOptions) -> Controlled {
+    let (sink, events) = events();
+    let (sent, messages) = watch();
+    let (journal, fsyncs) = slow_journal(disk);
+    let clock = ManualClock::new();
+    let node = NodeBuilder::new(Tally::of(1, 2), spans, sink)
+        .clock(clock.clone())
+        .options(options)
+        .spawn(mailbox(4), journal, Shown(sent))
+        .expect("starts");
+    events.expect(Event::Booted(0));
+    Controlled {
+        node,
+        fsyncs,
+        events,
+        messages,
+        clock,
+    }
+}
+
+fn ask(node: &RunningNode<Tally>, command: Command) {
+    node.inbox().ask(command).expect("taken");
+}
+
+#[test]
+fn events_come_in_the_order_of_the_commands() {
+    let (node, events) = alone(MemoryJournal::new(MemoryDisk::new()));
+    for command in [Command::Add(2), Command::Read, Command::Add(3)] {
+        ask(&node, command);
+    }
+    for event in [
+        Event::Booted(0),
+        Event::Added(2),
+        Event::Tally(2),
+        Event::Added(5),
+    ] {
+        events.expect(event);
+    }
+    node.shutdown().expect("stops in order");
+}
+
+#[test]
+fn nothing_leaves_before_its_record_is_on_disk() {
+    let it = controlled(MemoryDisk::new(), NodeOptions::default());
+    ask(&it.node, Command::Add(1));
+    it.fsyncs.wait_for_one();
+    it.events.expect_nothing();
+    assert_eq!(it.messages.so_far(), []);
+    it.fsyncs.succeed();
+    it.events.expect(Event::Added(1));
+    it.messages.expect((NodeId(2), Message::Tally(1)));
+}
+
+/// A step that writes nothing may have read what is not on disk yet.
+#[test]
+fn an_answer_that_rests_on_an_unwritten_record_waits_too() {
+    let it = controlled(MemoryDisk::new(), NodeOptions::default());
+    ask(&it.node, Command::Add(1));
+    it.fsyncs.wait_for_one();
+    ask(&it.node, Command::Read);
+    it.events.expect_nothing();
+    it.fsyncs.succeed();
+    it.events.expect(Event::Added(1));
+    it.events.expect(Event::Tally(1));
+}
+
+#[test]
+fn an_inspection_waits_for_the_disk_as_well() {
+    let it = controlled(MemoryDisk::new(), NodeOptions::default());
+    ask(&it.node, Command::Add(1));
+    it.fsyncs.wait_for_one();
+    let inbox = it.node.inbox().clone();
+    let (answer, answers) = watch();
+    let asking = std::thread::spawn(move || {
+        let seen = inbox.inspect_blocking(|node| node.durable().own);
+        answer.send(seen).expect("a test");
+    });
+    answers.expect_nothing();
+    it.fsyncs.succeed();
+    answers.expect(Ok(1));
+    asking.join().expect("asks");
+}
+
+/// While one fsync lasts, the node goes on stepping; the next one covers all of it.
+#[test]
+fn steps_go_on_during_an_fsync_and_share_the_next_one() {
+    let it = controlled(MemoryDisk::new(), NodeOptions::default());
+    ask(&it.node, Command::Add(1));
+    it.fsyncs.wait_for_one();
+    let metrics = it.node.inbox().metrics().clone();
+    for steps in 2..=5 {
+        ask(&it.node, Command::Add(1));
+        eventually("stepping goes on", || metrics.steps.get() == steps);
+    }
+    it.fsyncs.succeed();
+    it.fsyncs.succeed();
+    it.events.wait_for(Event::Added(5));
+    assert_eq!(metrics.journal_frames.get(), 5);
+    eventually("two fsyncs for five frames", || {
+        metrics.journal_flushes.get() == 2
+    });
+}
+
+/// All of a step's records survive a crash, or none.
+#[test]
+fn the_records_of_one_step_are_one_frame() {
+    let disk = MemoryDisk::new();
+    let (node, events) = alone(MemoryJournal::new(disk.clone()));
+    ask(&node, Command::AddTwice(3));
+    events.wait_for(Event::Added(6));
+    assert_eq!(disk.steps(), (1, 1));
+    assert_eq!(node.inbox().metrics().records.get(), 2);
+}
+
+/// A timer never leaves its node, so it does not wait for the disk: were it to, a step could
+/// see a timer fire that an earlier step has disarmed.
+#[test]
+fn a_timer_is_stopped_though_the_disk_lags_behind() {
+    let it = controlled(MemoryDisk::new(), NodeOptions::default());
+    ask(&it.node, Command::SetAlarm);
+    ask(&it.node, Command::Add(1));
+    it.fsyncs.wait_for_one();
+    ask(&it.node, Command::StopAlarm);
+    let metrics = it.node.inbox().metrics().clone();
+    eventually("all are stepped", || metrics.steps.get() == 3);
+    it.clock.advance(Duration::from_secs(11));
+    eventually("gossip goes on", || metrics.steps.get() > 3);
+    it.fsyncs.succeed();
+    it.events.expect(Event::Added(1));
+    it.events.expect_nothing();
+}
+
+/// The whole of law 3, at its worst: the disk says no.
+#[test]
+fn after_a_failed_fsync_nothing_is_ever_answered() {
+    let disk = MemoryDisk::new();
+    let it = controlled(disk.clone(), NodeOptions::default());
+    ask(&it.node, Command::Add(1));
+    it.fsyncs.wait_for_one();
+    ask(&it.node, Command::Read);
+    it.fsyncs.fail();
+    eventually("the node says so", || {
+        matches!(it.node.status(), Status::Failed(Failure::Journal(_)))
+    });
+    eventually("it takes nothing more", || {
+        it.node.inbox().ask(Command::Read) == Err(AskError::Stopped)
+    });
+    assert_eq!(it.node.inbox().inspect_blocking(|_| ()), Err(NodeStopped));
+    it.events.expect_nothing();
+    assert_eq!(it.messages.so_far(), []);
+    let failure = it.node.shutdown().expect_err("it failed");
+    assert!(
+        failure.to_string().contains("its journal failed"),
+        "{failure}"
+    );
+    disk.crash();
+    assert_eq!(disk.steps(), (0, 0), "what was never confirmed may be lost");
+}
+
+#[test]
+fn a_busy_node_refuses_commands_and_counts_them() {
+    let options = NodeOptions {
+        batch_size: 1,
+        batches_in_flight: 1,
+        ..NodeOptions::default()
+    };
+    let it = controlled(MemoryDisk::new(), options);
+    let refused = (0..100).find_map(|_| it.node.inbox().ask(Command::Add(1)).err());
+    assert_eq!(refused, Some(AskError::Busy));
+    assert_eq!(it.node.inbox().metrics().commands_refused.get(), 1);
+    (0..100).for_each(|_| it.fsyncs.succeed());
+    it.events.wait_for(Event::Added(3));
+}
+
+#[test]
+fn shutting_down_finishes_what_was_taken() {
+    let options = NodeOptions {
+        batch_size: 1,
+        batches_in_flight: 1,
+        ..NodeOptions::default()
+    };
+    let disk = MemoryDisk::new();
+    let it = controlled(disk.clone(), options);
+    let inbox = it.node.inbox().clone();
+    let taken = (0..100)
+        .take_while(|_| inbox.ask(Command::Add(1)).is_ok())
+        .count();
+    assert!(taken >= 4, "the inbox is full");
+    let stopping = std::thread::spawn(move || it.node.shutdown());
+    (0..taken).for_each(|_| it.fsyncs.succeed());
+    stopping.join().expect("no panic").expect("stops in order");
+    it.events.wait_for(Event::Added(taken as u64));
+    assert_eq!(disk.steps(), (taken, taken), "all flushed");
+    assert_eq!(inbox.ask(Command::Read), Err(AskError::Stopped));
+    assert_eq!(inbox.inspect_blocking(|_| ()), Err(NodeStopped));
+}
+
+#[test]
+fn dropping_a_node_stops_it() {
+    let (node, _events) = alone(MemoryJournal::new(MemoryDisk::new()));
+    let inbox = node.inbox().clone();
+    drop(node);
+    eventually("it stops", || {
+        inbox.ask(Command::Read) == Err(AskError::Stopped)
+    });
+}
+
+#[test]
+fn a_restarted_node_remembers() {
+    let directory = tempdir().expect("tempdir");
+    for (before, after) in [(0, 7), (7, 14), (14, 21)] {
+        let journal = open_unrecovered(directory.path(), FileJournalOptions::default());
+        let (node, events) = alone(journal);
+        events.expect(Event::Booted(before));
+        ask(&node, Command::Add(7));
+        events.expect(Event::Added(after));
+        node.shutdown().expect("stops in order");
+    }
+}
+
+#[test]
+fn a_checkpoint_keeps_the_journal_short_and_loses_nothing() {
+    let directory = tempdir().expect("tempdir");
+    let files = FileJournalOptions {
+        segment_bytes: 256,
+        preallocate_bytes: 0,
+    };
+    let (sink, events) = events();
+    let node = NodeBuilder::new(Tally::of(1, 1), spans, sink)
+        .options(NodeOptions {
+            checkpoint_after_bytes: 100,
+            ..NodeOptions::default()
+        })
+        .clock(ManualClock::new())
+        .spawn(
+            mailbox(64),
+            open_unrecovered(directory.path(), files),
+            NoTransport,
+        )
+        .expect("starts");
+    for n in 1..=500 {
+        ask(&node, Command::Add(1));
+        events.wait_for(Event::Added(n));
+    }
+    let checkpoints = node.inbox().metrics().checkpoints.get();
+    node.shutdown().expect("stops in order");
+    assert!((10..=20).contains(&checkpoints), "{checkpoints}");
+    let left = segments(directory.path()).len();
+    assert!(left <= 15, "500 steps in {left} segments");
+    let (_node, events) = alone(open_unrecovered(directory.path(), files));
+    events.expect(Event::Booted(500));
+}
+
+#[test]
+fn a_journal_that_refuses_keeps_the_node_from_starting() {
+    let disk = MemoryDisk::new();
+    let mut other = MemoryJournal::new(disk.clone());
+    other.recover(&mut |_| Ok(())).expect("recovers");
+    other.append(b"\xff\xff\xff").expect("appends");
+    other.flush().expect("flushes");
+    let (sink, events) = events();
+    let refused = NodeBuilder::new(Tally::of(1, 1), spans, sink)
+        .spawn(mailbox(4), MemoryJournal::new(disk), NoTransport)
+        .map(|_| ())
+        .expect_err("refused");
+    assert!(
+        refused.to_string().contains("could not be understood"),
+        "{refused}"
+    );
+    events.expect_nothing();
+}
+
+#[test]
+fn a_panic_in_a_step_stops_the_node_and_nothing_leaves() {
+    let (node, events) = alone(MemoryJournal::new(MemoryDisk::new()));
+    events.expect(Event::Booted(0));
+    ask(&node, Command::Panic);
+    eventually("the node says so", || {
+        matches!(node.status(), Status::Failed(Failure::Panicked("stepper")))
+    });
+    assert_eq!(node.inbox().ask(Command::Read), Err(AskError::Stopped));
+    events.expect_nothing();
+}
+
+#[test]
+fn a_panic_in_the_sink_stops_the_node() {
+    let node = NodeBuilder::new(Tally::of(1, 1), spans, |event| {
+        assert_eq!(event, Event::Booted(0))
+    })
+    .spawn(
+        mailbox(4),
+        MemoryJournal::new(MemoryDisk::new()),
+        NoTransport,
+    )
+    .expect("starts");
+    ask(&node, Command::Read);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    let status = runtime.block_on(node.ended());
+    assert!(
+        matches!(status, Status::Failed(Failure::Panicked("releaser"))),
+        "{status:?}"
+    );
+}
+
+#[test]
+fn a_node_hears_what_it_tells_itself() {
+    let (node, events) = alone(MemoryJournal::new(MemoryDisk::new()));
+    ask(&node, Command::Add(4));
+    ask(&node, Command::TellYourself);
+    events.wait_for(Event::Heard(NodeId(1), 4));
+}
+
+/// A node with a clock under control.
+fn timed() -> (RunningNode<Tally>, Watch<Event>, ManualClock) {
+    let clock = ManualClock::new();
+    let (sink, events) = events();
+    let node = NodeBuilder::new(Tally::of(1, 1), spans, sink)
+        .clock(clock.clone())
+        .spawn(
+            mailbox(64),
+            MemoryJournal::new(MemoryDisk::new()),
+            NoTransport,
+        )
+        .expect("starts");
+    events.expect(Event::Booted(0));
+    (node, events, clock)
+}
+
+/// Asks, and waits until it is done.
+fn ask_and_wait(node: &RunningNode<Tally>, command: Command) {
+    ask(node, command);
+    node.inbox().inspect_blocking(|_| ()).expect("runs");
+}
+
+#[test]
+fn a_timer_fires_when_its_time_has_come() {
+    let (node, events, clock) = timed();
+    ask_and_wait(&node, Command::SetAlarm);
+    clock.advance(Duration::from_millis(9_999));
+    events.expect_nothing();
+    clock.advance(Duration::from_millis(1));
+    events.expect(Event::Alarm);
+}
+
+#[test]
+fn a_stopped_timer_does_not_fire_and_a_restarted_one_starts_anew() {
+    let (node, events, clock) = timed();
+    ask_and_wait(&node, Command::SetAlarm);
+    clock.advance(Duration::from_secs(9));
+    ask_and_wait(&node, Command::StopAlarm);
+    clock.advance(Duration::from_secs(9));
+    events.expect_nothing();
+    ask_and_wait(&node, Command::SetAlarm);
+    clock.advance(Duration::from_secs(9));
+    ask_and_wait(&node, Command::SetAlarm);
+    clock.advance(Duration::from_secs(9));
+    events.expect_nothing();
+    clock.advance(Duration::from_secs(1));
+    events.expect(Event::Alarm);
+}
+
+#[test]
+fn a_recording_steps_again_to_the_same_end() {
+    let directory = tempdir().expect("tempdir");
+    let path = directory.path().join("recording");
+    let (sink, events) = events();
+    let node = NodeBuilder::new(Tally::of(1, 2), spans, sink)
+        .recorder(FileRecorder::open(&path).expect("opens"))
+        .spawn(
+            mailbox(64),
+            MemoryJournal::new(MemoryDisk::new()),
+            NoTransport,
+        )
+        .expect("starts");
+    for n in 1..=20 {
+        ask(&node, Command::Add(n));
+    }
+    events.wait_for(Event::Added(210));
+    node.shutdown().expect("stops in order");
+    let recording = read_recording::<Tally>(&path).expect("reads");
+    assert_eq!(replay(Tally::of(1, 2), recording).own, 210);
+}
+
+/// Inputs from many threads at once: each is stepped once, and every event leaves.
+#[test]
+fn many_clients_at_once() {
+    let (node, events) = alone(MemoryJournal::new(MemoryDisk::new()));
+    let node = Arc::new(node);
+    let clients: Vec<_> = (0..4)
+        .map(|_| {
+            let inbox = node.inbox().clone();
+            std::thread::spawn(move || {
+                for _ in 0..500 {
+                    while inbox.ask(Command::Add(1)) == Err(AskError::Busy) {
+                        std::thread::yield_now();
+                    }
+                }
+            })
+        })
+        .collect();
+    clients
+        .into_iter()
+        .for_each(|client| client.join().expect("asks"));
+    events.wait_for(Event::Added(2000));
+    let total = node.inbox().inspect_blocking(|node| node.durable().own);
+    assert_eq!(total, Ok(2000));
+    let metrics = node.inbox().metrics();
+    assert_eq!(
+        metrics
+            .list()
+            .iter()
+            .find(|row| row.0 == "steps")
+            .map(|row| row.2),
+        Some(2000)
+    );
+}

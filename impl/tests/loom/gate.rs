@@ -1,0 +1,373 @@
+//! Every interleaving of the gate's three threads, within a preemption bound.
+//!
+//! Verifies: an effect leaves only after its record's write is visible to the thread that
+//! releases it; effects leave in order; shutting the gate, closed or poisoned, wakes every
+//! thread that waits; after poison nothing leaves.
+//!
+//! Does not verify: the journal, sockets, or more than two records in flight.
+
+use std::collections::VecDeque;
+
+use lockstep::gate::{Gate, Shut, Ticket};
+use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::sync::{Arc, Condvar, Mutex};
+use loom::thread;
+
+use crate::{LOST_WAKE_UP, check_refuted};
+
+/// What a scenario needs of a gate, so that it can be run against a broken one.
+trait Gatelike: Send + Sync + 'static {
+    fn new(capacity: usize) -> Self;
+    fn hold(&self, ticket: Ticket, item: u64) -> Result<(), Shut>;
+    fn advance(&self, ticket: Ticket);
+    fn poison(&self);
+    fn close(&self);
+    fn release(&self) -> Result<Vec<u64>, Shut>;
+}
+
+impl Gatelike for Gate<u64> {
+    fn new(capacity: usize) -> Self {
+        Gate::new(capacity)
+    }
+    fn hold(&self, ticket: Ticket, item: u64) -> Result<(), Shut> {
+        Gate::hold(self, ticket, item)
+    }
+    fn advance(&self, ticket: Ticket) {
+        Gate::advance(self, ticket);
+    }
+    fn poison(&self) {
+        Gate::poison(self);
+    }
+    fn close(&self) {
+        Gate::close(self);
+    }
+    fn release(&self) -> Result<Vec<u64>, Shut> {
+        Gate::release(self)
+    }
+}
+
+/// The records as a disk would show them. Loads and stores are relaxed, so a load may see
+/// the old value unless the gate itself orders the two threads.
+#[derive(Clone)]
+struct Disk(Arc<[AtomicU64; 2]>);
+
+impl Disk {
+    fn empty() -> Self {
+        Self(Arc::new([AtomicU64::new(0), AtomicU64::new(0)]))
+    }
+    fn write(&self, ticket: Ticket) {
+        self.0[ticket as usize - 1].store(1, Ordering::Relaxed);
+    }
+    fn holds(&self, ticket: Ticket) -> bool {
+        self.0[ticket as usize - 1].load(Ordering::Relaxed) == 1
+    }
+}
+
+/// Takes effects out until the gate shuts, and says why it did.
+fn releaser<G: Gatelike>(gate: &Arc<G>, disk: &Disk) -> thread::JoinHandle<(Vec<u64>, Shut)> {
+    let (gate, disk) = (gate.clone(), disk.clone());
+    thread::spawn(move || {
+        let mut seen = Vec::new();
+        loop {
+            match gate.release() {
+                Ok(items) => seen.extend(items.into_iter().inspect(|item| {
+                    assert!(
+                        disk.holds(*item),
+                        "effect {item} left before its record was on disk"
+                    );
+                })),
+                Err(shut) => return (seen, shut),
+            }
+        }
+    })
+}
+
+/// Two effects, two fsyncs, an orderly end.
+fn everything_leaves_in_order<G: Gatelike>() {
+    loom::model(|| {
+        let (gate, disk) = (Arc::new(G::new(8)), Disk::empty());
+        let released = releaser(&gate, &disk);
+        let journal = {
+            let (gate, disk) = (gate.clone(), disk.clone());
+            thread::spawn(move || {
+                for ticket in 1..=2 {
+                    disk.write(ticket);
+                    gate.advance(ticket);
+                }
+            })
+        };
+        gate.hold(1, 1).expect("open");
+        gate.hold(2, 2).expect("open");
+        gate.close();
+        journal.join().expect("journal");
+        let (seen, shut) = released.join().expect("releaser");
+        assert_eq!((seen, shut), (vec![1, 2], Shut::Closed));
+    });
+}
+
+/// The second fsync fails: only the first effect may ever leave, and all threads end, even a
+/// stepper that waits for room.
+fn a_failed_fsync_stops_everything<G: Gatelike>() {
+    loom::model(|| {
+        let (gate, disk) = (Arc::new(G::new(1)), Disk::empty());
+        let released = releaser(&gate, &disk);
+        let journal = {
+            let (gate, disk) = (gate.clone(), disk.clone());
+            thread::spawn(move || {
+                disk.write(1);
+                gate.advance(1);
+                gate.poison();
+            })
+        };
+        let _ = gate.hold(1, 1);
+        let _ = gate.hold(2, 2);
+        journal.join().expect("journal");
+        assert_eq!(gate.hold(2, 2), Err(Shut::Poisoned));
+        let (seen, shut) = released.join().expect("releaser");
+        assert!(
+            seen.is_empty() || seen == [1],
+            "left after poison: {seen:?}"
+        );
+        assert_eq!(shut, Shut::Poisoned);
+    });
+}
+
+/// A stepper waits for room that only a release can make.
+fn a_full_gate_makes_room<G: Gatelike>() {
+    loom::model(|| {
+        let (gate, disk) = (Arc::new(G::new(1)), Disk::empty());
+        disk.write(1);
+        disk.write(2);
+        gate.advance(2);
+        let released = releaser(&gate, &disk);
+        gate.hold(1, 1).expect("open");
+        gate.hold(2, 2).expect("open");
+        gate.close();
+        assert_eq!(released.join().expect("releaser").0, [1, 2]);
+    });
+}
+
+#[test]
+fn the_gate_releases_everything_in_order_and_only_what_is_on_disk() {
+    everything_leaves_in_order::<Gate<u64>>();
+}
+
+#[test]
+fn the_gate_lets_nothing_leave_after_poison_and_wakes_all_who_wait() {
+    a_failed_fsync_stops_everything::<Gate<u64>>();
+}
+
+#[test]
+fn the_gate_wakes_a_stepper_that_waits_for_room() {
+    a_full_gate_makes_room::<Gate<u64>>();
+}
+
+/// The faults that the scenarios above must refute.
+#[derive(Clone, Copy, PartialEq)]
+enum Fault {
+    None,
+    WatermarkOneAhead,
+    RelaxedWatermark,
+    NewestFirst,
+    AdvanceTellsNobody,
+    CloseTellsNobody,
+    PoisonTellsNobody,
+    PoisonForgetsTheStepper,
+    ReleaseTellsNobody,
+    PoisonKeepsReleasing,
+}
+
+type Held = VecDeque<(Ticket, u64)>;
+
+/// A gate with one planted fault. Its watermark is an atomic beside the lock, as somebody
+/// in search of speed might write it, so that its ordering can be broken too.
+struct Broken<const FAULT: usize> {
+    state: Mutex<(Held, Option<Shut>)>,
+    flushed: AtomicU64,
+    releasable: Condvar,
+    room: Condvar,
+    capacity: usize,
+}
+
+const FAULTS: [Fault; 10] = [
+    Fault::None,
+    Fault::WatermarkOneAhead,
+    Fault::RelaxedWatermark,
+    Fault::NewestFirst,
+    Fault::AdvanceTellsNobody,
+    Fault::CloseTellsNobody,
+    Fault::PoisonTellsNobody,
+    Fault::PoisonForgetsTheStepper,
+    Fault::ReleaseTellsNobody,
+    Fault::PoisonKeepsReleasing,
+];
+
+impl<const FAULT: usize> Broken<FAULT> {
+    const HAS: Fault = FAULTS[FAULT];
+
+    fn take(&self, held: &mut Held) -> Vec<u64> {
+        let order = if Self::HAS == Fault::RelaxedWatermark {
+            Ordering::Relaxed
+        } else {
+            Ordering::Acquire
+        };
+        let lead = u64::from(Self::HAS == Fault::WatermarkOneAhead);
+        let flushed = self.flushed.load(order) + lead;
+        let count = held.partition_point(|(ticket, _)| *ticket <= flushed);
+        let mut items: Vec<u64> = held.drain(..count).map(|(_, item)| item).collect();
+        if Self::HAS == Fault::NewestFirst {
+            items.reverse();
+        }
+        items
+    }
+}
+
+impl<const FAULT: usize> Gatelike for Broken<FAULT> {
+    fn new(capacity: usize) -> Self {
+        Self {
+            state: Mutex::new((VecDeque::new(), None)),
+            flushed: AtomicU64::new(0),
+            releasable: Condvar::new(),
+            room: Condvar::new(),
+            capacity,
+        }
+    }
+
+    fn hold(&self, ticket: Ticket, item: u64) -> Result<(), Shut> {
+        let mut state = self.state.lock().expect("lock");
+        while state.1.is_none() && state.0.len() >= self.capacity {
+            state = self.room.wait(state).expect("lock");
+        }
+        if let Some(shut) = state.1 {
+            return Err(shut);
+        }
+        state.0.push_back((ticket, item));
+        self.releasable.notify_all();
+        Ok(())
+    }
+
+    fn advance(&self, ticket: Ticket) {
+        if Self::HAS == Fault::RelaxedWatermark {
+            // Published before the lock is taken: nobody misses it, but nothing orders it
+            // after the write of the record either.
+            self.flushed.store(ticket, Ordering::Relaxed);
+            let _state = self.state.lock().expect("lock");
+            self.releasable.notify_all();
+            return;
+        }
+        let _state = self.state.lock().expect("lock");
+        self.flushed.store(ticket, Ordering::Release);
+        if Self::HAS != Fault::AdvanceTellsNobody {
+            self.releasable.notify_all();
+        }
+    }
+
+    fn poison(&self) {
+        let mut state = self.state.lock().expect("lock");
+        state.1 = Some(Shut::Poisoned);
+        if Self::HAS == Fault::PoisonKeepsReleasing {
+            self.flushed.store(u64::MAX, Ordering::Release);
+        } else {
+            state.0.clear();
+        }
+        if Self::HAS != Fault::PoisonTellsNobody {
+            self.releasable.notify_all();
+        }
+        if Self::HAS != Fault::PoisonForgetsTheStepper {
+            self.room.notify_all();
+        }
+    }
+
+    fn close(&self) {
+        let mut state = self.state.lock().expect("lock");
+        state.1 = state.1.or(Some(Shut::Closed));
+        if Self::HAS != Fault::CloseTellsNobody {
+            self.releasable.notify_all();
+        }
+        self.room.notify_all();
+    }
+
+    fn release(&self) -> Result<Vec<u64>, Shut> {
+        let mut state = self.state.lock().expect("lock");
+        loop {
+            let items = self.take(&mut state.0);
+            if !items.is_empty() {
+                if Self::HAS != Fault::ReleaseTellsNobody {
+                    self.room.notify_all();
+                }
+                return Ok(items);
+            }
+            match state.1 {
+                Some(Shut::Poisoned) => return Err(Shut::Poisoned),
+                Some(Shut::Closed) if state.0.is_empty() => return Err(Shut::Closed),
+                _ => state = self.releasable.wait(state).expect("lock"),
+            }
+        }
+    }
+}
+
+/// The control: without a fault the hand-written copy passes too, so it is the planted
+/// fault, and nothing else, that the next test finds.
+#[test]
+fn a_copy_without_a_fault_passes() {
+    everything_leaves_in_order::<Broken<0>>();
+    a_failed_fsync_stops_everything::<Broken<0>>();
+    a_full_gate_makes_room::<Broken<0>>();
+}
+
+const LEFT_EARLY: &str = "left before its record was on disk";
+const OUT_OF_ORDER: &str = "assertion `left == right` failed";
+
+#[test]
+fn every_planted_fault_is_refuted() {
+    check_refuted(
+        "gate::every_planted_fault_is_refuted",
+        &[
+            (
+                "watermark one ahead",
+                everything_leaves_in_order::<Broken<1>>,
+                LEFT_EARLY,
+            ),
+            (
+                "relaxed watermark",
+                everything_leaves_in_order::<Broken<2>>,
+                LEFT_EARLY,
+            ),
+            (
+                "newest first",
+                everything_leaves_in_order::<Broken<3>>,
+                OUT_OF_ORDER,
+            ),
+            (
+                "advance tells nobody",
+                everything_leaves_in_order::<Broken<4>>,
+                LOST_WAKE_UP,
+            ),
+            (
+                "close tells nobody",
+                everything_leaves_in_order::<Broken<5>>,
+                LOST_WAKE_UP,
+            ),
+            (
+                "poison tells nobody",
+                a_failed_fsync_stops_everything::<Broken<6>>,
+                LOST_WAKE_UP,
+            ),
+            (
+                "poison forgets the stepper",
+                a_failed_fsync_stops_everything::<Broken<7>>,
+                LOST_WAKE_UP,
+            ),
+            (
+                "release tells nobody",
+                a_full_gate_makes_room::<Broken<8>>,
+                LOST_WAKE_UP,
+            ),
+            (
+                "poison keeps releasing",
+                a_failed_fsync_stops_everything::<Broken<9>>,
+                LEFT_EARLY,
+            ),
+        ],
+    );
+}

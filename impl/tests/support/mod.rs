@@ -1,0 +1,9 @@
+//! What the tests share.
+
+pub(crate) mod cluster;
+pub(crate) mod disks;
+pub(crate) mod journals;
+pub(crate) mod proxy;
+pub(crate) mod replay;
+pub(crate) mod tally;
+pub(crate) mod watch;
