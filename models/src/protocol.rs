@@ -154,6 +154,11 @@ impl<P: Protocol> Outbox<P> {
         self.effects.push(Effect::Emit(event));
     }
 
+    /// Puts an effect behind the others.
+    pub fn push(&mut self, effect: Effect<P>) {
+        self.effects.push(effect);
+    }
+
     /// The effects collected so far, in order.
     pub fn effects(&self) -> &[Effect<P>] {
         &self.effects

@@ -1,5 +1,6 @@
 //! What a protocol must do, as tables of named properties.
 
+use alloc::string::String;
 use core::fmt::Debug;
 
 use derive_where::derive_where;
@@ -54,6 +55,15 @@ pub trait Specification: Protocol {
     /// What `event`, said by a node that a client has asked `command`, means to the client.
     /// `None` for an event that does not concern the command.
     fn answer(command: &Self::Command, event: &Self::Event) -> Option<Answer>;
+
+    /// A message in one line, for traces.
+    fn message_label(message: &Self::Message) -> String;
+
+    /// A running node in one line, for traces.
+    fn node_label(node: &Node<Self>) -> String;
+
+    /// A client's command in one line, for traces.
+    fn command_label(command: &Self::Command) -> String;
 }
 
 /// What an event means to the client that waits for it.
@@ -121,4 +131,50 @@ pub enum Formula<P: Specification> {
         fn(&Scenario<P>, &World<P>) -> bool,
         fn(&Scenario<P>, &World<P>) -> bool,
     ),
+}
+
+/// A world in which a protocol is checked: a row of the catalogue.
+#[derive_where(Clone, Copy, Debug)]
+pub struct Model<P: Specification> {
+    /// Its name, after the protocol's: `raft/election`.
+    pub name: &'static str,
+    /// Whether it is checked every time or on long runs.
+    pub size: Size,
+    /// What it is there to show.
+    pub purpose: &'static str,
+    /// What may go wrong in it, in words.
+    pub faults: &'static str,
+    /// What makes it finite, in words.
+    pub bounds: &'static str,
+    /// How many states it has. Where the number is known, a run that ends with another is a
+    /// failure: a model that has lost its states proves nothing.
+    pub states: Option<u64>,
+    /// The names of the [`Reachable`]s that it must show.
+    pub reaches: &'static [&'static str],
+    /// Builds the world.
+    pub scenario: fn() -> Scenario<P>,
+}
+
+/// How long a model takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Size {
+    /// Seconds: part of the gate.
+    Gate,
+    /// Minutes to hours.
+    Large,
+}
+
+/// A protocol with a known defect, which the checks must refute.
+#[derive_where(Clone, Copy, Debug)]
+pub struct Mutant<P: Specification> {
+    /// Its id.
+    pub id: &'static str,
+    /// What is wrong.
+    pub defect: &'static str,
+    /// Where the defect was seen, or which sentence it breaks.
+    pub source: &'static str,
+    /// The model that refutes it. The same model without the defect is its control.
+    pub model: &'static str,
+    /// Puts the defect in.
+    pub inject: fn(&mut Scenario<P>),
 }

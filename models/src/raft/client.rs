@@ -137,7 +137,12 @@ impl<M: StateMachine> Raft<M> {
         }
         node.volatile.commit_index = index;
         while node.volatile.applied.last_applied < index {
-            self.apply_next(node, out);
+            let next = node.volatile.applied.last_applied.next();
+            let Some(entry) = node.durable().log.get(next).cloned() else {
+                break;
+            };
+            node.volatile.applied.last_applied = next;
+            self.apply(node, entry.content, out);
         }
         self.answer_reads(node, out);
     }
@@ -145,16 +150,11 @@ impl<M: StateMachine> Raft<M> {
     /// "If commitIndex > lastApplied: increment lastApplied, apply log\[lastApplied\] to state
     /// machine" (Figure 2, "All Servers"). A retried command answers as it did the first
     /// time and changes nothing (§8).
-    fn apply_next(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
-        let index = node.volatile.applied.last_applied.next();
-        let Some(entry) = node.durable().log.get(index).cloned() else {
+    fn apply(&self, node: &mut Node<Self>, content: Content<M::Command>, out: &mut Outbox<Self>) {
+        let Content::Command { request, command } = content else {
             return;
         };
         let applied = &mut node.volatile.applied;
-        applied.last_applied = index;
-        let Content::Command { request, command } = entry.content else {
-            return;
-        };
         let event = match applied.sessions.find(request) {
             Known::New => {
                 let response = applied.machine.apply(&command);

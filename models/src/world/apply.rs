@@ -27,7 +27,11 @@ impl fmt::Display for NotEnabled {
 impl core::error::Error for NotEnabled {}
 
 impl<P: Specification> World<P> {
-    /// The world in which every node has just been started from its disk.
+    /// The world in which every node has been started from its disk, and the scenario's
+    /// prologue has been played.
+    ///
+    /// # Panics
+    /// If a step of the prologue is not possible.
     pub fn initial(scenario: &Scenario<P>) -> Self {
         let mut world = Self {
             hosts: Vec::new(),
@@ -43,6 +47,13 @@ impl<P: Specification> World<P> {
         }
         for id in (0..scenario.nodes.len()).filter_map(|position| u16::try_from(position).ok()) {
             world.restart(scenario, NodeId(id));
+        }
+        for action in &scenario.prologue {
+            let played = world.apply(scenario, action);
+            assert!(played.is_ok(), "not possible in the prologue: {action:?}");
+        }
+        if !scenario.prologue.is_empty() {
+            world.network.discard(|_| true);
         }
         world
     }

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use derive_where::derive_where;
 
+use super::action::Action;
 use super::network::Delivery;
 use crate::protocol::{Durable, Input, Node, Outbox, Protocol};
 use crate::specification::Specification;
@@ -16,6 +17,9 @@ pub struct Scenario<P: Specification> {
     pub nodes: Vec<P>,
     /// What each disk remembers at the start. Shorter than `nodes`: the rest is empty.
     pub disks: Vec<P::Durable>,
+    /// What happens before the start: from freshly booted nodes to the state that the model
+    /// begins in. Whatever is under way then is lost.
+    pub prologue: Vec<Action<P>>,
     /// In which order messages arrive.
     pub delivery: Delivery,
     /// When timers may run out.
@@ -52,6 +56,7 @@ impl<P: Specification> Scenario<P> {
         Self {
             nodes,
             disks: Vec::new(),
+            prologue: Vec::new(),
             delivery: Delivery::Bag,
             timing: Timing::Any,
             disk: Disk::WriteThrough,

@@ -5,8 +5,10 @@
 //! the clients' history. Not verified here: time. How long an election takes is a matter of
 //! the timeouts that a host chooses.
 
+mod catalogue;
 mod inert;
 mod invariants;
+mod labels;
 mod laws;
 mod linearizability;
 mod liveness;
@@ -16,15 +18,18 @@ mod reachable;
 mod scenarios;
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::catalogue::MODELS;
 pub use self::linearizability::is_linearizable;
 pub use self::machine::{Add, Adder, Total};
-pub use self::mutants::{MUTANTS, Mutant};
+pub use self::mutants::MUTANTS;
 pub use self::scenarios::{
-    client_commands, clients, election, figure_8, reads, replication, request,
+    catch_up, client_commands, clients, divergence, election, election_of_five, figure_8, reads,
+    replication, request,
 };
 
 use super::log::{Content, Entry, Term};
@@ -124,6 +129,18 @@ impl<M: StateMachine> Specification for Raft<M> {
             | Event::Leading { .. }
             | Event::Following { .. } => None,
         }
+    }
+
+    fn message_label(message: &Message<M::Command>) -> String {
+        message.to_string()
+    }
+
+    fn node_label(node: &Node<Self>) -> String {
+        labels::node(node)
+    }
+
+    fn command_label(command: &Command<M>) -> String {
+        labels::command(command)
     }
 }
 

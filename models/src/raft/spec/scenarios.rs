@@ -7,8 +7,8 @@ use crate::protocol::{Durable, NodeId};
 use crate::raft::log::{Content, Entry, Term};
 use crate::raft::session::{ClientId, RequestId, Sequence};
 use crate::raft::state::{Persistent, Record};
-use crate::raft::{Command, Raft};
-use crate::world::{Duplicates, Faults, Scenario};
+use crate::raft::{Command, Raft, Timer};
+use crate::world::{Action, Duplicates, Faults, Scenario, World};
 
 use super::Bounds;
 use super::machine::{Add, Adder, Total};
@@ -22,6 +22,14 @@ fn cluster(size: u16, max_term: u64) -> Checked {
         candidates: ids.into_iter().map(|id| (id, Term(max_term))).collect(),
     };
     Scenario::new(nodes, bounds)
+}
+
+/// Lets only these nodes stand for election, each up to its term.
+fn candidates(scenario: &mut Checked, last_terms: &[(u16, u64)]) {
+    scenario.bounds.candidates = last_terms
+        .iter()
+        .map(|&(id, term)| (NodeId(id), Term(term)))
+        .collect();
 }
 
 /// Elections alone: `size` nodes that stand in terms up to `max_term`, any message lost,
@@ -38,6 +46,105 @@ pub fn election(size: u16, max_term: u64, crashes: u8) -> Checked {
     }
 }
 
+/// Five nodes of which two stand in the same term.
+pub fn election_of_five() -> Checked {
+    let mut scenario = election(5, 1, 0);
+    candidates(&mut scenario, &[(0, 1), (4, 1)]);
+    scenario
+}
+
+/// As [`election`], and a client for each of `commands`, which asks so many.
+pub fn replication(size: u16, max_term: u64, crashes: u8, commands: &[usize]) -> Checked {
+    Scenario {
+        scripts: client_commands(commands),
+        ..election(size, max_term, crashes)
+    }
+}
+
+/// One node of `size` that may lead, and clients that may ask each command `tries` times.
+pub fn clients(size: u16, tries: u8, commands: &[usize]) -> Checked {
+    let mut scenario = replication(size, 1, 0, commands);
+    candidates(&mut scenario, &[(0, 1)]);
+    scenario.tries = tries;
+    scenario
+}
+
+/// A writer and a reader. The nodes of `last_terms` stand for election.
+pub fn reads(last_terms: &[(u16, u64)]) -> Checked {
+    let mut scenario = replication(3, 1, 0, &[1]);
+    scenario.scripts.push(vec![Command::Read {
+        request: request(1, 0),
+        query: Total,
+    }]);
+    candidates(&mut scenario, last_terms);
+    scenario
+}
+
+/// A leader of term 1 has written an entry that it alone has, and lost its office: it stands
+/// again for term 3, another for term 2.
+pub fn divergence() -> Checked {
+    let mut scenario = election(3, 3, 0);
+    scenario.disks = vec![disk(1, &[1, 1]), disk(1, &[]), disk(1, &[])];
+    candidates(&mut scenario, &[(0, 3), (1, 2)]);
+    scenario
+}
+
+/// A follower must give up two entries of term 1 for those of a leader of term 3, one entry
+/// an append, and may crash meanwhile.
+pub fn catch_up() -> Checked {
+    let mut scenario = election(3, 3, 1);
+    scenario.disks = vec![disk(2, &[1, 1, 1]), disk(2, &[1, 2]), disk(2, &[1, 2])];
+    candidates(&mut scenario, &[(1, 3)]);
+    for node in &mut scenario.nodes {
+        node.max_append_weight = 1;
+    }
+    scenario
+}
+
+/// Figure 8, from (c) on: S1 and S2 hold an entry of term 2 at index 2, S5 one of term 3 and
+/// a failed candidacy for term 4 behind it; S1 has just been elected for term 4 by S2 and S3
+/// and goes on replicating. S5 stands for term 5; appends carry one entry at a time.
+pub fn figure_8() -> Checked {
+    let terms: [&[u64]; 5] = [&[1, 2], &[1, 2], &[1], &[1], &[1, 3]];
+    let mut scenario = election(5, 5, 0);
+    candidates(&mut scenario, &[(0, 4), (4, 5)]);
+    scenario.disks = terms.iter().map(|terms| disk(3, terms)).collect();
+    scenario.disks[4].apply(&Record::Ballot {
+        term: Term(4),
+        voted_for: Some(NodeId(4)),
+    });
+    for node in &mut scenario.nodes {
+        node.max_append_weight = 1;
+    }
+    scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1), NodeId(2)]);
+    scenario
+}
+
+/// The steps by which `candidate` is elected by `voters`, from the start of `scenario`.
+fn elect(scenario: &Checked, candidate: NodeId, voters: &[NodeId]) -> Vec<Action<Raft<Adder>>> {
+    let timer = Timer::Election;
+    let mut world = World::initial(scenario);
+    let mut steps = vec![Action::Fire {
+        node: candidate,
+        timer,
+    }];
+    let requests = voters.iter().map(|&voter| (candidate, voter));
+    let answers = voters.iter().map(|&voter| (voter, candidate));
+    let mut links = requests.chain(answers);
+    loop {
+        let last = steps[steps.len() - 1].clone();
+        if world.apply(scenario, &last).is_err() {
+            return steps;
+        }
+        let Some((from, to)) = links.next() else {
+            return steps;
+        };
+        let in_flight = world.network.in_flight().into_iter();
+        let on_link = in_flight.filter(|message| message.from == from && message.to == to);
+        steps.extend(on_link.map(Action::Deliver).take(1));
+    }
+}
+
 /// The id of the `sequence`th request of the `client`th script.
 pub fn request(client: usize, sequence: usize) -> RequestId {
     RequestId {
@@ -46,71 +153,27 @@ pub fn request(client: usize, sequence: usize) -> RequestId {
     }
 }
 
-/// Scripts of commands: one per client, so many commands each. Every command adds another
-/// power of two.
+/// Scripts of commands: a client for each of `commands`, which asks so many. Every command
+/// adds another power of two.
 pub fn client_commands(commands: &[usize]) -> Vec<Vec<Command<Adder>>> {
     let mut bit = 1u8;
-    let mut script = |client: usize, length: usize| {
-        let mut propose = |sequence| {
-            let command = Add(bit);
-            bit = bit.rotate_left(1);
-            Command::Propose {
-                request: request(client, sequence),
-                command,
-            }
-        };
-        (0..length).map(&mut propose).collect()
+    let mut propose = |client, sequence| {
+        let command = Add(bit);
+        bit = bit.rotate_left(1);
+        Command::Propose {
+            request: request(client, sequence),
+            command,
+        }
     };
-    commands
-        .iter()
-        .enumerate()
-        .map(|(client, &length)| script(client, length))
-        .collect()
-}
-
-/// Replication: as [`election`], and one client each for `commands` commands.
-pub fn replication(size: u16, max_term: u64, crashes: u8, commands: &[usize]) -> Checked {
-    Scenario {
-        scripts: client_commands(commands),
-        ..election(size, max_term, crashes)
+    let mut scripts = Vec::new();
+    for (client, &length) in commands.iter().enumerate() {
+        scripts.push(
+            (0..length)
+                .map(|sequence| propose(client, sequence))
+                .collect(),
+        );
     }
-}
-
-/// Clients that may ask `tries` times, each command of its own session.
-pub fn clients(max_term: u64, tries: u8, commands: &[usize]) -> Checked {
-    Scenario {
-        scripts: client_commands(commands),
-        tries,
-        ..election(3, max_term, 0)
-    }
-}
-
-/// A writer and a reader.
-pub fn reads(max_term: u64) -> Checked {
-    let mut scripts = client_commands(&[1]);
-    scripts.push(vec![Command::Read {
-        request: request(1, 0),
-        query: Total,
-    }]);
-    Scenario {
-        scripts,
-        ..election(3, max_term, 0)
-    }
-}
-
-/// Figure 8, from the moment between (b) and (c): S1 and S2 hold an entry of term 2 at index
-/// 2, S5 one of term 3, and all five have just been started. S1 and S5 may stand once more
-/// each; appends carry one entry at a time.
-pub fn figure_8() -> Checked {
-    let terms: [&[u64]; 5] = [&[1, 2], &[1, 2], &[1], &[1], &[1, 3]];
-    let mut scenario = cluster(5, 5);
-    scenario.bounds.candidates = [(NodeId(0), Term(4)), (NodeId(4), Term(5))].into();
-    for node in &mut scenario.nodes {
-        node.max_append_weight = 1;
-    }
-    scenario.disks = terms.iter().map(|terms| disk(3, terms)).collect();
-    scenario.faults.duplicates = Duplicates::Unlimited;
-    scenario
+    scripts
 }
 
 /// A disk at `term` whose log holds an entry of each of `entries`.

@@ -1,0 +1,171 @@
+//! The command line.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use models::specification::Size;
+
+use crate::engine::{Engine, Limits};
+
+/// Everything that tries to break the models. Exit code 0 only when all is well; 1 when
+/// something is violated or survives; 2 when the arguments or a file are wrong.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+pub struct Cli {
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Print JSON on standard output, and nothing else there.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// The folder for traces of violations.
+    #[arg(long, global = true, default_value = "traces", value_name = "FOLDER")]
+    pub traces: PathBuf,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the catalogue: every model with its bounds, faults and properties.
+    List,
+    /// Walk every state of models and check every property.
+    Verify(VerifyArgs),
+    /// Browse a model's states on a web page.
+    Explore(ExploreArgs),
+    /// Run every mutant: each must be caught, and each control hold.
+    Mutants(MutantsArgs),
+    /// Take the steps of a trace again.
+    Replay {
+        /// The trace, as `verify`, `mutants` and `fuzz` write them.
+        file: PathBuf,
+    },
+    /// What a user puts in CI: the small catalogue and the mutants.
+    Gate(GateArgs),
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Models, or protocols for all their models. See `checks list`.
+    #[arg(value_name = "MODEL", required_unless_present_any = ["all", "size"])]
+    pub models: Vec<String>,
+
+    /// Verify every model.
+    #[arg(long, conflicts_with = "models")]
+    pub all: bool,
+
+    /// Only models of this size.
+    #[arg(long)]
+    pub size: Option<SizeArg>,
+
+    /// The engine.
+    #[arg(long, default_value = "stateright-dfs")]
+    pub engine: Engine,
+
+    /// Limits of the runs.
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// The sizes of models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SizeArg {
+    /// Seconds each.
+    Gate,
+    /// Minutes to hours each.
+    Large,
+}
+
+impl From<SizeArg> for Size {
+    fn from(size: SizeArg) -> Self {
+        match size {
+            SizeArg::Gate => Self::Gate,
+            SizeArg::Large => Self::Large,
+        }
+    }
+}
+
+/// Limits of a run. A run that exceeds one ends as `bounded`.
+#[derive(Debug, Args)]
+pub struct LimitArgs {
+    /// How many threads to use; by default one for each core.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZero<usize>>,
+
+    /// How long all runs may take together: 90s, 10m, 2h.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub budget: Option<Duration>,
+
+    /// After how many unique states each run stops.
+    #[arg(long, value_name = "N")]
+    pub max_states: Option<u64>,
+}
+
+impl LimitArgs {
+    /// As the engines take them, but for the time.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            max_states: self.max_states,
+            ..Limits::on(self.threads)
+        }
+    }
+}
+
+/// Arguments of `explore`.
+#[derive(Debug, Args)]
+pub struct ExploreArgs {
+    /// The model to browse.
+    #[arg(default_value = "raft/election")]
+    pub model: String,
+
+    /// A mutant to browse in the model that refutes it, instead.
+    #[arg(long, value_name = "ID", conflicts_with = "model")]
+    pub mutant: Option<String>,
+
+    /// The port on localhost; 0 for any that is free.
+    #[arg(long, default_value_t = 3000)]
+    pub port: u16,
+}
+
+/// Arguments of `mutants`.
+#[derive(Debug, Args)]
+pub struct MutantsArgs {
+    /// Only this protocol's.
+    pub protocol: Option<String>,
+
+    /// How many threads to use; by default one for each core.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZero<usize>>,
+}
+
+/// Arguments of `gate`.
+#[derive(Debug, Args)]
+pub struct GateArgs {
+    /// Write the result as JUnit XML to this file, too.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+
+    /// How many threads to use; by default one for each core.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZero<usize>>,
+}
+
+/// Reads a duration: a whole number and s, m or h.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("\"{text}\" is no duration: write 90s, 10m or 2h");
+    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let seconds: u64 = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        _ => return Err(wrong()),
+    };
+    let number = &text[..text.len() - unit.len_utf8()];
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let seconds = number.checked_mul(seconds).ok_or_else(wrong)?;
+    Ok(Duration::from_secs(seconds))
+}

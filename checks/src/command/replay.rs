@@ -1,0 +1,46 @@
+//! `checks replay`: takes the steps of a trace again.
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use serde_json::json;
+
+use super::{Context, Ending};
+use crate::catalogue;
+use crate::trace_file::TraceFile;
+
+/// Replays a trace. Ends well if nothing is violated.
+///
+/// # Errors
+/// If the file is no trace, its model is unknown, or a step is not possible.
+pub fn run(context: &Context, path: &Path) -> Result<Ending> {
+    let trace = TraceFile::read(path)?;
+    let mutant = trace.mutant.as_deref();
+    let subject = catalogue::find(&trace.model, mutant).ok_or_else(|| {
+        let mutant = mutant.map_or_else(String::new, |id| format!(" with mutant {id}"));
+        anyhow!(
+            "{} is a trace of model {}{mutant}, which is not in the catalogue: \
+             see `checks list` and `checks mutants`",
+            path.display(),
+            trace.model
+        )
+    })?;
+    let replay = subject.replay(&trace.actions)?;
+    for (number, step) in (1..).zip(&replay.steps) {
+        context.say(&format!("{number:>3}. {}\n", step.action));
+        for host in &step.changed {
+            context.say(&format!("       {host}\n"));
+        }
+    }
+    context.say(&match replay.violated {
+        Some(property) => format!("VIOLATED: {property}\n"),
+        None => "nothing is violated\n".to_owned(),
+    });
+    context.print_json(&json!([{
+        "model": trace.model,
+        "mutant": trace.mutant,
+        "steps": replay.steps,
+        "violated": replay.violated,
+    }]))?;
+    Ok(Ending::of(replay.violated.is_none()))
+}

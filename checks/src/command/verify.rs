@@ -1,0 +1,91 @@
+//! `checks verify`: walks models' states.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use models::specification::Size;
+
+use super::{Context, Ending, models_named};
+use crate::engine::{Engine, Limits};
+use crate::report::{Report, Verdict};
+use crate::subject::{Run, Subject};
+
+/// What to verify, and how.
+pub struct Plan {
+    /// The models' names; empty for all.
+    pub models: Vec<String>,
+    /// Only models of this size. Models given by their full name are verified whatever their
+    /// size.
+    pub size: Option<Size>,
+    /// The engine.
+    pub engine: Engine,
+    /// The limits of each model's run, but for its time.
+    pub limits: Limits,
+    /// The time that all runs may take together.
+    pub budget: Option<Duration>,
+}
+
+/// Verifies the plan's models, one after the other.
+///
+/// # Errors
+/// If a name is of no model, or a trace cannot be written.
+pub fn run(context: &Context, plan: &Plan) -> Result<Ending> {
+    let models = chosen(plan)?;
+    let reports = verify_all(context, plan, &models)?;
+    let violated = count(&reports, Verdict::Violated);
+    let bounded = count(&reports, Verdict::Bounded);
+    context.say(&format!(
+        "{} models: {} verified, {bounded} bounded, {violated} violated{}\n",
+        reports.len(),
+        count(&reports, Verdict::Verified),
+        match models.len() - reports.len() {
+            0 => String::new(),
+            left => format!("; {left} not begun"),
+        }
+    ));
+    context.print_json(&reports)?;
+    Ok(Ending::of(violated == 0 && reports.len() == models.len()))
+}
+
+/// The plan's models.
+fn chosen(plan: &Plan) -> Result<Vec<Box<dyn Subject>>> {
+    let models = models_named(&plan.models)?.into_iter();
+    Ok(models
+        .filter(|model| {
+            let by_name = plan.models.iter().any(|name| name == model.model());
+            by_name || plan.size.is_none_or(|size| model.row().size == size)
+        })
+        .collect())
+}
+
+/// Verifies models until all are done or the user has enough.
+///
+/// # Errors
+/// If a trace cannot be written.
+pub fn verify_all(
+    context: &Context,
+    plan: &Plan,
+    models: &[Box<dyn Subject>],
+) -> Result<Vec<Report>> {
+    let limits = plan.limits.within(plan.budget);
+    let mut reports = Vec::new();
+    for model in models {
+        let progress = context.progress();
+        let run = Run {
+            progress: &progress,
+            traces: &context.traces,
+        };
+        let report = model.verify(plan.engine, &limits, &run)?;
+        context.say(&report.to_text());
+        reports.push(report);
+        if progress.is_interrupted() {
+            break;
+        }
+    }
+    Ok(reports)
+}
+
+fn count(reports: &[Report], verdict: Verdict) -> usize {
+    let with_verdict = |report: &&Report| report.verdict == verdict;
+    reports.iter().filter(with_verdict).count()
+}

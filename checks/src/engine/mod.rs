@@ -1,0 +1,157 @@
+//! Engines: ways to walk a world's states.
+
+pub mod native;
+pub mod stateright;
+
+use std::collections::BTreeSet;
+use std::num::NonZero;
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use models::Specification;
+use models::world::Action;
+
+use crate::progress::Progress;
+
+/// Which engine walks the states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Engine {
+    /// Our breadth-first search: shortest counterexamples, all cores.
+    Native,
+    /// Stateright's breadth-first search.
+    StaterightBfs,
+    /// Stateright's depth-first search.
+    StaterightDfs,
+}
+
+impl Engine {
+    /// Its name, as on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::StaterightBfs => "stateright-bfs",
+            Self::StaterightDfs => "stateright-dfs",
+        }
+    }
+}
+
+/// How far a search may go.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How many threads to use.
+    pub threads: NonZero<usize>,
+    /// When to stop.
+    pub deadline: Option<Instant>,
+    /// After how many unique states to stop.
+    pub max_states: Option<u64>,
+    /// After how many steps from the start to stop.
+    pub max_depth: Option<usize>,
+}
+
+impl Limits {
+    /// No limits, on all cores.
+    pub fn none() -> Self {
+        Self {
+            threads: std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
+            deadline: None,
+            max_states: None,
+            max_depth: None,
+        }
+    }
+
+    /// No limits, on so many threads, or on all cores.
+    pub fn on(threads: Option<NonZero<usize>>) -> Self {
+        let all = Self::none();
+        Self {
+            threads: threads.unwrap_or(all.threads),
+            ..all
+        }
+    }
+
+    /// Stops after `budget` from now, if there is one.
+    pub fn within(self, budget: Option<Duration>) -> Self {
+        let deadline = budget.map(|budget| Instant::now() + budget);
+        Self { deadline, ..self }
+    }
+
+    /// Why the search must stop now, if it must.
+    pub fn exceeded(&self, progress: &Progress) -> Option<Stop> {
+        if progress.is_interrupted() {
+            Some(Stop::Interrupted)
+        } else if self
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline)
+        {
+            Some(Stop::Time)
+        } else if self.max_states.is_some_and(|max| progress.unique() >= max) {
+            Some(Stop::States)
+        } else {
+            None
+        }
+    }
+}
+
+/// Why a search stopped before it had seen every state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The time was up.
+    Time,
+    /// The number of states was reached.
+    States,
+    /// The depth was reached.
+    Depth,
+    /// The user pressed Ctrl-C.
+    Interrupted,
+}
+
+impl Stop {
+    /// In words.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Time => "the time was up",
+            Self::States => "the number of states was reached",
+            Self::Depth => "the depth was reached",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// What kind of property it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Of every state.
+    Invariant,
+    /// Of every transition.
+    Law,
+    /// Of some state.
+    Reachable,
+    /// Of every fair run.
+    Liveness,
+}
+
+/// A property that does not hold, and how to see it.
+pub struct Violation<P: Specification> {
+    /// The property's name.
+    pub property: &'static str,
+    /// The message of a panic, where that is what happened.
+    pub panic: Option<String>,
+    /// The steps from the initial world to the violation.
+    pub actions: Vec<Action<P>>,
+}
+
+/// What a search has found.
+pub struct Findings<P: Specification> {
+    /// Distinct states.
+    pub unique: u64,
+    /// States generated, the initial one included.
+    pub generated: u64,
+    /// The greatest distance from the initial state.
+    pub depth: usize,
+    /// The names of the reachability properties seen.
+    pub seen: BTreeSet<&'static str>,
+    /// What was violated first.
+    pub violation: Option<Violation<P>>,
+    /// Why not every state was seen; `None` when every state was.
+    pub stopped: Option<Stop>,
+}

@@ -1,0 +1,281 @@
+//! A world as a [`stateright::Model`], and Stateright's checkers on it.
+//!
+//! Known of Stateright 0.31, and worked around here:
+//! - a panic in a model ends a run as if all were well: panics are caught in
+//!   [`examine`](crate::examine) and mark the state;
+//! - it has no properties of transitions: a broken law marks the state that it led to;
+//! - its breadth-first traces are not shortest, and paths that it reports need not be: a
+//!   violation is only its word that there is one, and our own search finds the shortest;
+//! - its time-out does nothing on one thread: the model itself stops handing out actions;
+//! - `eventually` is unsound: liveness properties are not handed to it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use derive_where::derive_where;
+use models::Specification;
+use models::trace;
+use models::world::{Action, Scenario, World};
+use stateright::{Checker, HasDiscoveries, Model, Path, Property};
+
+use super::{Engine, Findings, Limits, Violation, native};
+use crate::diagram;
+use crate::examine::{self, NO_PANIC, Outcome};
+use crate::progress::Progress;
+
+/// A world to be walked by Stateright.
+pub struct WorldModel<P: Specification> {
+    scenario: Arc<Scenario<P>>,
+    /// Set when a limit is exceeded: no state has successors any more.
+    halted: Arc<AtomicBool>,
+}
+
+/// A world, marked by what was wrong with the step to it.
+#[derive_where(Clone, PartialEq, Eq, Hash)]
+pub struct Marked<P: Specification> {
+    /// The world after the step; before it, if it panicked.
+    pub world: World<P>,
+    /// The law that the step broke, or [`NO_PANIC`].
+    pub broken: Option<&'static str>,
+}
+
+impl<P: Specification> std::fmt::Debug for Marked<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for host in trace::hosts(&self.world) {
+            writeln!(f, "{host}")?;
+        }
+        let in_flight = self.world.network.in_flight();
+        writeln!(f, "under way: {}", in_flight.len())?;
+        for envelope in in_flight {
+            let message = P::message_label(&envelope.message);
+            writeln!(f, "  {} → {}: {message}", envelope.from, envelope.to)?;
+        }
+        for (client, state) in self.world.clients.iter().enumerate() {
+            let waits = state.waits_at.iter().map(ToString::to_string);
+            let waits = waits.collect::<Vec<_>>().join(" ");
+            writeln!(
+                f,
+                "client {client}: {} answered, waits at [{waits}]",
+                state.next
+            )?;
+        }
+        writeln!(f, "faults so far: {:?}", self.world.faults)?;
+        match self.broken {
+            Some(broken) => writeln!(f, "BROKEN: {broken}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<P: Specification> WorldModel<P> {
+    /// The world of `scenario`.
+    pub fn new(scenario: Scenario<P>) -> Self {
+        Self {
+            scenario: Arc::new(scenario),
+            halted: Arc::new(AtomicBool::new(false)),
+        }
+    }
+}
+
+impl<P: Specification> Model for WorldModel<P> {
+    type State = Marked<P>;
+    type Action = Action<P>;
+
+    fn init_states(&self) -> Vec<Marked<P>> {
+        let world = World::initial(&self.scenario);
+        vec![Marked {
+            world,
+            broken: None,
+        }]
+    }
+
+    fn actions(&self, state: &Marked<P>, actions: &mut Vec<Action<P>>) {
+        if state.broken.is_none() && !self.halted.load(Ordering::Relaxed) {
+            actions.extend(examine::actions(&self.scenario, &state.world));
+        }
+    }
+
+    fn next_state(&self, last: &Marked<P>, action: Action<P>) -> Option<Marked<P>> {
+        match examine::take(&self.scenario, &last.world, &action) {
+            Outcome::NotEnabled => None,
+            Outcome::Next(world, broken) => Some(Marked { world, broken }),
+            Outcome::Panicked(_) => Some(Marked {
+                world: last.world.clone(),
+                broken: Some(NO_PANIC),
+            }),
+        }
+    }
+
+    fn format_action(&self, action: &Action<P>) -> String {
+        // Stateright does not say in which state: what a client asks is then not known.
+        trace::describe(&self.scenario, &World::initial(&self.scenario), action)
+    }
+
+    fn format_step(&self, last: &Marked<P>, action: Action<P>) -> Option<String> {
+        let next = self.next_state(last, action)?;
+        let before = trace::hosts(&last.world);
+        let after = trace::hosts(&next.world);
+        let changed = before.iter().zip(&after).filter(|(old, new)| old != new);
+        let lines: Vec<String> = changed
+            .map(|(old, new)| format!("- {old}\n+ {new}"))
+            .collect();
+        Some(lines.join("\n"))
+    }
+
+    fn as_svg(&self, path: Path<Marked<P>, Action<P>>) -> Option<String> {
+        let actions: Vec<Action<P>> = path.into_actions();
+        Some(diagram::sequence(&self.scenario, &actions))
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut properties = vec![Property::always(NO_PANIC, |_, state: &Marked<P>| {
+            state.broken != Some(NO_PANIC)
+        })];
+        for (invariant, holds) in P::INVARIANTS.iter().zip(indexed::INVARIANTS::<P>()) {
+            properties.push(Property::always(invariant.name, holds));
+        }
+        for (law, holds) in P::LAWS.iter().zip(indexed::LAWS::<P>()) {
+            properties.push(Property::always(law.name, holds));
+        }
+        for (reachable, seen) in P::REACHABLE.iter().zip(indexed::REACHABLE::<P>()) {
+            properties.push(Property::sometimes(reachable.name, seen));
+        }
+        properties
+    }
+}
+
+/// Stateright's conditions are plain functions, which cannot remember which row of a table
+/// they stand for. So there is one function for each row number.
+#[allow(non_snake_case)]
+mod indexed {
+    use super::{Marked, Specification, WorldModel};
+
+    pub(super) type Condition<P> = fn(&WorldModel<P>, &Marked<P>) -> bool;
+
+    /// The largest number of rows in a table of properties.
+    pub(super) const ROWS: usize = 32;
+
+    fn invariant<P: Specification, const ROW: usize>(
+        model: &WorldModel<P>,
+        state: &Marked<P>,
+    ) -> bool {
+        (P::INVARIANTS[ROW].holds)(&model.scenario, &state.world)
+    }
+
+    fn law<P: Specification, const ROW: usize>(_: &WorldModel<P>, state: &Marked<P>) -> bool {
+        state.broken != Some(P::LAWS[ROW].name)
+    }
+
+    fn reachable<P: Specification, const ROW: usize>(
+        model: &WorldModel<P>,
+        state: &Marked<P>,
+    ) -> bool {
+        (P::REACHABLE[ROW].seen)(&model.scenario, &state.world)
+    }
+
+    macro_rules! rows {
+        ($table:ident, $function:ident, $($row:literal)*) => {
+            pub(super) fn $table<P: Specification>() -> [Condition<P>; ROWS] {
+                const { assert!(P::$table.len() <= ROWS, "more properties than ROWS") };
+                [$($function::<P, $row>),*]
+            }
+        };
+    }
+    macro_rules! table {
+        ($table:ident, $function:ident) => {
+            rows!($table, $function, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20
+                21 22 23 24 25 26 27 28 29 30 31);
+        };
+    }
+    table!(INVARIANTS, invariant);
+    table!(LAWS, law);
+    table!(REACHABLE, reachable);
+}
+
+/// Lets Stateright walk `scenario`. Where it finds a violation, our own search finds the
+/// shortest one.
+pub fn search<P: Specification>(
+    scenario: &Scenario<P>,
+    engine: Engine,
+    limits: &Limits,
+    progress: &Progress,
+) -> Findings<P> {
+    let model = WorldModel::new(scenario.clone());
+    let halted = Arc::clone(&model.halted);
+    let builder = model
+        .checker()
+        .threads(limits.threads.get())
+        .finish_when(HasDiscoveries::AnyFailures);
+    match engine {
+        Engine::StaterightBfs => watch(&builder.spawn_bfs(), scenario, &halted, limits, progress),
+        _ => watch(&builder.spawn_dfs(), scenario, &halted, limits, progress),
+    }
+}
+
+fn watch<P: Specification>(
+    checker: &impl Checker<WorldModel<P>>,
+    scenario: &Scenario<P>,
+    halted: &AtomicBool,
+    limits: &Limits,
+    progress: &Progress,
+) -> Findings<P> {
+    let mut stopped = None;
+    while !checker.is_done() {
+        thread::sleep(Duration::from_millis(20));
+        let (unique, generated) = (checker.unique_state_count(), checker.state_count());
+        progress.update(unique as u64, generated as u64, checker.max_depth(), 0);
+        if stopped.is_none() {
+            stopped = limits.exceeded(progress);
+            halted.store(stopped.is_some(), Ordering::Relaxed);
+        }
+    }
+    let discoveries = checker.discoveries();
+    let failed = violated::<P>(discoveries.keys().copied());
+    let violation = match failed {
+        Some(property) => shortest(scenario, limits, progress, || {
+            let actions = discoveries[property].clone().into_actions();
+            Violation {
+                property,
+                panic: None,
+                actions,
+            }
+        }),
+        None => None,
+    };
+    let witnesses = P::REACHABLE.iter().map(|reachable| reachable.name);
+    Findings {
+        unique: checker.unique_state_count() as u64,
+        generated: checker.state_count() as u64,
+        // Stateright counts the states of a path, we its steps.
+        depth: checker.max_depth().saturating_sub(1),
+        seen: witnesses
+            .filter(|name| discoveries.contains_key(name))
+            .collect(),
+        violation,
+        stopped,
+    }
+}
+
+/// The name of a discovery that is a violation, if there is one.
+fn violated<P: Specification>(names: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let is_witness = |name: &&'static str| P::REACHABLE.iter().any(|reach| reach.name == *name);
+    names.filter(|name| !is_witness(name)).min()
+}
+
+/// The shortest violation, as our own search finds it; Stateright's own path if that search
+/// is interrupted before.
+fn shortest<P: Specification>(
+    scenario: &Scenario<P>,
+    limits: &Limits,
+    progress: &Progress,
+    theirs: impl FnOnce() -> Violation<P>,
+) -> Option<Violation<P>> {
+    let unlimited = Limits {
+        max_states: None,
+        ..*limits
+    };
+    let ours = native::search(scenario, &unlimited, progress);
+    Some(ours.violation.unwrap_or_else(theirs))
+}

@@ -1,0 +1,14 @@
+//! Everything that tries to break the models: engines that walk every state of a world, a
+//! fuzzer that samples larger ones, mutants that both must refute, and replay.
+
+pub mod catalogue;
+pub mod cli;
+pub mod command;
+pub mod diagram;
+pub mod engine;
+pub mod examine;
+pub mod memory;
+pub mod progress;
+pub mod report;
+pub mod subject;
+pub mod trace_file;

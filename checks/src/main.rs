@@ -1,0 +1,64 @@
+//! `checks`: everything that tries to break the models.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Result;
+use checks::cli::{Cli, Command};
+use checks::command::{self, Context, Ending, verify};
+use clap::Parser;
+
+/// The exit code for wrong arguments and unreadable files; clap's as well.
+const WRONG_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let wish = Arc::clone(&interrupted);
+    let handler = ctrlc::set_handler(move || {
+        // The second time the user means it.
+        if wish.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    });
+    if let Err(error) = handler {
+        eprintln!("Ctrl-C will end the program at once: {error}");
+    }
+    let context = Context {
+        json: cli.json,
+        traces: cli.traces,
+        interrupted,
+    };
+    match run(&context, cli.command) {
+        Ok(Ending::Well) => ExitCode::SUCCESS,
+        Ok(Ending::NotWell) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(WRONG_USAGE)
+        }
+    }
+}
+
+fn run(context: &Context, command: Command) -> Result<Ending> {
+    match command {
+        Command::List => command::list::run(context),
+        Command::Verify(args) => {
+            let plan = verify::Plan {
+                models: args.models,
+                size: args.size.map(Into::into),
+                engine: args.engine,
+                limits: args.limits.limits(),
+                budget: args.limits.budget,
+            };
+            command::verify::run(context, &plan)
+        }
+        Command::Explore(args) => command::explore::run(context, &args),
+        Command::Mutants(args) => {
+            let limits = checks::engine::Limits::on(args.threads);
+            command::mutants::run(context, args.protocol.as_deref(), &limits)
+        }
+        Command::Replay { file } => command::replay::run(context, &file),
+        Command::Gate(args) => command::gate::run(context, &args),
+    }
+}

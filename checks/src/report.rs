@@ -1,0 +1,113 @@
+//! What a run comes to: verdicts, and how they are shown.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::engine::Kind;
+
+/// What may be said of a model after a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Every state within the model's bounds was seen, and every property holds.
+    Verified,
+    /// A limit was exceeded before every state was seen. No violation so far.
+    Bounded,
+    /// A property does not hold.
+    Violated,
+}
+
+impl Verdict {
+    /// In one word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Bounded => "bounded",
+            Self::Violated => "violated",
+        }
+    }
+}
+
+/// The verdict on one property.
+#[derive(Clone, Debug, Serialize)]
+pub struct PropertyReport {
+    /// Its name.
+    pub name: &'static str,
+    /// What kind of property it is.
+    pub kind: Kind,
+    /// Whether it holds: of all states seen, or, where something must be reachable, of one.
+    /// `None` where this run has not decided it.
+    pub holds: Option<bool>,
+}
+
+/// The result of one run over one model.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The model's name.
+    pub model: String,
+    /// The engine's name.
+    pub engine: &'static str,
+    /// How many threads it used.
+    pub threads: usize,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Distinct states.
+    pub unique: u64,
+    /// States generated.
+    pub generated: u64,
+    /// The greatest distance from the initial state.
+    pub depth: usize,
+    /// Wall-clock time.
+    pub seconds: f64,
+    /// The largest resident set, where the system tells.
+    pub peak_rss_bytes: Option<u64>,
+    /// The reductions that were on.
+    pub reductions: Vec<&'static str>,
+    /// The verdict on each property.
+    pub properties: Vec<PropertyReport>,
+    /// Where the trace of the violation is, if there is one.
+    pub trace_file: Option<String>,
+    /// What may go wrong in the model.
+    pub faults: &'static str,
+    /// What makes it finite.
+    pub bounds: &'static str,
+    /// Why the run did not see every state.
+    pub stopped: Option<&'static str>,
+    /// What is wrong, in words, where the verdict is `violated`.
+    pub violation: Option<String>,
+    /// The steps to the violation, in words.
+    pub steps: Vec<String>,
+}
+
+impl Report {
+    /// The report as a few lines of text; the counterexample, if there is one, step by step.
+    pub fn to_text(&self) -> String {
+        let mut text = format!(
+            "{:<20} {:<9} {:>10} unique {:>11} generated  depth {:>3}  {:>7.1} s  {:>6}  {}\n",
+            self.model,
+            self.verdict.name(),
+            self.unique,
+            self.generated,
+            self.depth,
+            self.seconds,
+            self.peak_rss_bytes
+                .map_or_else(|| "-".to_owned(), |bytes| format!("{} MiB", bytes >> 20)),
+            self.engine,
+        );
+        let _ = writeln!(text, "  faults: {}; bounds: {}", self.faults, self.bounds);
+        if let Some(reason) = self.stopped {
+            let _ = writeln!(text, "  not every state was seen: {reason}");
+        }
+        if let Some(violation) = &self.violation {
+            let _ = writeln!(text, "  VIOLATED: {violation}");
+        }
+        for (number, step) in (1..).zip(&self.steps) {
+            let _ = writeln!(text, "  {number:>3}. {step}");
+        }
+        if let Some(file) = &self.trace_file {
+            let _ = writeln!(text, "  replay it: cargo run -p checks -- replay {file}");
+        }
+        text
+    }
+}

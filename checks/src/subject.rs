@@ -1,0 +1,352 @@
+//! Something to check: a model, or a mutant in a model, whatever its protocol.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use derive_where::derive_where;
+use models::specification::{Model, Mutant, Size};
+use models::world::{Action, Scenario, World};
+use models::{Specification, trace};
+
+use crate::engine::{Engine, Findings, Kind, Limits, Violation, native, stateright};
+use crate::examine::{self, NO_PANIC, Outcome};
+use crate::memory;
+use crate::progress::{Display, Progress};
+use crate::report::{PropertyReport, Report, Verdict};
+use crate::trace_file::TraceFile;
+
+/// What the commands need of a model, with its protocol's types hidden.
+pub trait Subject: Send + Sync {
+    /// The model's name.
+    fn model(&self) -> &'static str;
+    /// The model's row of the catalogue.
+    fn row(&self) -> Row;
+    /// The mutant that runs in the protocol's place, if one does.
+    fn mutant(&self) -> Option<MutantRow>;
+    /// The model's properties.
+    fn properties(&self) -> Vec<(&'static str, Kind)>;
+    /// Walks the model's states and reports. A violation's trace is written to `traces`.
+    ///
+    /// # Errors
+    /// If the trace cannot be written.
+    fn verify(&self, engine: Engine, limits: &Limits, run: &Run<'_>) -> Result<Report>;
+    /// Takes the steps of a trace again.
+    ///
+    /// # Errors
+    /// If the actions are not this model's, or not possible where they stand.
+    fn replay(&self, actions: &serde_json::Value) -> Result<Replay>;
+}
+
+/// A model's row of the catalogue.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct Row {
+    pub size: Size,
+    pub nodes: usize,
+    pub purpose: &'static str,
+    pub faults: &'static str,
+    pub bounds: &'static str,
+    pub states: Option<u64>,
+}
+
+/// A mutant's row of the catalogue.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct MutantRow {
+    pub id: &'static str,
+    pub defect: &'static str,
+    pub source: &'static str,
+}
+
+/// What surrounds a run: where its progress is noted, where its trace goes.
+pub struct Run<'a> {
+    /// Where the progress is noted.
+    pub progress: &'a Arc<Progress>,
+    /// The folder for traces.
+    pub traces: &'a Path,
+}
+
+/// What a replayed trace shows.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// Each step in words, with the hosts that it changed.
+    pub steps: Vec<ReplayedStep>,
+    /// The property that is violated at the end, if any.
+    pub violated: Option<&'static str>,
+}
+
+/// One step of a replayed trace.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct ReplayedStep {
+    /// What happened.
+    pub action: String,
+    /// The hosts that it changed, as they are then.
+    pub changed: Vec<String>,
+}
+
+/// A model, or a mutant in a model.
+#[derive_where(Clone, Copy)]
+pub struct Case<P: Specification> {
+    /// The model.
+    pub model: &'static Model<P>,
+    /// The mutant, if any.
+    pub mutant: Option<&'static Mutant<P>>,
+}
+
+impl<P: Specification> Case<P> {
+    /// The world, with the mutant's defect in it.
+    pub fn scenario(&self) -> Scenario<P> {
+        let mut scenario = (self.model.scenario)();
+        if let Some(mutant) = self.mutant {
+            (mutant.inject)(&mut scenario);
+        }
+        scenario
+    }
+
+    /// Writes a trace of this case and returns its path and its steps in words.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write_trace(
+        &self,
+        scenario: &Scenario<P>,
+        violation: &Violation<P>,
+        seed: Option<u64>,
+        folder: &Path,
+    ) -> Result<(String, Vec<String>)> {
+        let actions = serde_json::to_value(&violation.actions)?;
+        let mutant = self.mutant.map(|mutant| mutant.id);
+        let mut file = TraceFile::new(self.model.name, mutant, actions);
+        file.property = Some(violation.property.to_owned());
+        file.seed = seed;
+        file.steps = describe(scenario, &violation.actions);
+        let path = file.write(folder)?;
+        Ok((path.display().to_string(), file.steps))
+    }
+
+    fn properties_after(&self, findings: &Findings<P>, complete: bool) -> Vec<PropertyReport> {
+        let violated = findings
+            .violation
+            .as_ref()
+            .map(|violation| violation.property);
+        self.properties()
+            .into_iter()
+            .map(|(name, kind)| {
+                let holds = match kind {
+                    _ if violated == Some(name) => Some(false),
+                    Kind::Invariant | Kind::Law => complete.then_some(true),
+                    Kind::Reachable if findings.seen.contains(name) => Some(true),
+                    Kind::Reachable => (complete && self.must_reach(name)).then_some(false),
+                    Kind::Liveness => None,
+                };
+                PropertyReport { name, kind, holds }
+            })
+            .collect()
+    }
+
+    fn must_reach(&self, name: &str) -> bool {
+        self.model.reaches.contains(&name)
+    }
+}
+
+impl<P: Specification> Subject for Case<P> {
+    fn model(&self) -> &'static str {
+        self.model.name
+    }
+
+    fn row(&self) -> Row {
+        Row {
+            size: self.model.size,
+            nodes: (self.model.scenario)().nodes.len(),
+            purpose: self.model.purpose,
+            faults: self.model.faults,
+            bounds: self.model.bounds,
+            states: self.model.states,
+        }
+    }
+
+    fn mutant(&self) -> Option<MutantRow> {
+        self.mutant.map(|mutant| MutantRow {
+            id: mutant.id,
+            defect: mutant.defect,
+            source: mutant.source,
+        })
+    }
+
+    fn properties(&self) -> Vec<(&'static str, Kind)> {
+        let invariants = P::INVARIANTS.iter().map(|row| (row.name, Kind::Invariant));
+        let laws = P::LAWS.iter().map(|row| (row.name, Kind::Law));
+        let reachable = P::REACHABLE.iter().map(|row| (row.name, Kind::Reachable));
+        let liveness = P::LIVENESS.iter().map(|row| (row.name, Kind::Liveness));
+        [(NO_PANIC, Kind::Invariant)]
+            .into_iter()
+            .chain(invariants)
+            .chain(laws)
+            .chain(reachable)
+            .chain(liveness)
+            .collect()
+    }
+
+    fn verify(&self, engine: Engine, limits: &Limits, run: &Run<'_>) -> Result<Report> {
+        let scenario = self.scenario();
+        memory::reset_peak();
+        let started = Instant::now();
+        let display = Display::show(self.model.name, run.progress);
+        let mut findings = match engine {
+            Engine::Native => native::search(&scenario, limits, run.progress),
+            Engine::StaterightBfs | Engine::StaterightDfs => {
+                stateright::search(&scenario, engine, limits, run.progress)
+            }
+        };
+        drop(display);
+        let seconds = started.elapsed().as_secs_f64();
+        let peak_rss_bytes = memory::peak();
+        let complete = findings.stopped.is_none() && findings.violation.is_none();
+        let properties = self.properties_after(&findings, complete);
+        let (mut trace_file, mut steps) = (None, Vec::new());
+        let mut violation = None;
+        if let Some(found) = findings.violation.take() {
+            confirm(&scenario, &found)?;
+            let (file, words) = self.write_trace(&scenario, &found, None, run.traces)?;
+            (trace_file, steps) = (Some(file), words);
+            violation = Some(explain::<P>(&found));
+        } else if complete {
+            violation = self.vacuity(&findings);
+        }
+        let verdict = match (&violation, findings.stopped) {
+            (Some(_), _) => Verdict::Violated,
+            (None, Some(_)) => Verdict::Bounded,
+            (None, None) => Verdict::Verified,
+        };
+        Ok(Report {
+            model: self.model.name.to_owned(),
+            engine: engine.name(),
+            threads: limits.threads.get(),
+            verdict,
+            unique: findings.unique,
+            generated: findings.generated,
+            depth: findings.depth,
+            seconds,
+            peak_rss_bytes,
+            reductions: scenario
+                .drop_inert
+                .then_some("inert messages")
+                .into_iter()
+                .collect(),
+            properties,
+            trace_file,
+            faults: self.model.faults,
+            bounds: self.model.bounds,
+            stopped: findings.stopped.map(|stop| stop.reason()),
+            violation,
+            steps,
+        })
+    }
+
+    fn replay(&self, actions: &serde_json::Value) -> Result<Replay> {
+        let actions: Vec<Action<P>> = serde_json::from_value(actions.clone())
+            .with_context(|| format!("the actions are not of model {}", self.model.name))?;
+        replay(&self.scenario(), &actions)
+    }
+}
+
+impl<P: Specification> Case<P> {
+    /// What a complete run failed to show: something that must be possible, or as many
+    /// states as its row says. A check that holds because nothing happens is no check.
+    fn vacuity(&self, findings: &Findings<P>) -> Option<String> {
+        let must = self.model.reaches.iter();
+        let missing: Vec<&str> = must
+            .filter(|name| !findings.seen.contains(*name))
+            .copied()
+            .collect();
+        if !missing.is_empty() {
+            return Some(format!("never seen: {}", missing.join("; ")));
+        }
+        let expected = self.model.states?;
+        (findings.unique != expected).then(|| {
+            format!(
+                "{} states, where the catalogue says {expected}: the model has changed",
+                findings.unique
+            )
+        })
+    }
+}
+
+/// What is violated, with its source, or the panic's message.
+pub fn explain<P: Specification>(violation: &Violation<P>) -> String {
+    let invariants = P::INVARIANTS.iter().map(|row| (row.name, row.source));
+    let laws = P::LAWS.iter().map(|row| (row.name, row.source));
+    let mut sources = invariants.chain(laws);
+    let source = sources.find(|(name, _)| *name == violation.property);
+    match (source, &violation.panic) {
+        (Some((name, source)), _) => format!("{name} ({source})"),
+        (None, Some(message)) => format!("{}: {message}", violation.property),
+        (None, None) => violation.property.to_owned(),
+    }
+}
+
+/// Each action in words.
+pub fn describe<P: Specification>(scenario: &Scenario<P>, actions: &[Action<P>]) -> Vec<String> {
+    let mut world = World::initial(scenario);
+    let mut steps = Vec::new();
+    for action in actions {
+        steps.push(trace::describe(scenario, &world, action));
+        if let Outcome::Next(after, _) = examine::take(scenario, &world, action) {
+            world = after;
+        }
+    }
+    steps
+}
+
+/// Takes the steps of a violation again: no trace is shown that does not replay.
+fn confirm<P: Specification>(scenario: &Scenario<P>, violation: &Violation<P>) -> Result<()> {
+    let replayed = replay(scenario, &violation.actions)?;
+    if replayed.violated.is_none() {
+        bail!(
+            "the engine reported a violation of \"{}\" whose trace does not show one: \
+             a defect of the engine",
+            violation.property
+        );
+    }
+    Ok(())
+}
+
+/// Takes the steps of a trace, up to the first violation.
+///
+/// # Errors
+/// If a step is not possible where it stands.
+pub fn replay<P: Specification>(scenario: &Scenario<P>, actions: &[Action<P>]) -> Result<Replay> {
+    let mut world = World::initial(scenario);
+    let mut replayed = Replay {
+        steps: Vec::new(),
+        violated: examine::broken_invariant(scenario, &world),
+    };
+    for (number, action) in (1..).zip(actions) {
+        if replayed.violated.is_some() {
+            break;
+        }
+        let description = trace::describe(scenario, &world, action);
+        let before = trace::hosts(&world);
+        match examine::take(scenario, &world, action) {
+            Outcome::NotEnabled => bail!(
+                "step {number} ({description}) is not possible there: the trace is of another \
+                 version of the model, or was edited; {} steps before it were taken",
+                number - 1
+            ),
+            Outcome::Panicked(_) => replayed.violated = Some(NO_PANIC),
+            Outcome::Next(after, broken) => {
+                replayed.violated = broken.or_else(|| examine::broken_invariant(scenario, &after));
+                world = after;
+            }
+        }
+        let hosts = trace::hosts(&world);
+        let changed = hosts.into_iter().filter(|host| !before.contains(host));
+        replayed.steps.push(ReplayedStep {
+            action: description,
+            changed: changed.collect(),
+        });
+    }
+    Ok(replayed)
+}

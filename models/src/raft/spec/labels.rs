@@ -1,0 +1,138 @@
+//! How Raft's messages and nodes read in a trace.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::{self, Debug, Display};
+
+use crate::protocol::Node;
+use crate::raft::log::{Content, Entry};
+use crate::raft::machine::StateMachine;
+use crate::raft::message::{AppendOutcome, Message, VoteOutcome};
+use crate::raft::state::Role;
+use crate::raft::{Command, Raft};
+
+impl<C: Debug> Display for Entry<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.content {
+            Content::Noop => write!(f, "{}:no-op", self.term),
+            Content::Command { request, command } => {
+                write!(f, "{}:{request} {command:?}", self.term)
+            }
+        }
+    }
+}
+
+/// The entries, in brackets.
+fn entries<C: Debug>(entries: &[Entry<C>]) -> String {
+    let entries: Vec<String> = entries.iter().map(ToString::to_string).collect();
+    format!("[{}]", entries.join(", "))
+}
+
+impl<C: Debug> Display for Message<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RequestVote {
+                term,
+                last_log_index,
+                last_log_term,
+            } => write!(
+                f,
+                "RequestVote {term} last={last_log_index}@{last_log_term}"
+            ),
+            Self::RequestVoteResponse { term, outcome } => {
+                write!(f, "RequestVoteResponse {term} {outcome}")
+            }
+            Self::AppendEntries {
+                term,
+                prev_log_index,
+                prev_log_term,
+                entries: new,
+                leader_commit,
+                round,
+            } => write!(
+                f,
+                "AppendEntries {term} prev={prev_log_index}@{prev_log_term} {} commit={leader_commit} round={}",
+                entries(new),
+                round.0
+            ),
+            Self::AppendEntriesResponse {
+                term,
+                outcome,
+                round,
+            } => write!(
+                f,
+                "AppendEntriesResponse {term} {outcome} round={}",
+                round.0
+            ),
+        }
+    }
+}
+
+impl Display for VoteOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Granted => f.write_str("granted"),
+            Self::Refused => f.write_str("refused"),
+            Self::StaleTerm { current_term } => write!(f, "stale, now {current_term}"),
+        }
+    }
+}
+
+impl Display for AppendOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted { match_index } => write!(f, "accepted match={match_index}"),
+            Self::Conflict {
+                prev_log_index,
+                conflict_term,
+                first_index,
+            } => {
+                write!(f, "conflict at {prev_log_index}")?;
+                match conflict_term {
+                    Some(term) => write!(f, ", {term} from {first_index}"),
+                    None => write!(f, ", log ends before {first_index}"),
+                }
+            }
+            Self::StaleTerm { current_term } => write!(f, "stale, now {current_term}"),
+        }
+    }
+}
+
+/// A node in one line: role, term, vote, log, commit index, state machine.
+pub(super) fn node<M: StateMachine>(node: &Node<Raft<M>>) -> String {
+    let durable = node.durable();
+    let vote = durable
+        .voted_for
+        .map_or_else(|| "none".to_string(), |voted| voted.to_string());
+    format!(
+        "{} {} vote={vote} log={} commit={} {:?}",
+        role(&node.volatile.role),
+        durable.current_term,
+        entries(durable.log.from(crate::raft::log::Index(1))),
+        node.volatile.commit_index,
+        node.volatile.applied.machine,
+    )
+}
+
+fn role<M: StateMachine>(role: &Role<M>) -> String {
+    match role {
+        Role::Follower { leader: None } => "follower".to_string(),
+        Role::Follower {
+            leader: Some(leader),
+        } => format!("follower of {leader}"),
+        Role::Candidate { votes } => {
+            let votes: Vec<String> = votes.iter().map(ToString::to_string).collect();
+            format!("candidate with {}", votes.join(" "))
+        }
+        Role::Leader(_) => "LEADER".to_string(),
+    }
+}
+
+/// A command in one line.
+pub(super) fn command<M: StateMachine>(command: &Command<M>) -> String {
+    match command {
+        Command::Propose { request, command } => format!("{request} {command:?}"),
+        Command::Read { request, query } => format!("{request} read {query:?}"),
+    }
+}
