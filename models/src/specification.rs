@@ -83,8 +83,14 @@ pub struct Invariant<P: Specification> {
     /// Where it is stated.
     pub source: &'static str,
     /// Whether it holds.
-    pub holds: fn(&Scenario<P>, &World<P>) -> bool,
+    pub holds: OfState<P>,
 }
+
+/// A predicate on a state.
+pub type OfState<P> = fn(&Scenario<P>, &World<P>) -> bool;
+
+/// A predicate on a transition: the world before, what happened, the world after.
+pub type OfTransition<P> = fn(&Scenario<P>, &World<P>, &Action<P>, &World<P>) -> bool;
 
 /// A property of a transition.
 #[derive_where(Clone, Copy, Debug)]
@@ -94,7 +100,7 @@ pub struct Law<P: Specification> {
     /// Where it is stated.
     pub source: &'static str,
     /// Whether it holds of the transition from the first world by the action to the second.
-    pub holds: fn(&Scenario<P>, &World<P>, &Action<P>, &World<P>) -> bool,
+    pub holds: OfTransition<P>,
 }
 
 /// Something that some run must show.
@@ -103,7 +109,7 @@ pub struct Reachable<P: Specification> {
     /// What it is.
     pub name: &'static str,
     /// Whether this state shows it.
-    pub seen: fn(&Scenario<P>, &World<P>) -> bool,
+    pub seen: OfState<P>,
 }
 
 /// Something that every fair run must come to.
@@ -123,14 +129,11 @@ pub struct Liveness<P: Specification> {
 #[derive_where(Clone, Copy, Debug)]
 pub enum Formula<P: Specification> {
     /// Some state of every run satisfies it.
-    Eventually(fn(&Scenario<P>, &World<P>) -> bool),
+    Eventually(OfState<P>),
     /// From some state on, every state of every run satisfies it.
-    EventuallyAlways(fn(&Scenario<P>, &World<P>) -> bool),
+    EventuallyAlways(OfState<P>),
     /// After each state that satisfies the first comes one that satisfies the second.
-    LeadsTo(
-        fn(&Scenario<P>, &World<P>) -> bool,
-        fn(&Scenario<P>, &World<P>) -> bool,
-    ),
+    LeadsTo(OfState<P>, OfState<P>),
 }
 
 /// A world in which a protocol is checked: a row of the catalogue.

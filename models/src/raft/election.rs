@@ -98,6 +98,7 @@ impl<M: StateMachine> Raft<M> {
         out: &mut Outbox<Self>,
     ) {
         if outcome == VoteOutcome::Granted
+            && self.voters().contains(&voter)
             && let Role::Candidate { votes } = &mut node.volatile.role
         {
             votes.insert(voter);
@@ -140,8 +141,7 @@ impl<M: StateMachine> Raft<M> {
         self.advance_commit_index(node, out);
     }
 
-    /// Becomes or stays a follower, of `leader` if it is known, and says so where that is
-    /// news. Reads that waited for this node's leadership are sent elsewhere: nobody
+    /// Becomes or stays a follower, of `leader` if it is known, and says so. Reads that waited for this node's leadership are sent elsewhere: nobody
     /// confirms it any more.
     pub(super) fn follow(
         &self,
@@ -162,11 +162,9 @@ impl<M: StateMachine> Raft<M> {
         if !matches!(role, Role::Follower { .. }) {
             out.arm(Timer::Election);
         }
-        if role != node.volatile.role {
-            out.emit(Event::Following {
-                term: node.durable().current_term,
-                leader,
-            });
-        }
+        out.emit(Event::Following {
+            term: node.durable().current_term,
+            leader,
+        });
     }
 }

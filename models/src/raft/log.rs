@@ -35,9 +35,10 @@ impl Display for Term {
 pub struct Index(pub u64);
 
 impl Index {
-    /// The index after this one.
+    /// The index after this one. There is none after the last: an index that a peer names is
+    /// whatever the peer says.
     pub fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 
     /// The index before this one; the index before 0 is 0.

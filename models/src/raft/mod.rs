@@ -160,13 +160,21 @@ impl<M: StateMachine> Raft<M> {
     ///
     /// The vote goes with the term: a node that kept its old vote would have none to give in
     /// the new term.
-    fn adopt_higher_term(&self, node: &mut Node<Self>, term: Term, out: &mut Outbox<Self>) {
+    fn adopt_higher_term(
+        &self,
+        node: &mut Node<Self>,
+        from: NodeId,
+        message: &Message<M::Command>,
+        out: &mut Outbox<Self>,
+    ) {
+        let term = message.sender_term();
         if term > node.durable().current_term {
             node.write(Record::Ballot {
                 term,
                 voted_for: None,
             });
-            self.follow(node, None, out);
+            let leads = matches!(message, Message::AppendEntries { .. });
+            self.follow(node, leads.then_some(from), out);
         }
     }
 }
@@ -201,7 +209,7 @@ impl<M: StateMachine> Protocol for Raft<M> {
                 if message.is_response() && message.term() < node.durable().current_term {
                     return;
                 }
-                self.adopt_higher_term(node, message.sender_term(), out);
+                self.adopt_higher_term(node, from, &message, out);
                 match message {
                     Message::RequestVote {
                         term,

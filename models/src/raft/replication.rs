@@ -62,8 +62,8 @@ impl<M: StateMachine> Raft<M> {
     fn take_batch(&self, entries: &[Entry<M::Command>]) -> Vec<Entry<M::Command>> {
         let mut weight = 0usize;
         let fits = |entry: &&Entry<M::Command>| {
-            let admitted = weight < self.max_append_weight;
-            weight = weight.saturating_add(entry_weight::<M>(entry));
+            let admitted = weight == 0 || weight < self.max_append_weight;
+            weight = weight.saturating_add(entry_weight::<M>(entry).max(1));
             admitted
         };
         entries.iter().take_while(fits).cloned().collect()
@@ -85,7 +85,7 @@ impl<M: StateMachine> Raft<M> {
         } else {
             // "If the leader's term is at least as large as the candidate's current term,
             // then the candidate recognizes the leader as legitimate" (§5.2).
-            self.follow(node, Some(leader), out);
+            self.recognise(node, leader, out);
             out.arm(Timer::Election);
             self.append(node, append, out)
         };
@@ -97,6 +97,14 @@ impl<M: StateMachine> Raft<M> {
                 round,
             },
         );
+    }
+
+    /// Follows the leader of the current term, unless this node does already.
+    fn recognise(&self, node: &mut Node<Self>, leader: NodeId, out: &mut Outbox<Self>) {
+        let leader = Some(leader);
+        if node.volatile.role != (Role::Follower { leader }) {
+            self.follow(node, leader, out);
+        }
     }
 
     /// Receiver implementation, steps 2 to 5.

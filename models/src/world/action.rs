@@ -224,7 +224,9 @@ impl<P: Specification> World<P> {
         actions: &mut Vec<Action<P>>,
     ) {
         let torn = matches!(scenario.disk, Disk::TornFrame);
-        if !torn && !scenario.faults.crash_within_step {
+        // Where records lag behind effects, no record of an interrupted step is on disk.
+        let lags = matches!(scenario.disk, Disk::SendBeforeSync);
+        if lags || !torn && !scenario.faults.crash_within_step {
             return;
         }
         for input in self.inputs(scenario, id) {

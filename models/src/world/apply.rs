@@ -1,5 +1,6 @@
 //! Making an action happen.
 
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -31,8 +32,9 @@ impl<P: Specification> World<P> {
     /// prologue has been played.
     ///
     /// # Panics
-    /// If a step of the prologue is not possible.
+    /// If a step of the prologue is not possible, or the knobs contradict each other.
     pub fn initial(scenario: &Scenario<P>) -> Self {
+        scenario.check();
         let mut world = Self {
             hosts: Vec::new(),
             network: Network::new(scenario.delivery),
@@ -45,8 +47,11 @@ impl<P: Specification> World<P> {
             let durable = scenario.disks.get(position).cloned().unwrap_or_default();
             world.hosts.push(Arc::new(Host::Down { durable }));
         }
-        for id in (0..scenario.nodes.len()).filter_map(|position| u16::try_from(position).ok()) {
-            world.restart(scenario, NodeId(id));
+        // All are up before the first is heard: nobody's first words are lost.
+        let ids: Vec<NodeId> = world.all_hosts().map(|(id, _)| id).collect();
+        let words: Vec<_> = ids.iter().map(|&id| world.boot(scenario, id)).collect();
+        for (id, out) in ids.into_iter().zip(words) {
+            world.release(scenario, id, out);
         }
         for action in &scenario.prologue {
             let played = world.apply(scenario, action);
@@ -142,7 +147,7 @@ impl<P: Specification> World<P> {
         let state = &mut self.clients[client];
         let command = scenario.scripts[client][state.next].clone();
         state.tries += 1;
-        state.waits_at.insert(id);
+        *state.waits_at.entry(id).or_default() += 1;
         if !state.asking {
             state.asking = true;
             self.history.push(Occurrence::Invoke { client });
@@ -173,30 +178,42 @@ impl<P: Specification> World<P> {
                 message: message.clone(),
             });
         }
-        let Host::Up { node, .. } = self.host_mut(id) else {
+        let host = self.host_mut(id);
+        let before = host.on_disk().clone();
+        let Host::Up { node, .. } = host else {
             return;
         };
-        let mut durable = node.durable().clone();
         let protocol = &scenario.nodes[usize::from(id.0)];
         (scenario.step)(protocol, node, input.clone(), &mut Outbox::new());
-        for record in node.take_records().iter().take(kept) {
-            durable.apply(record);
+        let records = node.take_records();
+        let mut durable = before;
+        for record in records.iter().take(kept) {
+            if scenario.disk.keeps(record) {
+                durable.apply(record);
+            }
         }
         self.crash(id);
         *self.host_mut(id) = Host::Down { durable };
     }
 
     fn restart(&mut self, scenario: &Scenario<P>, id: NodeId) {
+        let out = self.boot(scenario, id);
+        self.release(scenario, id, out);
+    }
+
+    /// Starts a node from its disk, the scenario's way. What it says is still to be released.
+    fn boot(&mut self, scenario: &Scenario<P>, id: NodeId) -> Outbox<P> {
         let durable = self.host_mut(id).durable().clone();
-        let mut out = Outbox::new();
         let protocol = &scenario.nodes[usize::from(id.0)];
-        let node = boot(scenario, protocol, durable, &mut out);
+        let mut out = Outbox::new();
+        let mut node = Node::boot(protocol, durable, &mut Outbox::new());
+        node.volatile = (scenario.boot)(protocol, node.durable(), &mut out);
         *self.host_mut(id) = Host::Up {
             node,
-            armed: alloc::collections::BTreeSet::new(),
+            armed: BTreeSet::new(),
             on_disk: None,
         };
-        self.release(scenario, id, out);
+        out
     }
 
     fn sync(&mut self, id: NodeId) {
@@ -234,11 +251,7 @@ impl<P: Specification> World<P> {
         }
         for effect in out.drain() {
             match effect {
-                Effect::Send { to, message } => self.network.send(Envelope {
-                    from: id,
-                    to,
-                    message,
-                }),
+                Effect::Send { to, message } => self.send(id, to, message),
                 Effect::Arm(timer) => {
                     if let Host::Up { armed, .. } = self.host_mut(id) {
                         armed.insert(timer);
@@ -254,18 +267,23 @@ impl<P: Specification> World<P> {
         }
     }
 
+    fn send(&mut self, from: NodeId, to: NodeId, message: P::Message) {
+        let is_up = self.host(to).is_some_and(|host| host.node().is_some());
+        self.network.send(Envelope { from, to, message }, is_up);
+    }
+
     /// Gives an event to the clients that wait at the node.
     fn hear(&mut self, scenario: &Scenario<P>, id: NodeId, event: &P::Event) {
         for (client, state) in self.clients.iter_mut().enumerate() {
-            if !state.waits_at.contains(&id) {
+            let Some(&asked) = state.waits_at.get(&id) else {
                 continue;
-            }
+            };
             let command = &scenario.scripts[client][state.next];
             match P::answer(command, event) {
                 None => {}
                 Some(Answer::Refused) => {
                     state.waits_at.remove(&id);
-                    state.tries = state.tries.saturating_sub(1);
+                    state.tries = state.tries.saturating_sub(asked);
                 }
                 Some(Answer::Done) => {
                     let next = state.next + 1;
@@ -302,18 +320,6 @@ impl<P: Specification> World<P> {
     }
 }
 
-/// Boots a node the scenario's way.
-fn boot<P: Specification>(
-    scenario: &Scenario<P>,
-    protocol: &P,
-    durable: P::Durable,
-    out: &mut Outbox<P>,
-) -> Node<P> {
-    let mut node = Node::boot(protocol, durable, &mut Outbox::new());
-    node.volatile = (scenario.boot)(protocol, node.durable(), out);
-    node
-}
-
 /// What is on a broken disk before a step; `None` on a disk that keeps its word.
 fn unkept<P: Specification>(
     disk: Disk<P>,
@@ -337,8 +343,8 @@ fn lagging<P: Specification>(
     records: &[<P::Durable as Durable>::Record],
 ) -> Option<P::Durable> {
     let mut on_disk = before?;
-    if let Disk::Amnesia { forgets } = disk {
-        for record in records.iter().filter(|record| !forgets(record)) {
+    if let Disk::Amnesia { .. } = disk {
+        for record in records.iter().filter(|record| disk.keeps(record)) {
             on_disk.apply(record);
         }
     }

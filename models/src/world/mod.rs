@@ -11,7 +11,7 @@ mod history;
 mod network;
 mod scenario;
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -116,8 +116,8 @@ pub struct Client {
     pub tries: u8,
     /// Whether it has begun with that request.
     pub asking: bool,
-    /// The nodes at which it waits for the answer.
-    pub waits_at: BTreeSet<NodeId>,
+    /// The nodes at which it waits for the answer, and how often it has asked each.
+    pub waits_at: BTreeMap<NodeId, u8>,
 }
 
 impl<P: Specification> World<P> {

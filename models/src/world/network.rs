@@ -1,6 +1,7 @@
 //! The network between the nodes.
 
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
@@ -37,7 +38,8 @@ pub struct Network<T> {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Flight<T> {
-    Bag(BTreeSet<Envelope<T>>),
+    /// Shared, for worlds are cloned at every step and most messages outlive many.
+    Bag(BTreeSet<Arc<Envelope<T>>>),
     Fifo(BTreeMap<(NodeId, NodeId), VecDeque<T>>),
 }
 
@@ -56,7 +58,7 @@ impl<T: Data> Network<T> {
     /// Every message under way.
     pub fn in_flight(&self) -> Vec<Envelope<T>> {
         match &self.flight {
-            Flight::Bag(bag) => bag.iter().cloned().collect(),
+            Flight::Bag(bag) => bag.iter().map(|envelope| (**envelope).clone()).collect(),
             Flight::Fifo(channels) => channels
                 .iter()
                 .flat_map(|(&(from, to), queue)| {
@@ -72,7 +74,7 @@ impl<T: Data> Network<T> {
     /// The messages that may arrive next, were their links whole.
     pub(super) fn heads(&self) -> Vec<Envelope<T>> {
         match &self.flight {
-            Flight::Bag(bag) => bag.iter().cloned().collect(),
+            Flight::Bag(bag) => bag.iter().map(|envelope| (**envelope).clone()).collect(),
             Flight::Fifo(channels) => channels
                 .iter()
                 .filter_map(|(&(from, to), queue)| {
@@ -104,14 +106,16 @@ impl<T: Data> Network<T> {
         !self.cut.is_empty()
     }
 
-    /// Takes a message over: onto its way, or, where the link is cut, nowhere.
-    pub(super) fn send(&mut self, envelope: Envelope<T>) {
-        if !self.connects(envelope.from, envelope.to) {
+    /// Takes a message over: onto its way, or, where the link is cut, nowhere. A channel in
+    /// order is a connection, and there is none to a node that is down.
+    pub(super) fn send(&mut self, envelope: Envelope<T>, receiver_is_up: bool) {
+        let refused = matches!(self.flight, Flight::Fifo(_)) && !receiver_is_up;
+        if refused || !self.connects(envelope.from, envelope.to) {
             return;
         }
         match &mut self.flight {
             Flight::Bag(bag) => {
-                bag.insert(envelope);
+                bag.insert(Arc::new(envelope));
             }
             Flight::Fifo(channels) => channels
                 .entry((envelope.from, envelope.to))

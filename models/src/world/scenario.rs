@@ -69,6 +69,20 @@ impl<P: Specification> Scenario<P> {
             boot: P::boot,
         }
     }
+
+    /// Refuses knobs that contradict each other: such a world would stand still, and every
+    /// property hold of it.
+    pub(super) fn check(&self) {
+        let unlimited = self.faults.duplicates == Duplicates::Unlimited;
+        assert!(
+            !unlimited || self.delivery == Delivery::Bag,
+            "unlimited duplicates need a bag: the head of a channel would stay there for ever"
+        );
+        assert!(
+            !unlimited || self.timing == Timing::Any,
+            "unlimited duplicates need any timing: something could always be delivered first"
+        );
+    }
 }
 
 /// When an armed timer may run out.
@@ -97,6 +111,16 @@ pub enum Disk<P: Protocol> {
         /// The records that it forgets.
         forgets: fn(&<P::Durable as Durable>::Record) -> bool,
     },
+}
+
+impl<P: Protocol> Disk<P> {
+    /// Whether a record that the node writes ever gets to this disk.
+    pub(super) fn keeps(&self, record: &<P::Durable as Durable>::Record) -> bool {
+        match self {
+            Self::Amnesia { forgets } => !forgets(record),
+            Self::WriteThrough | Self::SendBeforeSync | Self::TornFrame => true,
+        }
+    }
 }
 
 /// How much may go wrong in one run.

@@ -2,6 +2,7 @@
 
 use crate::raft::Raft;
 use crate::specification::{Model, Size};
+use crate::world::Delivery;
 
 use super::machine::Adder;
 use super::scenarios;
@@ -17,8 +18,16 @@ pub const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "elections, and what a crash may not undo",
         faults: LOSSY_AND_CRASH,
         bounds: "terms ≤ 2",
-        states: None,
-        reaches: &[],
+        states: Some(747_096),
+        reaches: &[
+            "a leader is elected",
+            "the leader changes",
+            "two nodes lead at once, in different terms",
+            "an entry is committed",
+            "an entry of an earlier term is committed",
+            "logs diverge",
+            "a crashed node recovers and catches up",
+        ],
         scenario: || scenarios::election(3, 2, 1),
     },
     Model {
@@ -27,8 +36,8 @@ pub const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "two of five nodes stand in one term",
         faults: LOSSY,
         bounds: "terms ≤ 1; n0 and n4 stand",
-        states: None,
-        reaches: &[],
+        states: Some(171_172),
+        reaches: &["a leader is elected", "an entry is committed"],
         scenario: scenarios::election_of_five,
     },
     Model {
@@ -37,8 +46,14 @@ pub const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "a command is replicated, and what a crash may not undo",
         faults: LOSSY_AND_CRASH,
         bounds: "terms ≤ 1, 1 command",
-        states: None,
-        reaches: &[],
+        states: Some(303_062),
+        reaches: &[
+            "a leader is elected",
+            "an entry is committed",
+            "a command is committed",
+            "a crashed node recovers and catches up",
+            "a command is answered",
+        ],
         scenario: || scenarios::replication(3, 1, 1, &[1]),
     },
     Model {
@@ -47,8 +62,15 @@ pub const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "logs that diverge, and leaders that change",
         faults: LOSSY,
         bounds: "from a prepared state; n1 stands for term 2, n0 for 2 and 3",
-        states: None,
-        reaches: &[],
+        states: Some(10_478),
+        reaches: &[
+            "a leader is elected",
+            "the leader changes",
+            "two nodes lead at once, in different terms",
+            "an entry is committed",
+            "an entry of an earlier term is committed",
+            "logs diverge",
+        ],
         scenario: scenarios::divergence,
     },
     Model {
@@ -57,9 +79,64 @@ pub const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "a diverged follower is brought into agreement",
         faults: LOSSY_AND_CRASH,
         bounds: "from a prepared state; n1 stands for term 3; 1 entry an append",
+        states: Some(3_226),
+        reaches: &[
+            "a leader is elected",
+            "an entry is committed",
+            "an entry of an earlier term is committed",
+            "logs diverge",
+            "a crashed node recovers and catches up",
+        ],
+        scenario: scenarios::catch_up,
+    },
+    Model {
+        name: "raft/connected",
+        size: Size::Gate,
+        purpose: "connections that break with a node, and timers slower than messages",
+        faults: "1 crash, also within a step",
+        bounds: "channels in order, messages beat timers; terms ≤ 2, 1 command",
+        states: Some(96_955),
+        reaches: &[
+            "a leader is elected",
+            "the leader changes",
+            "two nodes lead at once, in different terms",
+            "an entry is committed",
+            "a command is committed",
+            "an entry of an earlier term is committed",
+            "logs diverge",
+            "a crashed node recovers and catches up",
+            "a command is answered",
+        ],
+        scenario: || scenarios::connected(2, 1, 0, 1),
+    },
+    Model {
+        name: "raft/partition",
+        size: Size::Gate,
+        purpose: "links that are cut, one way or around a node, and healed",
+        faults: "1 cut",
+        bounds: "channels in order, messages beat timers; terms ≤ 2, 1 command",
+        states: Some(260_266),
+        reaches: &[
+            "a leader is elected",
+            "the leader changes",
+            "two nodes lead at once, in different terms",
+            "an entry is committed",
+            "a command is committed",
+            "an entry of an earlier term is committed",
+            "logs diverge",
+            "a command is answered",
+        ],
+        scenario: || scenarios::connected(2, 0, 1, 1),
+    },
+    Model {
+        name: "raft/broken-links",
+        size: Size::Large,
+        purpose: "a node that crashes while links are cut, and a client that asks again",
+        faults: "1 crash, also within a step; 1 cut",
+        bounds: "channels in order, messages beat timers; terms ≤ 2, 1 command, asked up to 2 times",
         states: None,
         reaches: &[],
-        scenario: scenarios::catch_up,
+        scenario: || scenarios::connected(2, 1, 1, 2),
     },
     Model {
         name: "raft/clients",
@@ -67,8 +144,13 @@ pub const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "two clients at once",
         faults: LOSSY,
         bounds: "2 nodes; terms ≤ 1, n0 stands; 2 clients, 1 command each",
-        states: None,
-        reaches: &[],
+        states: Some(1_138),
+        reaches: &[
+            "a leader is elected",
+            "an entry is committed",
+            "a command is committed",
+            "a command is answered",
+        ],
         scenario: || scenarios::clients(2, 1, &[1, 1]),
     },
     Model {
@@ -77,8 +159,14 @@ pub const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "a client that asks again",
         faults: LOSSY,
         bounds: "terms ≤ 1, n0 stands; 1 client, 1 command, asked up to 2 times",
-        states: None,
-        reaches: &[],
+        states: Some(342_553),
+        reaches: &[
+            "a leader is elected",
+            "an entry is committed",
+            "a command is committed",
+            "a command is answered",
+            "a retried command is in the log twice",
+        ],
         scenario: || scenarios::clients(3, 2, &[1]),
     },
     Model {
@@ -87,8 +175,14 @@ pub const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "a reader beside a writer",
         faults: LOSSY,
         bounds: "terms ≤ 1, n0 stands; 1 command, 1 read",
-        states: None,
-        reaches: &[],
+        states: Some(255_539),
+        reaches: &[
+            "a leader is elected",
+            "an entry is committed",
+            "a command is committed",
+            "a command is answered",
+            "a read is answered",
+        ],
         scenario: || scenarios::reads(&[(0, 1)]),
     },
     Model {
@@ -110,5 +204,56 @@ pub const MODELS: &[Model<Raft<Adder>>] = &[
         states: None,
         reaches: &[],
         scenario: scenarios::figure_8,
+    },
+];
+
+const EVERYTHING: &str = "drops, duplicates, cuts, crashes, also within a step";
+
+/// What every fuzzer of Raft must have shown.
+const COMMON: &[&str] = &[
+    "a leader is elected",
+    "the leader changes",
+    "two nodes lead at once, in different terms",
+    "an entry is committed",
+    "a command is committed",
+    "an entry of an earlier term is committed",
+    "logs diverge",
+    "a crashed node recovers and catches up",
+    "a command is answered",
+    "a read is answered",
+    "a retried command is in the log twice",
+];
+
+/// Models of Raft's core that are too large to walk, and are sampled instead.
+pub const FUZZED: &[Model<Raft<Adder>>] = &[
+    Model {
+        name: "raft/fuzz-datagrams",
+        size: Size::Large,
+        purpose: "five nodes, three clients and every fault, messages in any order",
+        faults: EVERYTHING,
+        bounds: "terms ≤ 40; 3 clients, 4 requests each, asked up to 3 times; 2 entries an append",
+        states: None,
+        reaches: COMMON,
+        scenario: || scenarios::at_large(5, Delivery::Bag),
+    },
+    Model {
+        name: "raft/fuzz-connections",
+        size: Size::Large,
+        purpose: "five nodes, three clients and every fault, messages in order",
+        faults: EVERYTHING,
+        bounds: "terms ≤ 40; 3 clients, 4 requests each, asked up to 3 times; 2 entries an append",
+        states: None,
+        reaches: COMMON,
+        scenario: || scenarios::at_large(5, Delivery::Fifo),
+    },
+    Model {
+        name: "raft/fuzz-three",
+        size: Size::Large,
+        purpose: "three nodes, which get further in as many steps",
+        faults: EVERYTHING,
+        bounds: "terms ≤ 40; 3 clients, 4 requests each, asked up to 3 times; 2 entries an append",
+        states: None,
+        reaches: COMMON,
+        scenario: || scenarios::at_large(3, Delivery::Bag),
     },
 ];

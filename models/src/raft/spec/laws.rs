@@ -73,11 +73,14 @@ impl<M: StateMachine> Raft<M> {
     ];
 }
 
+/// A predicate on one host's change.
+type OfHost<M> = fn(&Host<Raft<M>>, &Host<Raft<M>>) -> bool;
+
 /// Whether `holds` is true of each host's change. Unchanged hosts are shared, and skipped.
 fn each<M: StateMachine>(
     before: &World<Raft<M>>,
     after: &World<Raft<M>>,
-    holds: fn(&Host<Raft<M>>, &Host<Raft<M>>) -> bool,
+    holds: OfHost<M>,
 ) -> bool {
     changed(before, after).all(|(_, old, new)| holds(old, new))
 }

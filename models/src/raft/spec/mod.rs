@@ -23,13 +23,13 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::catalogue::MODELS;
+pub use self::catalogue::{FUZZED, MODELS};
 pub use self::linearizability::is_linearizable;
 pub use self::machine::{Add, Adder, Total};
 pub use self::mutants::MUTANTS;
 pub use self::scenarios::{
-    catch_up, client_commands, clients, divergence, election, election_of_five, figure_8, reads,
-    replication, request,
+    at_large, catch_up, client_commands, clients, connected, divergence, election,
+    election_of_five, figure_8, reads, replication, request,
 };
 
 use super::log::{Content, Entry, Term};

@@ -8,7 +8,7 @@ use crate::raft::log::{Content, Entry, Term};
 use crate::raft::session::{ClientId, RequestId, Sequence};
 use crate::raft::state::{Persistent, Record};
 use crate::raft::{Command, Raft, Timer};
-use crate::world::{Action, Duplicates, Faults, Scenario, World};
+use crate::world::{Action, Delivery, Duplicates, Faults, Scenario, Timing, World};
 
 use super::Bounds;
 use super::machine::{Add, Adder, Total};
@@ -61,6 +61,23 @@ pub fn replication(size: u16, max_term: u64, crashes: u8, commands: &[usize]) ->
     }
 }
 
+/// Connections instead of datagrams, and messages that beat timers: `crashes` crashes and as
+/// many one-way cuts, with a client that asks one command up to `tries` times.
+pub fn connected(max_term: u64, crashes: u8, cuts: u8, tries: u8) -> Checked {
+    Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        faults: Faults {
+            crashes,
+            cuts,
+            crash_within_step: true,
+            ..Faults::default()
+        },
+        tries,
+        ..replication(3, max_term, crashes, &[1])
+    }
+}
+
 /// One node of `size` that may lead, and clients that may ask each command `tries` times.
 pub fn clients(size: u16, tries: u8, commands: &[usize]) -> Checked {
     let mut scenario = replication(size, 1, 0, commands);
@@ -77,6 +94,36 @@ pub fn reads(last_terms: &[(u16, u64)]) -> Checked {
         query: Total,
     }]);
     candidates(&mut scenario, last_terms);
+    scenario
+}
+
+/// A world too large to walk: `size` nodes that all stand for election, two clients that write
+/// and one that reads, and all faults, with budgets that a run rarely exhausts.
+pub fn at_large(size: u16, delivery: Delivery) -> Checked {
+    let mut scenario = Scenario {
+        delivery,
+        faults: Faults {
+            drops: 30,
+            duplicates: Duplicates::UpTo(30),
+            crashes: 10,
+            crash_within_step: true,
+            cuts: 10,
+        },
+        scripts: client_commands(&[4, 4]),
+        tries: 3,
+        ..cluster(size, 40)
+    };
+    scenario.scripts.push(
+        (0..4)
+            .map(|read| Command::Read {
+                request: request(2, read),
+                query: Total,
+            })
+            .collect(),
+    );
+    for node in &mut scenario.nodes {
+        node.max_append_weight = 2;
+    }
     scenario
 }
 

@@ -1,0 +1,132 @@
+//! What clients do: they ask, they are refused and ask elsewhere, they lose patience and ask
+//! again. Scribe 0 answers; the others refuse.
+
+use models::NodeId;
+use models::raft::spec::client_commands;
+use models::world::{Action, Client, Kind, Occurrence, Scenario, World};
+use proptest::prelude::*;
+
+use crate::support::runs::{apply, choices, troubled, walk};
+use crate::support::scribe::{Said, Scribe, scribes};
+
+fn ask(client: usize, node: u16) -> Action<Scribe> {
+    let node = NodeId(node);
+    Action::Ask { client, node }
+}
+
+/// Clients that ask 7 and 8, and 9.
+fn asked(tries: u8) -> Scenario<Scribe> {
+    Scenario {
+        scripts: vec![vec![7, 8], vec![9]],
+        tries,
+        ..scribes(2, 6)
+    }
+}
+
+#[test]
+fn an_answer_leads_to_the_next_request() {
+    let scenario = asked(1);
+    let mut world = World::initial(&scenario);
+    apply(&scenario, &mut world, &ask(0, 0));
+    let next = Client {
+        next: 1,
+        ..Client::default()
+    };
+    assert_eq!(world.clients, [next, Client::default()]);
+    let seen = [
+        Occurrence::Invoke { client: 0 },
+        Occurrence::Return {
+            client: 0,
+            event: Said::Yes(7),
+        },
+    ];
+    assert_eq!(world.history.occurrences(), seen);
+    apply(&scenario, &mut world, &ask(0, 0));
+    assert!(
+        world.apply(&scenario, &ask(0, 0)).is_err(),
+        "its script is done"
+    );
+}
+
+/// A refusal is no try: the node has not done the request and will not.
+#[test]
+fn a_refused_client_asks_elsewhere() {
+    let scenario = asked(1);
+    let mut world = World::initial(&scenario);
+    for _ in 0..3 {
+        apply(&scenario, &mut world, &ask(0, 1));
+        assert_eq!((world.clients[0].tries, world.clients[0].next), (0, 0));
+        assert!(world.clients[0].waits_at.is_empty());
+    }
+    apply(&scenario, &mut world, &ask(0, 0));
+    assert_eq!(world.clients[0].next, 1);
+    let invocations = world.history.occurrences().iter();
+    let invocations = invocations.filter(|seen| matches!(seen, Occurrence::Invoke { .. }));
+    assert_eq!(invocations.count(), 1);
+}
+
+/// A client that hears nothing asks so often, and no more; a crash makes it hear nothing.
+#[test]
+fn a_client_that_hears_nothing_asks_again_so_often() {
+    let mut scenario = asked(2);
+    scenario.step = |_, _, _, _| {};
+    scenario.faults.crashes = 1;
+    let mut world = World::initial(&scenario);
+    apply(&scenario, &mut world, &ask(0, 0));
+    apply(&scenario, &mut world, &Action::Crash(NodeId(0)));
+    assert!(world.clients[0].waits_at.is_empty());
+    assert!(
+        world.apply(&scenario, &ask(0, 0)).is_err(),
+        "nobody is there"
+    );
+    apply(&scenario, &mut world, &ask(0, 1));
+    assert_eq!(world.clients[0].tries, 2);
+    let asks = world.actions(&scenario).into_iter();
+    let asks: Vec<_> = asks.filter(|action| action.kind() == Kind::Ask).collect();
+    assert_eq!(asks, [ask(1, 1)], "the first client has no try left");
+}
+
+/// Only who waits at a node hears what it says.
+#[test]
+fn an_answer_reaches_who_asked() {
+    let mut scenario = asked(3);
+    scenario.scripts[1] = vec![7];
+    let mut world = World::initial(&scenario);
+    apply(&scenario, &mut world, &ask(0, 0));
+    assert_eq!(world.clients[1], Client::default());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// A client asks its requests in order, one at a time, each at most so often as it may,
+    /// and is answered each at most once.
+    #[test]
+    fn clients_keep_to_their_scripts(choices in choices(200)) {
+        let scenario = Scenario { scripts: client_commands(&[2, 2]), ..troubled(3) };
+        walk(&scenario, &choices, |_, _, world| {
+            let mut open = [false; 2];
+            let mut answered = [0; 2];
+            for seen in world.history.occurrences() {
+                match seen {
+                    Occurrence::Invoke { client } => {
+                        assert!(!std::mem::replace(&mut open[*client], true));
+                    }
+                    Occurrence::Return { client, .. } => {
+                        assert!(std::mem::replace(&mut open[*client], false));
+                        answered[*client] += 1;
+                    }
+                }
+            }
+            for (client, state) in world.clients.iter().enumerate() {
+                assert_eq!(state.next, answered[client]);
+                assert_eq!(state.asking, open[client]);
+                assert!(state.tries <= scenario.tries);
+                assert!(state.waits_at.is_empty() || state.asking);
+                assert!(state.waits_at.keys().all(|&node| {
+                    world.host(node).is_some_and(|host| host.node().is_some())
+                }));
+            }
+        });
+    }
+}

@@ -1,0 +1,11 @@
+//! The contracts of the protocol trait and of the world, held against random runs.
+
+mod clients;
+mod disks;
+mod history;
+mod linearizability;
+mod log;
+mod network;
+mod steps;
+mod timing;
+mod world;

@@ -1,0 +1,218 @@
+//! One node and any inputs at all, also such as no honest peer would send.
+
+use models::raft::log::{Entry, Index, Term};
+use models::raft::message::{AppendOutcome, Message, Round, VoteOutcome};
+use models::raft::spec::{Add, Adder};
+use models::raft::state::Persistent;
+use models::raft::{Command, Timer};
+use models::{Durable, Input, Node, NodeId, Outbox, Protocol};
+use proptest::prelude::*;
+
+use crate::support::bench::{Bench, Checked, Msg, Record, add, entry, noop, read};
+
+fn term() -> impl Strategy<Value = Term> {
+    (0u64..5).prop_map(Term)
+}
+
+fn index() -> impl Strategy<Value = Index> {
+    (0u64..7).prop_map(Index)
+}
+
+fn round() -> impl Strategy<Value = Round> {
+    (0u64..3).prop_map(Round)
+}
+
+fn any_entry() -> impl Strategy<Value = Entry<Add>> {
+    prop_oneof![
+        (0u64..5).prop_map(noop),
+        (0u64..5, 1u64..4, 1u8..9)
+            .prop_map(|(term, sequence, amount)| entry(term, sequence, amount)),
+    ]
+}
+
+fn vote_outcome() -> impl Strategy<Value = VoteOutcome> {
+    prop_oneof![
+        3 => Just(VoteOutcome::Granted),
+        1 => Just(VoteOutcome::Refused),
+        1 => term().prop_map(|current_term| VoteOutcome::StaleTerm { current_term }),
+    ]
+}
+
+fn append_outcome() -> impl Strategy<Value = AppendOutcome> {
+    prop_oneof![
+        3 => index().prop_map(|match_index| AppendOutcome::Accepted { match_index }),
+        2 => (index(), proptest::option::of(term()), index()).prop_map(
+            |(prev_log_index, conflict_term, first_index)| AppendOutcome::Conflict {
+                prev_log_index,
+                conflict_term,
+                first_index,
+            }
+        ),
+        1 => term().prop_map(|current_term| AppendOutcome::StaleTerm { current_term }),
+    ]
+}
+
+fn message() -> impl Strategy<Value = Msg> {
+    let entries = proptest::collection::vec(any_entry(), 0..4);
+    prop_oneof![
+        (term(), index(), term()).prop_map(|(term, last_log_index, last_log_term)| {
+            Message::RequestVote {
+                term,
+                last_log_index,
+                last_log_term,
+            }
+        }),
+        (term(), vote_outcome())
+            .prop_map(|(term, outcome)| Message::RequestVoteResponse { term, outcome }),
+        (term(), index(), term(), entries, index(), round()).prop_map(
+            |(term, prev_log_index, prev_log_term, entries, leader_commit, round)| {
+                Message::AppendEntries {
+                    term,
+                    prev_log_index,
+                    prev_log_term,
+                    entries,
+                    leader_commit,
+                    round,
+                }
+            }
+        ),
+        (term(), append_outcome(), round()).prop_map(|(term, outcome, round)| {
+            Message::AppendEntriesResponse {
+                term,
+                outcome,
+                round,
+            }
+        }),
+    ]
+}
+
+fn command() -> impl Strategy<Value = Command<Adder>> {
+    prop_oneof![
+        (1u64..4, 1u8..9).prop_map(|(sequence, amount)| add(sequence, amount)),
+        (1u64..4).prop_map(read),
+    ]
+}
+
+fn inputs() -> impl Strategy<Value = Vec<Input<Checked>>> {
+    let input = prop_oneof![
+        8 => (1u16..3, message()).prop_map(|(from, message)| {
+            let from = NodeId(from);
+            Input::Deliver { from, message }
+        }),
+        1 => Just(Input::Fire(Timer::Election)),
+        1 => Just(Input::Fire(Timer::Heartbeat)),
+        2 => command().prop_map(Input::Ask),
+    ];
+    proptest::collection::vec(input, 0..40)
+}
+
+/// What the disk remembers after these records.
+fn fold(records: &[Record]) -> Persistent<Add> {
+    let mut disk = Persistent::default();
+    for record in records {
+        disk.apply(record);
+    }
+    disk
+}
+
+proptest! {
+    /// Law 1: durable state changes only through records. Folding what a node has written
+    /// gives what it believes to be on disk, after every step.
+    #[test]
+    fn the_records_make_the_durable_state(inputs in inputs()) {
+        let mut bench = Bench::start(0, 3, 0, None, &[]);
+        let mut journal = Vec::new();
+        for input in inputs {
+            bench.feed(input);
+            journal.extend_from_slice(bench.records());
+            prop_assert_eq!(&fold(&journal), bench.node().durable());
+        }
+    }
+
+    /// Law 2: a crash keeps the durable state and nothing else. A node that restarts is a node
+    /// that is started from the same disk.
+    #[test]
+    fn recovery_is_a_first_start(inputs in inputs()) {
+        let mut bench = Bench::start(0, 3, 0, None, &[]);
+        let mut journal = Vec::new();
+        for input in inputs {
+            bench.feed(input);
+            journal.extend_from_slice(bench.records());
+        }
+        let mut out = Outbox::new();
+        let recovered = Node::boot(bench.raft(), fold(&journal), &mut out);
+        let effects = bench.crash();
+        prop_assert_eq!(bench.node(), &recovered);
+        prop_assert_eq!(effects, out.drain().collect::<Vec<_>>());
+    }
+
+    /// A step is a function: equal nodes and equal inputs give equal nodes, records and
+    /// effects.
+    #[test]
+    fn a_step_is_a_function(inputs in inputs()) {
+        let mut one = Bench::start(0, 3, 0, None, &[]);
+        let mut other = one.clone();
+        for input in inputs {
+            prop_assert_eq!(one.feed(input.clone()), other.feed(input));
+            prop_assert_eq!(one.records(), other.records());
+            prop_assert_eq!(one.node(), other.node());
+        }
+    }
+
+    /// A node that was written down and read back goes on as if nothing had happened, and so
+    /// do inputs and effects.
+    #[test]
+    fn nodes_inputs_and_effects_survive_json(inputs in inputs()) {
+        let mut bench = Bench::start(0, 3, 0, None, &[]);
+        let mut copy = bench.node().clone();
+        for input in inputs {
+            let json = serde_json::to_string(&input).expect("an input as JSON");
+            let read: Input<Checked> = serde_json::from_str(&json).expect("JSON as an input");
+            prop_assert_eq!(&read, &input);
+
+            let mut out = Outbox::new();
+            bench.raft().step(&mut copy, read, &mut out);
+            copy.take_records();
+            let effects = bench.feed(input);
+            let json = serde_json::to_string(&effects).expect("effects as JSON");
+            let read: Vec<_> = serde_json::from_str(&json).expect("JSON as effects");
+            prop_assert_eq!(&read, &effects);
+            prop_assert_eq!(out.drain().collect::<Vec<_>>(), read);
+
+            let json = serde_json::to_string(&copy).expect("a node as JSON");
+            copy = serde_json::from_str(&json).expect("JSON as a node");
+            prop_assert_eq!(&copy, bench.node());
+        }
+    }
+
+    /// Whatever a node is told, its term and its commit index never decrease, and its vote in
+    /// a term stands (Figure 2).
+    #[test]
+    fn terms_votes_and_commits_stand(inputs in inputs()) {
+        let mut bench = Bench::start(0, 3, 0, None, &[]);
+        for input in inputs {
+            let (term, commit, vote) = (bench.term(), bench.commit_index(), bench.voted_for());
+            bench.feed(input);
+            prop_assert!(bench.term() >= term && bench.commit_index() >= commit);
+            prop_assert!(bench.term() > term || vote.is_none() || bench.voted_for() == vote);
+        }
+    }
+
+    /// Nobody answers itself, and nobody answers a message to a third.
+    #[test]
+    fn answers_go_to_who_asked(inputs in inputs()) {
+        let mut bench = Bench::start(0, 3, 0, None, &[]);
+        for input in inputs {
+            let asked = match &input {
+                Input::Deliver { from, message } if !message.is_response() => Some(*from),
+                Input::Deliver { .. } | Input::Fire(_) | Input::Ask(_) => None,
+            };
+            for effect in bench.feed(input) {
+                if let models::Effect::Send { to, message } = effect {
+                    prop_assert_ne!(to, NodeId(0));
+                    prop_assert!(!message.is_response() || asked == Some(to));
+                }
+            }
+        }
+    }
+}

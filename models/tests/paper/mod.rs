@@ -1,0 +1,12 @@
+//! The Raft paper (extended version), sentence by sentence, asked of one node.
+//!
+//! Each test is named after the section that it quotes. Node 0 is the one on the bench; its
+//! peers are played by the test. Where this implementation deviates from the paper, the test
+//! says so.
+
+mod s5_1_terms;
+mod s5_2_election;
+mod s5_3_replication;
+mod s5_4_safety;
+mod s5_5_crashes;
+mod s8_clients;

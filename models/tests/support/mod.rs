@@ -1,0 +1,5 @@
+//! What the tests share.
+
+pub(crate) mod bench;
+pub(crate) mod runs;
+pub(crate) mod scribe;
