@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use models::{Input, NodeId};
 use models::world::{Action, Disk, Faults, Host, Scenario, World};
+use models::{Input, NodeId};
 use proptest::prelude::*;
 
 use crate::support::runs::{apply, choices, walk};

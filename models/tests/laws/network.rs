@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use models::{NodeId, Protocol};
 use models::world::{Action, Delivery, Duplicates, Envelope, Faults, Scenario, Timing, World};
+use models::{NodeId, Protocol};
 use proptest::prelude::*;
 
 use crate::support::runs::{apply, choices, walk};

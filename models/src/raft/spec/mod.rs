@@ -29,7 +29,7 @@ pub use self::machine::{Add, Adder, Total};
 pub use self::mutants::MUTANTS;
 pub use self::scenarios::{
     at_large, catch_up, client_commands, clients, connected, divergence, election,
-    election_of_five, figure_8, reads, replication, request,
+    election_of_five, figure_8, reads, reads_deposed, replication, request, torn_frames,
 };
 
 use super::log::{Content, Entry, Term};

@@ -8,7 +8,7 @@ use crate::raft::log::{Content, Entry, Term};
 use crate::raft::session::{ClientId, RequestId, Sequence};
 use crate::raft::state::{Persistent, Record};
 use crate::raft::{Command, Raft, Timer};
-use crate::world::{Action, Delivery, Duplicates, Faults, Scenario, Timing, World};
+use crate::world::{Action, Delivery, Disk, Duplicates, Faults, Scenario, Timing, World};
 
 use super::Bounds;
 use super::machine::{Add, Adder, Total};
@@ -127,6 +127,14 @@ pub fn at_large(size: u16, delivery: Delivery) -> Checked {
     scenario
 }
 
+/// As [`reads`], from the moment at which n0 has been elected for term 1; n1 stands for
+/// term 2.
+pub fn reads_deposed() -> Checked {
+    let mut scenario = reads(&[(0, 1), (1, 2)]);
+    scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1)]);
+    scenario
+}
+
 /// A leader of term 1 has written an entry that it alone has, and lost its office: it stands
 /// again for term 3, another for term 2.
 pub fn divergence() -> Checked {
@@ -146,6 +154,14 @@ pub fn catch_up() -> Checked {
         node.max_append_weight = 1;
     }
     scenario
+}
+
+/// As [`catch_up`], on disks that may keep any part of what a step has written.
+pub fn torn_frames() -> Checked {
+    Scenario {
+        disk: Disk::TornFrame,
+        ..catch_up()
+    }
 }
 
 /// Figure 8, from (c) on: S1 and S2 hold an entry of term 2 at index 2, S5 one of term 3 and
