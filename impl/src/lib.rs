@@ -60,6 +60,8 @@ mod identity;
 #[cfg(not(lockstep_loom))]
 pub mod journal;
 #[cfg(not(lockstep_loom))]
+pub mod kv;
+#[cfg(not(lockstep_loom))]
 pub mod metrics;
 pub mod queue;
 #[cfg(not(lockstep_loom))]

@@ -1,9 +1,17 @@
-//! The runtime, tested from outside. One binary, one module per concern.
+//! The runtime and its services, tested from outside. One binary, one module per concern.
 #![cfg(not(lockstep_loom))]
 
 mod driver;
 mod journal_crash;
 mod journal_file;
+mod kv_cli;
+mod kv_config;
+mod kv_crash;
+mod kv_failover;
+mod kv_http;
+mod kv_machine;
+mod kv_sessions;
+mod kv_storm;
 mod local_network;
 mod simulation;
 mod support;

@@ -6,12 +6,18 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::frame::{self, Frame};
 use super::recovery::{self, Outcome};
 use super::segment::{self, Stamp};
 use super::{Entry, Journal, JournalError, Recovered, Visitor};
 use crate::identity::Identity;
+
+/// A directory that another process holds is refused after this time.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_POLL: Duration = Duration::from_millis(2);
 
 /// How a [`FileJournal`] lays out its files.
 #[derive(Clone, Copy, Debug)]
@@ -304,12 +310,22 @@ fn lock(directory: &Path) -> Result<File, JournalError> {
         .truncate(false)
         .open(&path)
         .map_err(JournalError::io("opening", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(JournalError::Locked {
-            directory: directory.to_owned(),
-        }),
-        Err(TryLockError::Error(error)) => Err(JournalError::io("locking", &path)(error)),
+    // A process that this one has just started holds a copy of each of its open files until
+    // it becomes another program, and so a lock that was given back here: for a moment.
+    let end = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < end => thread::sleep(LOCK_POLL),
+            Err(TryLockError::WouldBlock) => {
+                return Err(JournalError::Locked {
+                    directory: directory.to_owned(),
+                });
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(JournalError::io("locking", &path)(error));
+            }
+        }
     }
 }
 

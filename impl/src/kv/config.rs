@@ -1,0 +1,341 @@
+//! `cluster.toml`: who is in the cluster, where they are, and how patient they are.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use models::NodeId;
+use serde::{Deserialize, Serialize};
+
+/// A cluster's configuration: the same file for all its nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The name of the cluster. Nodes of another name are refused.
+    pub cluster: String,
+    /// How patient the nodes are.
+    #[serde(default)]
+    pub timing: Timing,
+    /// The nodes.
+    #[serde(default)]
+    pub nodes: Vec<NodeConfig>,
+}
+
+/// How patient the nodes are, in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timing {
+    /// A leader shows that it lives this often.
+    pub heartbeat_ms: u64,
+    /// A node that has heard of no leader for a while stands for election; how long that is,
+    /// is drawn anew each time, from here
+    pub election_min_ms: u64,
+    /// up to here.
+    pub election_max_ms: u64,
+    /// A client's request is answered after this time at the latest.
+    pub request_timeout_ms: u64,
+}
+
+/// One node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// Its number. Never to be given to another node.
+    pub id: NodeId,
+    /// `host:port` for the other nodes.
+    pub peer_address: String,
+    /// `host:port` for clients.
+    pub client_address: String,
+    /// `host:port` for metrics: the client port + 1 where nothing is said; port 0 for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics_address: Option<String>,
+    /// Where it keeps its journal. Relative to the folder of the configuration file.
+    pub data_directory: PathBuf,
+}
+
+/// What is wrong with a configuration. Nothing was started then.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("{file}: cannot be read: {source}. Name an existing cluster file with --config")]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// It is no TOML, or has fields that are missing, unknown or of another type.
+    #[error("{file}: {message}")]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// What the parser said: the line, the field, what was expected.
+        message: String,
+    },
+    /// It makes no sense.
+    #[error("{file}: {fault}")]
+    Faulty {
+        /// The file.
+        file: PathBuf,
+        /// What makes no sense.
+        fault: Fault,
+    },
+}
+
+/// A value that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}; {remedy}")]
+pub struct Fault {
+    /// The field.
+    pub field: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What would be right.
+    pub remedy: String,
+}
+
+impl Default for Timing {
+    /// Patient enough for a busy machine of two cores.
+    fn default() -> Self {
+        Self {
+            heartbeat_ms: 50,
+            election_min_ms: 300,
+            election_max_ms: 600,
+            request_timeout_ms: 5000,
+        }
+    }
+}
+
+impl Timing {
+    /// How long a client's request may take.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// How long a request waits for a leader before it is sent away: time for two elections.
+    pub fn leader_patience(&self) -> Duration {
+        Duration::from_millis(2 * self.election_max_ms).min(self.request_timeout())
+    }
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not right in every respect.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let text = fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
+            file: file.to_owned(),
+            source,
+        })?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| ConfigError::Malformed {
+            file: file.to_owned(),
+            message: error.to_string().trim_end().to_owned(),
+        })?;
+        config.check().map_err(|fault| ConfigError::Faulty {
+            file: file.to_owned(),
+            fault,
+        })?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        for node in &mut config.nodes {
+            node.data_directory = folder.join(&node.data_directory);
+        }
+        Ok(config)
+    }
+
+    /// The node `id`.
+    ///
+    /// # Errors
+    /// When it is not in the file.
+    pub fn node(&self, id: NodeId) -> Result<&NodeConfig, Fault> {
+        let found = self.nodes.iter().find(|node| node.id == id);
+        found.ok_or_else(|| {
+            let ids: Vec<String> = self
+                .nodes
+                .iter()
+                .map(|node| node.id.0.to_string())
+                .collect();
+            fault(
+                "nodes",
+                format!("there is no node with id {}", id.0),
+                format!("the file has the ids {}", ids.join(", ")),
+            )
+        })
+    }
+
+    /// Checks that the values make sense together.
+    ///
+    /// # Errors
+    /// With the first value that does not.
+    pub fn check(&self) -> Result<(), Fault> {
+        if self.cluster.is_empty() {
+            let remedy = "give the cluster a name, such as \"blue\"";
+            return Err(fault("cluster", "it is empty", remedy));
+        }
+        self.timing.check()?;
+        if self.nodes.is_empty() {
+            let remedy = "list each node under [[nodes]]";
+            return Err(fault("nodes", "there is no node", remedy));
+        }
+        self.check_ids()?;
+        self.check_addresses()?;
+        self.check_directories()
+    }
+
+    fn check_ids(&self) -> Result<(), Fault> {
+        let mut seen = BTreeMap::new();
+        for (position, node) in self.nodes.iter().enumerate() {
+            if let Some(first) = seen.insert(node.id, position) {
+                return Err(fault(
+                    format!("nodes[{position}].id"),
+                    format!("{} is the id of nodes[{first}] already", node.id.0),
+                    "give each node an id of its own",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_addresses(&self) -> Result<(), Fault> {
+        let mut seen: BTreeMap<String, String> = BTreeMap::new();
+        for (position, node) in self.nodes.iter().enumerate() {
+            for (name, address, any_port) in node.addresses() {
+                let field = format!("nodes[{position}].{name}");
+                let port = port_of(&address).map_err(|problem| {
+                    fault(
+                        &field,
+                        problem,
+                        "write host:port, such as \"10.0.0.1:7400\"",
+                    )
+                })?;
+                if port == 0 {
+                    if any_port {
+                        continue;
+                    }
+                    let problem = format!("`{address}` has port 0, where nobody could find it");
+                    return Err(fault(&field, problem, "choose a port from 1 to 65535"));
+                }
+                if let Some(first) = seen.insert(address.clone(), field.clone()) {
+                    return Err(fault(
+                        &field,
+                        format!("`{address}` is {first} already"),
+                        "give each listener an address of its own (metrics_address is the \
+                         client port + 1 where nothing is said)",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_directories(&self) -> Result<(), Fault> {
+        let mut seen = BTreeMap::new();
+        for (position, node) in self.nodes.iter().enumerate() {
+            let field = format!("nodes[{position}].data_directory");
+            let directory = &node.data_directory;
+            if directory.as_os_str().is_empty() {
+                let remedy = "name a folder, such as \"data/1\"";
+                return Err(fault(field, "it is empty", remedy));
+            }
+            if let Some(first) = seen.insert(directory.clone(), position) {
+                return Err(fault(
+                    field,
+                    format!(
+                        "`{}` is that of nodes[{first}] already",
+                        directory.display()
+                    ),
+                    "give each node a folder of its own",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl NodeConfig {
+    /// Where metrics are served.
+    pub fn metrics_address(&self) -> String {
+        self.metrics_address.clone().unwrap_or_else(|| {
+            // Port 65535 has no successor: any port then.
+            match self.client_address.rsplit_once(':') {
+                Some((host, port)) => {
+                    let port: u16 = port.parse().unwrap_or(0);
+                    let next = if port == 0 { 0 } else { port.wrapping_add(1) };
+                    format!("{host}:{next}")
+                }
+                None => self.client_address.clone(),
+            }
+        })
+    }
+
+    /// Each address with its field's name, and whether it may have port 0.
+    fn addresses(&self) -> [(&'static str, String, bool); 3] {
+        [
+            ("peer_address", self.peer_address.clone(), false),
+            ("client_address", self.client_address.clone(), false),
+            ("metrics_address", self.metrics_address(), true),
+        ]
+    }
+}
+
+impl Timing {
+    fn check(&self) -> Result<(), Fault> {
+        let heartbeat = self.heartbeat_ms;
+        if heartbeat == 0 {
+            let remedy = "choose at least 1, such as 50";
+            return Err(fault("timing.heartbeat_ms", "it is 0", remedy));
+        }
+        // Two heartbeats may be lost or late before anybody stands against a living leader.
+        let least = heartbeat.saturating_mul(3);
+        if self.election_min_ms < least {
+            return Err(fault(
+                "timing.election_min_ms",
+                format!(
+                    "{} is not well above the heartbeat of {heartbeat}",
+                    self.election_min_ms
+                ),
+                format!("choose at least three times the heartbeat, {least}"),
+            ));
+        }
+        let least = self.election_min_ms.saturating_add(heartbeat);
+        if self.election_max_ms < least {
+            return Err(fault(
+                "timing.election_max_ms",
+                format!(
+                    "{} leaves no room for chance above election_min_ms, {}: nodes would stand \
+                     for election together again and again",
+                    self.election_max_ms, self.election_min_ms
+                ),
+                format!("choose at least election_min_ms + heartbeat_ms, {least}"),
+            ));
+        }
+        let least = self.election_max_ms.saturating_mul(2);
+        if self.request_timeout_ms < least {
+            return Err(fault(
+                "timing.request_timeout_ms",
+                format!("{} gives an election no time", self.request_timeout_ms),
+                format!("choose at least twice election_max_ms, {least}"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn fault(field: impl Into<String>, problem: impl Into<String>, remedy: impl Into<String>) -> Fault {
+    Fault {
+        field: field.into(),
+        problem: problem.into(),
+        remedy: remedy.into(),
+    }
+}
+
+fn port_of(address: &str) -> Result<u16, String> {
+    let wrong = || format!("`{address}` is no address");
+    let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
+    if host.is_empty() {
+        return Err(wrong());
+    }
+    port.parse().map_err(|_| wrong())
+}

@@ -1,0 +1,89 @@
+//! Takes a request to the leader: over the leader's client port, in the form in which Raft
+//! takes it, so that it keeps its id.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use models::NodeId;
+use models::raft::Command;
+use tokio::time::Instant;
+
+use super::client::in_full;
+use super::machine::Response;
+use super::service::{Limits, Refusal};
+use super::{Kv, headers};
+use crate::codec;
+
+/// Where forwarded requests arrive. The version is that of what they carry.
+pub(super) const PATH: &str = "/internal/v1/forward";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Why a forwarded request brought no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ForwardError {
+    /// It never left, so the leader did nothing.
+    #[error("the leader was not reached: {0}; nothing was changed")]
+    NotSent(String),
+    /// It left, and nothing that can be understood came back.
+    #[error("the leader's answer was lost: {0}; whether the request was done is not known")]
+    Lost(String),
+}
+
+/// Takes requests to other nodes.
+pub(super) struct Forwarder {
+    http: reqwest::Client,
+    addresses: BTreeMap<NodeId, String>,
+}
+
+impl Forwarder {
+    /// To the nodes with these client addresses.
+    pub(super) fn new(addresses: BTreeMap<NodeId, String>) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .build()?;
+        Ok(Self { http, addresses })
+    }
+
+    /// Hands `command` to `to` and brings back what it answers.
+    pub(super) async fn forward(
+        &self,
+        to: NodeId,
+        command: &Command<Kv>,
+        limits: Limits,
+    ) -> Result<Result<Response, Refusal>, ForwardError> {
+        let address = self
+            .addresses
+            .get(&to)
+            .ok_or_else(|| ForwardError::NotSent(format!("the address of {to} is not known")))?;
+        let body =
+            codec::encode(command).map_err(|error| ForwardError::NotSent(error.to_string()))?;
+        let left = limits.deadline.saturating_duration_since(Instant::now());
+        let sent = self
+            .http
+            .post(format!("http://{address}{PATH}"))
+            .header(headers::HOPS, u64::from(limits.hops))
+            .header(headers::TIMEOUT, left.as_millis().to_string())
+            .timeout(left)
+            .body(body)
+            .send()
+            .await;
+        let answer = sent.map_err(not_sent_or_lost)?;
+        let status = answer.status();
+        let bytes = answer.bytes().await.map_err(not_sent_or_lost)?;
+        if !status.is_success() {
+            return Err(ForwardError::Lost(format!("it answered {status}")));
+        }
+        codec::decode(&bytes).map_err(|error| ForwardError::Lost(error.to_string()))
+    }
+}
+
+fn not_sent_or_lost(error: reqwest::Error) -> ForwardError {
+    let words = in_full(&error);
+    if error.is_connect() {
+        ForwardError::NotSent(words)
+    } else {
+        ForwardError::Lost(words)
+    }
+}

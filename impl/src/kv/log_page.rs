@@ -1,0 +1,90 @@
+//! `GET /log`: the committed log from an index, a page at a time.
+
+use models::Node;
+use models::raft::log::{Content, Entry, Index};
+use models::raft::machine::StateMachine;
+use serde_json::{Map, Value, json};
+
+use super::machine::Command;
+use super::render::add_bytes;
+use super::{Kv, KvRaft};
+
+/// A page has at most so many entries,
+pub(super) const MAX_ENTRIES: usize = 1000;
+/// and ends with the entry that reaches this weight.
+const MAX_WEIGHT: usize = 1 << 20;
+
+/// A part of a node's committed log.
+pub(super) struct LogPage {
+    commit_index: Index,
+    entries: Vec<(Index, Entry<Command>)>,
+}
+
+/// The committed entries of `node` from `from` on, as far as a page goes.
+pub(super) fn read(node: &Node<KvRaft>, from: Index, limit: usize) -> LogPage {
+    let commit_index = node.volatile.commit_index;
+    let log = &node.durable().log;
+    let from = from.max(Index(1));
+    let mut entries = Vec::new();
+    let mut weight = 0;
+    let committed = log.from(from).iter().zip(from.0..=commit_index.0);
+    for (entry, index) in committed.take(limit.min(MAX_ENTRIES)) {
+        if weight >= MAX_WEIGHT {
+            break;
+        }
+        weight += match &entry.content {
+            Content::Noop => 1,
+            Content::Command { command, .. } => Kv::weight(command),
+        };
+        entries.push((Index(index), entry.clone()));
+    }
+    LogPage {
+        commit_index,
+        entries,
+    }
+}
+
+impl LogPage {
+    /// As JSON. `next` is the index to ask for next, or null at the end of what is committed.
+    pub(super) fn to_json(&self) -> Value {
+        let last = self.entries.last().map(|(index, _)| *index);
+        let next = last.filter(|last| *last < self.commit_index);
+        let entries = self.entries.iter();
+        json!({
+            "commit_index": self.commit_index.0,
+            "entries": entries.map(|(index, entry)| entry_json(*index, entry)).collect::<Vec<_>>(),
+            "next": next.map(|last| last.next().0),
+        })
+    }
+}
+
+fn entry_json(index: Index, entry: &Entry<Command>) -> Value {
+    let mut object = Map::new();
+    object.insert("index".into(), index.0.into());
+    object.insert("term".into(), entry.term.0.into());
+    match &entry.content {
+        Content::Noop => {
+            object.insert("kind".into(), "noop".into());
+        }
+        Content::Command { request, command } => {
+            object.insert("client".into(), request.client.0.into());
+            object.insert("sequence".into(), request.sequence.0.into());
+            add_command(&mut object, command);
+        }
+    }
+    Value::Object(object)
+}
+
+fn add_command(object: &mut Map<String, Value>, command: &Command) {
+    match command {
+        Command::Put { key, value } => {
+            object.insert("kind".into(), "put".into());
+            add_bytes(object, "key", key);
+            add_bytes(object, "value", value);
+        }
+        Command::Delete { key } => {
+            object.insert("kind".into(), "delete".into());
+            add_bytes(object, "key", key);
+        }
+    }
+}

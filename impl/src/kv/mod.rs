@@ -1,0 +1,57 @@
+//! A key-value store over Raft: linearizable, with exactly-once writes, on every node.
+//!
+//! [`machine`] is what is replicated. [`node`] puts one node together: Raft over TCP and a
+//! journal, and in front of it `http`, which hands requests to the [`service`]. The service
+//! asks the local Raft node, correlates what comes back ([`waiters`]), and takes a request to
+//! the leader where the node does not lead (`forward`). [`client`] talks to a cluster,
+//! [`process`] starts one as processes, [`demo`] shows it failing over.
+//!
+//! **An answer of success means committed and applied.** A write whose outcome is not known
+//! is answered as such (504), never as a failure; a retry with the same client and sequence
+//! is applied at most once and gets the first answer.
+
+pub mod client;
+pub mod config;
+pub mod demo;
+mod failure;
+mod forward;
+mod http;
+mod log_page;
+pub mod machine;
+mod metrics_page;
+pub mod node;
+pub mod process;
+mod render;
+pub mod service;
+pub mod sessions;
+pub mod waiters;
+
+pub use config::Config;
+pub use machine::Kv;
+pub use node::KvNode;
+
+/// The protocol that a node runs.
+pub type KvRaft = models::raft::Raft<Kv>;
+
+/// The name of the protocol, in handshakes and journals.
+pub const PROTOCOL: &str = "raft-kv";
+/// The version of its messages and records.
+pub const VERSION: u32 = 1;
+
+/// The names of the headers that this service adds to HTTP.
+pub mod headers {
+    /// Request: the number of the client's session, below 2^63. Goes with [`SEQUENCE`].
+    pub const CLIENT: &str = "lockstep-client";
+    /// Request: the number of the request within the session. A retry bears the same.
+    pub const SEQUENCE: &str = "lockstep-sequence";
+    /// Answer: the node that gives it.
+    pub const NODE: &str = "lockstep-node";
+    /// Answer: the leader as far as that node knows, or `unknown`.
+    pub const LEADER: &str = "lockstep-leader";
+    /// Answer: the revision of the value, or of the change.
+    pub const REVISION: &str = "lockstep-revision";
+    /// Between nodes: how often the request has been forwarded.
+    pub const HOPS: &str = "lockstep-hops";
+    /// Between nodes: how many milliseconds the request may still take.
+    pub const TIMEOUT: &str = "lockstep-timeout";
+}

@@ -1,0 +1,287 @@
+//! One node's service: carries a request to the leader, here or elsewhere, and brings back
+//! its answer, or says what is known of its outcome.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use models::NodeId;
+use models::raft::Command;
+use models::raft::session::RequestId;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::config::Timing;
+use super::forward::{ForwardError, Forwarder};
+use super::machine::{self, Query, Response};
+use super::sessions::Sessions;
+use super::waiters::{Verdict, View, Waiters};
+use super::{Kv, KvRaft};
+use crate::driver::{AskError, Inbox};
+
+/// A request that was forwarded so often stays where it is.
+pub const MAX_HOPS: u8 = 2;
+/// A leader that cannot be reached is tried again after this time, or when there is news.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Why there is no answer. Says whether anything was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// There is no leader, or it cannot be reached.
+    #[error("no leader is known or can be reached; nothing was changed: try again")]
+    NoLeader,
+    /// Too much is asked at once.
+    #[error("the node is busy; nothing was changed: try again")]
+    Busy,
+    /// The node has stopped.
+    #[error("the node is stopping; nothing was changed by this request: ask another node")]
+    Stopped,
+    /// A read was not answered in time.
+    #[error("the read was not answered in time; a read changes nothing: try again")]
+    Unanswered,
+    /// A write was not answered in time.
+    #[error(
+        "the outcome is unknown: the write may have been done, or be done later. A retry with the \
+         same Lockstep-Client and Lockstep-Sequence is done once at most; a request that had \
+         none should be read back first"
+    )]
+    Unknown,
+    /// The write is too old for an answer.
+    #[error(
+        "a later sequence of this client was applied already: whether this one was done is \
+         not remembered, and it will not be done any more. Number requests upwards, one at a time"
+    )]
+    Superseded,
+}
+
+impl Refusal {
+    /// Whether the request may have been done, or may yet be.
+    fn is_uncertain(&self) -> bool {
+        match self {
+            Self::Unknown => true,
+            Self::NoLeader | Self::Busy | Self::Stopped | Self::Unanswered | Self::Superseded => {
+                false
+            }
+        }
+    }
+}
+
+/// One node's service.
+pub struct Service {
+    pub(super) id: NodeId,
+    pub(super) inbox: Inbox<KvRaft>,
+    pub(super) waiters: Arc<Waiters>,
+    pub(super) sessions: Sessions,
+    pub(super) forwarder: Forwarder,
+    pub(super) timing: Timing,
+}
+
+/// How far a request may go.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How often it was forwarded already.
+    pub hops: u8,
+    /// When it must be answered.
+    pub deadline: Instant,
+}
+
+/// A request on its way.
+struct Journey<'a> {
+    service: &'a Service,
+    command: Command<Kv>,
+    limits: Limits,
+    /// Until when it waits for a leader, as long as nobody may have taken it.
+    patience: Instant,
+    view: watch::Receiver<View>,
+    /// Whether it may have been done somewhere.
+    uncertain: bool,
+}
+
+impl Service {
+    /// The limits of a request that comes from a client.
+    pub fn limits(&self) -> Limits {
+        Limits {
+            hops: 0,
+            deadline: Instant::now() + self.timing.request_timeout(),
+        }
+    }
+
+    /// Does a write: as `request`, or in a session of this node.
+    ///
+    /// # Errors
+    /// When it was not done, or nobody knows.
+    pub async fn write(
+        &self,
+        command: machine::Command,
+        request: Option<RequestId>,
+    ) -> Result<Response, Refusal> {
+        if let Some(request) = request {
+            let command = Command::Propose { request, command };
+            return self.carry_out(command, self.limits()).await;
+        }
+        let lease = self.sessions.lease().ok_or(Refusal::Busy)?;
+        let request = lease.request();
+        let command = Command::Propose { request, command };
+        self.carry_out(command, self.limits()).await
+    }
+
+    /// Answers a query with a state at least as new as every write acknowledged before it.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn read(&self, query: Query) -> Result<Response, Refusal> {
+        let request = self.sessions.read();
+        let command = Command::Read { request, query };
+        self.carry_out(command, self.limits()).await
+    }
+
+    /// Carries `command` to the leader and brings back the answer.
+    ///
+    /// # Errors
+    /// When it was not done, or nobody knows.
+    pub async fn carry_out(
+        &self,
+        command: Command<Kv>,
+        limits: Limits,
+    ) -> Result<Response, Refusal> {
+        let patience = Instant::now() + self.timing.leader_patience();
+        let journey = Journey {
+            service: self,
+            command,
+            limits,
+            patience: patience.min(limits.deadline),
+            view: self.waiters.view(),
+            uncertain: false,
+        };
+        journey.travel().await
+    }
+
+    /// The leader, as far as this node knows.
+    pub fn leader(&self) -> Option<NodeId> {
+        self.waiters.view().borrow().leader
+    }
+}
+
+impl Journey<'_> {
+    /// Asks here, then where the leader is said to be, until there is an answer or no time.
+    /// However often it asks, the request keeps its id, and so is done once at most.
+    async fn travel(mut self) -> Result<Response, Refusal> {
+        loop {
+            self.view.mark_unchanged();
+            let leader = match self.ask_here().await? {
+                Verdict::Reply(response) => return Ok(response),
+                Verdict::Superseded => return Err(Refusal::Superseded),
+                Verdict::Redirect(leader) => leader,
+                Verdict::Deposed => {
+                    self.uncertain = true;
+                    self.view.borrow().leader
+                }
+            };
+            if let Some(leader) = leader.filter(|leader| *leader != self.service.id) {
+                match self.ask_there(leader).await {
+                    Ok(response) => return Ok(response),
+                    Err(Refusal::Superseded) => return Err(Refusal::Superseded),
+                    Err(refusal) => self.uncertain |= refusal.is_uncertain(),
+                }
+            }
+            self.wait_for_news().await?;
+        }
+    }
+
+    async fn ask_here(&mut self) -> Result<Verdict, Refusal> {
+        let request = self.command.request();
+        let service = self.service;
+        let command = self.command.clone();
+        let asked = service.waiters.ask(request, || service.inbox.ask(command));
+        let answer = asked.map_err(|error| match error {
+            AskError::Busy => self.settle(Refusal::Busy),
+            AskError::Stopped => self.settle(Refusal::Stopped),
+        })?;
+        let mut waiting = Waiting {
+            service,
+            request,
+            answer,
+        };
+        match timeout_at(self.limits.deadline, &mut waiting.answer).await {
+            Ok(Ok(verdict)) => Ok(verdict),
+            // The node was asked: what it did with the question is not known.
+            Ok(Err(_)) | Err(_) => {
+                self.uncertain = true;
+                Err(self.settle(Refusal::Unanswered))
+            }
+        }
+    }
+
+    async fn ask_there(&mut self, leader: NodeId) -> Result<Response, Refusal> {
+        if self.limits.hops >= MAX_HOPS {
+            return Err(Refusal::NoLeader);
+        }
+        let limits = Limits {
+            hops: self.limits.hops + 1,
+            ..self.limits
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = self.service.forwarder.forward(leader, &self.command, limits) => answer,
+            // A leader that hangs is not waited for once there is another.
+            () = another_leads(&mut self.view, leader) => return Err(Refusal::Unknown),
+        };
+        match answer {
+            Ok(answer) => answer,
+            Err(error) => {
+                tracing::debug!(%leader, %error, "a request was not forwarded");
+                Err(match error {
+                    ForwardError::NotSent(_) => Refusal::NoLeader,
+                    ForwardError::Lost(_) => Refusal::Unknown,
+                })
+            }
+        }
+    }
+
+    /// Waits until somebody else may lead, or it is time to ask again, or to give up.
+    async fn wait_for_news(&mut self) -> Result<(), Refusal> {
+        let limit = if self.uncertain {
+            self.limits.deadline
+        } else {
+            self.patience
+        };
+        let hops_left = self.limits.hops < MAX_HOPS;
+        if Instant::now() >= limit || !hops_left {
+            return Err(self.settle(Refusal::NoLeader));
+        }
+        // No news within the pause is a reason to ask again too.
+        let _ = timeout(PAUSE, self.view.changed()).await;
+        Ok(())
+    }
+
+    /// What to tell the client: a write that may have been done is never refused as undone.
+    fn settle(&self, refusal: Refusal) -> Refusal {
+        match &self.command {
+            Command::Propose { .. } if self.uncertain => Refusal::Unknown,
+            Command::Propose { .. } | Command::Read { .. } => refusal,
+        }
+    }
+}
+
+async fn another_leads(view: &mut watch::Receiver<View>, than: NodeId) {
+    let another = |view: &View| view.leader.is_some_and(|leader| leader != than);
+    if view.wait_for(another).await.is_err() {
+        // The node has ended: there will be no news.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// A wait for the local node, which leaves no trace when it is given up.
+struct Waiting<'a> {
+    service: &'a Service,
+    request: RequestId,
+    answer: oneshot::Receiver<Verdict>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        // Closed first: an open end would look like somebody who waits.
+        self.answer.close();
+        self.service.waiters.forget(self.request);
+    }
+}

@@ -1,0 +1,224 @@
+//! Cluster files: good ones, and what is said about bad ones.
+
+use std::fs;
+
+use lockstep::kv::Config;
+use lockstep::kv::config::Timing;
+use models::NodeId;
+use tempfile::tempdir;
+
+const GOOD: &str = r#"cluster = "blue"
+
+[timing]
+heartbeat_ms = 20
+election_min_ms = 100
+election_max_ms = 200
+request_timeout_ms = 1000
+
+[[nodes]]
+id = 1
+peer_address = "127.0.0.1:7401"
+client_address = "127.0.0.1:7501"
+data_directory = "data/1"
+
+[[nodes]]
+id = 2
+peer_address = "127.0.0.1:7402"
+client_address = "127.0.0.1:7511"
+metrics_address = "127.0.0.1:0"
+data_directory = "/var/2"
+"#;
+
+fn load(text: &str) -> Result<Config, String> {
+    let folder = tempdir().expect("a folder");
+    let file = folder.path().join("cluster.toml");
+    fs::write(&file, text).expect("written");
+    Config::load(&file).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_good_file_is_read() {
+    let folder = tempdir().expect("a folder");
+    let file = folder.path().join("cluster.toml");
+    fs::write(&file, GOOD).expect("written");
+    let config = Config::load(&file).expect("good");
+    assert_eq!((config.cluster.as_str(), config.nodes.len()), ("blue", 2));
+    assert_eq!(config.timing.heartbeat_ms, 20);
+    let one = config.node(NodeId(1)).expect("there");
+    assert_eq!(one.data_directory, folder.path().join("data/1"));
+    assert_eq!(one.metrics_address(), "127.0.0.1:7502");
+    let two = config.node(NodeId(2)).expect("there");
+    assert_eq!(two.data_directory.to_str(), Some("/var/2"));
+    assert_eq!(two.metrics_address(), "127.0.0.1:0");
+}
+
+#[test]
+fn what_is_left_out_has_a_default() {
+    let start = GOOD.find("[timing]").expect("there");
+    let end = GOOD.find("[[nodes]]").expect("there");
+    let text = format!("{}{}", &GOOD[..start], &GOOD[end..]);
+    assert_eq!(load(&text).expect("good").timing, Timing::default());
+    let text = GOOD.replace("heartbeat_ms = 20\n", "");
+    let text = text.replace("election_min_ms = 100", "election_min_ms = 150");
+    assert_eq!(load(&text).expect("good").timing.heartbeat_ms, 50);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let error = Config::load("/nowhere/cluster.toml".as_ref()).expect_err("not there");
+    let error = error.to_string();
+    assert!(
+        error.contains("/nowhere/cluster.toml: cannot be read"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_node_that_is_not_in_the_file_is_named_with_those_that_are() {
+    let error = load(GOOD)
+        .expect("good")
+        .node(NodeId(7))
+        .expect_err("not there");
+    let expected = "nodes: there is no node with id 7; the file has the ids 1, 2";
+    assert_eq!(error.to_string(), expected);
+}
+
+/// For each bad file: what of the good one is replaced by what, and what is said about it.
+const BAD: &[(&str, &str, &[&str])] = &[
+    ("cluster = \"blue\"", "cluster = ", &["line 1"]),
+    ("cluster = \"blue\"", "", &["missing field `cluster`"]),
+    (
+        "cluster = \"blue\"",
+        "cluster = \"\"",
+        &["cluster: it is empty; give"],
+    ),
+    (
+        "cluster = ",
+        "colour = 1\ncluster = ",
+        &["line 1", "unknown field `colour`", "`cluster`"],
+    ),
+    (
+        "heartbeat_ms",
+        "hartbeat_ms",
+        &["unknown field `hartbeat_ms`", "`heartbeat_ms`"],
+    ),
+    (
+        "data_directory",
+        "data_dir",
+        &["line 13", "unknown field `data_dir`", "`data_directory`"],
+    ),
+    (
+        "peer_address = \"127.0.0.1:7401\"\n",
+        "",
+        &["missing field `peer_address`"],
+    ),
+    (
+        "heartbeat_ms = 20",
+        "heartbeat_ms = -1",
+        &["line 4", "invalid value", "-1"],
+    ),
+    (
+        "heartbeat_ms = 20",
+        "heartbeat_ms = \"fast\"",
+        &["line 4", "invalid type: string"],
+    ),
+    (
+        "heartbeat_ms = 20",
+        "heartbeat_ms = 0",
+        &["timing.heartbeat_ms: it is 0; choose"],
+    ),
+    (
+        "election_min_ms = 100",
+        "election_min_ms = 59",
+        &[
+            "timing.election_min_ms: 59 is not well above the heartbeat of 20",
+            "heartbeat, 60",
+        ],
+    ),
+    (
+        "election_max_ms = 200",
+        "election_max_ms = 119",
+        &[
+            "timing.election_max_ms: 119 leaves no room for chance",
+            "heartbeat_ms, 120",
+        ],
+    ),
+    (
+        "request_timeout_ms = 1000",
+        "request_timeout_ms = 399",
+        &[
+            "timing.request_timeout_ms: 399 gives an election no time",
+            "election_max_ms, 400",
+        ],
+    ),
+    (
+        "id = 2",
+        "id = 1",
+        &["nodes[1].id: 1 is the id of nodes[0] already; give each"],
+    ),
+    ("id = 2", "id = 70000", &["line 16", "70000", "u16"]),
+    (
+        "127.0.0.1:7402",
+        "127.0.0.1:7401",
+        &["nodes[1].peer_address: `127.0.0.1:7401` is nodes[0].peer_address already"],
+    ),
+    (
+        "127.0.0.1:7511",
+        "127.0.0.1:7502",
+        &[
+            "nodes[1].client_address: `127.0.0.1:7502` is nodes[0].metrics_address already",
+            "+ 1",
+        ],
+    ),
+    (
+        "127.0.0.1:7402",
+        "localhost",
+        &["nodes[1].peer_address: `localhost` is no address; write host:port, such as"],
+    ),
+    ("127.0.0.1:7402", ":7402", &["`:7402` is no address"]),
+    (
+        "127.0.0.1:7402",
+        "127.0.0.1:74020",
+        &["`127.0.0.1:74020` is no address"],
+    ),
+    (
+        "127.0.0.1:7511",
+        "127.0.0.1:0",
+        &[
+            "nodes[1].client_address: `127.0.0.1:0` has port 0",
+            "choose a port from 1 to 65535",
+        ],
+    ),
+    (
+        "/var/2",
+        "data/1",
+        &["nodes[1].data_directory: `data/1` is that of nodes[0] already"],
+    ),
+    (
+        "/var/2",
+        "",
+        &["nodes[1].data_directory: it is empty; name a folder"],
+    ),
+];
+
+#[test]
+fn what_is_wrong_is_said_with_file_and_field() {
+    for (replaced, by, expected) in BAD {
+        let text = GOOD.replacen(replaced, by, 1);
+        assert_ne!(text, GOOD, "{replaced} is in the good file");
+        let said = load(&text).expect_err(by);
+        assert!(said.contains("cluster.toml: "), "{by}: {said}");
+        for part in *expected {
+            assert!(said.contains(part), "{by}: `{part}` is not in\n{said}");
+        }
+    }
+}
+
+#[test]
+fn a_cluster_has_nodes() {
+    let said = load("cluster = \"blue\"").expect_err("no nodes");
+    assert!(
+        said.contains("nodes: there is no node; list each node under [[nodes]]"),
+        "{said}"
+    );
+}

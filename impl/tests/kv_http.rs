@@ -1,0 +1,309 @@
+//! The HTTP API, over a cluster in this process.
+
+use std::time::Duration;
+
+use lockstep::kv::config::Timing;
+use lockstep::kv::headers::{CLIENT, SEQUENCE};
+use lockstep::kv::machine::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::kv::{KvCluster, impatient};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_put_is_got_everywhere_until_it_is_deleted() {
+    let cluster = KvCluster::start(3, Timing::default()).await;
+    let leader = cluster.leader().await.to_string();
+    for id in 1..=3 {
+        let key = format!("key-{id}");
+        let put = cluster.put(id, &key, "value").await;
+        assert_eq!(put.status, 200, "{put:?}");
+        assert_eq!(
+            put.json(),
+            json!({ "revision": id, "previous_revision": null })
+        );
+        assert_eq!((put.node, put.leader), (id.to_string(), leader.clone()));
+        for other in 1..=3 {
+            let got = cluster.get(other, &format!("/kv/{key}")).await;
+            assert_eq!((got.status.as_u16(), got.text.as_str()), (200, "value"));
+        }
+    }
+    let again = cluster.put(1, "key-1", "other").await;
+    assert_eq!(
+        again.json(),
+        json!({ "revision": 4, "previous_revision": 1 })
+    );
+    let deleted = cluster.send(2, Method::DELETE, "/kv/key-1", "", &[]).await;
+    assert_eq!(deleted.status, 200);
+    assert_eq!(
+        deleted.json(),
+        json!({ "revision": 5, "previous_revision": 4 })
+    );
+    let again = cluster.send(3, Method::DELETE, "/kv/key-1", "", &[]).await;
+    assert_eq!(again.status, 404);
+    assert_eq!(cluster.get(1, "/kv/key-1").await.status, 404);
+    cluster.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_and_values_are_byte_strings() {
+    let cluster = KvCluster::start(1, Timing::default()).await;
+    cluster.leader().await;
+    for key in ["a%2Fb", "a/b/c", "%FF%00", "%C3%A6", "with%20space"] {
+        assert_eq!(cluster.put(1, key, key).await.status, 200, "{key}");
+        assert_eq!(cluster.get(1, &format!("/kv/{key}")).await.text, key);
+    }
+    let page = cluster.get(1, "/kv?prefix=a").await.json();
+    let keys: Vec<&Value> = page["entries"]
+        .as_array()
+        .expect("entries")
+        .iter()
+        .map(|e| &e["key"])
+        .collect();
+    assert_eq!(keys, [&json!("a/b"), &json!("a/b/c")]);
+    assert_eq!(page["more"], json!(false));
+    let page = cluster.get(1, "/kv?prefix=a&limit=1").await.json();
+    assert_eq!(page["more"], json!(true));
+    let page = cluster.get(1, "/kv?prefix=a&after=a/b").await.json();
+    assert_eq!(page["entries"][0]["key"], json!("a/b/c"));
+    let log = cluster.get(1, "/log?index=4&limit=1").await.json();
+    assert_eq!(log["entries"][0]["key_base64"], json!("/wA="), "{log}");
+    cluster.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_largest_value_passes_and_a_larger_one_is_refused() {
+    let cluster = KvCluster::start(3, Timing::default()).await;
+    let follower = cluster.follower().await;
+    let largest = "x".repeat(MAX_VALUE_BYTES);
+    assert_eq!(cluster.put(follower, "large", &largest).await.status, 200);
+    assert_eq!(cluster.get(follower, "/kv/large").await.text, largest);
+    let refused = cluster.put(follower, "large", &(largest + "x")).await;
+    assert_eq!(refused.status, 413);
+    assert!(refused.text.contains("1048576 bytes"), "{}", refused.text);
+    cluster.stop_all().await;
+}
+
+/// For each bad request: its method, path and headers, and the answer.
+type Bad<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], u16, &'a str);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_requests_are_refused_in_words_and_change_nothing() {
+    let cluster = KvCluster::start(1, Timing::default()).await;
+    cluster.leader().await;
+    let long = format!("/kv/{}", "k".repeat(MAX_KEY_BYTES + 1));
+    let reserved = (1u64 << 63).to_string();
+    let bad: &[Bad<'_>] = &[
+        ("GET", "/", &[], 404, "nothing is at /; there are"),
+        ("GET", "/kvs/a", &[], 404, "nothing is at /kvs/a"),
+        ("POST", "/kv/a", &[], 405, "no such method"),
+        ("PUT", "/kv/", &[], 400, "the key is empty"),
+        ("GET", "/kv/", &[], 400, "the key is empty"),
+        ("PUT", &long, &[], 414, "the key has 4097 bytes"),
+        ("PUT", "/kv/a", &[(CLIENT, "1")], 400, "go together"),
+        ("PUT", "/kv/a", &[(SEQUENCE, "1")], 400, "go together"),
+        (
+            "PUT",
+            "/kv/a",
+            &[(CLIENT, "x"), (SEQUENCE, "1")],
+            400,
+            "lockstep-client must be one",
+        ),
+        (
+            "DELETE",
+            "/kv/a",
+            &[(CLIENT, "1"), (SEQUENCE, "-1")],
+            400,
+            "lockstep-sequence must",
+        ),
+        (
+            "PUT",
+            "/kv/a",
+            &[(CLIENT, &reserved), (SEQUENCE, "1")],
+            400,
+            "below 2^63",
+        ),
+        (
+            "PUT",
+            "/kv/a",
+            &[(CLIENT, "1"), (CLIENT, "2"), (SEQUENCE, "1")],
+            400,
+            "must be one",
+        ),
+        ("GET", "/log?index=x", &[], 400, "index"),
+        ("GET", "/log?indx=1", &[], 400, "indx"),
+        ("GET", "/kv?limit=-1", &[], 400, "limit"),
+        (
+            "POST",
+            "/internal/v1/forward",
+            &[],
+            400,
+            "is not understood",
+        ),
+    ];
+    for (method, path, fields, status, words) in bad {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let answer = cluster.send(1, method, path, "", fields).await;
+        assert_eq!(answer.status, *status, "{path}: {answer:?}");
+        assert!(answer.text.contains(words), "{path}: {}", answer.text);
+        assert_eq!((answer.node.as_str(), answer.leader.as_str()), ("1", "1"));
+    }
+    assert_eq!(cluster.status(1).await.revision, 0);
+    cluster.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_retry_is_applied_once_and_gets_the_first_answer() {
+    let cluster = KvCluster::start(3, Timing::default()).await;
+    let first = cluster.put_as(1, (7, 1), "k", "one").await;
+    for id in [1, 2, 3] {
+        let retry = cluster.put_as(id, (7, 1), "k", "one").await;
+        assert_eq!((retry.status, &retry.text), (first.status, &first.text));
+    }
+    assert_eq!(
+        cluster.put_as(2, (7, 2), "k", "two").await.json()["previous_revision"],
+        1
+    );
+    let late = cluster.put_as(3, (7, 1), "k", "one").await;
+    assert_eq!(late.status, 409, "{late:?}");
+    assert_eq!(cluster.get(1, "/kv/k").await.text, "two");
+    let fields = [(CLIENT, "7"), (SEQUENCE, "2")];
+    let other = cluster.send(1, Method::DELETE, "/kv/k", "", &fields).await;
+    assert_eq!(other.status, 400, "the pair was a put: {other:?}");
+    assert_eq!(cluster.get(1, "/kv/k").await.text, "two");
+    cluster.stop_all().await;
+}
+
+/// RAFT-6, over HTTP: many at once, each gets its own answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_requests_get_their_own_answers() {
+    let cluster = std::sync::Arc::new(KvCluster::start(3, Timing::default()).await);
+    cluster.leader().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for client in 0..48u16 {
+        let cluster = cluster.clone();
+        tasks.spawn(async move {
+            for round in 0..5 {
+                let (id, key) = (1 + client % 3, format!("key-{client}"));
+                let value = format!("{client} {round}");
+                assert_eq!(cluster.put(id, &key, &value).await.status, 200);
+                let other = 1 + (client + round) % 3;
+                assert_eq!(cluster.get(other, &format!("/kv/{key}")).await.text, value);
+            }
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.expect("no client is wrong");
+    }
+    assert_eq!(
+        cluster.status(cluster.leader().await).await.revision,
+        48 * 5
+    );
+    std::sync::Arc::into_inner(cluster)
+        .expect("all clients are done")
+        .stop_all()
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_is_shown_page_by_page() {
+    let cluster = KvCluster::start(1, Timing::default()).await;
+    cluster.leader().await;
+    for number in 0..5 {
+        cluster
+            .put_as(1, (9, number + 1), "k", &number.to_string())
+            .await;
+    }
+    cluster.send(1, Method::DELETE, "/kv/k", "", &[]).await;
+    let page = cluster.get(1, "/log?limit=3").await.json();
+    assert_eq!(
+        (&page["commit_index"], &page["next"]),
+        (&json!(7), &json!(4))
+    );
+    assert_eq!(
+        page["entries"][0],
+        json!({ "index": 1, "term": 1, "kind": "noop" })
+    );
+    let put = json!({
+        "index": 2, "term": 1, "kind": "put", "client": 9, "sequence": 1, "key": "k", "value": "0",
+    });
+    assert_eq!(page["entries"][1], put);
+    let page = cluster.get(1, "/log?index=7").await.json();
+    assert_eq!(page["entries"][0]["kind"], json!("delete"));
+    assert_eq!(page["next"], Value::Null);
+    let past = cluster.get(1, "/log?index=99").await.json();
+    assert_eq!(
+        (&past["entries"], &past["next"]),
+        (&json!([]), &Value::Null)
+    );
+    for extreme in ["0", "18446744073709551615"] {
+        assert_eq!(
+            cluster
+                .get(1, &format!("/log?index={extreme}"))
+                .await
+                .status,
+            200
+        );
+    }
+    cluster.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_are_on_a_port_of_their_own() {
+    let cluster = KvCluster::start(1, Timing::default()).await;
+    cluster.leader().await;
+    cluster.put(1, "k", "v").await;
+    let url = format!("http://{}/metrics", cluster.node(1).metrics_address());
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .build()
+        .expect("a client");
+    let page = client
+        .get(url)
+        .send()
+        .await
+        .expect("an answer")
+        .text()
+        .await
+        .expect("text");
+    for line in [
+        "# TYPE lockstep_records_total counter",
+        "lockstep_raft_is_leader 1",
+        "lockstep_raft_commit_index 2",
+        "lockstep_raft_keys 1",
+    ] {
+        assert!(
+            page.lines().any(|shown| shown == line),
+            "{line} is not in\n{page}"
+        );
+    }
+    cluster.stop_all().await;
+}
+
+/// One of three cannot elect anybody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_leader_nothing_is_done_and_clients_are_told_when_to_retry() {
+    let mut cluster = KvCluster::start(3, impatient()).await;
+    cluster.leader().await;
+    let alone = cluster.follower().await;
+    for id in (1..=3).filter(|id| *id != alone) {
+        cluster.stop(id).await;
+    }
+    // The lone node must first stop believing in its leader.
+    while cluster.status(alone).await.role != "candidate" {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    for method in [Method::PUT, Method::GET, Method::DELETE] {
+        let answer = cluster.send(alone, method, "/kv/k", "", &[]).await;
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert_eq!(answer.retry_after.as_deref(), Some("1"));
+        assert_eq!(answer.leader, "unknown");
+        assert!(
+            answer.text.contains("nothing was changed"),
+            "{}",
+            answer.text
+        );
+    }
+    assert_eq!(cluster.get(alone, "/status").await.status, 200);
+    cluster.stop_all().await;
+}

@@ -1,0 +1,236 @@
+//! Key-value clusters in this process, and talking to them.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use lockstep::kv::config::{Config, NodeConfig, Timing};
+use lockstep::kv::node::{Listeners, Report};
+use lockstep::kv::{KvNode, headers};
+use models::NodeId;
+use reqwest::{Method, Response, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+/// Long enough for anything that is going to happen on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(5);
+
+/// A cluster of nodes on free ports, each of which may be down.
+pub(crate) struct KvCluster {
+    pub(crate) config: Config,
+    nodes: Vec<Option<KvNode>>,
+    http: reqwest::Client,
+    _folder: TempDir,
+}
+
+/// An answer, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) node: String,
+    pub(crate) leader: String,
+    pub(crate) retry_after: Option<String>,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).expect("JSON")
+    }
+}
+
+/// Gives up soon, so that tests of giving up are quick.
+pub(crate) fn impatient() -> Timing {
+    Timing {
+        request_timeout_ms: 1500,
+        ..Timing::default()
+    }
+}
+
+impl KvCluster {
+    pub(crate) async fn start(count: u16, timing: Timing) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut listeners = Vec::new();
+        let mut nodes = Vec::new();
+        for id in 1..=count {
+            let three = Listeners {
+                peer: listener("127.0.0.1:0").await,
+                client: listener("127.0.0.1:0").await,
+                metrics: listener("127.0.0.1:0").await,
+            };
+            nodes.push(member(id, &three, folder.path()));
+            listeners.push(three);
+        }
+        let config = Config {
+            cluster: "blue".into(),
+            timing,
+            nodes,
+        };
+        config.check().expect("a good configuration");
+        let ids = (1..=count).map(NodeId);
+        let start = |(id, listeners)| Some(KvNode::start(&config, id, listeners).expect("starts"));
+        let nodes = ids.zip(listeners).map(start).collect();
+        Self {
+            nodes,
+            config,
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .build()
+                .expect("a client"),
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn node(&self, id: u16) -> &KvNode {
+        self.nodes[usize::from(id) - 1].as_ref().expect("up")
+    }
+
+    pub(crate) async fn stop(&mut self, id: u16) {
+        if let Some(node) = self.nodes[usize::from(id) - 1].take() {
+            node.shutdown().await.expect("stops in order");
+        }
+    }
+
+    pub(crate) async fn restart(&mut self, id: u16) {
+        let config = self.config.node(NodeId(id)).expect("a member");
+        let listeners = Listeners {
+            peer: listener(&config.peer_address).await,
+            client: listener(&config.client_address).await,
+            metrics: listener("127.0.0.1:0").await,
+        };
+        let node = KvNode::start(&self.config, NodeId(id), listeners).expect("starts again");
+        self.nodes[usize::from(id) - 1] = Some(node);
+    }
+
+    pub(crate) async fn stop_all(mut self) {
+        for id in 1..=self.nodes.len() as u16 {
+            self.stop(id).await;
+        }
+    }
+
+    pub(crate) async fn status(&self, id: u16) -> Report {
+        let answer = self.get(id, "/status").await;
+        serde_json::from_str(&answer.text).expect("a report")
+    }
+
+    /// Waits until all nodes that are up agree on a leader among them, and returns it.
+    pub(crate) async fn leader(&self) -> u16 {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let mut reports = Vec::new();
+            for id in self.up() {
+                reports.push(self.status(id).await);
+            }
+            let leader = reports.iter().find(|report| report.role == "leader");
+            if let Some(leader) = leader
+                && reports
+                    .iter()
+                    .all(|report| report.leader == Some(leader.id))
+            {
+                return leader.id.0;
+            }
+            assert!(Instant::now() < end, "no leader: {reports:?}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    pub(crate) fn up(&self) -> Vec<u16> {
+        let ids = 1..=self.nodes.len() as u16;
+        ids.filter(|id| self.nodes[usize::from(*id) - 1].is_some())
+            .collect()
+    }
+
+    /// A node that is up and does not lead.
+    pub(crate) async fn follower(&self) -> u16 {
+        let leader = self.leader().await;
+        self.up()
+            .into_iter()
+            .find(|id| *id != leader)
+            .expect("a follower")
+    }
+
+    pub(crate) fn url(&self, id: u16, path: &str) -> String {
+        let node = self.config.node(NodeId(id)).expect("a member");
+        format!("http://{}{path}", node.client_address)
+    }
+
+    pub(crate) async fn get(&self, id: u16, path: &str) -> Answer {
+        self.send(id, Method::GET, path, "", &[]).await
+    }
+
+    pub(crate) async fn put(&self, id: u16, key: &str, value: &str) -> Answer {
+        let path = format!("/kv/{key}");
+        self.send(id, Method::PUT, &path, value, &[]).await
+    }
+
+    /// A write in a session of the client's.
+    pub(crate) async fn put_as(
+        &self,
+        id: u16,
+        (client, sequence): (u64, u64),
+        key: &str,
+        value: &str,
+    ) -> Answer {
+        let (client, sequence) = (client.to_string(), sequence.to_string());
+        let fields = [
+            (headers::CLIENT, client.as_str()),
+            (headers::SEQUENCE, sequence.as_str()),
+        ];
+        let path = format!("/kv/{key}");
+        self.send(id, Method::PUT, &path, value, &fields).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        id: u16,
+        method: Method,
+        path: &str,
+        body: &str,
+        fields: &[(&str, &str)],
+    ) -> Answer {
+        let mut request = self.http.request(method, self.url(id, path));
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let response = request.body(body.to_owned()).send().await;
+        read(response.expect("an answer")).await
+    }
+}
+
+pub(crate) async fn read(response: Response) -> Answer {
+    let field = |name: &str| {
+        let value = response.headers().get(name);
+        value.map(|value| value.to_str().expect("text").to_owned())
+    };
+    Answer {
+        status: response.status(),
+        node: field(headers::NODE).unwrap_or_default(),
+        leader: field(headers::LEADER).unwrap_or_default(),
+        retry_after: field("retry-after"),
+        text: response.text().await.expect("a body"),
+    }
+}
+
+/// Waits while a port of a node that has just stopped is still held.
+async fn listener(address: &str) -> TcpListener {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(error) => assert!(Instant::now() < end, "{address}: {error}"),
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn member(id: u16, listeners: &Listeners, folder: &Path) -> NodeConfig {
+    let address = |listener: &TcpListener| listener.local_addr().expect("bound").to_string();
+    NodeConfig {
+        id: NodeId(id),
+        peer_address: address(&listeners.peer),
+        client_address: address(&listeners.client),
+        metrics_address: Some(address(&listeners.metrics)),
+        data_directory: folder.join(id.to_string()),
+    }
+}
