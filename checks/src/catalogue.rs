@@ -1,5 +1,6 @@
 //! All that can be checked: every protocol's models and mutants.
 
+use anyhow::{Result, bail};
 use models::Specification;
 use models::raft;
 use models::specification::{Model, Mutant};
@@ -12,18 +13,28 @@ pub struct ProtocolRow {
     pub name: &'static str,
     /// Its models.
     pub models: Vec<Box<dyn Subject>>,
+    /// Its models that are too large to walk.
+    pub fuzzed: Vec<Box<dyn Subject>>,
     /// Its mutants, each in the model that refutes it.
     pub mutants: Vec<Box<dyn Subject>>,
+    /// Its mutants in the models that are too large to walk, each in each.
+    pub fuzzed_mutants: Vec<Box<dyn Subject>>,
 }
 
 /// Every protocol.
 pub fn protocols() -> Vec<ProtocolRow> {
-    vec![protocol("raft", raft::spec::MODELS, raft::spec::MUTANTS)]
+    vec![protocol(
+        "raft",
+        raft::spec::MODELS,
+        raft::spec::FUZZED,
+        raft::spec::MUTANTS,
+    )]
 }
 
 fn protocol<P: Specification>(
     name: &'static str,
     models: &'static [Model<P>],
+    fuzzed: &'static [Model<P>],
     mutants: &'static [Mutant<P>],
 ) -> ProtocolRow {
     let case = |model, mutant| -> Box<dyn Subject> { Box::new(Case { model, mutant }) };
@@ -36,28 +47,103 @@ fn protocol<P: Specification>(
             )
         })
     };
+    let in_each = |model| mutants.iter().map(move |mutant| case(model, Some(mutant)));
     ProtocolRow {
         name,
         models: models.iter().map(|model| case(model, None)).collect(),
+        fuzzed: fuzzed.iter().map(|model| case(model, None)).collect(),
         mutants: mutants
             .iter()
             .map(|mutant| case(model_of(mutant), Some(mutant)))
             .collect(),
+        fuzzed_mutants: fuzzed.iter().flat_map(in_each).collect(),
     }
 }
 
-/// Every model of every protocol.
+/// Every model of every protocol that can be walked.
 pub fn models() -> Vec<Box<dyn Subject>> {
     protocols().into_iter().flat_map(|row| row.models).collect()
 }
 
+/// Everything that a trace may be of.
+fn all() -> impl Iterator<Item = Box<dyn Subject>> {
+    protocols().into_iter().flat_map(|row| {
+        let models = row.models.into_iter().chain(row.fuzzed);
+        models.chain(row.mutants).chain(row.fuzzed_mutants)
+    })
+}
+
 /// The model of that name, with that mutant in it, if there is such a pair.
 pub fn find(model: &str, mutant: Option<&str>) -> Option<Box<dyn Subject>> {
-    let all = protocols()
-        .into_iter()
-        .flat_map(|row| row.models.into_iter().chain(row.mutants));
-    let mut matching = all.filter(|subject| {
+    all().find(|subject| {
         subject.model() == model && subject.mutant().map(|mutant| mutant.id) == mutant
-    });
-    matching.next()
+    })
+}
+
+/// The model of that name.
+///
+/// # Errors
+/// If there is none, with the names that would have been right.
+pub fn named(model: &str) -> Result<Box<dyn Subject>> {
+    if let Some(subject) = find(model, None) {
+        return Ok(subject);
+    }
+    let models = all().filter(|subject| subject.mutant().is_none());
+    let names: Vec<&str> = models.map(|subject| subject.model()).collect();
+    bail!(
+        "there is no model \"{model}\"; there are: {}",
+        names.join(", ")
+    )
+}
+
+/// The mutant in that model.
+///
+/// # Errors
+/// If there is no such pair, with those that would have been right.
+pub fn with_mutant(model: &str, id: &str) -> Result<Box<dyn Subject>> {
+    if let Some(subject) = find(model, Some(id)) {
+        return Ok(subject);
+    }
+    let mutants = all().filter(|subject| subject.model() == model);
+    let ids: Vec<&str> = mutants.filter_map(|row| Some(row.mutant()?.id)).collect();
+    bail!(
+        "there is no mutant \"{id}\" in model {model}; there are: {}",
+        ids.join(", ")
+    )
+}
+
+/// The mutant in the model that refutes it.
+///
+/// # Errors
+/// If there is no such mutant, with those that there are.
+pub fn mutant(id: &str) -> Result<Box<dyn Subject>> {
+    let mutants = || protocols().into_iter().flat_map(|row| row.mutants);
+    let mut named = mutants().filter(|subject| subject.mutant().is_some_and(|row| row.id == id));
+    if let Some(subject) = named.next() {
+        return Ok(subject);
+    }
+    let ids: Vec<&str> = mutants().filter_map(|row| Some(row.mutant()?.id)).collect();
+    bail!("there is no mutant \"{id}\"; there are: {}", ids.join(", "))
+}
+
+/// The models to fuzz: those named, or all that are too large to walk. A protocol's name
+/// stands for all of its.
+///
+/// # Errors
+/// If a name is of no model, with the names that would have been right.
+pub fn fuzzed(names: &[String]) -> Result<Vec<Box<dyn Subject>>> {
+    let mut chosen = Vec::new();
+    for row in protocols() {
+        if names.is_empty() || names.iter().any(|name| name == row.name) {
+            chosen.extend(row.fuzzed);
+        }
+    }
+    let is_protocol = |name: &String| protocols().iter().any(|row| row.name == name);
+    for name in names.iter().filter(|name| !is_protocol(name)) {
+        let subject = named(name)?;
+        if chosen.iter().all(|other| other.model() != subject.model()) {
+            chosen.push(subject);
+        }
+    }
+    Ok(chosen)
 }

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use models::specification::Size;
 
 use crate::engine::{Engine, Limits};
+use crate::fuzz::Plan;
 
 /// Everything that tries to break the models. Exit code 0 only when all is well; 1 when
 /// something is violated or survives; 2 when the arguments or a file are wrong.
@@ -36,12 +37,18 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Browse a model's states on a web page.
     Explore(ExploreArgs),
+    /// Sample runs of worlds that are too large to walk.
+    Fuzz(FuzzArgs),
     /// Run every mutant: each must be caught, and each control hold.
     Mutants(MutantsArgs),
     /// Take the steps of a trace again.
     Replay {
         /// The trace, as `verify`, `mutants` and `fuzz` write them.
         file: PathBuf,
+
+        /// Draw it as a sequence diagram into this file, too.
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
     },
     /// What a user puts in CI: the small catalogue and the mutants.
     Gate(GateArgs),
@@ -51,7 +58,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Models, or protocols for all their models. See `checks list`.
-    #[arg(value_name = "MODEL", required_unless_present_any = ["all", "size"])]
+    #[arg(value_name = "MODEL")]
     pub models: Vec<String>,
 
     /// Verify every model.
@@ -96,9 +103,9 @@ pub struct LimitArgs {
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZero<usize>>,
 
-    /// How long all runs may take together: 90s, 10m, 2h.
-    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
-    pub budget: Option<Duration>,
+    /// How long each model's run may take: 90s, 10m, 2h.
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration)]
+    pub budget: Duration,
 
     /// After how many unique states each run stops.
     #[arg(long, value_name = "N")]
@@ -131,11 +138,49 @@ pub struct ExploreArgs {
     pub port: u16,
 }
 
+/// Arguments of `fuzz`.
+#[derive(Debug, Args)]
+pub struct FuzzArgs {
+    /// Models, or protocols for all of theirs that are there to be fuzzed; by default all.
+    #[arg(value_name = "MODEL")]
+    pub models: Vec<String>,
+
+    /// A mutant to run in the protocol's place.
+    #[arg(long, value_name = "ID")]
+    pub mutant: Option<String>,
+
+    /// What all randomness comes from: the same seed, the same runs. By default another one
+    /// each time, which is printed.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// How many runs of each model; by default 2000, or as many as the budget allows.
+    #[arg(long, value_name = "N")]
+    pub cases: Option<u64>,
+
+    /// How long all may take together: 90s, 10m, 2h.
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    pub budget: Option<Duration>,
+
+    /// The longest run.
+    #[arg(long, value_name = "N", default_value_t = Plan::STEPS)]
+    pub steps: usize,
+
+    /// How many threads to use; by default one for each core. Makes no difference to what
+    /// is found.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZero<usize>>,
+}
+
 /// Arguments of `mutants`.
 #[derive(Debug, Args)]
 pub struct MutantsArgs {
     /// Only this protocol's.
     pub protocol: Option<String>,
+
+    /// How long each control's run may take: a control that is cut short is `bounded`.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
+    pub budget: Duration,
 
     /// How many threads to use; by default one for each core.
     #[arg(long, value_name = "N")]

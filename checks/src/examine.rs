@@ -4,7 +4,7 @@
 //! by a violation. A panic in a model is a violation, never the end of a run.
 
 use std::cell::RefCell;
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
@@ -89,9 +89,7 @@ pub fn reached<P: Specification>(scenario: &Scenario<P>, world: &World<P>) -> Ve
 
 /// A 64-bit fingerprint of a world. The same in every run.
 pub fn fingerprint<P: Specification>(world: &World<P>) -> u64 {
-    let mut hasher = foldhash::quality::FixedState::default().build_hasher();
-    world.hash(&mut hasher);
-    hasher.finish()
+    foldhash::quality::FixedState::default().hash_one(world)
 }
 
 thread_local! {

@@ -9,6 +9,11 @@ use checks::cli::{Cli, Command};
 use checks::command::{self, Context, Ending, verify};
 use clap::Parser;
 
+/// Exploring is allocating: worlds come and go by the million, on all threads. Measured
+/// against the system's allocator on `raft/replication`, this one is faster by a third.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The exit code for wrong arguments and unreadable files; clap's as well.
 const WRONG_USAGE: u8 = 2;
 
@@ -46,19 +51,21 @@ fn run(context: &Context, command: Command) -> Result<Ending> {
         Command::Verify(args) => {
             let plan = verify::Plan {
                 models: args.models,
+                all: args.all,
                 size: args.size.map(Into::into),
                 engine: args.engine,
                 limits: args.limits.limits(),
-                budget: args.limits.budget,
+                budget: Some(args.limits.budget),
             };
             command::verify::run(context, &plan)
         }
         Command::Explore(args) => command::explore::run(context, &args),
+        Command::Fuzz(args) => command::fuzz::run(context, &args),
         Command::Mutants(args) => {
             let limits = checks::engine::Limits::on(args.threads);
-            command::mutants::run(context, args.protocol.as_deref(), &limits)
+            command::mutants::run(context, args.protocol.as_deref(), &limits, args.budget)
         }
-        Command::Replay { file } => command::replay::run(context, &file),
+        Command::Replay { file, svg } => command::replay::run(context, &file, svg.as_deref()),
         Command::Gate(args) => command::gate::run(context, &args),
     }
 }

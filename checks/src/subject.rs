@@ -1,5 +1,6 @@
 //! Something to check: a model, or a mutant in a model, whatever its protocol.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,11 +8,13 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use derive_where::derive_where;
 use models::specification::{Model, Mutant, Size};
-use models::world::{Action, Scenario, World};
+use models::world::{Action, Scenario};
 use models::{Specification, trace};
 
+use crate::diagram;
 use crate::engine::{Engine, Findings, Kind, Limits, Violation, native, stateright};
 use crate::examine::{self, NO_PANIC, Outcome};
+use crate::fuzz::{self, FuzzReport, Plan};
 use crate::memory;
 use crate::progress::{Display, Progress};
 use crate::report::{PropertyReport, Report, Verdict};
@@ -37,6 +40,18 @@ pub trait Subject: Send + Sync {
     /// # Errors
     /// If the actions are not this model's, or not possible where they stand.
     fn replay(&self, actions: &serde_json::Value) -> Result<Replay>;
+    /// Draws the steps of a trace as SVG.
+    ///
+    /// # Errors
+    /// If the actions are not this model's.
+    fn diagram(&self, actions: &serde_json::Value) -> Result<String>;
+    /// Samples runs of the model and reports. A violation's trace is written to `traces`.
+    ///
+    /// # Errors
+    /// If the trace cannot be written.
+    fn fuzz(&self, plan: &Plan, run: &Run<'_>) -> Result<FuzzReport>;
+    /// Serves Stateright's Explorer of the model at this address. Does not return.
+    fn serve(&self, address: SocketAddr);
 }
 
 /// A model's row of the catalogue.
@@ -246,13 +261,42 @@ impl<P: Specification> Subject for Case<P> {
     }
 
     fn replay(&self, actions: &serde_json::Value) -> Result<Replay> {
-        let actions: Vec<Action<P>> = serde_json::from_value(actions.clone())
-            .with_context(|| format!("the actions are not of model {}", self.model.name))?;
-        replay(&self.scenario(), &actions)
+        replay(&self.scenario(), &self.read_actions(actions)?)
+    }
+
+    fn diagram(&self, actions: &serde_json::Value) -> Result<String> {
+        let actions = self.read_actions(actions)?;
+        Ok(diagram::sequence(&self.scenario(), &actions))
+    }
+
+    fn fuzz(&self, plan: &Plan, run: &Run<'_>) -> Result<FuzzReport> {
+        let scenario = self.scenario();
+        let started = Instant::now();
+        let display = Display::show(self.model.name, run.progress);
+        let campaign = fuzz::run(self.model.name, &scenario, plan, run.progress);
+        drop(display);
+        let mut report = FuzzReport::new(self, plan.seed, &campaign);
+        report.seconds = started.elapsed().as_secs_f64();
+        if let Some(found) = &campaign.found {
+            confirm(&scenario, &found.violation)?;
+            let seed = Some(plan.seed);
+            let written = self.write_trace(&scenario, &found.violation, seed, run.traces)?;
+            (report.trace_file, report.trace) = (Some(written.0), written.1);
+        }
+        Ok(report)
+    }
+
+    fn serve(&self, address: SocketAddr) {
+        stateright::serve(self.scenario(), address);
     }
 }
 
 impl<P: Specification> Case<P> {
+    fn read_actions(&self, actions: &serde_json::Value) -> Result<Vec<Action<P>>> {
+        serde_json::from_value(actions.clone())
+            .with_context(|| format!("the actions are not of model {}", self.model.name))
+    }
+
     /// What a complete run failed to show: something that must be possible, or as many
     /// states as its row says. A check that holds because nothing happens is no check.
     fn vacuity(&self, findings: &Findings<P>) -> Option<String> {
@@ -289,8 +333,10 @@ pub fn explain<P: Specification>(violation: &Violation<P>) -> String {
 
 /// Each action in words.
 pub fn describe<P: Specification>(scenario: &Scenario<P>, actions: &[Action<P>]) -> Vec<String> {
-    let mut world = World::initial(scenario);
     let mut steps = Vec::new();
+    let Ok(mut world) = examine::initial(scenario) else {
+        return steps;
+    };
     for action in actions {
         steps.push(trace::describe(scenario, &world, action));
         if let Outcome::Next(after, _) = examine::take(scenario, &world, action) {
@@ -318,7 +364,12 @@ fn confirm<P: Specification>(scenario: &Scenario<P>, violation: &Violation<P>) -
 /// # Errors
 /// If a step is not possible where it stands.
 pub fn replay<P: Specification>(scenario: &Scenario<P>, actions: &[Action<P>]) -> Result<Replay> {
-    let mut world = World::initial(scenario);
+    let Ok(mut world) = examine::initial(scenario) else {
+        return Ok(Replay {
+            steps: Vec::new(),
+            violated: Some(NO_PANIC),
+        });
+    };
     let mut replayed = Replay {
         steps: Vec::new(),
         violated: examine::broken_invariant(scenario, &world),

@@ -53,6 +53,8 @@ impl TraceFile {
         let mut name = self.model.replace('/', "-");
         for part in [&self.mutant, &self.property].into_iter().flatten() {
             name.push('.');
+            // The arrow tells a law from the invariant of the same name.
+            let part = part.replace('→', "law");
             name.extend(part.chars().filter_map(file_name_char));
         }
         let path = folder.join(name.to_lowercase() + ".json");
@@ -89,7 +91,6 @@ impl TraceFile {
 fn file_name_char(c: char) -> Option<char> {
     match c {
         ' ' => Some('-'),
-        '→' => Some('+'),
         c if c.is_ascii_alphanumeric() || c == '-' => Some(c),
         _ => None,
     }

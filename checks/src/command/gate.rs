@@ -10,9 +10,12 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
 use super::{Context, Ending, models_named, mutants, verify};
+use crate::catalogue;
 use crate::cli::GateArgs;
 use crate::engine::{Engine, Limits};
+use crate::fuzz::{FuzzReport, FuzzVerdict, Plan};
 use crate::report::{Report, Verdict};
+use crate::subject::Run;
 
 /// The gate's result.
 #[derive(Debug, Serialize)]
@@ -47,7 +50,7 @@ pub fn run(context: &Context, args: &GateArgs) -> Result<Ending> {
         ok: true,
         parts: Vec::new(),
     };
-    for part in [verified, refuted] {
+    for part in [verified, refuted, fuzzed] {
         for part in part(&quiet, &limits)? {
             context.say(&format!(
                 "{} {:<28} {:>6.1} s  {}\n",
@@ -78,6 +81,7 @@ fn verified(context: &Context, limits: &Limits) -> Result<Vec<Part>> {
     models.retain(|model| model.row().size == Size::Gate);
     let plan = verify::Plan {
         models: Vec::new(),
+        all: false,
         size: Some(Size::Gate),
         engine: Engine::Native,
         limits: *limits,
@@ -137,6 +141,45 @@ fn refuted(context: &Context, limits: &Limits) -> Result<Vec<Part>> {
         seconds,
         detail,
     }])
+}
+
+/// The worlds that are too large to walk, sampled: always the same runs.
+fn fuzzed(context: &Context, limits: &Limits) -> Result<Vec<Part>> {
+    let plan = Plan::for_gate(limits.threads);
+    let mut parts = Vec::new();
+    for model in catalogue::fuzzed(&[])? {
+        let run = Run {
+            progress: &context.progress(),
+            traces: &context.traces,
+        };
+        parts.push(part_of_fuzz(&model.fuzz(&plan, &run)?));
+    }
+    Ok(parts)
+}
+
+fn part_of_fuzz(report: &FuzzReport) -> Part {
+    let found = report
+        .violation
+        .as_ref()
+        .map_or_else(String::new, |violation| {
+            format!(
+                ": {violation}, {} steps, see {}",
+                report.trace.len(),
+                report.trace_file.as_deref().unwrap_or("no file")
+            )
+        });
+    Part {
+        name: format!("fuzz {}", report.model),
+        ok: report.verdict == FuzzVerdict::Held && report.stopped.is_none(),
+        seconds: report.seconds,
+        detail: format!(
+            "{}, {} cases, {} steps, seed {}{found}",
+            report.verdict.name(),
+            report.cases,
+            report.steps,
+            report.seed
+        ),
+    }
 }
 
 fn write_junit(report: &GateReport, path: &Path) -> Result<()> {

@@ -43,6 +43,17 @@ pub fn run(context: &Context) -> Result<Ending> {
         ));
     }
     for protocol in catalogue::protocols() {
+        for model in &protocol.fuzzed {
+            let row = model.row();
+            context.say(&format!(
+                "{:<20} fuzz  {} nodes\n  {}\n  faults: {}; bounds: {}\n",
+                model.model(),
+                row.nodes,
+                row.purpose,
+                row.faults,
+                row.bounds,
+            ));
+        }
         context.say(&format!("\nproperties of {}\n", protocol.name));
         let properties = protocol.models.first().map(|model| model.properties());
         for (name, kind) in properties.unwrap_or_default() {

@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod explore;
+pub mod fuzz;
 pub mod gate;
 pub mod list;
 pub mod mutants;
@@ -10,7 +11,7 @@ pub mod verify;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, bail};
 
@@ -50,6 +51,11 @@ impl Context {
         Arc::new(Progress::new(Arc::clone(&self.interrupted)))
     }
 
+    /// Whether the user wants the work to end.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
     /// Prints a line for people: nothing when JSON is asked for.
     pub fn say(&self, text: &str) {
         if !self.json {
@@ -84,8 +90,7 @@ fn print(text: &str) {
 pub fn models_named(names: &[String]) -> Result<Vec<Box<dyn Subject>>> {
     let all = catalogue::models();
     for name in names {
-        let known = |subject: &Box<dyn Subject>| is_named(subject.as_ref(), name);
-        if !all.iter().any(known) {
+        if !all.iter().any(|subject| is_named(subject.as_ref(), name)) {
             let names: Vec<&str> = all.iter().map(|subject| subject.model()).collect();
             bail!(
                 "there is no model \"{name}\"; there are: {}",

@@ -3,6 +3,8 @@
 //! A mutant's control is the same model with the right protocol in it: whatever catches the
 //! mutant must not be something that the right protocol violates as well.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 use serde::Serialize;
 
@@ -60,12 +62,17 @@ impl MutantReport {
     }
 }
 
-/// Runs the mutants of a protocol, or of all, and their controls.
+/// Runs the mutants of a protocol, or of all, and their controls, each of these for so long.
 ///
 /// # Errors
 /// If there is no such protocol, or a trace cannot be written.
-pub fn run(context: &Context, protocol: Option<&str>, limits: &Limits) -> Result<Ending> {
-    let reports = run_all(context, protocol, limits)?;
+pub fn run(
+    context: &Context,
+    protocol: Option<&str>,
+    limits: &Limits,
+    budget: Duration,
+) -> Result<Ending> {
+    let reports = run_all(context, protocol, limits, budget)?;
     let mutants = reports.iter().filter(|report| !report.control);
     let caught = mutants.clone().filter(|report| report.is_well()).count();
     let controls = reports.iter().filter(|report| report.control);
@@ -84,15 +91,17 @@ fn run_all(
     context: &Context,
     protocol: Option<&str>,
     limits: &Limits,
+    budget: Duration,
 ) -> Result<Vec<MutantReport>> {
     let mut reports = run_mutants(context, protocol, limits)?;
     for row in chosen(protocol)? {
-        let is_control = |model: &&Box<dyn Subject>| {
+        for model in &row.models {
             let mut mutants = row.mutants.iter();
-            mutants.any(|mutant| mutant.model() == model.model())
-        };
-        for model in row.models.iter().filter(is_control) {
-            reports.push(run_one(context, row.name, model.as_ref(), limits)?);
+            let refutes = mutants.any(|mutant| mutant.model() == model.model());
+            if refutes {
+                let limits = limits.within(Some(budget));
+                reports.push(run_one(context, row.name, model.as_ref(), &limits)?);
+            }
         }
     }
     Ok(reports)

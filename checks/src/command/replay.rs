@@ -1,19 +1,22 @@
 //! `checks replay`: takes the steps of a trace again.
 
+use std::fs;
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 use serde_json::json;
 
 use super::{Context, Ending};
 use crate::catalogue;
 use crate::trace_file::TraceFile;
 
-/// Replays a trace. Ends well if nothing is violated.
+/// Replays a trace, and draws it into the file `svg` if there is one. Ends well if nothing
+/// is violated.
 ///
 /// # Errors
-/// If the file is no trace, its model is unknown, or a step is not possible.
-pub fn run(context: &Context, path: &Path) -> Result<Ending> {
+/// If the file is no trace, its model is unknown, a step is not possible, or the drawing
+/// cannot be written.
+pub fn run(context: &Context, path: &Path, svg: Option<&Path>) -> Result<Ending> {
     let trace = TraceFile::read(path)?;
     let mutant = trace.mutant.as_deref();
     let subject = catalogue::find(&trace.model, mutant).ok_or_else(|| {
@@ -26,6 +29,10 @@ pub fn run(context: &Context, path: &Path) -> Result<Ending> {
         )
     })?;
     let replay = subject.replay(&trace.actions)?;
+    if let Some(svg) = svg {
+        fs::write(svg, subject.diagram(&trace.actions)?)
+            .with_context(|| format!("cannot write the diagram {}", svg.display()))?;
+    }
     for (number, step) in (1..).zip(&replay.steps) {
         context.say(&format!("{number:>3}. {}\n", step.action));
         for host in &step.changed {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use models::specification::Size;
 
 use super::{Context, Ending, models_named};
@@ -12,8 +12,10 @@ use crate::subject::{Run, Subject};
 
 /// What to verify, and how.
 pub struct Plan {
-    /// The models' names; empty for all.
+    /// The models' names; empty for all of the size.
     pub models: Vec<String>,
+    /// Every model.
+    pub all: bool,
     /// Only models of this size. Models given by their full name are verified whatever their
     /// size.
     pub size: Option<Size>,
@@ -21,11 +23,12 @@ pub struct Plan {
     pub engine: Engine,
     /// The limits of each model's run, but for its time.
     pub limits: Limits,
-    /// The time that all runs may take together.
+    /// The time that each model's run may take.
     pub budget: Option<Duration>,
 }
 
-/// Verifies the plan's models, one after the other.
+/// Verifies the plan's models, one after the other. Ends well if nothing is violated and the
+/// user has not cut it short; a model whose budget ran out is `bounded`, which is no failure.
 ///
 /// # Errors
 /// If a name is of no model, or a trace cannot be written.
@@ -43,12 +46,24 @@ pub fn run(context: &Context, plan: &Plan) -> Result<Ending> {
             left => format!("; {left} not begun"),
         }
     ));
+    context.say(
+        "safety only: liveness properties are declared, and no engine here decides them yet\n",
+    );
     context.print_json(&reports)?;
-    Ok(Ending::of(violated == 0 && reports.len() == models.len()))
+    let interrupted = reports.len() < models.len() || context.is_interrupted();
+    Ok(Ending::of(violated == 0 && !interrupted))
 }
 
 /// The plan's models.
 fn chosen(plan: &Plan) -> Result<Vec<Box<dyn Subject>>> {
+    if plan.models.is_empty() && plan.size.is_none() && !plan.all {
+        let all = models_named(&[])?;
+        let names: Vec<&str> = all.iter().map(|model| model.model()).collect();
+        bail!(
+            "verify what? Name models, or write --all or --size gate; there are: {}",
+            names.join(", ")
+        );
+    }
     let models = models_named(&plan.models)?.into_iter();
     Ok(models
         .filter(|model| {
@@ -67,7 +82,6 @@ pub fn verify_all(
     plan: &Plan,
     models: &[Box<dyn Subject>],
 ) -> Result<Vec<Report>> {
-    let limits = plan.limits.within(plan.budget);
     let mut reports = Vec::new();
     for model in models {
         let progress = context.progress();
@@ -75,6 +89,7 @@ pub fn verify_all(
             progress: &progress,
             traces: &context.traces,
         };
+        let limits = plan.limits.within(plan.budget);
         let report = model.verify(plan.engine, &limits, &run)?;
         context.say(&report.to_text());
         reports.push(report);

@@ -10,7 +10,7 @@
 //! the expected number of such pairs is about n²/2⁶⁵.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 use std::thread;
 
@@ -293,6 +293,8 @@ fn expand<P: Specification>(
         generated: 0,
         successors: Vec::new(),
     };
+    // Most states have several parents on one level: the first to find one examines it.
+    let mut found_here: HashSet<u64, BuildHasherDefault<AsIs>> = HashSet::default();
     for Waiting { fingerprint, world } in part {
         for action in examine::actions(scenario, world) {
             expanded.generated += 1;
@@ -309,7 +311,9 @@ fn expand<P: Specification>(
                 found,
             };
             if let Found::Nothing = successor.found {
-                if visited.contains_key(&successor.fingerprint) {
+                if visited.contains_key(&successor.fingerprint)
+                    || !found_here.insert(successor.fingerprint)
+                {
                     continue;
                 }
                 successor.found = look(scenario, &successor.world);

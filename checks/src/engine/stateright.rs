@@ -9,6 +9,7 @@
 //! - its time-out does nothing on one thread: the model itself stops handing out actions;
 //! - `eventually` is unsound: liveness properties are not handed to it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -53,7 +54,7 @@ impl<P: Specification> std::fmt::Debug for Marked<P> {
             writeln!(f, "  {} → {}: {message}", envelope.from, envelope.to)?;
         }
         for (client, state) in self.world.clients.iter().enumerate() {
-            let waits = state.waits_at.iter().map(ToString::to_string);
+            let waits = state.waits_at.keys().map(ToString::to_string);
             let waits = waits.collect::<Vec<_>>().join(" ");
             writeln!(
                 f,
@@ -61,7 +62,12 @@ impl<P: Specification> std::fmt::Debug for Marked<P> {
                 state.next
             )?;
         }
-        writeln!(f, "faults so far: {:?}", self.world.faults)?;
+        let faults = &self.world.faults;
+        writeln!(
+            f,
+            "faults so far: {} drops, {} duplicates, {} crashes, {} cuts",
+            faults.drops, faults.duplicates, faults.crashes, faults.cuts
+        )?;
         match self.broken {
             Some(broken) => writeln!(f, "BROKEN: {broken}"),
             None => Ok(()),
@@ -110,7 +116,10 @@ impl<P: Specification> Model for WorldModel<P> {
 
     fn format_action(&self, action: &Action<P>) -> String {
         // Stateright does not say in which state: what a client asks is then not known.
-        trace::describe(&self.scenario, &World::initial(&self.scenario), action)
+        match action {
+            Action::Ask { client, node } => format!("client {client} asks {node}"),
+            action => trace::describe(&self.scenario, &World::initial(&self.scenario), action),
+        }
     }
 
     fn format_step(&self, last: &Marked<P>, action: Action<P>) -> Option<String> {
@@ -194,6 +203,11 @@ mod indexed {
     table!(REACHABLE, reachable);
 }
 
+/// Serves Stateright's Explorer of `scenario` at this address. Does not return.
+pub fn serve<P: Specification>(scenario: Scenario<P>, address: SocketAddr) {
+    WorldModel::new(scenario).checker().serve(address);
+}
+
 /// Lets Stateright walk `scenario`. Where it finds a violation, our own search finds the
 /// shortest one.
 pub fn search<P: Specification>(
@@ -202,6 +216,10 @@ pub fn search<P: Specification>(
     limits: &Limits,
     progress: &Progress,
 ) -> Findings<P> {
+    if examine::initial(scenario).is_err() {
+        // There is no initial world to hand out: ours reports why.
+        return native::search(scenario, limits, progress);
+    }
     let model = WorldModel::new(scenario.clone());
     let halted = Arc::clone(&model.halted);
     let builder = model
@@ -231,6 +249,8 @@ fn watch<P: Specification>(
             halted.store(stopped.is_some(), Ordering::Relaxed);
         }
     }
+    // Stateright finds the paths of its discoveries by walking the model again.
+    halted.store(false, Ordering::Relaxed);
     let discoveries = checker.discoveries();
     let failed = violated::<P>(discoveries.keys().copied());
     let violation = match failed {

@@ -1,0 +1,103 @@
+//! `checks fuzz`: samples runs of worlds that are too large to walk.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::{Context, Ending};
+use crate::catalogue;
+use crate::cli::FuzzArgs;
+use crate::engine::Limits;
+use crate::fuzz::{FuzzReport, FuzzVerdict, Plan};
+use crate::subject::{Run, Subject};
+
+/// How many runs of each model there are where neither runs nor time are given.
+const CASES: u64 = 2000;
+
+/// Samples the models, one after the other.
+///
+/// # Errors
+/// If a name is of no model or mutant, or a trace cannot be written.
+pub fn run(context: &Context, args: &FuzzArgs) -> Result<Ending> {
+    let subjects = chosen(args)?;
+    let plan = Plan {
+        seed: args.seed.unwrap_or_else(any_seed),
+        cases: args.cases.or(args.budget.is_none().then_some(CASES)),
+        deadline: None,
+        steps: args.steps,
+        threads: Limits::on(args.threads).threads,
+    };
+    context.say(&format!("seed {}\n", plan.seed));
+    let reports = fuzz_all(context, &plan, args.budget, &subjects)?;
+    let with = |verdict| {
+        reports
+            .iter()
+            .filter(move |row| row.verdict == verdict)
+            .count()
+    };
+    context.say(&format!(
+        "{} models: {} held, {} vacuous, {} violated{}\n",
+        reports.len(),
+        with(FuzzVerdict::Held),
+        with(FuzzVerdict::Vacuous),
+        with(FuzzVerdict::Violated),
+        match subjects.len() - reports.len() {
+            0 => String::new(),
+            left => format!("; {left} not begun"),
+        }
+    ));
+    context.print_json(&reports)?;
+    let all_held = with(FuzzVerdict::Held) == subjects.len();
+    Ok(Ending::of(all_held))
+}
+
+/// Samples the models, until all are done or the user has enough. The budget is shared
+/// evenly by those that are left.
+///
+/// # Errors
+/// If a trace cannot be written.
+pub fn fuzz_all(
+    context: &Context,
+    plan: &Plan,
+    budget: Option<Duration>,
+    subjects: &[Box<dyn Subject>],
+) -> Result<Vec<FuzzReport>> {
+    let end = budget.map(|budget| Instant::now() + budget);
+    let mut reports = Vec::new();
+    for (left, subject) in (1..=subjects.len() as u32).rev().zip(subjects) {
+        let share = end.map(|end| end.saturating_duration_since(Instant::now()) / left);
+        let plan = Plan {
+            deadline: share.map(|share| Instant::now() + share),
+            ..*plan
+        };
+        let progress = context.progress();
+        let run = Run {
+            progress: &progress,
+            traces: &context.traces,
+        };
+        let report = subject.fuzz(&plan, &run)?;
+        context.say(&report.to_text());
+        reports.push(report);
+        if progress.is_interrupted() {
+            break;
+        }
+    }
+    Ok(reports)
+}
+
+/// The models named, or all that are there to be fuzzed, each with the mutant if one is.
+fn chosen(args: &FuzzArgs) -> Result<Vec<Box<dyn Subject>>> {
+    let subjects = catalogue::fuzzed(&args.models)?;
+    let Some(id) = &args.mutant else {
+        return Ok(subjects);
+    };
+    let with_mutant = |subject: Box<dyn Subject>| catalogue::with_mutant(subject.model(), id);
+    subjects.into_iter().map(with_mutant).collect()
+}
+
+/// A seed that nobody has chosen. It is printed, so the run can be had again.
+fn any_seed() -> u64 {
+    // Short enough to be read out to somebody.
+    RandomState::new().build_hasher().finish() >> 32
+}

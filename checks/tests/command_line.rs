@@ -1,0 +1,215 @@
+//! The command line: exit codes, JSON and nothing but JSON, messages that help.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::tempdir;
+
+fn checks(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_checks"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .expect("the program runs")
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!(
+            "standard output is not JSON: {error}\n{}",
+            String::from_utf8_lossy(&output.stdout)
+        )
+    })
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn has_fields(row: &Value, fields: &[&str]) {
+    for field in fields {
+        assert!(row.get(field).is_some(), "no {field} in {row}");
+    }
+}
+
+#[test]
+fn list_prints_every_model_as_json() {
+    let folder = tempdir().expect("a folder");
+    let output = checks(folder.path(), &["list", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let rows = json(&output);
+    let rows = rows.as_array().expect("an array");
+    assert!(rows.len() >= 11, "{}", rows.len());
+    for row in rows {
+        let fields = [
+            "protocol",
+            "model",
+            "size",
+            "nodes",
+            "faults",
+            "bounds",
+            "properties",
+        ];
+        has_fields(row, &fields);
+        has_fields(&row["properties"][0], &["name", "kind"]);
+    }
+}
+
+#[test]
+fn verify_reports_a_small_model_as_verified() {
+    let folder = tempdir().expect("a folder");
+    let output = checks(folder.path(), &["verify", "raft/clients", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let rows = json(&output);
+    let row = &rows[0];
+    let fields = [
+        "model",
+        "engine",
+        "threads",
+        "verdict",
+        "unique",
+        "generated",
+        "depth",
+        "seconds",
+        "peak_rss_bytes",
+        "reductions",
+        "properties",
+        "trace_file",
+    ];
+    has_fields(row, &fields);
+    assert_eq!(row["verdict"], "verified");
+    assert_eq!(row["engine"], "stateright-dfs");
+    has_fields(&row["properties"][0], &["name", "kind", "holds"]);
+    let liveness = row["properties"].as_array().expect("an array").iter();
+    let mut liveness = liveness.filter(|property| property["kind"] == "liveness");
+    assert!(
+        liveness.all(|property| property["holds"].is_null()),
+        "liveness is not decided, and must not be claimed"
+    );
+}
+
+#[test]
+fn a_run_that_hits_a_cap_says_bounded() {
+    let folder = tempdir().expect("a folder");
+    for engine in ["native", "stateright-dfs"] {
+        let arguments = ["verify", "raft/election", "--max-states", "2000", "--json"];
+        let arguments = [&arguments[..], &["--engine", engine]].concat();
+        let output = checks(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(json(&output)[0]["verdict"], "bounded", "{engine}");
+    }
+}
+
+#[test]
+fn a_violation_leaves_a_trace_that_replays() {
+    let folder = tempdir().expect("a folder");
+    let subject = checks::catalogue::find("raft/catch-up", Some("RAFT-COMMIT-UNCHECKED"));
+    let report = crate::support::verify(
+        subject.expect("a mutant of the catalogue").as_ref(),
+        checks::engine::Engine::Native,
+        &crate::support::on(1),
+        folder.path(),
+    );
+    let file = report.trace_file.expect("a trace");
+    let output = checks(folder.path(), &["replay", &file]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "a violation is not well: {text}"
+    );
+    assert!(text.contains("VIOLATED: State Machine Safety"), "{text}");
+    let output = checks(folder.path(), &["replay", &file, "--json"]);
+    has_fields(&json(&output)[0], &["model", "mutant", "steps", "violated"]);
+}
+
+#[test]
+fn a_trace_that_does_not_fit_is_refused_with_a_reason() {
+    let folder = tempdir().expect("a folder");
+    let missing = checks(folder.path(), &["replay", "missing.json"]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(stderr(&missing).contains("cannot read the trace missing.json"));
+
+    let file = folder.path().join("trace.json");
+    let cases = [
+        ("{", "is no trace"),
+        (
+            r#"{"format":9,"model":"m","mutant":null,"property":null,"seed":null,"actions":[],"steps":[]}"#,
+            "has format 9, this program reads format 1",
+        ),
+        (
+            r#"{"format":1,"model":"raft/none","mutant":null,"property":null,"seed":null,"actions":[],"steps":[]}"#,
+            "model raft/none, which is not in the catalogue",
+        ),
+        (
+            r#"{"format":1,"model":"raft/clients","mutant":null,"property":null,"seed":null,"actions":[{"Nonsense":1}],"steps":[]}"#,
+            "the actions are not of model raft/clients",
+        ),
+        (
+            r#"{"format":1,"model":"raft/clients","mutant":null,"property":null,"seed":null,"actions":[{"Restart":0}],"steps":[]}"#,
+            "step 1 (n0 restarts) is not possible there",
+        ),
+    ];
+    for (text, reason) in cases {
+        std::fs::write(&file, text).expect("the file can be written");
+        let output = checks(folder.path(), &["replay", "trace.json"]);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(stderr(&output).contains(reason), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn wrong_arguments_name_what_would_have_been_right() {
+    let folder = tempdir().expect("a folder");
+    let cases: [(&[&str], &str); 8] = [
+        (&["verify", "raft/nothing"], "raft/election"),
+        (&["verify"], "--all"),
+        (&["verify", "--all", "--engine", "tlc"], "native"),
+        (&["verify", "--all", "--budget", "soon"], "90s, 10m or 2h"),
+        (&["verify", "--all", "--threads", "0"], "threads"),
+        (&["mutants", "paxos"], "raft"),
+        (&["explore", "raft/nothing"], "raft/election"),
+        (&["verfy"], "verify"),
+    ];
+    for (arguments, hint) in cases {
+        let output = checks(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let message = stderr(&output);
+        assert!(message.contains(hint), "{arguments:?}: {message}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_run_and_prints_what_was_covered() {
+    use std::io::Read as _;
+    use std::process::Stdio;
+    use std::time::Duration;
+
+    let folder = tempdir().expect("a folder");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_checks"))
+        .args(["verify", "raft/figure-8", "--engine", "native", "--json"])
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    // Long enough for the handler to be there; the run itself takes many minutes.
+    std::thread::sleep(Duration::from_secs(2));
+    let interrupted = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .expect("kill runs");
+    assert!(interrupted.success());
+    let mut text = String::new();
+    let mut stdout = child.stdout.take().expect("a pipe");
+    stdout
+        .read_to_string(&mut text)
+        .expect("the output is text");
+    let status = child.wait().expect("the program ends");
+    assert_eq!(status.code(), Some(1), "cut short is not well");
+    let rows: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(rows[0]["verdict"], "bounded");
+    assert_eq!(rows[0]["stopped"], "interrupted");
+}

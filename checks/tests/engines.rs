@@ -1,0 +1,172 @@
+//! The engines: they see the same states, mean the same by a violation, and claim nothing
+//! that they have not seen.
+
+use std::num::NonZero;
+use std::time::Duration;
+
+use checks::catalogue;
+use checks::engine::{Engine, Kind, Limits};
+use checks::report::{Report, Verdict};
+use checks::subject::Case;
+use tempfile::tempdir;
+
+use crate::support::toy::{OVERRUNS, PANICS, RIGHT, SHRUNKEN, SKIPS, STUCK, VACUOUS};
+use crate::support::{on, verify};
+
+const ENGINES: [Engine; 3] = [Engine::Native, Engine::StaterightBfs, Engine::StaterightDfs];
+
+/// The models that take well under a second each.
+const SMALL: [&str; 3] = ["raft/catch-up", "raft/clients", "raft/divergence"];
+
+fn counts(report: &Report) -> (Verdict, u64, u64) {
+    (report.verdict, report.unique, report.generated)
+}
+
+#[test]
+fn all_engines_see_the_same_states_whatever_the_number_of_threads() {
+    let traces = tempdir().expect("a folder");
+    for name in SMALL {
+        let model = catalogue::find(name, None).expect("a model of the catalogue");
+        let expected = verify(model.as_ref(), Engine::Native, &on(1), traces.path());
+        assert_eq!(expected.verdict, Verdict::Verified, "{name}");
+        assert_eq!(Some(expected.unique), model.row().states, "{name}");
+        for engine in ENGINES {
+            for threads in [1, 2] {
+                let report = verify(model.as_ref(), engine, &on(threads), traces.path());
+                assert_eq!(
+                    counts(&report),
+                    counts(&expected),
+                    "{name} with {} on {threads} threads",
+                    engine.name()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_counterexample_is_the_same_and_shortest_whatever_the_engine_and_threads() {
+    let traces = tempdir().expect("a folder");
+    let mutant = catalogue::find("raft/divergence", Some("RAFT-VOTE-BY-LENGTH"));
+    let mutant = mutant.expect("a mutant of the catalogue");
+    let expected = verify(mutant.as_ref(), Engine::Native, &on(1), traces.path());
+    assert_eq!(expected.verdict, Verdict::Violated);
+    assert_eq!(expected.steps.len(), 9, "{:#?}", expected.steps);
+    for engine in ENGINES {
+        for threads in [1, 2] {
+            let report = verify(mutant.as_ref(), engine, &on(threads), traces.path());
+            assert_eq!(report.steps, expected.steps, "{}", engine.name());
+            assert_eq!(report.violation, expected.violation, "{}", engine.name());
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_violation_is_found_by_every_engine() {
+    let traces = tempdir().expect("a folder");
+    let planted = [
+        (&PANICS, "No panic", 3),
+        (&SKIPS, "One at a time", 3),
+        (&OVERRUNS, "At most five", 6),
+    ];
+    for (mutant, property, steps) in planted {
+        let case = Case {
+            model: &RIGHT,
+            mutant: Some(mutant),
+        };
+        for engine in ENGINES {
+            let report = verify(&case, engine, &on(1), traces.path());
+            assert_eq!(report.verdict, Verdict::Violated, "{}", mutant.id);
+            let violation = report.violation.expect("a violation");
+            assert!(violation.starts_with(property), "{violation}");
+            assert_eq!(report.steps.len(), steps, "{} {}", mutant.id, engine.name());
+            let failed = report
+                .properties
+                .iter()
+                .find(|row| row.holds == Some(false));
+            assert_eq!(failed.map(|row| row.name), Some(property));
+        }
+    }
+}
+
+#[test]
+fn a_panic_is_reported_with_its_message() {
+    let traces = tempdir().expect("a folder");
+    let case = Case {
+        model: &RIGHT,
+        mutant: Some(&PANICS),
+    };
+    let report = verify(&case, Engine::Native, &on(2), traces.path());
+    let violation = report.violation.expect("a violation");
+    assert!(violation.contains("three!"), "{violation}");
+}
+
+/// A prologue that the protocol does not play along with is a violation too, not a crash.
+#[test]
+fn a_world_that_cannot_begin_is_reported_by_every_engine() {
+    let traces = tempdir().expect("a folder");
+    let stuck = Case {
+        model: &STUCK,
+        mutant: None,
+    };
+    for engine in ENGINES {
+        let report = verify(&stuck, engine, &on(1), traces.path());
+        assert_eq!(report.verdict, Verdict::Violated);
+        let violation = report.violation.expect("a violation");
+        assert!(
+            violation.contains("not possible in the prologue"),
+            "{violation}"
+        );
+    }
+}
+
+#[test]
+fn a_model_that_shows_too_little_is_not_verified() {
+    let traces = tempdir().expect("a folder");
+    for (model, complaint) in [
+        (&VACUOUS, "never seen: six is reached"),
+        (&SHRUNKEN, "6 states, where the catalogue says 7"),
+    ] {
+        let case = Case {
+            model,
+            mutant: None,
+        };
+        for engine in ENGINES {
+            let report = verify(&case, engine, &on(1), traces.path());
+            assert_eq!(report.verdict, Verdict::Violated, "{complaint}");
+            let violation = report.violation.expect("a complaint");
+            assert!(violation.starts_with(complaint), "{violation}");
+        }
+    }
+}
+
+#[test]
+fn a_run_that_was_cut_short_claims_nothing() {
+    let traces = tempdir().expect("a folder");
+    let model = catalogue::find("raft/election", None).expect("a model of the catalogue");
+    let cut = [
+        Limits {
+            max_states: Some(1000),
+            ..on(2)
+        },
+        Limits {
+            threads: NonZero::<usize>::MIN,
+            ..on(1).within(Some(Duration::ZERO))
+        },
+        Limits {
+            max_depth: Some(3),
+            ..on(1)
+        },
+    ];
+    for limits in cut {
+        let report = verify(model.as_ref(), Engine::Native, &limits, traces.path());
+        assert_eq!(report.verdict, Verdict::Bounded);
+        assert!(report.stopped.is_some());
+        let claimed = report.properties.iter().filter(|row| row.holds.is_some());
+        let kinds: Vec<Kind> = claimed.map(|row| row.kind).collect();
+        assert!(
+            kinds.iter().all(|kind| *kind == Kind::Reachable),
+            "only what was seen may be claimed: {kinds:?}"
+        );
+    }
+}

@@ -1,0 +1,168 @@
+//! The fuzzer: the same seed gives the same runs, bugs are found, and runs in which nothing
+//! happens are not taken for good ones.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use checks::catalogue;
+use checks::fuzz::{FuzzReport, FuzzVerdict, Plan};
+use checks::progress::Progress;
+use checks::subject::{Case, Run, Subject};
+use checks::trace_file::TraceFile;
+use tempfile::tempdir;
+
+use crate::support::on;
+use crate::support::toy::{OVERRUNS, PANICS, RIGHT, VACUOUS};
+
+fn plan(seed: u64, cases: u64, threads: usize) -> Plan {
+    Plan {
+        seed,
+        cases: Some(cases),
+        deadline: None,
+        steps: 200,
+        threads: on(threads).threads,
+    }
+}
+
+fn fuzz(subject: &dyn Subject, plan: &Plan, traces: &Path) -> FuzzReport {
+    let progress = Arc::new(Progress::default());
+    let run = Run {
+        progress: &progress,
+        traces,
+    };
+    let report = subject.fuzz(plan, &run);
+    report.expect("the trace can be written")
+}
+
+/// Everything but the time that it took.
+fn timeless(report: FuzzReport) -> String {
+    let report = FuzzReport {
+        seconds: 0.0,
+        ..report
+    };
+    serde_json::to_string(&report).expect("it is plain data")
+}
+
+#[test]
+fn the_same_seed_gives_the_same_runs() {
+    let folder = tempdir().expect("a folder");
+    for subject in catalogue::fuzzed(&[]).expect("all of them") {
+        let run = |seed, threads| {
+            timeless(fuzz(
+                subject.as_ref(),
+                &plan(seed, 64, threads),
+                folder.path(),
+            ))
+        };
+        let first = run(5, 2);
+        assert_eq!(first, run(5, 2), "{}", subject.model());
+        assert_ne!(first, run(6, 2), "{}", subject.model());
+    }
+}
+
+#[test]
+fn threads_make_no_difference_to_what_is_found() {
+    let folder = tempdir().expect("a folder");
+    let mutant =
+        catalogue::with_mutant("raft/fuzz-three", "RAFT-READ-UNCONFIRMED").expect("it is there");
+    let run = |threads| fuzz(mutant.as_ref(), &plan(3, 2000, threads), folder.path());
+    let (one, three) = (run(1), run(3));
+    assert_eq!(one.verdict, FuzzVerdict::Violated, "{one:?}");
+    assert_eq!(one.found_in_case, three.found_in_case);
+    assert_eq!(one.trace, three.trace);
+}
+
+#[test]
+fn the_right_protocol_holds_and_its_runs_show_what_they_must() {
+    let folder = tempdir().expect("a folder");
+    for subject in catalogue::fuzzed(&[]).expect("all of them") {
+        let report = fuzz(subject.as_ref(), &plan(1, 400, 2), folder.path());
+        assert_eq!(report.verdict, FuzzVerdict::Held, "{}", report.to_text());
+        assert!(report.witnesses.iter().any(|witness| witness.required));
+        assert_eq!(report.cases, 400);
+        assert!(report.distinct > report.steps / 10, "{}", report.to_text());
+    }
+}
+
+#[test]
+fn a_mutant_is_found_shrunk_and_its_trace_replays() {
+    let folder = tempdir().expect("a folder");
+    for id in [
+        "RAFT-2",
+        "RAFT-6",
+        "RAFT-VOTE-BLIND",
+        "RAFT-SEND-BEFORE-SYNC",
+    ] {
+        let mutant = catalogue::with_mutant("raft/fuzz-datagrams", id).expect("it is there");
+        let report = fuzz(mutant.as_ref(), &plan(1, 2000, 2), folder.path());
+        assert_eq!(
+            report.verdict,
+            FuzzVerdict::Violated,
+            "{}",
+            report.to_text()
+        );
+        let file = report.trace_file.expect("there is a trace");
+        let trace = TraceFile::read(Path::new(&file)).expect("it can be read");
+        assert_eq!((trace.seed, trace.mutant.as_deref()), (Some(1), Some(id)));
+        let again = catalogue::find(&trace.model, trace.mutant.as_deref());
+        let replay = again.expect("the trace names it").replay(&trace.actions);
+        let replay = replay.expect("every step is possible");
+        assert_eq!(replay.violated.map(str::to_owned), trace.property);
+        assert_eq!(replay.steps.len(), report.trace.len());
+    }
+}
+
+#[test]
+fn runs_that_show_nothing_are_vacuous() {
+    let folder = tempdir().expect("a folder");
+    let case = |model, mutant| Case { model, mutant };
+    let right = fuzz(&case(&RIGHT, None), &plan(1, 20, 1), folder.path());
+    assert_eq!(right.verdict, FuzzVerdict::Held);
+    let vacuous = fuzz(&case(&VACUOUS, None), &plan(1, 20, 1), folder.path());
+    assert_eq!(vacuous.verdict, FuzzVerdict::Vacuous);
+    let said = vacuous.violation.expect("it says why");
+    assert!(said.contains("six is reached"), "{said}");
+}
+
+#[test]
+fn a_panic_is_a_violation_with_a_trace() {
+    let folder = tempdir().expect("a folder");
+    let mutant = |mutant| Case {
+        model: &RIGHT,
+        mutant: Some(mutant),
+    };
+    let report = fuzz(&mutant(&PANICS), &plan(1, 20, 1), folder.path());
+    assert_eq!(report.verdict, FuzzVerdict::Violated);
+    assert_eq!(report.trace.len(), 3);
+    let report = fuzz(&mutant(&OVERRUNS), &plan(1, 20, 1), folder.path());
+    assert_eq!(report.verdict, FuzzVerdict::Violated);
+}
+
+#[test]
+fn the_time_and_the_user_end_it() {
+    let folder = tempdir().expect("a folder");
+    let subject = catalogue::named("raft/fuzz-three").expect("it is in the catalogue");
+    let endless = Plan {
+        cases: None,
+        ..plan(1, 0, 1)
+    };
+    let brief = Plan {
+        deadline: Some(Instant::now() + Duration::from_millis(300)),
+        ..endless
+    };
+    let report = fuzz(subject.as_ref(), &brief, folder.path());
+    assert_eq!(report.stopped, Some("the time was up"));
+    assert!(report.cases > 0, "it reports what was covered");
+
+    let interrupted = Arc::new(AtomicBool::new(true));
+    let progress = Arc::new(Progress::new(interrupted));
+    let run = Run {
+        progress: &progress,
+        traces: folder.path(),
+    };
+    let report = subject.fuzz(&endless, &run).expect("nothing to write");
+    assert_eq!(report.stopped, Some("interrupted"));
+    assert_eq!(report.verdict, FuzzVerdict::Vacuous, "nothing was seen");
+}

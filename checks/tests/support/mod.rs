@@ -1,0 +1,35 @@
+//! What the tests share.
+
+pub(crate) mod toy;
+
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use checks::engine::{Engine, Limits};
+use checks::progress::Progress;
+use checks::report::Report;
+use checks::subject::{Run, Subject};
+
+/// No limits, on so many threads.
+pub(crate) fn on(threads: usize) -> Limits {
+    Limits::on(NonZero::new(threads))
+}
+
+/// Verifies a subject; its trace, if any, goes to `traces`.
+pub(crate) fn verify(
+    subject: &dyn Subject,
+    engine: Engine,
+    limits: &Limits,
+    traces: &Path,
+) -> Report {
+    let progress = Arc::new(Progress::new(Arc::new(AtomicBool::new(false))));
+    let run = Run {
+        progress: &progress,
+        traces,
+    };
+    subject
+        .verify(engine, limits, &run)
+        .expect("the trace can be written")
+}
