@@ -1,5 +1,6 @@
 //! Many runs: drawn, played in parallel, and the first violation shrunk.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 use std::thread;
@@ -200,7 +201,8 @@ impl<P: Specification> Source<'_, P> {
         }
         let config = Config {
             failure_persistence: None,
-            max_shrink_iters: SHRINKS,
+            // Bounded in `simplify`: proptest says on standard error that it stops early.
+            max_shrink_iters: u32::MAX,
             ..Config::default()
         };
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
@@ -235,9 +237,14 @@ impl<P: Specification> Source<'_, P> {
             let violation = sampled.violation;
             violation.filter(|violation| violation.property == property)
         };
-        let simplest = runner.run_one(tree, |schedule| match play(&schedule) {
-            Some(_) => Err(TestCaseError::fail(property)),
-            None => Ok(()),
+        let tries = Cell::new(0);
+        let simplest = runner.run_one(tree, |schedule| {
+            tries.set(tries.get() + 1);
+            // What is not tried any more is not simpler.
+            match (tries.get() <= SHRINKS).then(|| play(&schedule)).flatten() {
+                Some(_) => Err(TestCaseError::fail(property)),
+                None => Ok(()),
+            }
         });
         match simplest {
             Err(TestError::Fail(_, schedule)) => play(&schedule),
