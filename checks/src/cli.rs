@@ -13,7 +13,7 @@ use crate::fuzz::Plan;
 /// Everything that tries to break the models. Exit code 0 only when all is well; 1 when
 /// something is violated or survives; 2 when the arguments or a file are wrong.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version)]
 pub struct Cli {
     /// The command.
     #[command(subcommand)]
@@ -50,7 +50,7 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         svg: Option<PathBuf>,
     },
-    /// What a user puts in CI: the small catalogue and the mutants.
+    /// What a user puts in CI: the small catalogue, the mutants and a seeded fuzz.
     Gate(GateArgs),
 }
 

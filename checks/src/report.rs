@@ -56,7 +56,8 @@ pub struct Report {
     pub unique: u64,
     /// States generated.
     pub generated: u64,
-    /// The greatest distance from the initial state.
+    /// How deep the search went: the greatest distance from the initial state in a
+    /// breadth-first search, the longest path walked in a depth-first one.
     pub depth: usize,
     /// Wall-clock time.
     pub seconds: f64,
@@ -99,6 +100,7 @@ impl Report {
         if let Some(reason) = self.stopped {
             let _ = writeln!(text, "  not every state was seen: {reason}");
         }
+        self.write_properties(&mut text);
         if let Some(violation) = &self.violation {
             let _ = writeln!(text, "  VIOLATED: {violation}");
         }
@@ -109,5 +111,28 @@ impl Report {
             let _ = writeln!(text, "  replay it: cargo run -p checks -- replay {file}");
         }
         text
+    }
+
+    /// Each property under its verdict.
+    fn write_properties(&self, text: &mut String) {
+        let groups: [(&str, &[Kind], Option<bool>); 5] = [
+            ("hold", &[Kind::Invariant, Kind::Law], Some(true)),
+            ("do not hold", &[Kind::Invariant, Kind::Law], Some(false)),
+            ("seen", &[Kind::Reachable], Some(true)),
+            ("never seen", &[Kind::Reachable], Some(false)),
+            (
+                "not decided",
+                &[Kind::Invariant, Kind::Law, Kind::Liveness],
+                None,
+            ),
+        ];
+        for (title, kinds, holds) in groups {
+            let rows = self.properties.iter();
+            let rows = rows.filter(|row| kinds.contains(&row.kind) && row.holds == holds);
+            let names: Vec<&str> = rows.map(|row| row.name).collect();
+            if !names.is_empty() {
+                let _ = writeln!(text, "  {title}: {}", names.join("; "));
+            }
+        }
     }
 }

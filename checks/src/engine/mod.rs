@@ -146,7 +146,8 @@ pub struct Findings<P: Specification> {
     pub unique: u64,
     /// States generated, the initial one included.
     pub generated: u64,
-    /// The greatest distance from the initial state.
+    /// How deep the search went: the greatest distance from the initial state in a
+    /// breadth-first search, the longest path walked in a depth-first one.
     pub depth: usize,
     /// The names of the reachability properties seen.
     pub seen: BTreeSet<&'static str>,
