@@ -1,0 +1,150 @@
+//! How fast `verify` walks a model's states, and in how much memory: our engine beside
+//! Stateright's two, on the same model, on one thread and on two.
+//!
+//! Every run must see every state of the model and verify it: engines that differ in what
+//! they check are not compared. Two parts: a table, each row from a process of its own, with
+//! the memory that a state takes; and criterion's samples, on a smaller model.
+//!
+//! "per CPU s" is the figure to look at when the machine was busy.
+//!
+//! The native engine writes down a parent for each state and checks each property as it
+//! goes; so do Stateright's, through the same code. No state is drawn at random.
+
+use std::time::{Duration, Instant};
+
+use benches::mode::Mode;
+use benches::noise::{Usage, Watch, watched};
+use benches::probe::{self, Measured, Setting, settings};
+use benches::table::{Table, grouped};
+use criterion::{Criterion, SamplingMode, Throughput};
+
+/// As in the `checks` program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    if probe::answer() {
+        return;
+    }
+    let mode = Mode::of_process();
+    let mut criterion = Criterion::default().configure_from_args();
+    sample(&mut criterion, mode.pick("raft/connected", "raft/catch-up"));
+    if mode != Mode::List {
+        compare(mode.pick("raft/replication", "raft/clients"));
+    }
+    criterion.final_summary();
+}
+
+fn sample(criterion: &mut Criterion, model: &str) {
+    let mut group = criterion.benchmark_group(format!("verify/{model}"));
+    // One iteration is one whole verification, and takes seconds.
+    group.sampling_mode(SamplingMode::Flat);
+    group.sample_size(10);
+    group.warm_up_time(Duration::from_millis(1));
+    group.measurement_time(Duration::from_secs(1));
+    group.throughput(Throughput::Elements(probe::states(model)));
+    for setting in settings() {
+        watched(&format!("verify/{model}/{}", setting.name()), || {
+            group.bench_function(setting.name(), |bencher| {
+                bencher.iter_custom(|iterations| {
+                    let started = Instant::now();
+                    for _ in 0..iterations {
+                        setting.verify(model);
+                    }
+                    started.elapsed()
+                });
+            });
+        });
+    }
+    group.finish();
+}
+
+fn compare(model: &str) {
+    let title = format!(
+        "verify {model}: each row in a process of its own; the ratio is to stateright-dfs on as \
+         many threads"
+    );
+    let headings = [
+        "engine",
+        "threads",
+        "unique",
+        "generated",
+        "s",
+        "unique/s",
+        "per CPU s",
+        "ratio",
+        "MiB",
+        "B/state",
+        "foreign cores",
+    ];
+    let mut table = Table::new(title, headings);
+    let rows: Vec<Row> = settings()
+        .into_iter()
+        .map(|it| Row::of(it, model))
+        .collect();
+    for row in &rows {
+        table.row(row.cells(&rows));
+    }
+    println!("{table}");
+}
+
+struct Row {
+    setting: Setting,
+    measured: Measured,
+    usage: Usage,
+}
+
+impl Row {
+    fn of(setting: Setting, model: &str) -> Self {
+        let watch = Watch::start();
+        let measured = setting.probe(model);
+        let usage = watch.usage();
+        usage.report(&format!("verify {model} {}", setting.name()));
+        Self {
+            setting,
+            measured,
+            usage,
+        }
+    }
+
+    fn rate(&self) -> f64 {
+        self.measured.unique as f64 / self.measured.seconds.max(1e-9)
+    }
+
+    /// Per second of CPU time, all threads and the start of the process included. The system
+    /// counts in ticks of 10 ms, so that a short run says nothing.
+    fn rate_on_core(&self) -> String {
+        const TELLS: Duration = Duration::from_millis(500);
+        let own = self.usage.own.filter(|&own| own >= TELLS);
+        own.map_or_else(
+            || "unknown".to_owned(),
+            |own| grouped(self.measured.unique as f64 / own.as_secs_f64()),
+        )
+    }
+
+    fn cells(&self, rows: &[Self]) -> [String; 11] {
+        let (setting, measured) = (&self.setting, &self.measured);
+        let is_peer = |row: &&Self| {
+            row.setting.engine == checks::engine::Engine::StaterightDfs
+                && row.setting.threads == setting.threads
+        };
+        let peer = rows.iter().find(is_peer).map_or(f64::NAN, Self::rate);
+        let unknown = || "unknown".to_owned();
+        let bytes_each = |bytes: u64| format!("{:.0}", bytes as f64 / measured.unique as f64);
+        [
+            setting.engine.name().to_owned(),
+            setting.threads.to_string(),
+            grouped(measured.unique as f64),
+            grouped(measured.generated as f64),
+            format!("{:.2}", measured.seconds),
+            grouped(self.rate()),
+            self.rate_on_core(),
+            format!("{:.2}", self.rate() / peer),
+            measured
+                .bytes
+                .map_or_else(unknown, |b| format!("{:.1}", b as f64 / 1048576.0)),
+            measured.bytes.map_or_else(unknown, bytes_each),
+            self.usage.foreign(),
+        ]
+    }
+}
