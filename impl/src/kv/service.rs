@@ -265,7 +265,10 @@ impl Journey<'_> {
 
 async fn another_leads(view: &mut watch::Receiver<View>, than: NodeId) {
     let another = |view: &View| view.leader.is_some_and(|leader| leader != than);
-    if view.wait_for(another).await.is_err() {
+    if view.wait_for(another).await.is_ok() {
+        // Whoever asks again next need not pause for news: this is the news.
+        view.mark_changed();
+    } else {
         // The node has ended: there will be no news.
         std::future::pending::<()>().await;
     }
