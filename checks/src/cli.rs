@@ -163,8 +163,9 @@ pub struct FuzzArgs {
     pub budget: Option<Duration>,
 
     /// The longest run.
-    #[arg(long, value_name = "N", default_value_t = Plan::STEPS)]
-    pub steps: usize,
+    #[arg(long, value_name = "N", default_value_t = Plan::STEPS,
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub steps: u32,
 
     /// How many threads to use; by default one for each core. Makes no difference to what
     /// is found.
@@ -178,7 +179,8 @@ pub struct MutantsArgs {
     /// Only this protocol's.
     pub protocol: Option<String>,
 
-    /// How long each control's run may take: a control that is cut short is `bounded`.
+    /// How long each run may take: a control that is cut short is `bounded`, a mutant has
+    /// survived.
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
     pub budget: Duration,
 
@@ -199,6 +201,9 @@ pub struct GateArgs {
     pub threads: Option<NonZero<usize>>,
 }
 
+/// The longest duration: what the clock can surely add to now.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
 /// Reads a duration: a whole number and s, m or h.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("\"{text}\" is no duration: write 90s, 10m or 2h");
@@ -212,5 +217,10 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     let number = &text[..text.len() - unit.len_utf8()];
     let number: u64 = number.parse().map_err(|_| wrong())?;
     let seconds = number.checked_mul(seconds).ok_or_else(wrong)?;
-    Ok(Duration::from_secs(seconds))
+    match Duration::from_secs(seconds) {
+        duration if duration <= LONGEST => Ok(duration),
+        _ => Err(format!(
+            "\"{text}\" is longer than a year: that is no limit"
+        )),
+    }
 }

@@ -45,7 +45,7 @@ impl Plan {
     const GATE_SEED: u64 = 2014;
     const GATE_CASES: u64 = 3000;
     /// The longest run, unless it is asked for otherwise.
-    pub const STEPS: usize = 400;
+    pub const STEPS: u32 = 400;
 
     /// What a gate can afford: a fixed seed and a fixed number of cases, about 20 seconds
     /// on two cores.
@@ -54,7 +54,7 @@ impl Plan {
             seed: Self::GATE_SEED,
             cases: Some(Self::GATE_CASES),
             deadline: None,
-            steps: Self::STEPS,
+            steps: Self::STEPS as usize,
             threads,
         }
     }

@@ -13,7 +13,7 @@ use models::{Specification, trace};
 
 use crate::diagram;
 use crate::engine::{Engine, Findings, Kind, Limits, Violation, native, stateright};
-use crate::examine::{self, NO_PANIC, Outcome};
+use crate::examine::{self, INERT_IS_INERT, NO_PANIC, Outcome};
 use crate::fuzz::{self, FuzzReport, Plan};
 use crate::memory;
 use crate::progress::{Display, Progress};
@@ -195,7 +195,7 @@ impl<P: Specification> Subject for Case<P> {
         let laws = P::LAWS.iter().map(|row| (row.name, Kind::Law));
         let reachable = P::REACHABLE.iter().map(|row| (row.name, Kind::Reachable));
         let liveness = P::LIVENESS.iter().map(|row| (row.name, Kind::Liveness));
-        [(NO_PANIC, Kind::Invariant)]
+        [(NO_PANIC, Kind::Invariant), (INERT_IS_INERT, Kind::Law)]
             .into_iter()
             .chain(invariants)
             .chain(laws)
@@ -227,7 +227,8 @@ impl<P: Specification> Subject for Case<P> {
             let (file, words) = self.write_trace(&scenario, &found, None, run.traces)?;
             (trace_file, steps) = (Some(file), words);
             violation = Some(explain::<P>(&found));
-        } else if complete {
+        } else if complete && self.mutant.is_none() {
+            // Of a mutant nothing is expected but that a property refutes it.
             violation = self.vacuity(&findings);
         }
         let verdict = match (&violation, findings.stopped) {

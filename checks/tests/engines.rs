@@ -10,7 +10,10 @@ use checks::report::{Report, Verdict};
 use checks::subject::Case;
 use tempfile::tempdir;
 
-use crate::support::toy::{OVERRUNS, PANICS, RIGHT, SHRUNKEN, SKIPS, STUCK, VACUOUS};
+use crate::support::toy::{
+    HARMLESS, INVARIANT_PANICS, OVERRUNS, PANICS, RIGHT, SHRUNKEN, SKIPS, STUCK, UNCOUNTED,
+    VACUOUS, WITNESS_PANICS,
+};
 use crate::support::{on, verify};
 
 const ENGINES: [Engine; 3] = [Engine::Native, Engine::StaterightBfs, Engine::StaterightDfs];
@@ -87,6 +90,59 @@ fn every_kind_of_violation_is_found_by_every_engine() {
             assert_eq!(failed.map(|row| row.name), Some(property));
         }
     }
+}
+
+/// Not only a step may panic, and not only where a state count would show that it did.
+#[test]
+fn a_panic_in_a_property_is_a_violation_for_every_engine() {
+    let traces = tempdir().expect("a folder");
+    for mutant in [&INVARIANT_PANICS, &WITNESS_PANICS] {
+        let case = Case {
+            model: &UNCOUNTED,
+            mutant: Some(mutant),
+        };
+        for engine in ENGINES {
+            for threads in [1, 2] {
+                let report = verify(&case, engine, &on(threads), traces.path());
+                assert_eq!(
+                    (report.verdict, report.violation.as_deref()),
+                    (Verdict::Violated, Some("No panic")),
+                    "{} {}",
+                    mutant.id,
+                    engine.name()
+                );
+            }
+        }
+    }
+}
+
+/// A mutant without a defect must count as a survivor, whatever else about it is different.
+#[test]
+fn a_mutant_is_refuted_by_a_property_or_not_at_all() {
+    let traces = tempdir().expect("a folder");
+    let case = Case {
+        model: &SHRUNKEN,
+        mutant: Some(&HARMLESS),
+    };
+    let report = verify(&case, Engine::Native, &on(1), traces.path());
+    assert_eq!(report.verdict, Verdict::Verified);
+}
+
+/// A protocol that acts on messages which it declares inert is caught by that alone.
+#[test]
+fn a_message_that_is_dropped_as_inert_and_is_not_is_a_violation() {
+    use models::raft::spec::{MODELS, MUTANTS};
+
+    let stale = MUTANTS.iter().find(|mutant| mutant.id == "RAFT-VOTE-STALE");
+    let inject = stale.expect("a mutant of the catalogue").inject;
+    let model = MODELS.iter().find(|model| model.name == "raft/election");
+    let mut scenario = (model.expect("a model of the catalogue").scenario)();
+    inject(&mut scenario);
+    scenario.drop_inert = true;
+    let progress = checks::progress::Progress::default();
+    let found = checks::engine::native::search(&scenario, &on(2), &progress);
+    let property = found.violation.map(|violation| violation.property);
+    assert_eq!(property, Some("Inert messages are inert"));
 }
 
 #[test]

@@ -85,7 +85,7 @@ fn what_the_fuzzer_finds_is_one_minimal() {
             seed: 1,
             cases: Some(200),
             deadline: None,
-            steps: Plan::STEPS,
+            steps: Plan::STEPS as usize,
             threads: on(2).threads,
         };
         let campaign = fuzz::run(FUZZED[0].name, &scenario, &plan, &Progress::default());

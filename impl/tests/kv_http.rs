@@ -133,6 +133,8 @@ async fn bad_requests_are_refused_in_words_and_change_nothing() {
         ("GET", "/log?index=x", &[], 400, "index"),
         ("GET", "/log?indx=1", &[], 400, "indx"),
         ("GET", "/kv?limit=-1", &[], 400, "limit"),
+        ("GET", "/kv?limit=0", &[], 400, "at least 1"),
+        ("GET", "/kv?prefix=%ff", &[], 400, "UTF-8"),
         (
             "POST",
             "/internal/v1/forward",

@@ -25,7 +25,7 @@ pub fn run(context: &Context, args: &FuzzArgs) -> Result<Ending> {
         seed: args.seed.unwrap_or_else(any_seed),
         cases: args.cases.or(args.budget.is_none().then_some(CASES)),
         deadline: None,
-        steps: args.steps,
+        steps: args.steps as usize,
         threads: Limits::on(args.threads).threads,
     };
     context.say(&format!("seed {}\n", plan.seed));

@@ -17,6 +17,9 @@ use crate::fuzz::{FuzzReport, FuzzVerdict, Plan};
 use crate::report::{Report, Verdict};
 use crate::subject::Run;
 
+/// How long the gate gives each mutant to be caught. The slowest takes a few seconds.
+const MUTANT_BUDGET: Duration = Duration::from_secs(60);
+
 /// The gate's result.
 #[derive(Debug, Serialize)]
 struct GateReport {
@@ -126,7 +129,7 @@ fn part_of(report: &Report) -> Part {
 /// The mutants of every protocol: all caught. Their controls have just been verified, being
 /// models of the catalogue, or are too large for a gate.
 fn refuted(context: &Context, limits: &Limits) -> Result<Vec<Part>> {
-    let reports = mutants::run_mutants(context, None, limits)?;
+    let reports = mutants::run_mutants(context, None, limits, MUTANT_BUDGET)?;
     let seconds = reports.iter().map(|report| report.seconds).sum();
     let survivors = reports.iter().filter(|report| !report.is_well());
     let survivors: Vec<&str> = survivors.map(|report| report.id.as_str()).collect();

@@ -62,7 +62,7 @@ impl MutantReport {
     }
 }
 
-/// Runs the mutants of a protocol, or of all, and their controls, each of these for so long.
+/// Runs the mutants of a protocol, or of all, and their controls, each for so long at most.
 ///
 /// # Errors
 /// If there is no such protocol, or a trace cannot be written.
@@ -93,7 +93,7 @@ fn run_all(
     limits: &Limits,
     budget: Duration,
 ) -> Result<Vec<MutantReport>> {
-    let mut reports = run_mutants(context, protocol, limits)?;
+    let mut reports = run_mutants(context, protocol, limits, budget)?;
     for row in chosen(protocol)? {
         for model in &row.models {
             let mut mutants = row.mutants.iter();
@@ -107,7 +107,8 @@ fn run_all(
     Ok(reports)
 }
 
-/// Runs the mutants of a protocol, or of all, without their controls.
+/// Runs the mutants of a protocol, or of all, without their controls. One that is not caught
+/// within the budget has survived.
 ///
 /// # Errors
 /// If there is no such protocol, or a trace cannot be written.
@@ -115,11 +116,13 @@ pub fn run_mutants(
     context: &Context,
     protocol: Option<&str>,
     limits: &Limits,
+    budget: Duration,
 ) -> Result<Vec<MutantReport>> {
     let mut reports = Vec::new();
     for row in chosen(protocol)? {
         for mutant in &row.mutants {
-            reports.push(run_one(context, row.name, mutant.as_ref(), limits)?);
+            let limits = limits.within(Some(budget));
+            reports.push(run_one(context, row.name, mutant.as_ref(), &limits)?);
         }
     }
     Ok(reports)

@@ -18,7 +18,7 @@ use models::Specification;
 use models::world::{Action, Scenario, World};
 
 use super::{Findings, Limits, Stop, Violation};
-use crate::examine::{self, NO_PANIC, Outcome};
+use crate::examine::{self, NO_PANIC, Outcome, Sight};
 use crate::progress::Progress;
 
 /// How many states are expanded between two merges: enough to keep the threads busy, few
@@ -127,10 +127,10 @@ impl<'a, P: Specification> Search<'a, P> {
         };
         let fingerprint = examine::fingerprint(&world);
         self.visited.insert(fingerprint, fingerprint);
-        if let Some(property) = examine::broken_invariant(self.scenario, &world) {
-            return Some(self.violation_at_start(property, None));
+        match examine::look(self.scenario, &world) {
+            Sight::Broken(property) => return Some(self.violation_at_start(property, None)),
+            Sight::Sound(seen) => self.seen.extend(seen),
         }
-        self.seen.extend(examine::reached(self.scenario, &world));
         self.frontier.push(Waiting { fingerprint, world });
         None
     }
@@ -276,8 +276,9 @@ fn breaking<P: Specification>(
             Outcome::NotEnabled => false,
             Outcome::Panicked(_) => property == NO_PANIC,
             Outcome::Next(after, broken) => {
+                let sight = || examine::look(scenario, &after);
                 broken == Some(property)
-                    || examine::broken_invariant(scenario, &after) == Some(property)
+                    || matches!(sight(), Sight::Broken(broken) if broken == property)
             }
         })
         .expect("the property was broken by a step from this state")
@@ -325,8 +326,8 @@ fn expand<P: Specification>(
 }
 
 fn look<P: Specification>(scenario: &Scenario<P>, world: &World<P>) -> Found {
-    match examine::broken_invariant(scenario, world) {
-        Some(property) => Found::Broken(property),
-        None => Found::Reached(examine::reached(scenario, world)),
+    match examine::look(scenario, world) {
+        Sight::Broken(property) => Found::Broken(property),
+        Sight::Sound(seen) => Found::Reached(seen),
     }
 }

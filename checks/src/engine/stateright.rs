@@ -23,7 +23,7 @@ use stateright::{Checker, HasDiscoveries, Model, Path, Property};
 
 use super::{Engine, Findings, Limits, Violation, native};
 use crate::diagram;
-use crate::examine::{self, NO_PANIC, Outcome};
+use crate::examine::{self, INERT_IS_INERT, NO_PANIC, Outcome, Sight};
 use crate::progress::Progress;
 
 /// A world to be walked by Stateright.
@@ -38,7 +38,7 @@ pub struct WorldModel<P: Specification> {
 pub struct Marked<P: Specification> {
     /// The world after the step; before it, if it panicked.
     pub world: World<P>,
-    /// The law that the step broke, or [`NO_PANIC`].
+    /// The law that the step broke, or the invariant that the world breaks.
     pub broken: Option<&'static str>,
 }
 
@@ -83,6 +83,15 @@ impl<P: Specification> WorldModel<P> {
             halted: Arc::new(AtomicBool::new(false)),
         }
     }
+
+    /// The world, marked by the law that the step to it broke, or by what is wrong with it.
+    fn marked(&self, world: World<P>, broken: Option<&'static str>) -> Marked<P> {
+        let broken = broken.or_else(|| match examine::look(&self.scenario, &world) {
+            Sight::Broken(property) => Some(property),
+            Sight::Sound(_) => None,
+        });
+        Marked { world, broken }
+    }
 }
 
 impl<P: Specification> Model for WorldModel<P> {
@@ -90,11 +99,7 @@ impl<P: Specification> Model for WorldModel<P> {
     type Action = Action<P>;
 
     fn init_states(&self) -> Vec<Marked<P>> {
-        let world = World::initial(&self.scenario);
-        vec![Marked {
-            world,
-            broken: None,
-        }]
+        vec![self.marked(World::initial(&self.scenario), None)]
     }
 
     fn actions(&self, state: &Marked<P>, actions: &mut Vec<Action<P>>) {
@@ -106,7 +111,7 @@ impl<P: Specification> Model for WorldModel<P> {
     fn next_state(&self, last: &Marked<P>, action: Action<P>) -> Option<Marked<P>> {
         match examine::take(&self.scenario, &last.world, &action) {
             Outcome::NotEnabled => None,
-            Outcome::Next(world, broken) => Some(Marked { world, broken }),
+            Outcome::Next(world, broken) => Some(self.marked(world, broken)),
             Outcome::Panicked(_) => Some(Marked {
                 world: last.world.clone(),
                 broken: Some(NO_PANIC),
@@ -139,9 +144,14 @@ impl<P: Specification> Model for WorldModel<P> {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        let mut properties = vec![Property::always(NO_PANIC, |_, state: &Marked<P>| {
-            state.broken != Some(NO_PANIC)
-        })];
+        let mut properties = vec![
+            Property::always(NO_PANIC, |_, state: &Marked<P>| {
+                state.broken != Some(NO_PANIC)
+            }),
+            Property::always(INERT_IS_INERT, |_, state: &Marked<P>| {
+                state.broken != Some(INERT_IS_INERT)
+            }),
+        ];
         for (invariant, holds) in P::INVARIANTS.iter().zip(indexed::INVARIANTS::<P>()) {
             properties.push(Property::always(invariant.name, holds));
         }
@@ -166,11 +176,8 @@ mod indexed {
     /// The largest number of rows in a table of properties.
     pub(super) const ROWS: usize = 32;
 
-    fn invariant<P: Specification, const ROW: usize>(
-        model: &WorldModel<P>,
-        state: &Marked<P>,
-    ) -> bool {
-        (P::INVARIANTS[ROW].holds)(&model.scenario, &state.world)
+    fn invariant<P: Specification, const ROW: usize>(_: &WorldModel<P>, state: &Marked<P>) -> bool {
+        state.broken != Some(P::INVARIANTS[ROW].name)
     }
 
     fn law<P: Specification, const ROW: usize>(_: &WorldModel<P>, state: &Marked<P>) -> bool {
@@ -181,7 +188,8 @@ mod indexed {
         model: &WorldModel<P>,
         state: &Marked<P>,
     ) -> bool {
-        (P::REACHABLE[ROW].seen)(&model.scenario, &state.world)
+        // Of a marked state nothing is asked: looking at it may panic.
+        state.broken.is_none() && (P::REACHABLE[ROW].seen)(&model.scenario, &state.world)
     }
 
     macro_rules! rows {
@@ -227,13 +235,13 @@ pub fn search<P: Specification>(
         .threads(limits.threads.get())
         .finish_when(HasDiscoveries::AnyFailures);
     match engine {
-        Engine::StaterightBfs => watch(&builder.spawn_bfs(), scenario, &halted, limits, progress),
-        _ => watch(&builder.spawn_dfs(), scenario, &halted, limits, progress),
+        Engine::StaterightBfs => watch(builder.spawn_bfs(), scenario, &halted, limits, progress),
+        _ => watch(builder.spawn_dfs(), scenario, &halted, limits, progress),
     }
 }
 
 fn watch<P: Specification>(
-    checker: &impl Checker<WorldModel<P>>,
+    mut checker: impl Checker<WorldModel<P>>,
     scenario: &Scenario<P>,
     halted: &AtomicBool,
     limits: &Limits,
@@ -248,6 +256,12 @@ fn watch<P: Specification>(
             stopped = limits.exceeded(progress);
             halted.store(stopped.is_some(), Ordering::Relaxed);
         }
+    }
+    // A worker that has died would otherwise look like one that has nothing left to do.
+    let workers = checker.handles().into_iter();
+    let died = workers.filter_map(|worker| worker.join().err()).next();
+    if let Some(panic) = died {
+        std::panic::resume_unwind(panic);
     }
     // Stateright finds the paths of its discoveries by walking the model again.
     halted.store(false, Ordering::Relaxed);

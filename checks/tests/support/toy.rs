@@ -51,12 +51,15 @@ impl Specification for Toy {
     const INVARIANTS: &'static [Invariant<Self>] = &[Invariant {
         name: "At most five",
         source: "by construction",
-        holds: |_, world| count(world) <= 5,
+        holds: |_, world| {
+            assert!(count(world) != 90, "a planted panic");
+            count(world) <= 5 || count(world) >= 80
+        },
     }];
     const LAWS: &'static [Law<Self>] = &[Law {
         name: "One at a time",
         source: "by construction",
-        holds: |_, before, _, after| count(after) <= count(before) + 1,
+        holds: |_, before, _, after| count(after) >= 80 || count(after) <= count(before) + 1,
     }];
     const REACHABLE: &'static [Reachable<Self>] = &[
         Reachable {
@@ -65,7 +68,10 @@ impl Specification for Toy {
         },
         Reachable {
             name: "six is reached",
-            seen: |_, world| count(world) == 6,
+            seen: |_, world| {
+                assert!(count(world) != 80, "a planted panic");
+                count(world) == 6
+            },
         },
     ];
     const LIVENESS: &'static [Liveness<Self>] = &[];
@@ -129,6 +135,13 @@ pub(crate) static SHRUNKEN: Model<Toy> = Model {
     ..COUNTING
 };
 
+/// Says nothing of what it must show.
+pub(crate) static UNCOUNTED: Model<Toy> = Model {
+    states: None,
+    reaches: &[],
+    ..COUNTING
+};
+
 /// Begins with something that cannot happen.
 pub(crate) static STUCK: Model<Toy> = Model {
     scenario: || Scenario {
@@ -164,6 +177,46 @@ pub(crate) static OVERRUNS: Mutant<Toy> = Mutant {
     model: "toy/counting",
     inject: |scenario| scenario.step = goes_on,
 };
+
+/// Counts to a number at which the invariant panics.
+pub(crate) static INVARIANT_PANICS: Mutant<Toy> = Mutant {
+    id: "TOY-INVARIANT",
+    defect: "an invariant panics",
+    source: "planted",
+    model: "toy/counting",
+    inject: |scenario| scenario.step = |toy, node, input, out| counts_to(90, toy, node, input, out),
+};
+
+/// Counts to a number at which a witness panics.
+pub(crate) static WITNESS_PANICS: Mutant<Toy> = Mutant {
+    id: "TOY-WITNESS",
+    defect: "a witness panics",
+    source: "planted",
+    model: "toy/counting",
+    inject: |scenario| scenario.step = |toy, node, input, out| counts_to(80, toy, node, input, out),
+};
+
+/// Differs in nothing.
+pub(crate) static HARMLESS: Mutant<Toy> = Mutant {
+    id: "TOY-HARMLESS",
+    defect: "none",
+    source: "planted",
+    model: "toy/counting",
+    inject: |_| {},
+};
+
+fn counts_to(
+    number: u8,
+    toy: &Toy,
+    node: &mut Node<Toy>,
+    input: Input<Toy>,
+    out: &mut Outbox<Toy>,
+) {
+    toy.step(node, input, out);
+    if node.volatile == 1 {
+        node.volatile = number;
+    }
+}
 
 fn panics_at_three(toy: &Toy, node: &mut Node<Toy>, input: Input<Toy>, out: &mut Outbox<Toy>) {
     toy.step(node, input, out);

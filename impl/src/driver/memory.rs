@@ -25,9 +25,13 @@ pub(crate) fn recall<P: Protocol>(
     };
     let recovered = journal.recover(&mut |entry| fold(&mut memory, entry))?;
     if recovered.torn_bytes > 0 {
+        // A last write that was damaged after it was flushed looks just like one that was
+        // interrupted, and has no later frame to bear witness.
         tracing::warn!(
             bytes = recovered.torn_bytes,
-            "cut an interrupted write off the end of the journal; nobody was told of it"
+            "cut an incomplete write off the end of the journal; if the node was interrupted, \
+             nobody was told of it; if its disk is damaged, its last write is lost: remove the \
+             node for good and add another in its place"
         );
     }
     tracing::info!(entries = recovered.entries, "the journal is recovered");

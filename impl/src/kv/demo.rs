@@ -35,10 +35,10 @@ pub enum DemoError {
         logs: String,
     },
     /// A node could not be started, killed or stopped.
-    #[error("{0}")]
+    #[error(transparent)]
     Process(#[from] ProcessError),
     /// There is no client.
-    #[error("{0}")]
+    #[error(transparent)]
     Client(#[from] ClientError),
 }
 

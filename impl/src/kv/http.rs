@@ -19,14 +19,14 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Query, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use models::raft::log::Index;
 use models::raft::session::{ClientId, RequestId, Sequence};
-use percent_encoding::percent_decode;
+use percent_encoding::{percent_decode, percent_decode_str};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -162,9 +162,18 @@ struct RangeQuery {
 
 async fn range(
     State(service): Shared,
+    RawQuery(raw): RawQuery,
     query: Result<Query<RangeQuery>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(query) = query?;
+    if query.limit == Some(0) {
+        // No entry and "more": who pages by it would never come to an end.
+        return Err(bad("limit must be at least 1"));
+    }
+    let is_text = percent_decode_str(raw.as_deref().unwrap_or_default()).decode_utf8();
+    if is_text.is_err() {
+        return Err(bad("prefix and after must be UTF-8 after percent-decoding"));
+    }
     let query = machine::Query::Range {
         prefix: query.prefix.into(),
         after: query.after.map(Into::into),

@@ -44,7 +44,7 @@ const GRACE: Duration = Duration::from_secs(1);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The configuration is at fault.
-    #[error("{0}")]
+    #[error(transparent)]
     Config(#[from] Fault),
     /// An address cannot be had.
     #[error(
@@ -60,10 +60,10 @@ pub enum StartError {
         source: io::Error,
     },
     /// The journal cannot be opened.
-    #[error("{0}")]
+    #[error(transparent)]
     Journal(#[from] JournalError),
     /// The node refused to start.
-    #[error("{0}")]
+    #[error(transparent)]
     Node(#[from] driver::StartError),
     /// The HTTP client cannot be had.
     #[error("the HTTP client did not start: {0}; nothing was started")]

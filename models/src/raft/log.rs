@@ -15,9 +15,19 @@ use super::session::RequestId;
 pub struct Term(pub u64);
 
 impl Term {
+    /// How far ahead of a node's own a term may be. Terms count elections: a cluster that
+    /// held one each microsecond would take two weeks to get so far. A message from beyond
+    /// is damaged or forged, and must not use up the terms there are.
+    pub const FURTHEST_AHEAD: u64 = 1 << 40;
+
     /// The term after this one.
     pub fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
+    }
+
+    /// Whether a node at this term may believe in `other`.
+    pub fn may_reach(self, other: Self) -> bool {
+        other.0 <= self.0.saturating_add(Self::FURTHEST_AHEAD)
     }
 }
 

@@ -205,8 +205,10 @@ impl<M: StateMachine> Protocol for Raft<M> {
     fn step(&self, node: &mut Node<Self>, input: Input<Self>, out: &mut Outbox<Self>) {
         match input {
             Input::Deliver { from, message } => {
+                let current_term = node.durable().current_term;
                 // The answer to a request of a term that this node has left behind.
-                if message.is_response() && message.term() < node.durable().current_term {
+                let is_late = message.is_response() && message.term() < current_term;
+                if is_late || !current_term.may_reach(message.sender_term()) {
                     return;
                 }
                 self.adopt_higher_term(node, from, &message, out);

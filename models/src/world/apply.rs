@@ -68,6 +68,18 @@ impl<P: Specification> World<P> {
     /// # Errors
     /// [`NotEnabled`] if it cannot happen now. The world is then unchanged.
     pub fn apply(&mut self, scenario: &Scenario<P>, action: &Action<P>) -> Result<(), NotEnabled> {
+        self.apply_noting(scenario, action).map(|_| ())
+    }
+
+    /// Makes `action` happen, and returns the messages that were dropped as inert after it.
+    ///
+    /// # Errors
+    /// [`NotEnabled`] if it cannot happen now. The world is then unchanged.
+    pub fn apply_noting(
+        &mut self,
+        scenario: &Scenario<P>,
+        action: &Action<P>,
+    ) -> Result<Vec<Envelope<P::Message>>, NotEnabled> {
         if !self.is_enabled(scenario, action) {
             return Err(NotEnabled);
         }
@@ -96,8 +108,25 @@ impl<P: Specification> World<P> {
             Action::Isolate(node) => self.isolate(*node),
             Action::Heal => self.network.heal(),
         }
-        self.discard_inert(scenario);
-        Ok(())
+        Ok(self.discard_inert(scenario))
+    }
+
+    /// Whether delivering `envelope` now would change its receiver, or make it do more than
+    /// answer. Of an inert message that must never be true.
+    pub fn would_act_on(&self, scenario: &Scenario<P>, envelope: &Envelope<P::Message>) -> bool {
+        let Some(Host::Up { node, .. }) = self.host(envelope.to) else {
+            return false;
+        };
+        let mut after = node.clone();
+        let mut out = Outbox::new();
+        let input = Input::Deliver {
+            from: envelope.from,
+            message: envelope.message.clone(),
+        };
+        let protocol = &scenario.nodes[usize::from(envelope.to.0)];
+        (scenario.step)(protocol, &mut after, input, &mut out);
+        let answers = |effect: &Effect<P>| matches!(effect, Effect::Send { .. });
+        after != *node || !out.effects().iter().all(answers)
     }
 
     /// The cheap kinds are looked up directly; the rest are rare.
@@ -300,9 +329,9 @@ impl<P: Specification> World<P> {
         }
     }
 
-    fn discard_inert(&mut self, scenario: &Scenario<P>) {
+    fn discard_inert(&mut self, scenario: &Scenario<P>) -> Vec<Envelope<P::Message>> {
         if !scenario.drop_inert {
-            return;
+            return Vec::new();
         }
         let hosts = &self.hosts;
         self.network.discard(|envelope| {
@@ -312,7 +341,7 @@ impl<P: Specification> World<P> {
                 (Some(sender), Some(receiver)) => P::is_inert(envelope, sender, receiver),
                 _ => false,
             }
-        });
+        })
     }
 
     fn host_mut(&mut self, id: NodeId) -> &mut Host<P> {

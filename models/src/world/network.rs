@@ -142,18 +142,29 @@ impl<T: Data> Network<T> {
         }
     }
 
-    /// Drops the messages that `doomed` names, wherever they are.
-    pub(super) fn discard(&mut self, doomed: impl Fn(&Envelope<T>) -> bool) {
+    /// Drops the messages that `doomed` names, wherever they are, and returns them.
+    pub(super) fn discard(&mut self, doomed: impl Fn(&Envelope<T>) -> bool) -> Vec<Envelope<T>> {
+        let dropped: Vec<Envelope<T>> = match &self.flight {
+            Flight::Bag(bag) => {
+                let dropped = bag.iter().filter(|envelope| doomed(envelope));
+                dropped.map(|envelope| (**envelope).clone()).collect()
+            }
+            Flight::Fifo(_) => self.in_flight().into_iter().filter(&doomed).collect(),
+        };
+        if dropped.is_empty() {
+            return dropped;
+        }
         match &mut self.flight {
-            Flight::Bag(bag) => bag.retain(|envelope| !doomed(envelope)),
+            Flight::Bag(bag) => bag.retain(|envelope| !dropped.contains(envelope)),
             Flight::Fifo(channels) => channels.retain(|&(from, to), queue| {
                 queue.retain(|message| {
                     let message = message.clone();
-                    !doomed(&Envelope { from, to, message })
+                    !dropped.contains(&Envelope { from, to, message })
                 });
                 !queue.is_empty()
             }),
         }
+        dropped
     }
 
     /// Breaks a crashed node's connections: a channel in order is a connection, and what is

@@ -1,6 +1,7 @@
 //! §5.1, "Raft basics": terms.
 
 use models::raft::Timer;
+use models::raft::log::Term;
 use models::{Effect, NodeId};
 
 use crate::support::bench::*;
@@ -128,4 +129,19 @@ fn s5_1_followers_are_passive() {
     assert_eq!(bench.crash(), [Effect::Arm(Timer::Election)]);
     let effects = bench.deliver(1, append(1, (1, 1), &[], 1));
     assert_eq!(sent_to(2, &effects), []);
+}
+
+/// Terms only ever increase, so one forged message could use them all up: a term that no
+/// series of elections can have reached is not adopted. The paper has no such bound.
+#[test]
+fn s5_1_a_term_out_of_reach_is_not_adopted() {
+    let mut bench = Bench::follower(3, &[1]);
+    for term in [u64::MAX, 3 + Term::FURTHEST_AHEAD + 1] {
+        assert_eq!(bench.deliver(1, request_vote(term, (9, 9))), []);
+        assert_eq!(bench.deliver(1, append(term, (1, 1), &[], 1)), []);
+        assert_eq!(bench.term(), 3);
+        assert_eq!(bench.records(), []);
+    }
+    bench.deliver(1, request_vote(3 + Term::FURTHEST_AHEAD, (9, 9)));
+    assert_eq!(bench.term(), 3 + Term::FURTHEST_AHEAD);
 }

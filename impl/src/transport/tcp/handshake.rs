@@ -37,7 +37,7 @@ enum Answer {
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HandshakeError {
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] io::Error),
     #[error("it did not finish its handshake in time")]
     TimedOut,

@@ -105,7 +105,7 @@ where
 enum ReadError {
     #[error("it closed the connection")]
     Closed,
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] io::Error),
     #[error("{0}; the connection is closed, and what came before it was delivered")]
     Malformed(#[from] FrameError),

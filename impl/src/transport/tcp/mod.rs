@@ -2,8 +2,9 @@
 //!
 //! Each connection begins with a handshake; a peer of another cluster, protocol or version,
 //! and one that was meant for another node, is refused in words. A connection that is lost
-//! is made again, with growing pauses. Whatever a peer sends, it can harm its own connection
-//! only.
+//! is made again, with growing pauses. A malformed frame harms its own connection only. Who
+//! a peer is, is its own word: what is well formed is believed, so the peer ports must not be
+//! open to strangers.
 
 mod handshake;
 mod incoming;
