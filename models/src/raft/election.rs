@@ -141,8 +141,8 @@ impl<M: StateMachine> Raft<M> {
         self.advance_commit_index(node, out);
     }
 
-    /// Becomes or stays a follower, of `leader` if it is known, and says so. Reads that waited for this node's leadership are sent elsewhere: nobody
-    /// confirms it any more.
+    /// Becomes or stays a follower, of `leader` if it is known, and says so. Reads that waited
+    /// for this node's leadership are sent elsewhere: nobody confirms it any more.
     pub(super) fn follow(
         &self,
         node: &mut Node<Self>,

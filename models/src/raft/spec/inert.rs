@@ -19,7 +19,7 @@ use crate::raft::Raft;
 use crate::raft::log::Term;
 use crate::raft::machine::StateMachine;
 use crate::raft::message::{AppendOutcome, Message, Round, VoteOutcome};
-use crate::raft::state::Role;
+use crate::raft::state::{Progress, Role};
 use crate::world::{Envelope, Host};
 
 pub(super) fn is_inert<M: StateMachine>(
@@ -75,21 +75,30 @@ fn teaches_leader<M: StateMachine>(
     round: Round,
     host: &Host<Raft<M>>,
 ) -> bool {
-    if let AppendOutcome::StaleTerm { .. } = outcome {
-        return true;
-    }
-    let Some((leads, leadership)) = super::leadership(host) else {
-        return false;
-    };
-    let Some(progress) = leadership.progress.get(&follower) else {
-        return false;
-    };
-    let known = progress.match_index;
-    let is_news = match outcome {
-        AppendOutcome::Accepted { match_index } => *match_index > known,
-        // `next_index` is above `match_index`, so this conflict is not its.
-        AppendOutcome::Conflict { prev_log_index, .. } => *prev_log_index >= known,
+    match outcome {
         AppendOutcome::StaleTerm { .. } => true,
-    };
-    leads == term && (is_news || round > progress.round)
+        AppendOutcome::Accepted { match_index } => leads(host, term, follower, |progress| {
+            *match_index > progress.match_index || round > progress.round
+        }),
+        // `next_index` is above `match_index`: a conflict below that is not the latest append's.
+        AppendOutcome::Conflict { prev_log_index, .. } => leads(host, term, follower, |progress| {
+            *prev_log_index >= progress.match_index || round > progress.round
+        }),
+    }
+}
+
+/// Whether the host's node leads `term`, and `is_news` is true of what it knows of the
+/// follower.
+fn leads<M: StateMachine>(
+    host: &Host<Raft<M>>,
+    term: Term,
+    follower: NodeId,
+    is_news: impl FnOnce(&Progress) -> bool,
+) -> bool {
+    match super::leadership(host) {
+        Some((led, leadership)) if led == term => {
+            leadership.progress.get(&follower).is_some_and(is_news)
+        }
+        _ => false,
+    }
 }
