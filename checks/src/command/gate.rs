@@ -17,6 +17,9 @@ use crate::fuzz::{FuzzReport, FuzzVerdict, Plan};
 use crate::report::{Report, Verdict};
 use crate::subject::Run;
 
+/// How much of each large model the gate sees: enough for every mutant that needs one.
+const SEARCHED_STATES: u64 = 200_000;
+
 /// How long the gate gives each mutant to be caught. The slowest takes a few seconds.
 const MUTANT_BUDGET: Duration = Duration::from_secs(60);
 
@@ -36,7 +39,8 @@ struct Part {
     detail: String,
 }
 
-/// Runs the small catalogue, the mutants and a seeded fuzz.
+/// Verifies the small models, searches the large ones as far as there is time, runs the
+/// mutants and a seeded fuzz.
 ///
 /// # Errors
 /// If a file cannot be written.
@@ -53,7 +57,7 @@ pub fn run(context: &Context, args: &GateArgs) -> Result<Ending> {
         ok: true,
         parts: Vec::new(),
     };
-    for part in [verified, refuted, fuzzed] {
+    for part in [verified, searched, refuted, fuzzed] {
         for part in part(&quiet, &limits)? {
             context.say(&format!(
                 "{} {:<28} {:>6.1} s  {}\n",
@@ -104,6 +108,30 @@ fn verified(context: &Context, limits: &Limits) -> Result<Vec<Part>> {
         });
     }
     Ok(parts)
+}
+
+/// The large models, as far as a gate has time: the same states each time, nearest first.
+fn searched(context: &Context, limits: &Limits) -> Result<Vec<Part>> {
+    let mut models = models_named(&[])?;
+    models.retain(|model| model.row().size == Size::Large);
+    let plan = verify::Plan {
+        models: Vec::new(),
+        all: false,
+        size: Some(Size::Large),
+        engine: Engine::Native,
+        limits: Limits {
+            max_states: Some(SEARCHED_STATES),
+            ..*limits
+        },
+        budget: None,
+    };
+    let reports = verify::verify_all(context, &plan, &models)?;
+    let parts = reports.iter().map(|report| Part {
+        name: format!("search {}", report.model),
+        ok: report.verdict != Verdict::Violated && !context.is_interrupted(),
+        ..part_of(report)
+    });
+    Ok(parts.collect())
 }
 
 fn part_of(report: &Report) -> Part {
