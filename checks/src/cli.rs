@@ -50,7 +50,8 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         svg: Option<PathBuf>,
     },
-    /// What a user puts in CI: the small catalogue, the mutants and a seeded fuzz.
+    /// What a user puts in CI: the small models whole, the large ones in part, the mutants, a
+    /// seeded fuzz.
     Gate(GateArgs),
 }
 
