@@ -150,7 +150,7 @@ pub const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "a node that crashes while links are cut, and a client that asks again",
         faults: "1 crash, also within a step; 1 cut",
         bounds: "channels in order, messages beat timers; terms ≤ 2, 1 command, asked up to 2 times",
-        states: None,
+        states: Some(10_787_295),
         reaches: &[
             "a leader is elected",
             "the leader changes",
