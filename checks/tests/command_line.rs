@@ -162,11 +162,16 @@ fn a_trace_that_does_not_fit_is_refused_with_a_reason() {
 #[test]
 fn wrong_arguments_name_what_would_have_been_right() {
     let folder = tempdir().expect("a folder");
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["verify", "raft/nothing"], "raft/election"),
         (&["verify"], "--all"),
         (&["verify", "--all", "--engine", "tlc"], "native"),
         (&["verify", "--all", "--budget", "soon"], "90s, 10m or 2h"),
+        (
+            &["verify", "--all", "--budget", "18446744073709551615s"],
+            "longer than a year",
+        ),
+        (&["fuzz", "--steps", "9999999999999999999"], "steps"),
         (&["verify", "--all", "--threads", "0"], "threads"),
         (&["mutants", "paxos"], "raft"),
         (&["explore", "raft/nothing"], "raft/election"),
