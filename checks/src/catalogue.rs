@@ -21,7 +21,7 @@ pub struct ProtocolRow {
     pub fuzzed_mutants: Vec<Box<dyn Subject>>,
 }
 
-/// Every protocol.
+/// Every protocol. Its tables come in groups, a group for each part of it.
 pub fn protocols() -> Vec<ProtocolRow> {
     vec![protocol(
         "raft",
@@ -33,30 +33,32 @@ pub fn protocols() -> Vec<ProtocolRow> {
 
 fn protocol<P: Specification>(
     name: &'static str,
-    models: &'static [Model<P>],
-    fuzzed: &'static [Model<P>],
-    mutants: &'static [Mutant<P>],
+    models: &'static [&'static [Model<P>]],
+    fuzzed: &'static [&'static [Model<P>]],
+    mutants: &'static [&'static [Mutant<P>]],
 ) -> ProtocolRow {
+    let models = || models.iter().copied().flatten();
+    let fuzzed = || fuzzed.iter().copied().flatten();
+    let mutants = || mutants.iter().copied().flatten();
     let case = |model, mutant| -> Box<dyn Subject> { Box::new(Case { model, mutant }) };
     let model_of = |mutant: &Mutant<P>| {
         let named = |model: &&Model<P>| model.name == mutant.model;
-        models.iter().find(named).unwrap_or_else(|| {
+        models().find(named).unwrap_or_else(|| {
             panic!(
                 "mutant {} names the unknown model {}",
                 mutant.id, mutant.model
             )
         })
     };
-    let in_each = |model| mutants.iter().map(move |mutant| case(model, Some(mutant)));
+    let in_each = |model| mutants().map(move |mutant| case(model, Some(mutant)));
     ProtocolRow {
         name,
-        models: models.iter().map(|model| case(model, None)).collect(),
-        fuzzed: fuzzed.iter().map(|model| case(model, None)).collect(),
-        mutants: mutants
-            .iter()
+        models: models().map(|model| case(model, None)).collect(),
+        fuzzed: fuzzed().map(|model| case(model, None)).collect(),
+        mutants: mutants()
             .map(|mutant| case(model_of(mutant), Some(mutant)))
             .collect(),
-        fuzzed_mutants: fuzzed.iter().flat_map(in_each).collect(),
+        fuzzed_mutants: fuzzed().flat_map(in_each).collect(),
     }
 }
 

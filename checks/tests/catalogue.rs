@@ -2,41 +2,62 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::Path;
+use std::{env, fs};
 
-use checks::catalogue;
+use checks::catalogue::{self, ProtocolRow};
 use checks::engine::Kind;
-use models::specification::Size;
+use models::Specification;
+use models::specification::{Model, Size};
 
-/// Every model, property and mutant by name. A change of this list is a change of what the
-/// project promises: make it on purpose.
+/// Every model, property and mutant by name, a file for each protocol. A change of these lists
+/// is a change of what the project promises: make it on purpose, with `UPDATE=1`.
 #[test]
 fn every_model_property_and_mutant_is_there() {
-    let mut list = String::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/catalogue");
+    let mut kept = BTreeSet::new();
     for protocol in catalogue::protocols() {
-        for model in &protocol.models {
-            let size = match model.row().size {
-                Size::Gate => "gate",
-                Size::Large => "large",
-            };
-            let _ = writeln!(list, "model {} {size}", model.model());
+        let path = folder.join(format!("{}.txt", protocol.name));
+        let list = list(&protocol);
+        if env::var_os("UPDATE").is_some() {
+            fs::write(&path, &list).expect("a writable folder");
         }
-        for model in &protocol.fuzzed {
-            let _ = writeln!(list, "fuzzed {}", model.model());
-        }
-        let properties = protocol.models.first().map(|model| model.properties());
-        for (name, kind) in properties.unwrap_or_default() {
-            let _ = writeln!(list, "{} {name}", format!("{kind:?}").to_lowercase());
-        }
-        for subject in &protocol.mutants {
-            let mutant = subject.mutant().expect("a mutant");
-            let _ = writeln!(list, "mutant {} in {}", mutant.id, subject.model());
-        }
+        let expected = fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(
+            list,
+            expected,
+            "{} has changed; if on purpose, UPDATE=1 writes it anew",
+            path.display()
+        );
+        kept.insert(path);
     }
-    let expected = include_str!("catalogue.txt");
-    assert_eq!(
-        list, expected,
-        "the catalogue has changed; if on purpose, this is the new catalogue.txt:\n{list}"
-    );
+    for entry in fs::read_dir(&folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        assert!(kept.contains(&path), "{} is of nothing", path.display());
+    }
+}
+
+fn list(protocol: &ProtocolRow) -> String {
+    let mut list = String::new();
+    for model in &protocol.models {
+        let size = match model.row().size {
+            Size::Gate => "gate",
+            Size::Large => "large",
+        };
+        let _ = writeln!(list, "model {} {size}", model.model());
+    }
+    for model in &protocol.fuzzed {
+        let _ = writeln!(list, "fuzzed {}", model.model());
+    }
+    let properties = protocol.models.first().map(|model| model.properties());
+    for (name, kind) in properties.unwrap_or_default() {
+        let _ = writeln!(list, "{} {name}", format!("{kind:?}").to_lowercase());
+    }
+    for subject in &protocol.mutants {
+        let mutant = subject.mutant().expect("a mutant");
+        let _ = writeln!(list, "mutant {} in {}", mutant.id, subject.model());
+    }
+    list
 }
 
 #[test]
@@ -65,23 +86,22 @@ fn ids_are_unique_and_every_protocol_has_models_mutants_and_all_kinds_of_propert
 /// What must be possible must be shown by some model that the gate exhausts.
 #[test]
 fn every_reachability_property_has_a_small_model_that_must_show_it() {
-    use models::Specification;
-    use models::raft::spec::MODELS;
+    use models::raft;
 
-    let shown: BTreeSet<&str> = MODELS
-        .iter()
-        .filter(|model| model.size == Size::Gate)
-        .flat_map(|model| model.reaches.iter().copied())
-        .collect();
-    type Raft = models::raft::Raft<models::raft::spec::Adder>;
-    for reachable in Raft::REACHABLE {
+    assert_shown::<raft::Raft<raft::spec::Adder>>(raft::spec::MODELS);
+}
+
+fn assert_shown<P: Specification>(models: &[&[Model<P>]]) {
+    let small = || { models.iter().copied().flatten() }.filter(|model| model.size == Size::Gate);
+    let shown: BTreeSet<&str> = small().flat_map(|model| model.reaches).copied().collect();
+    for reachable in P::REACHABLE {
         assert!(shown.contains(reachable.name), "{}", reachable.name);
     }
-    for model in MODELS.iter().filter(|model| model.size == Size::Gate) {
+    for model in small() {
+        let name = model.name;
         assert!(
             model.states.is_some(),
-            "{} does not say how many states it has",
-            model.name
+            "{name} does not say how many states it has"
         );
     }
 }

@@ -132,7 +132,7 @@ fn a_client_has_a_lane_with_its_question_and_its_answer() {
 #[test]
 fn a_violation_ends_the_picture() {
     let mut scenario = election(3, 2, 1);
-    let mutants = raft::spec::MUTANTS.iter();
+    let mutants = raft::spec::MUTANTS.iter().copied().flatten();
     let mutant = { mutants }.find(|mutant| mutant.id == "RAFT-QUORUM");
     (mutant.expect("it is in the catalogue").inject)(&mut scenario);
     let timeout = Action::Fire {

@@ -133,9 +133,17 @@ fn a_mutant_is_refuted_by_a_property_or_not_at_all() {
 fn a_message_that_is_dropped_as_inert_and_is_not_is_a_violation() {
     use models::raft::spec::{MODELS, MUTANTS};
 
-    let stale = MUTANTS.iter().find(|mutant| mutant.id == "RAFT-VOTE-STALE");
+    let stale = MUTANTS
+        .iter()
+        .copied()
+        .flatten()
+        .find(|mutant| mutant.id == "RAFT-VOTE-STALE");
     let inject = stale.expect("a mutant of the catalogue").inject;
-    let model = MODELS.iter().find(|model| model.name == "raft/election");
+    let model = MODELS
+        .iter()
+        .copied()
+        .flatten()
+        .find(|model| model.name == "raft/election");
     let mut scenario = (model.expect("a model of the catalogue").scenario)();
     inject(&mut scenario);
     scenario.drop_inert = true;

@@ -14,7 +14,11 @@ use crate::support::on;
 /// A world with the mutant in it.
 fn mutated(id: &str) -> Scenario<Raft<Adder>> {
     let mut scenario = raft::spec::election(3, 2, 1);
-    let mutant = MUTANTS.iter().find(|mutant| mutant.id == id);
+    let mutant = MUTANTS
+        .iter()
+        .copied()
+        .flatten()
+        .find(|mutant| mutant.id == id);
     (mutant.expect("it is in the catalogue").inject)(&mut scenario);
     scenario
 }
@@ -78,8 +82,12 @@ fn what_does_not_replay_is_left_alone() {
 #[test]
 fn what_the_fuzzer_finds_is_one_minimal() {
     for id in ["RAFT-3", "RAFT-8", "RAFT-VOTE-BLIND"] {
-        let mut scenario = (FUZZED[0].scenario)();
-        let mutant = MUTANTS.iter().find(|mutant| mutant.id == id);
+        let mut scenario = (FUZZED[0][0].scenario)();
+        let mutant = MUTANTS
+            .iter()
+            .copied()
+            .flatten()
+            .find(|mutant| mutant.id == id);
         (mutant.expect("it is in the catalogue").inject)(&mut scenario);
         let plan = Plan {
             seed: 1,
@@ -88,7 +96,7 @@ fn what_the_fuzzer_finds_is_one_minimal() {
             steps: Plan::STEPS as usize,
             threads: on(2).threads,
         };
-        let campaign = fuzz::run(FUZZED[0].name, &scenario, &plan, &Progress::default());
+        let campaign = fuzz::run(FUZZED[0][0].name, &scenario, &plan, &Progress::default());
         let found = campaign
             .found
             .unwrap_or_else(|| panic!("{id} is not found"));

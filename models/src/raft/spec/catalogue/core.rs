@@ -1,17 +1,13 @@
-//! The models of Raft that `checks` verifies.
+//! The models of the paper's core: election, replication, clients.
 
 use crate::raft::Raft;
 use crate::specification::{Model, Size};
-use crate::world::Delivery;
 
-use super::machine::Adder;
-use super::scenarios;
+use super::super::machine::Adder;
+use super::super::scenarios;
+use super::{LOSSY, LOSSY_AND_CRASH};
 
-const LOSSY: &str = "any loss, duplication and reordering";
-const LOSSY_AND_CRASH: &str = "any loss, duplication and reordering; 1 crash, also within a step";
-
-/// Every model of Raft's core.
-pub const MODELS: &[Model<Raft<Adder>>] = &[
+pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
     Model {
         name: "raft/election",
         size: Size::Gate,
@@ -243,56 +239,5 @@ pub const MODELS: &[Model<Raft<Adder>>] = &[
             "logs diverge",
         ],
         scenario: scenarios::figure_8,
-    },
-];
-
-const EVERYTHING: &str = "drops, duplicates, cuts, crashes, also within a step";
-
-/// What every fuzzer of Raft must have shown.
-const COMMON: &[&str] = &[
-    "a leader is elected",
-    "the leader changes",
-    "two nodes lead at once, in different terms",
-    "an entry is committed",
-    "a command is committed",
-    "an entry of an earlier term is committed",
-    "logs diverge",
-    "a crashed node recovers and catches up",
-    "a command is answered",
-    "a read is answered",
-    "a retried command is in the log twice",
-];
-
-/// Models of Raft's core that are too large to walk, and are sampled instead.
-pub const FUZZED: &[Model<Raft<Adder>>] = &[
-    Model {
-        name: "raft/fuzz-datagrams",
-        size: Size::Large,
-        purpose: "five nodes, three clients and every fault, messages in any order",
-        faults: EVERYTHING,
-        bounds: "terms ≤ 40; 3 clients, 4 requests each, asked up to 3 times; 2 entries an append",
-        states: None,
-        reaches: COMMON,
-        scenario: || scenarios::at_large(5, Delivery::Bag),
-    },
-    Model {
-        name: "raft/fuzz-connections",
-        size: Size::Large,
-        purpose: "five nodes, three clients and every fault, messages in order",
-        faults: EVERYTHING,
-        bounds: "terms ≤ 40; 3 clients, 4 requests each, asked up to 3 times; 2 entries an append",
-        states: None,
-        reaches: COMMON,
-        scenario: || scenarios::at_large(5, Delivery::Fifo),
-    },
-    Model {
-        name: "raft/fuzz-three",
-        size: Size::Large,
-        purpose: "three nodes, which get further in as many steps",
-        faults: EVERYTHING,
-        bounds: "terms ≤ 40; 3 clients, 4 requests each, asked up to 3 times; 2 entries an append",
-        states: None,
-        reaches: COMMON,
-        scenario: || scenarios::at_large(3, Delivery::Bag),
     },
 ];

@@ -1,0 +1,57 @@
+//! Models that are too large to walk, and are sampled instead.
+
+use super::super::machine::Adder;
+use super::super::scenarios;
+use crate::raft::Raft;
+use crate::specification::{Model, Size};
+use crate::world::Delivery;
+
+const EVERYTHING: &str = "drops, duplicates, cuts, crashes, also within a step";
+
+/// What every fuzzer of Raft must have shown.
+const COMMON: &[&str] = &[
+    "a leader is elected",
+    "the leader changes",
+    "two nodes lead at once, in different terms",
+    "an entry is committed",
+    "a command is committed",
+    "an entry of an earlier term is committed",
+    "logs diverge",
+    "a crashed node recovers and catches up",
+    "a command is answered",
+    "a read is answered",
+    "a retried command is in the log twice",
+];
+
+pub(super) const FUZZED: &[Model<Raft<Adder>>] = &[
+    Model {
+        name: "raft/fuzz-datagrams",
+        size: Size::Large,
+        purpose: "five nodes, three clients and every fault, messages in any order",
+        faults: EVERYTHING,
+        bounds: "terms ≤ 40; 3 clients, 4 requests each, asked up to 3 times; 2 entries an append",
+        states: None,
+        reaches: COMMON,
+        scenario: || scenarios::at_large(5, Delivery::Bag),
+    },
+    Model {
+        name: "raft/fuzz-connections",
+        size: Size::Large,
+        purpose: "five nodes, three clients and every fault, messages in order",
+        faults: EVERYTHING,
+        bounds: "terms ≤ 40; 3 clients, 4 requests each, asked up to 3 times; 2 entries an append",
+        states: None,
+        reaches: COMMON,
+        scenario: || scenarios::at_large(5, Delivery::Fifo),
+    },
+    Model {
+        name: "raft/fuzz-three",
+        size: Size::Large,
+        purpose: "three nodes, which get further in as many steps",
+        faults: EVERYTHING,
+        bounds: "terms ≤ 40; 3 clients, 4 requests each, asked up to 3 times; 2 entries an append",
+        states: None,
+        reaches: COMMON,
+        scenario: || scenarios::at_large(3, Delivery::Bag),
+    },
+];

@@ -1,0 +1,17 @@
+//! The models of Raft that `checks` verifies, by what of the protocol they are about.
+
+mod core;
+mod fuzzed;
+
+use super::machine::Adder;
+use crate::raft::Raft;
+use crate::specification::Model;
+
+const LOSSY: &str = "any loss, duplication and reordering";
+const LOSSY_AND_CRASH: &str = "any loss, duplication and reordering; 1 crash, also within a step";
+
+/// Every model of Raft that can be walked.
+pub const MODELS: &[&[Model<Raft<Adder>>]] = &[core::MODELS];
+
+/// Every model of Raft that is too large to walk, and is sampled instead.
+pub const FUZZED: &[&[Model<Raft<Adder>>]] = &[fuzzed::FUZZED];

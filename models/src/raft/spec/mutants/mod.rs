@@ -1,0 +1,52 @@
+//! Raft with one defect each, by the part of the protocol that it is in. A mutant runs in the
+//! protocol's place: mostly a step function that does something before or after the right
+//! one, so that the right one knows nothing of mutants.
+
+mod clients;
+mod election;
+mod replication;
+
+use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
+use crate::raft::Raft;
+use crate::raft::state::{Record, Role};
+use crate::specification::Mutant;
+use crate::world::{Disk, Scenario};
+
+use crate::raft::spec::machine::{Add, Adder};
+
+type R = Raft<Adder>;
+type M = <R as Protocol>::Message;
+
+/// All mutants of Raft.
+pub const MUTANTS: &[&[Mutant<R>]] = &[election::MUTANTS, replication::MUTANTS, clients::MUTANTS];
+
+fn forget(scenario: &mut Scenario<R>, forgets: fn(&Record<Add>) -> bool) {
+    scenario.disk = Disk::Amnesia { forgets };
+}
+
+fn leads(node: &Node<R>) -> bool {
+    matches!(node.volatile.role, Role::Leader(_))
+}
+
+/// The message that the input delivers.
+fn message(input: &Input<R>) -> Option<&M> {
+    match input {
+        Input::Deliver { message, .. } => Some(message),
+        Input::Fire(_) | Input::Ask(_) => None,
+    }
+}
+
+/// Lets the protocol take its step, then rewrites what it sends.
+fn step_and_rewrite(
+    raft: &R,
+    node: &mut Node<R>,
+    input: Input<R>,
+    out: &mut Outbox<R>,
+    mut rewrite: impl FnMut(&Node<R>, Effect<R>) -> Effect<R>,
+) {
+    let mut right = Outbox::new();
+    raft.step(node, input, &mut right);
+    for effect in right.drain() {
+        out.push(rewrite(node, effect));
+    }
+}
