@@ -9,8 +9,10 @@
 
 extern crate alloc;
 
+pub mod machine;
 pub mod protocol;
 pub mod raft;
+pub mod session;
 pub mod specification;
 pub mod trace;
 pub mod world;

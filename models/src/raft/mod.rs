@@ -11,15 +11,15 @@
 //! handlers.
 
 pub mod log;
-pub mod machine;
 pub mod message;
-pub mod session;
 pub mod spec;
 pub mod state;
 
 mod client;
 mod election;
 mod replication;
+
+pub use crate::{machine, session};
 
 use alloc::collections::BTreeSet;
 use core::marker::PhantomData;

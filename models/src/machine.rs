@@ -1,5 +1,6 @@
-//! The replicated state machine that Raft serves (§2). Raft is generic over it: the checker
-//! runs on a register of a byte, the key-value service on a map of byte strings.
+//! The replicated state machine that a log of commands serves (Schneider 1990). The protocols
+//! that order commands are generic over it: the checker runs on a register of a byte, a
+//! service on a map of byte strings or a tree of files.
 
 use crate::protocol::Data;
 
@@ -19,8 +20,9 @@ pub trait StateMachine: Data + Default {
     /// Answers a query from the state as it is.
     fn query(&self, query: &Self::Query) -> Self::Response;
 
-    /// How much room a command takes in a message, in the units of
-    /// [`Raft::max_append_weight`](super::Raft::max_append_weight): bytes in the runtime.
+    /// How much room a command takes in a message, in the units of a protocol's limit on
+    /// messages, such as [`Raft::max_append_weight`](crate::raft::Raft::max_append_weight):
+    /// bytes in the runtime.
     fn weight(command: &Self::Command) -> usize {
         let _ = command;
         1

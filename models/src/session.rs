@@ -1,4 +1,5 @@
-//! Client sessions: a command is applied at most once, however often it is retried (§8).
+//! Client sessions: a command is applied at most once, however often it is retried (Raft §8;
+//! Ongaro's thesis §6.3).
 
 use alloc::collections::BTreeMap;
 use core::fmt::{self, Display};
@@ -76,7 +77,7 @@ impl<R> Sessions<R> {
     }
 
     /// Remembers the response to `request`, and forgets that to the client's request before.
-    pub(super) fn record(&mut self, request: RequestId, response: R) {
+    pub(crate) fn record(&mut self, request: RequestId, response: R) {
         self.last
             .insert(request.client, (request.sequence, response));
     }
