@@ -193,6 +193,14 @@ pub struct MutantsArgs {
 /// Arguments of `gate`.
 #[derive(Debug, Args)]
 pub struct GateArgs {
+    /// Only these protocols; by default all.
+    #[arg(value_name = "PROTOCOL")]
+    pub protocols: Vec<String>,
+
+    /// Stop at the first failure.
+    #[arg(long)]
+    pub fail_fast: bool,
+
     /// Write the result as JUnit XML to this file, too.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,

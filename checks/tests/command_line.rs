@@ -218,3 +218,13 @@ fn ctrl_c_ends_a_run_and_prints_what_was_covered() {
     assert_eq!(rows[0]["verdict"], "bounded");
     assert_eq!(rows[0]["stopped"], "interrupted");
 }
+
+#[test]
+fn the_gate_refuses_an_unknown_protocol() {
+    let folder = tempdir().expect("a folder");
+    let output = checks(folder.path(), &["gate", "raft", "rift"]);
+    assert_eq!(output.status.code(), Some(2));
+    let message = stderr(&output);
+    assert!(message.contains("no protocol \"rift\""), "{message}");
+    assert!(message.contains("raft"), "{message}");
+}

@@ -1,21 +1,24 @@
 //! `checks gate`: what a user puts in CI.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use models::specification::Size;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
-use super::{Context, Ending, models_named, mutants, verify};
-use crate::catalogue;
+use super::{Context, Ending, mutants};
+use crate::catalogue::{self, ProtocolRow};
 use crate::cli::GateArgs;
 use crate::engine::{Engine, Limits};
 use crate::fuzz::{FuzzReport, FuzzVerdict, Plan};
+use crate::progress::Progress;
 use crate::report::{Report, Verdict};
-use crate::subject::Run;
+use crate::subject::{Run, Subject};
 
 /// How much of each large model the gate sees: enough for every mutant that needs one.
 const SEARCHED_STATES: u64 = 200_000;
@@ -40,40 +43,38 @@ struct Part {
 }
 
 /// Verifies the small models, searches the large ones as far as there is time, runs the
-/// mutants and a seeded fuzz.
+/// mutants and a seeded fuzz: of every protocol, or of those named.
 ///
 /// # Errors
-/// If a file cannot be written.
+/// If there is no such protocol, or a file cannot be written.
 pub fn run(context: &Context, args: &GateArgs) -> Result<Ending> {
-    let limits = Limits::on(args.threads);
-    // The parts say what is to be said: what they themselves would print stays unsaid.
-    let quiet = Context {
-        json: true,
-        traces: context.traces.clone(),
-        interrupted: context.interrupted.clone(),
+    let protocols = chosen(&args.protocols)?;
+    let mut gate = Gate {
+        context,
+        // The parts say what is to be said: what they themselves would print stays unsaid.
+        quiet: Context {
+            json: true,
+            traces: context.traces.clone(),
+            interrupted: context.interrupted.clone(),
+        },
+        limits: Limits::on(args.threads),
+        fail_fast: args.fail_fast,
+        report: GateReport {
+            ok: true,
+            parts: Vec::new(),
+        },
     };
     let started = Instant::now();
-    let mut report = GateReport {
-        ok: true,
-        parts: Vec::new(),
-    };
-    for part in [verified, searched, refuted, fuzzed] {
-        for part in part(&quiet, &limits)? {
-            context.say(&format!(
-                "{} {:<28} {:>6.1} s  {}\n",
-                if part.ok { "ok  " } else { "FAIL" },
-                part.name,
-                part.seconds,
-                part.detail
-            ));
-            report.ok &= part.ok;
-            report.parts.push(part);
-        }
-    }
+    let ended = gate.check(&protocols)?;
+    let report = gate.report;
     context.say(&format!(
-        "{} in {:.0} s\n",
+        "{} in {:.0} s{}\n",
         if report.ok { "PASS" } else { "FAIL" },
-        started.elapsed().as_secs_f64()
+        started.elapsed().as_secs_f64(),
+        match ended {
+            ControlFlow::Continue(()) => "",
+            ControlFlow::Break(()) => ", and not all of it has run",
+        }
     ));
     if let Some(path) = &args.junit {
         write_junit(&report, path)?;
@@ -82,56 +83,141 @@ pub fn run(context: &Context, args: &GateArgs) -> Result<Ending> {
     Ok(Ending::of(report.ok))
 }
 
-/// The small catalogue: every model verified, none merely bounded.
-fn verified(context: &Context, limits: &Limits) -> Result<Vec<Part>> {
-    let mut models = models_named(&[])?;
-    models.retain(|model| model.row().size == Size::Gate);
-    let plan = verify::Plan {
-        models: Vec::new(),
-        all: false,
-        size: Some(Size::Gate),
-        engine: Engine::Native,
-        limits: *limits,
-        budget: None,
-    };
-    let reports = verify::verify_all(context, &plan, &models)?;
-    let mut parts: Vec<Part> = reports.iter().map(part_of).collect();
-    if parts.len() < models.len() {
-        parts.push(Part {
-            name: "verify".to_owned(),
-            ok: false,
-            seconds: 0.0,
-            detail: format!(
-                "interrupted: {} models not verified",
-                models.len() - parts.len()
-            ),
-        });
+/// The protocols of these names, or all where no name is given.
+fn chosen(names: &[String]) -> Result<Vec<ProtocolRow>> {
+    let mut protocols = catalogue::protocols();
+    for name in names {
+        if !protocols.iter().any(|row| row.name == name) {
+            let names: Vec<&str> = protocols.iter().map(|row| row.name).collect();
+            bail!(
+                "there is no protocol \"{name}\"; there are: {}",
+                names.join(", ")
+            );
+        }
     }
-    Ok(parts)
+    protocols.retain(|row| names.is_empty() || names.iter().any(|name| name == row.name));
+    Ok(protocols)
 }
 
-/// The large models, as far as a gate has time: the same states each time, nearest first.
-fn searched(context: &Context, limits: &Limits) -> Result<Vec<Part>> {
-    let mut models = models_named(&[])?;
-    models.retain(|model| model.row().size == Size::Large);
-    let plan = verify::Plan {
-        models: Vec::new(),
-        all: false,
-        size: Some(Size::Large),
-        engine: Engine::Native,
-        limits: Limits {
+/// A gate at work.
+struct Gate<'a> {
+    context: &'a Context,
+    quiet: Context,
+    limits: Limits,
+    fail_fast: bool,
+    report: GateReport,
+}
+
+impl Gate<'_> {
+    /// Runs all parts, what fails fastest first; breaks off at a failure if that is wanted,
+    /// and when the user has had enough.
+    fn check(&mut self, protocols: &[ProtocolRow]) -> Result<ControlFlow<()>> {
+        let models = || protocols.iter().flat_map(|row| &row.models);
+        for size in [Size::Gate, Size::Large] {
+            for model in models().filter(|model| model.row().size == size) {
+                let part = match size {
+                    Size::Gate => self.verified(model.as_ref()),
+                    Size::Large => self.searched(model.as_ref()),
+                }?;
+                if self.add(part).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+        }
+        for row in protocols {
+            let part = self.refuted(row)?;
+            if self.add(part).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        for model in protocols.iter().flat_map(|row| &row.fuzzed) {
+            let part = self.fuzzed(model.as_ref())?;
+            if self.add(part).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn add(&mut self, mut part: Part) -> ControlFlow<()> {
+        if self.context.is_interrupted() {
+            part.ok = false;
+            part.detail.push_str(", interrupted");
+        }
+        self.context.say(&format!(
+            "{} {:<28} {:>6.1} s  {}\n",
+            if part.ok { "ok  " } else { "FAIL" },
+            part.name,
+            part.seconds,
+            part.detail
+        ));
+        let goes_on = part.ok || (!self.fail_fast && !self.context.is_interrupted());
+        self.report.ok &= part.ok;
+        self.report.parts.push(part);
+        if goes_on {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    }
+
+    /// A small model: verified, not merely bounded.
+    fn verified(&self, model: &dyn Subject) -> Result<Part> {
+        let progress = self.quiet.progress();
+        let report = model.verify(Engine::Native, &self.limits, &self.run(&progress))?;
+        Ok(part_of(&report))
+    }
+
+    /// A large model, as far as a gate has time: the same states each time, nearest first.
+    fn searched(&self, model: &dyn Subject) -> Result<Part> {
+        let progress = self.quiet.progress();
+        let limits = Limits {
             max_states: Some(SEARCHED_STATES),
-            ..*limits
-        },
-        budget: None,
-    };
-    let reports = verify::verify_all(context, &plan, &models)?;
-    let parts = reports.iter().map(|report| Part {
-        name: format!("search {}", report.model),
-        ok: report.verdict != Verdict::Violated && !context.is_interrupted(),
-        ..part_of(report)
-    });
-    Ok(parts.collect())
+            ..self.limits
+        };
+        let report = model.verify(Engine::Native, &limits, &self.run(&progress))?;
+        Ok(Part {
+            name: format!("search {}", report.model),
+            ok: report.verdict != Verdict::Violated,
+            ..part_of(&report)
+        })
+    }
+
+    /// The mutants of a protocol: all caught. Their controls have just been verified, being
+    /// models of the catalogue, or are too large for a gate.
+    fn refuted(&self, row: &ProtocolRow) -> Result<Part> {
+        let reports =
+            mutants::run_mutants(&self.quiet, Some(row.name), &self.limits, MUTANT_BUDGET)?;
+        let seconds = reports.iter().map(|report| report.seconds).sum();
+        let survivors = reports.iter().filter(|report| !report.is_well());
+        let survivors: Vec<&str> = survivors.map(|report| report.id.as_str()).collect();
+        let detail = if survivors.is_empty() {
+            format!("all {} caught", reports.len())
+        } else {
+            format!("survived: {}", survivors.join(", "))
+        };
+        Ok(Part {
+            name: format!("mutants {}", row.name),
+            ok: survivors.is_empty() && !reports.is_empty(),
+            seconds,
+            detail,
+        })
+    }
+
+    /// A world that is too large to walk, sampled: always the same runs.
+    fn fuzzed(&self, model: &dyn Subject) -> Result<Part> {
+        let progress = self.quiet.progress();
+        let plan = Plan::for_gate(self.limits.threads);
+        let report = model.fuzz(&plan, &self.run(&progress))?;
+        Ok(part_of_fuzz(&report))
+    }
+
+    fn run<'a>(&'a self, progress: &'a Arc<Progress>) -> Run<'a> {
+        Run {
+            progress,
+            traces: &self.quiet.traces,
+        }
+    }
 }
 
 fn part_of(report: &Report) -> Part {
@@ -152,40 +238,6 @@ fn part_of(report: &Report) -> Part {
         seconds: report.seconds,
         detail,
     }
-}
-
-/// The mutants of every protocol: all caught. Their controls have just been verified, being
-/// models of the catalogue, or are too large for a gate.
-fn refuted(context: &Context, limits: &Limits) -> Result<Vec<Part>> {
-    let reports = mutants::run_mutants(context, None, limits, MUTANT_BUDGET)?;
-    let seconds = reports.iter().map(|report| report.seconds).sum();
-    let survivors = reports.iter().filter(|report| !report.is_well());
-    let survivors: Vec<&str> = survivors.map(|report| report.id.as_str()).collect();
-    let detail = if survivors.is_empty() {
-        format!("all {} caught", reports.len())
-    } else {
-        format!("survived: {}", survivors.join(", "))
-    };
-    Ok(vec![Part {
-        name: "mutants".to_owned(),
-        ok: survivors.is_empty() && !reports.is_empty(),
-        seconds,
-        detail,
-    }])
-}
-
-/// The worlds that are too large to walk, sampled: always the same runs.
-fn fuzzed(context: &Context, limits: &Limits) -> Result<Vec<Part>> {
-    let plan = Plan::for_gate(limits.threads);
-    let mut parts = Vec::new();
-    for model in catalogue::fuzzed(&[])? {
-        let run = Run {
-            progress: &context.progress(),
-            traces: &context.traces,
-        };
-        parts.push(part_of_fuzz(&model.fuzz(&plan, &run)?));
-    }
-    Ok(parts)
 }
 
 fn part_of_fuzz(report: &FuzzReport) -> Part {

@@ -74,14 +74,7 @@ fn chosen(plan: &Plan) -> Result<Vec<Box<dyn Subject>>> {
 }
 
 /// Verifies models until all are done or the user has enough.
-///
-/// # Errors
-/// If a trace cannot be written.
-pub fn verify_all(
-    context: &Context,
-    plan: &Plan,
-    models: &[Box<dyn Subject>],
-) -> Result<Vec<Report>> {
+fn verify_all(context: &Context, plan: &Plan, models: &[Box<dyn Subject>]) -> Result<Vec<Report>> {
     let mut reports = Vec::new();
     for model in models {
         let progress = context.progress();
