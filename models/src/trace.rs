@@ -32,13 +32,12 @@ pub fn describe<P: Specification>(
         }
         Action::Fire { node, timer } => format!("{node}: {timer:?} timeout"),
         Action::Ask { client, node } => {
-            let next = before.clients.get(*client).map_or(0, |client| client.next);
-            let command = scenario
-                .scripts
-                .get(*client)
-                .and_then(|script| script.get(next));
-            let command = command.map(P::command_label).unwrap_or_default();
+            let command = question(scenario, before, *client);
             format!("client {client} asks {node}: {command}")
+        }
+        Action::AskUnheard { client, node } => {
+            let command = question(scenario, before, *client);
+            format!("client {client} asks {node} and hears no answer: {command}")
         }
         Action::Crash(node) => format!("{node} crashes"),
         Action::CrashWithin { node, input, kept } => {
@@ -51,12 +50,21 @@ pub fn describe<P: Specification>(
             };
             format!("{node} crashes while it handles {input}: records on disk: {kept}")
         }
+        Action::LoseDisk(node) => format!("{node}'s disk is lost, and replaced by an empty one"),
         Action::Restart(node) => format!("{node} restarts"),
         Action::Sync(node) => format!("{node}'s records reach the disk"),
         Action::Cut { from, to } => format!("messages {from} → {to} are cut off"),
         Action::Isolate(node) => format!("{node} is cut off from all others"),
         Action::Heal => "all links are whole again".to_string(),
     }
+}
+
+/// What the client asks next, in words.
+fn question<P: Specification>(scenario: &Scenario<P>, before: &World<P>, client: usize) -> String {
+    let next = before.clients.get(client).map_or(0, |client| client.next);
+    let script = scenario.scripts.get(client);
+    let command = script.and_then(|script| script.get(next));
+    command.map(P::command_label).unwrap_or_default()
 }
 
 /// The hosts in one line each.

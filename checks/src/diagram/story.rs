@@ -101,7 +101,7 @@ pub(super) fn tell<P: Specification>(scenario: &Scenario<P>, actions: &[Action<P
 /// The clients that ask anything in this run, in order.
 fn clients_in<P: Specification>(actions: &[Action<P>]) -> Vec<usize> {
     let asking = actions.iter().filter_map(|action| match action {
-        Action::Ask { client, .. } => Some(*client),
+        Action::Ask { client, .. } | Action::AskUnheard { client, .. } => Some(*client),
         _ => None,
     });
     let mut clients: Vec<usize> = asking.collect();
@@ -179,7 +179,12 @@ impl<P: Specification> Teller<'_, P> {
                 lane: self.node(*node),
                 label: format!("{timer:?} timeout"),
             }],
-            Action::Ask { client, node } => vec![self.question(row, before, *client, *node)],
+            Action::Ask { client, node } => {
+                vec![self.question(row, before, *client, *node, "")]
+            }
+            Action::AskUnheard { client, node } => {
+                vec![self.question(row, before, *client, *node, " (the answer is lost)")]
+            }
             Action::Crash(node) => vec![Mark::Crash {
                 lane: self.node(*node),
                 label: "crashes".to_owned(),
@@ -187,6 +192,10 @@ impl<P: Specification> Teller<'_, P> {
             Action::CrashWithin { node, input, kept } => {
                 self.crash_within(row, *node, input, *kept)
             }
+            Action::LoseDisk(node) => vec![Mark::Note {
+                lane: self.node(*node),
+                label: "its disk is lost".to_owned(),
+            }],
             Action::Restart(node) => vec![Mark::Restart {
                 lane: self.node(*node),
             }],
@@ -225,7 +234,14 @@ impl<P: Specification> Teller<'_, P> {
         }
     }
 
-    fn question(&self, row: usize, before: &World<P>, client: usize, node: NodeId) -> Mark {
+    fn question(
+        &self,
+        row: usize,
+        before: &World<P>,
+        client: usize,
+        node: NodeId,
+        remark: &str,
+    ) -> Mark {
         let next = before.clients.get(client).map_or(0, |client| client.next);
         let script = self.scenario.scripts.get(client);
         let command = script.and_then(|script| script.get(next));
@@ -233,7 +249,7 @@ impl<P: Specification> Teller<'_, P> {
             from: self.client(client),
             to: self.node(node),
             sent: row,
-            label: command.map(P::command_label).unwrap_or_default(),
+            label: command.map(P::command_label).unwrap_or_default() + remark,
             is_lost: false,
         }
     }

@@ -147,7 +147,9 @@ impl<'a, P: Specification> Weather<'a, P> {
             | Kind::Crash
             | Kind::CrashWithin
             | Kind::Cut
-            | Kind::Isolate => 1,
+            | Kind::Isolate
+            | Kind::AskUnheard
+            | Kind::LoseDisk => 1,
         })
     }
 
@@ -186,6 +188,8 @@ fn limited(faults: Faults, on: FaultsOn) -> Faults {
         crashes: if_on(on.crashes, faults.crashes),
         crash_within_step: on.crashes_within && faults.crash_within_step,
         cuts: if_on(on.cuts, faults.cuts),
+        lost_replies: if_on(on.drops, faults.lost_replies),
+        lost_disks: if_on(on.crashes, faults.lost_disks),
     }
 }
 
@@ -196,7 +200,9 @@ fn is_fault(kind: Kind) -> bool {
         | Kind::Crash
         | Kind::CrashWithin
         | Kind::Cut
-        | Kind::Isolate => true,
+        | Kind::Isolate
+        | Kind::AskUnheard
+        | Kind::LoseDisk => true,
         Kind::Deliver | Kind::Fire | Kind::Ask | Kind::Restart | Kind::Sync | Kind::Heal => false,
     }
 }

@@ -36,6 +36,13 @@ pub enum Action<P: Protocol> {
         /// The node.
         node: NodeId,
     },
+    /// As [`Ask`](Self::Ask), but what the node answers at once never gets to the client.
+    AskUnheard {
+        /// The client's position among the scripts.
+        client: usize,
+        /// The node.
+        node: NodeId,
+    },
     /// A node crashes between two steps.
     Crash(NodeId),
     /// A node crashes within a step: some records are on disk, no effect has left.
@@ -47,6 +54,8 @@ pub enum Action<P: Protocol> {
         /// How many of the step's records are on disk.
         kept: usize,
     },
+    /// The disk of a crashed node is replaced by an empty one.
+    LoseDisk(NodeId),
     /// A crashed node starts again.
     Restart(NodeId),
     /// Records that the node believed to be on disk get there (broken disks only).
@@ -73,8 +82,10 @@ pub enum Kind {
     Drop,
     Fire,
     Ask,
+    AskUnheard,
     Crash,
     CrashWithin,
+    LoseDisk,
     Restart,
     Sync,
     Cut,
@@ -91,8 +102,10 @@ impl<P: Protocol> Action<P> {
             Self::Drop(_) => Kind::Drop,
             Self::Fire { .. } => Kind::Fire,
             Self::Ask { .. } => Kind::Ask,
+            Self::AskUnheard { .. } => Kind::AskUnheard,
             Self::Crash(_) => Kind::Crash,
             Self::CrashWithin { .. } => Kind::CrashWithin,
+            Self::LoseDisk(_) => Kind::LoseDisk,
             Self::Restart(_) => Kind::Restart,
             Self::Sync(_) => Kind::Sync,
             Self::Cut { .. } => Kind::Cut,
@@ -107,8 +120,10 @@ impl<P: Protocol> Action<P> {
             Self::Deliver(envelope) | Self::Duplicate(envelope) => Some(envelope.to),
             Self::Fire { node, .. }
             | Self::Ask { node, .. }
+            | Self::AskUnheard { node, .. }
             | Self::Crash(node)
             | Self::CrashWithin { node, .. }
+            | Self::LoseDisk(node)
             | Self::Restart(node)
             | Self::Sync(node) => Some(*node),
             Self::Drop(_) | Self::Cut { .. } | Self::Isolate(_) | Self::Heal => None,
@@ -187,19 +202,30 @@ impl<P: Specification> World<P> {
     }
 
     fn client_actions(&self, scenario: &Scenario<P>, actions: &mut Vec<Action<P>>) {
+        let may_be_unheard = self.faults.lost_replies < scenario.faults.lost_replies;
         for (client, state) in self.clients.iter().enumerate() {
             if state.next < scenario.scripts[client].len() && state.tries < scenario.tries {
-                let nodes = self.running().map(|(node, _)| node);
-                actions.extend(nodes.map(|node| Action::Ask { client, node }));
+                let nodes = || self.running().map(|(node, _)| node);
+                actions.extend(nodes().map(|node| Action::Ask { client, node }));
+                if may_be_unheard {
+                    actions.extend(nodes().map(|node| Action::AskUnheard { client, node }));
+                }
             }
         }
     }
 
     fn crash_actions(&self, scenario: &Scenario<P>, actions: &mut Vec<Action<P>>) {
         let may_crash = self.faults.crashes < scenario.faults.crashes;
+        let may_lose_disk = self.faults.lost_disks < scenario.faults.lost_disks;
         for (id, host) in self.all_hosts() {
             match host {
-                Host::Down { .. } => actions.push(Action::Restart(id)),
+                Host::Down { durable } => {
+                    // To lose an empty disk is to lose nothing.
+                    if may_lose_disk && *durable != P::Durable::default() {
+                        actions.push(Action::LoseDisk(id));
+                    }
+                    actions.push(Action::Restart(id));
+                }
                 Host::Up { node, on_disk, .. } => {
                     if may_crash {
                         actions.push(Action::Crash(id));

@@ -95,10 +95,12 @@ impl<P: Specification> World<P> {
             }
             Action::Fire { node, timer } => self.fire(scenario, *node, timer),
             Action::Ask { client, node } => self.ask(scenario, *client, *node),
+            Action::AskUnheard { client, node } => self.ask_unheard(scenario, *client, *node),
             Action::Crash(node) => self.crash(*node),
             Action::CrashWithin { node, input, kept } => {
                 self.crash_within(scenario, *node, input, *kept);
             }
+            Action::LoseDisk(node) => self.lose_disk(*node),
             Action::Restart(node) => self.restart(scenario, *node),
             Action::Sync(node) => self.sync(*node),
             Action::Cut { from, to } => {
@@ -173,15 +175,32 @@ impl<P: Specification> World<P> {
     }
 
     fn ask(&mut self, scenario: &Scenario<P>, client: usize, id: NodeId) {
+        let command = self.begin(scenario, client);
+        *self.clients[client].waits_at.entry(id).or_default() += 1;
+        self.step(scenario, id, Input::Ask(command));
+    }
+
+    /// The request is handled, and the client does not wait for what is said to it.
+    fn ask_unheard(&mut self, scenario: &Scenario<P>, client: usize, id: NodeId) {
+        self.faults.lost_replies += 1;
+        let command = self.begin(scenario, client);
+        let waited = self.clients[client].waits_at.remove(&id);
+        self.step(scenario, id, Input::Ask(command));
+        // It still waits for what it has asked there before.
+        if let Some(waited) = waited {
+            self.clients[client].waits_at.insert(id, waited);
+        }
+    }
+
+    /// Counts a try of the client's request, and notes the first.
+    fn begin(&mut self, scenario: &Scenario<P>, client: usize) -> P::Command {
         let state = &mut self.clients[client];
-        let command = scenario.scripts[client][state.next].clone();
         state.tries += 1;
-        *state.waits_at.entry(id).or_default() += 1;
         if !state.asking {
             state.asking = true;
             self.history.push(Occurrence::Invoke { client });
         }
-        self.step(scenario, id, Input::Ask(command));
+        scenario.scripts[client][self.clients[client].next].clone()
     }
 
     fn crash(&mut self, id: NodeId) {
@@ -223,6 +242,13 @@ impl<P: Specification> World<P> {
         }
         self.crash(id);
         *self.host_mut(id) = Host::Down { durable };
+    }
+
+    fn lose_disk(&mut self, id: NodeId) {
+        self.faults.lost_disks += 1;
+        *self.host_mut(id) = Host::Down {
+            durable: P::Durable::default(),
+        };
     }
 
     fn restart(&mut self, scenario: &Scenario<P>, id: NodeId) {

@@ -105,6 +105,10 @@ pub struct Faulted {
     pub crashes: u8,
     /// Cuts of links.
     pub cuts: u8,
+    /// Answers lost on their way to a client.
+    pub lost_replies: u8,
+    /// Disks lost.
+    pub lost_disks: u8,
 }
 
 /// How far a client is.

@@ -141,6 +141,13 @@ pub struct Faults {
     pub crash_within_step: bool,
     /// Links that may be cut, one way at a time, or nodes isolated.
     pub cuts: u8,
+    /// Answers that may get lost on their way to a client: of those that a node gives in the
+    /// very step in which it is asked. (Later ones are as good as lost when the node has
+    /// crashed.)
+    pub lost_replies: u8,
+    /// Disks that may be lost, each while its node is down: the node starts again from an
+    /// empty one. Beyond what most protocols promise to bear.
+    pub lost_disks: u8,
 }
 
 /// How many messages may arrive more than once.

@@ -86,6 +86,31 @@ fn a_client_that_hears_nothing_asks_again_so_often() {
     assert_eq!(asks, [ask(1, 1)], "the first client has no try left");
 }
 
+/// An answer that is lost on its way leaves its client asking, and the node none the wiser;
+/// so many get lost, and no more.
+#[test]
+fn a_client_whose_answer_is_lost_asks_again() {
+    let mut scenario = asked(3);
+    scenario.faults.lost_replies = 1;
+    let unheard = Action::AskUnheard {
+        client: 0,
+        node: NodeId(0),
+    };
+    let mut world = World::initial(&scenario);
+    apply(&scenario, &mut world, &unheard);
+    let asking = Client {
+        tries: 1,
+        asking: true,
+        ..Client::default()
+    };
+    assert_eq!(world.clients[0], asking);
+    let invoked = [Occurrence::Invoke { client: 0 }];
+    assert_eq!(world.history.occurrences(), invoked);
+    assert!(world.apply(&scenario, &unheard).is_err(), "one is lost");
+    apply(&scenario, &mut world, &ask(0, 0));
+    assert_eq!(world.clients[0].next, 1);
+}
+
 /// Only who waits at a node hears what it says.
 #[test]
 fn an_answer_reaches_who_asked() {

@@ -41,6 +41,28 @@ fn after(scenario: &Scenario<Scribe>, actions: &[Action<Scribe>]) -> World<Scrib
     world
 }
 
+/// A lost disk is replaced by an empty one while its node is down; there are so many such
+/// losses, and an empty disk cannot be lost.
+#[test]
+fn a_lost_disk_is_empty() {
+    let mut scenario = on(Disk::WriteThrough, false);
+    scenario.faults.lost_disks = 1;
+    let lost = Action::LoseDisk(NodeId(0));
+    let mut world = after(&scenario, &[Action::Crash(NodeId(0))]);
+    assert!(world.apply(&scenario, &lost).is_err(), "it is empty");
+    let restart = Action::Restart(NodeId(0));
+    for action in [&restart, &tick(0)] {
+        apply(&scenario, &mut world, action);
+    }
+    assert!(world.apply(&scenario, &lost).is_err(), "its node is up");
+    for action in [&Action::Crash(NodeId(0)), &lost, &restart, &tick(0)] {
+        apply(&scenario, &mut world, action);
+    }
+    assert_eq!(left(&scenario, &world), [0, 1]);
+    apply(&scenario, &mut world, &Action::Crash(NodeId(0)));
+    assert!(world.apply(&scenario, &lost).is_err(), "one is lost");
+}
+
 /// The crashes within a step that node 0 may suffer now: how many records each keeps.
 fn crashes_within(scenario: &Scenario<Scribe>, world: &World<Scribe>) -> Vec<usize> {
     let kept = |action: Action<Scribe>| match action {

@@ -238,6 +238,7 @@ proptest! {
                 crashes: 2,
                 crash_within_step: true,
                 cuts: 2,
+                ..Faults::default()
             },
             ..scribes(3, 20)
         };

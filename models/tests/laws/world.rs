@@ -147,7 +147,7 @@ fn written(
             (envelope.to, input, usize::MAX)
         }
         Action::Fire { node, timer } => (*node, Input::Fire(*timer), usize::MAX),
-        Action::Ask { client, node } => {
+        Action::Ask { client, node } | Action::AskUnheard { client, node } => {
             let command = &scenario.scripts[*client][before.clients[*client].next];
             (*node, Input::Ask(command.clone()), usize::MAX)
         }

@@ -115,6 +115,8 @@ impl Interpreter {
                 crashes: u8::MAX,
                 crash_within_step: true,
                 cuts: u8::MAX,
+                lost_replies: u8::MAX,
+                lost_disks: u8::MAX,
             },
             ..Scenario::new(nodes, Bounds { candidates })
         });

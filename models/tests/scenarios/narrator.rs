@@ -43,6 +43,14 @@ pub(crate) fn action(
             let title = format!("c{client} asks {node}: {}", self::command(command));
             titled(title, stepped(*node, Input::Ask(command.clone())))
         }
+        Action::AskUnheard { client, node } => {
+            let command = &scenario.scripts[*client][before.clients[*client].next];
+            let title = format!(
+                "c{client} asks {node}, and hears no answer: {}",
+                self::command(command)
+            );
+            titled(title, stepped(*node, Input::Ask(command.clone())))
+        }
         Action::Crash(node) => vec![format!("{node} crashes")],
         Action::CrashWithin { node, input, .. } => {
             let title = match input {
@@ -55,6 +63,7 @@ pub(crate) fn action(
             lines.push("crash before anything leaves".to_owned());
             titled(title, lines)
         }
+        Action::LoseDisk(node) => vec![format!("{node}'s disk is lost")],
         Action::Restart(node) => {
             let mut out = Outbox::new();
             if let Some(host) = before.host(*node) {

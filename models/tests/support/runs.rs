@@ -37,6 +37,7 @@ pub(crate) fn troubled(size: u16) -> Scenario<Checked> {
             crashes: 3,
             crash_within_step: true,
             cuts: 2,
+            ..Faults::default()
         },
         ..cluster(size, 6)
     }

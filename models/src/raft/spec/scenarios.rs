@@ -108,6 +108,7 @@ pub fn at_large(size: u16, delivery: Delivery) -> Checked {
             crashes: 10,
             crash_within_step: true,
             cuts: 10,
+            ..Faults::default()
         },
         scripts: client_commands(&[4, 4]),
         tries: 3,
