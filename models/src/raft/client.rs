@@ -1,14 +1,12 @@
 //! Client interaction (§8): commands with exactly-once semantics, linearizable reads.
 
-use alloc::vec::Vec;
-
 use super::log::{Content, Entry, Index};
 use super::machine::StateMachine;
 use super::message::Round;
 use super::session::{Known, RequestId};
 use super::state::{Leadership, PendingRead, Record, Role};
 use super::{Event, Raft};
-use crate::protocol::{Node, Outbox};
+use crate::protocol::{Node, Outbox, Protocol};
 
 impl<M: StateMachine> Raft<M> {
     /// "If command received from client: append entry to local log, respond after entry
@@ -45,7 +43,7 @@ impl<M: StateMachine> Raft<M> {
     /// Peers with an append under way get the new entry once they have answered, together
     /// with all others that have come by then.
     fn send_to_idle_peers(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
-        for peer in self.peers() {
+        for peer in self.peers(node) {
             if let Role::Leader(leadership) = &node.volatile.role
                 && leadership.progress[&peer].is_idle()
             {
@@ -83,7 +81,7 @@ impl<M: StateMachine> Raft<M> {
     /// reads wait for it and none is under way: all that came meanwhile share it.
     pub(super) fn confirm_reads(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         self.answer_reads(node, out);
-        let Role::Leader(leadership) = &mut node.volatile.role else {
+        let Role::Leader(leadership) = &node.volatile.role else {
             return;
         };
         let round = leadership.round;
@@ -91,33 +89,41 @@ impl<M: StateMachine> Raft<M> {
             .reads
             .last()
             .is_some_and(|read| read.round > round);
-        if !waits || self.confirmed_round(leadership) < round {
+        if !waits || self.confirmed_round(node, leadership) < round {
             return;
         }
-        leadership.round = round.next();
-        for peer in self.peers() {
+        if let Role::Leader(leadership) = &mut node.volatile.role {
+            leadership.round = round.next();
+        }
+        for peer in self.peers(node) {
             self.send_append(node, peer, out);
         }
         self.answer_reads(node, out);
     }
 
-    /// The latest round that a quorum, this node included, has answered.
-    pub(super) fn confirmed_round(&self, leadership: &Leadership<M>) -> Round {
-        let peers = leadership.progress.values().map(|peer| peer.round);
-        let mut rounds: Vec<Round> = peers.chain([leadership.round]).collect();
-        rounds.sort_unstable_by(|a, b| b.cmp(a));
-        rounds[self.quorum() - 1]
+    /// The latest round that a quorum has answered.
+    pub(super) fn confirmed_round(&self, node: &Node<Self>, leadership: &Leadership<M>) -> Round {
+        self.configuration(node).reached_by_quorum(|voter| {
+            if voter == self.id() {
+                leadership.round
+            } else {
+                let progress = leadership.progress.get(&voter);
+                progress.map_or(Round(0), |peer| peer.round)
+            }
+        })
     }
 
     fn answer_reads(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        let confirmed = match &node.volatile.role {
+            Role::Leader(leadership) if !leadership.reads.is_empty() => {
+                self.confirmed_round(node, leadership)
+            }
+            Role::Follower { .. } | Role::Candidate { .. } | Role::Leader(_) => return,
+        };
         let applied = &node.volatile.applied;
         let Role::Leader(leadership) = &mut node.volatile.role else {
             return;
         };
-        if leadership.reads.is_empty() {
-            return;
-        }
-        let confirmed = self.confirmed_round(leadership);
         leadership.reads.retain(|read| {
             let ready = read.round <= confirmed && read.read_index <= applied.last_applied;
             if ready {

@@ -28,9 +28,10 @@ impl<M: StateMachine> Raft<M> {
         };
         out.arm(Timer::Election);
         let log = &node.durable().log;
-        for peer in self.peers() {
+        let voters = self.configuration(node).all_voters().into_iter();
+        for voter in voters.filter(|&voter| voter != self.id()) {
             out.send(
-                peer,
+                voter,
                 Message::RequestVote {
                     term,
                     last_log_index: log.last_index(),
@@ -98,7 +99,7 @@ impl<M: StateMachine> Raft<M> {
         out: &mut Outbox<Self>,
     ) {
         if outcome == VoteOutcome::Granted
-            && self.voters().contains(&voter)
+            && self.configuration(node).is_voter(voter)
             && let Role::Candidate { votes } = &mut node.volatile.role
         {
             votes.insert(voter);
@@ -108,7 +109,7 @@ impl<M: StateMachine> Raft<M> {
 
     fn count_votes(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         if let Role::Candidate { votes } = &node.volatile.role
-            && votes.len() >= self.quorum()
+            && self.configuration(node).has_quorum(votes)
         {
             self.lead(node, out);
         }
@@ -125,8 +126,9 @@ impl<M: StateMachine> Raft<M> {
             round: Round(0),
             sent_index: Index(0),
         };
+        let peers = self.peers(node).into_iter();
         node.volatile.role = Role::Leader(Leadership {
-            progress: self.peers().map(|peer| (peer, unknown)).collect(),
+            progress: peers.map(|peer| (peer, unknown)).collect(),
             term_start,
             round: Round(0),
             reads: Vec::new(),

@@ -10,6 +10,7 @@
 //! [`Raft::step`] its "Rules for Servers"; `election`, `replication` and `client` hold the
 //! handlers.
 
+pub mod configuration;
 pub mod log;
 pub mod message;
 pub mod spec;
@@ -21,12 +22,13 @@ mod replication;
 
 pub use crate::{machine, session};
 
-use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use derive_where::derive_where;
 use serde::{Deserialize, Serialize};
 
+use self::configuration::Configuration;
 use self::log::Term;
 use self::machine::StateMachine;
 use self::message::Message;
@@ -38,7 +40,7 @@ use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
 #[derive_where(Clone, Debug)]
 pub struct Raft<M: StateMachine> {
     id: NodeId,
-    voters: BTreeSet<NodeId>,
+    initial: Configuration,
     /// An append carries entries until their [`weight`](StateMachine::weight) reaches this;
     /// one entry always travels, whatever its weight.
     pub max_append_weight: usize,
@@ -129,29 +131,31 @@ impl<M: StateMachine> Raft<M> {
     /// # Panics
     /// If `id` is not among the voters.
     pub fn new(id: NodeId, voters: impl IntoIterator<Item = NodeId>) -> Self {
-        let voters: BTreeSet<NodeId> = voters.into_iter().collect();
-        assert!(voters.contains(&id), "{id} is not among the voters");
+        let initial = Configuration::new(voters);
+        assert!(initial.is_voter(id), "{id} is not among the voters");
         Self {
             id,
-            voters,
+            initial,
             max_append_weight: usize::MAX,
             machine: PhantomData,
         }
     }
 
-    /// The cluster's nodes, this one included.
-    pub fn voters(&self) -> &BTreeSet<NodeId> {
-        &self.voters
+    /// The configuration that the cluster starts with.
+    pub fn initial(&self) -> &Configuration {
+        &self.initial
     }
 
-    /// The cluster's other nodes.
-    pub fn peers(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.voters.iter().copied().filter(|&node| node != self.id)
+    /// The configuration that `node` acts on.
+    pub fn configuration<'a>(&'a self, _node: &'a Node<Self>) -> &'a Configuration {
+        &self.initial
     }
 
-    /// How many nodes are a majority.
-    pub fn quorum(&self) -> usize {
-        self.voters.len() / 2 + 1
+    /// The other members of the cluster, as `node` knows them: those that a leader replicates
+    /// to.
+    pub fn peers(&self, node: &Node<Self>) -> Vec<NodeId> {
+        let members = self.configuration(node).members().into_iter();
+        members.filter(|&peer| peer != self.id).collect()
     }
 
     /// "If RPC request or response contains term T > currentTerm: set currentTerm = T,

@@ -7,7 +7,7 @@ use super::machine::StateMachine;
 use super::message::{AppendOutcome, Message, Round};
 use super::state::{Leadership, Progress, Record, Role};
 use super::{Raft, Timer};
-use crate::protocol::{Node, NodeId, Outbox};
+use crate::protocol::{Node, NodeId, Outbox, Protocol};
 
 /// What an AppendEntries message says beside its term.
 pub(super) struct Append<C> {
@@ -26,7 +26,7 @@ impl<M: StateMachine> Raft<M> {
             return;
         }
         out.arm(Timer::Heartbeat);
-        for peer in self.peers() {
+        for peer in self.peers(node) {
             self.send_append(node, peer, out);
         }
     }
@@ -173,7 +173,7 @@ impl<M: StateMachine> Raft<M> {
             return;
         };
         let log = &node.durable().log;
-        let replicated = self.replicated_on_quorum(leadership, log.last_index());
+        let replicated = self.replicated_on_quorum(node, leadership);
         // An entry of an earlier term may be on a majority and yet be overwritten: only one
         // of the current term commits, and with it all before it (§5.4.2, Figure 8).
         if log.term_at(replicated) == Some(node.durable().current_term) {
@@ -181,16 +181,20 @@ impl<M: StateMachine> Raft<M> {
         }
     }
 
-    /// The highest index that a majority has on disk.
+    /// The highest index that a quorum has on disk.
     pub(super) fn replicated_on_quorum(
         &self,
+        node: &Node<Self>,
         leadership: &Leadership<M>,
-        last_index: Index,
     ) -> Index {
-        let peers = leadership.progress.values().map(|peer| peer.match_index);
-        let mut matched: Vec<Index> = peers.chain([last_index]).collect();
-        matched.sort_unstable_by(|a, b| b.cmp(a));
-        matched[self.quorum() - 1]
+        self.configuration(node).reached_by_quorum(|voter| {
+            if voter == self.id() {
+                node.durable().log.last_index()
+            } else {
+                let progress = leadership.progress.get(&voter);
+                progress.map_or(Index(0), |peer| peer.match_index)
+            }
+        })
     }
 }
 

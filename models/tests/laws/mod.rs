@@ -6,6 +6,7 @@ mod history;
 mod linearizability;
 mod log;
 mod network;
+mod quorums;
 mod steps;
 mod timing;
 mod world;

@@ -163,8 +163,9 @@ fn votes_are_durable<M: StateMachine>(
             Role::Candidate { votes } => votes.iter().all(|&voter| voter == id || stands(voter)),
             Role::Leader(_) => {
                 let nodes = world.all_hosts().map(|(voter, _)| voter);
-                let votes = nodes.filter(|&voter| stands(voter)).count();
-                votes >= scenario.nodes[usize::from(id.0)].quorum()
+                let votes = nodes.filter(|&voter| stands(voter)).collect();
+                let raft = &scenario.nodes[usize::from(id.0)];
+                raft.configuration(node).has_quorum(&votes)
             }
         }
     })
@@ -195,8 +196,10 @@ fn committed_entries_are_durable<M: StateMachine>(
     // Logs match, so a log that holds the last committed entry holds them all.
     let holders = world
         .all_hosts()
-        .filter(|(_, host)| host.on_disk().log.get(index) == Some(&last.entry));
-    holders.count() >= scenario.nodes[0].quorum()
+        .filter(|(_, host)| host.on_disk().log.get(index) == Some(&last.entry))
+        .map(|(id, _)| id)
+        .collect();
+    scenario.nodes[0].initial().has_quorum(&holders)
 }
 
 fn acknowledgements_are_durable<M: StateMachine>(world: &World<Raft<M>>) -> bool {

@@ -124,7 +124,7 @@ fn clears_vote_in_office(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mu
 fn leads_with_half(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
     raft.step(node, input, out);
     if let Role::Candidate { votes } = &node.volatile.role
-        && votes.len() >= raft.voters().len() / 2
+        && votes.len() >= raft.configuration(node).voters.len() / 2
     {
         raft.lead(node, out);
     }
@@ -212,7 +212,10 @@ fn counts_votes_twice(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut O
         && let Role::Candidate { votes } = &node.volatile.role
         && votes.contains(from)
     {
-        repeated = raft.peers().find(|peer| !votes.contains(peer));
+        repeated = raft
+            .peers(node)
+            .into_iter()
+            .find(|peer| !votes.contains(peer));
     }
     match (input, repeated) {
         (Input::Deliver { message, .. }, Some(from)) => {

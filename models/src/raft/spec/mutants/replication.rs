@@ -131,8 +131,7 @@ fn restamps_entries(raft: &R, node: &mut Node<R>, mut input: Input<R>, out: &mut
 fn commits_earlier_terms(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
     raft.step(node, input, out);
     if let Role::Leader(leadership) = &node.volatile.role {
-        let last_index = node.durable().log.last_index();
-        let replicated = raft.replicated_on_quorum(leadership, last_index);
+        let replicated = raft.replicated_on_quorum(node, leadership);
         raft.commit_up_to(node, replicated, out);
     }
 }
