@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+pub mod bully;
 pub mod machine;
 pub mod protocol;
 pub mod raft;

@@ -1,10 +1,11 @@
 //! Tests of the models.
 //!
-//! `paper` asks of one node what the Raft paper says, sentence by sentence. `scenarios` tell
-//! the paper's stories with whole clusters, as text to be read. `laws` hold the contracts
-//! of the protocol trait and of the world against random runs. `inert` shows that dropping
-//! inert messages changes no verdict.
+//! `paper` asks of one node what the Raft paper says, sentence by sentence; `bully` does so of
+//! the Bully algorithm. `scenarios` tell the papers' stories with whole clusters, as text to be
+//! read. `laws` hold the contracts of the protocol trait and of the world against random runs.
+//! `inert` shows that dropping inert messages changes no verdict.
 
+mod bully;
 mod inert;
 mod laws;
 mod paper;
