@@ -4,6 +4,7 @@ use super::log::{Content, Entry, Index};
 use super::machine::StateMachine;
 use super::message::Round;
 use super::session::{Known, RequestId};
+use super::snapshot::Outcome;
 use super::state::{Leadership, PendingRead, Record, Role};
 use super::{Event, Raft};
 use crate::protocol::{Node, Outbox, Protocol};
@@ -142,40 +143,30 @@ impl<M: StateMachine> Raft<M> {
             return;
         }
         node.volatile.commit_index = index;
+        let leads = matches!(node.volatile.role, Role::Leader(_));
         while node.volatile.applied.last_applied < index {
             let next = node.volatile.applied.last_applied.next();
             let Some(entry) = node.durable().log.get(next).cloned() else {
                 break;
             };
-            node.volatile.applied.last_applied = next;
-            self.apply(node, entry.content, out);
+            // "If commitIndex > lastApplied: increment lastApplied, apply log[lastApplied] to
+            // state machine" (Figure 2, "All Servers").
+            let outcome = node.volatile.applied.apply(&entry.content);
+            // Every replica computes the response; the leader has the client.
+            if let Some(outcome) = outcome.filter(|_| leads) {
+                out.emit(outcome.into());
+            }
         }
         self.answer_reads(node, out);
     }
+}
 
-    /// "If commitIndex > lastApplied: increment lastApplied, apply log\[lastApplied\] to state
-    /// machine" (Figure 2, "All Servers"). A retried command answers as it did the first
-    /// time and changes nothing (§8).
-    fn apply(&self, node: &mut Node<Self>, content: Content<M::Command>, out: &mut Outbox<Self>) {
-        let Content::Command { request, command } = content else {
-            return;
-        };
-        let applied = &mut node.volatile.applied;
-        let event = match applied.sessions.find(request) {
-            Known::New => {
-                let response = applied.machine.apply(&command);
-                applied.sessions.record(request, response.clone());
-                Event::Reply { request, response }
-            }
-            Known::Applied(response) => Event::Reply {
-                request,
-                response: response.clone(),
-            },
-            Known::Superseded => Event::Superseded { request },
-        };
-        // Every replica computes the response; the leader has the client.
-        if matches!(node.volatile.role, Role::Leader(_)) {
-            out.emit(event);
+impl<M: StateMachine> From<Outcome<M>> for Event<M> {
+    fn from(outcome: Outcome<M>) -> Self {
+        let Outcome { request, response } = outcome;
+        match response {
+            Some(response) => Self::Reply { request, response },
+            None => Self::Superseded { request },
         }
     }
 }

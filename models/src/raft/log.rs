@@ -86,70 +86,98 @@ pub enum Content<C> {
     },
 }
 
-/// A log without gaps that starts at index 1.
+/// A log without gaps. What a snapshot has replaced may be discarded from its beginning (§7):
+/// of that, the index and the term of the last entry remain, the *base*, for the consistency
+/// check of the entry behind it. A log that is whole has base 0.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct Log<C> {
+    base_index: Index,
+    base_term: Term,
     entries: Vec<Entry<C>>,
 }
 
 impl<C> Default for Log<C> {
     fn default() -> Self {
-        Self {
-            entries: Vec::new(),
-        }
+        Self::starting_after(Index(0), Term(0))
     }
 }
 
 impl<C> Log<C> {
-    /// The index of the last entry; 0 when the log is empty.
-    pub fn last_index(&self) -> Index {
-        Index(self.entries.len() as u64)
+    /// An empty log whose next entry follows the one at `base_index`, of `base_term`.
+    pub(super) fn starting_after(base_index: Index, base_term: Term) -> Self {
+        Self {
+            base_index,
+            base_term,
+            entries: Vec::new(),
+        }
     }
 
-    /// The term of the last entry; 0 when the log is empty.
+    /// The index of the last entry that was discarded; 0 when the log is whole.
+    pub fn base_index(&self) -> Index {
+        self.base_index
+    }
+
+    /// The index of the last entry, discarded or not; 0 when there never was one.
+    pub fn last_index(&self) -> Index {
+        Index(self.base_index.0.saturating_add(self.entries.len() as u64))
+    }
+
+    /// The term of the last entry, discarded or not; 0 when there never was one.
     pub fn last_term(&self) -> Term {
         self.entries
             .last()
-            .map_or(Term::default(), |entry| entry.term)
+            .map_or(self.base_term, |entry| entry.term)
     }
 
-    /// The entry at `index`, if the log reaches that far.
+    /// How many of the kept entries are at indices up to and including `index`.
+    fn kept_up_to(&self, index: Index) -> usize {
+        let count = index.0.saturating_sub(self.base_index.0);
+        usize::try_from(count).unwrap_or(usize::MAX)
+    }
+
+    /// The index of the kept entry at `position`.
+    fn index_of(&self, position: usize) -> Index {
+        Index(self.base_index.0.saturating_add(position as u64 + 1))
+    }
+
+    /// The entry at `index`, if the log reaches that far and has not discarded it.
     pub fn get(&self, index: Index) -> Option<&Entry<C>> {
-        let position = index.0.checked_sub(1)?;
-        self.entries.get(usize::try_from(position).ok()?)
+        self.entries.get(self.kept_up_to(index).checked_sub(1)?)
     }
 
-    /// The term of the entry at `index`. Index 0, before every log, has term 0.
+    /// The term of the entry at `index`, if the log reaches that far and knows it still. It
+    /// knows that of the base; index 0, before every log, has term 0.
     pub fn term_at(&self, index: Index) -> Option<Term> {
-        if index == Index(0) {
-            return Some(Term(0));
+        if index == self.base_index {
+            return Some(self.base_term);
         }
         self.get(index).map(|entry| entry.term)
     }
 
-    /// The entries from `index` on; empty past the end.
+    /// The entries from `index` on, as far as they are kept; empty past the end.
     pub fn from(&self, index: Index) -> &[Entry<C>] {
-        let skipped = usize::try_from(index.previous().0).unwrap_or(usize::MAX);
+        let skipped = self.kept_up_to(index.previous());
         self.entries.get(skipped..).unwrap_or(&[])
     }
 
-    /// The entries up to and including `index`, or all of them where the log is shorter.
+    /// The kept entries up to and including `index`, or all of them where the log is shorter.
     pub fn up_to(&self, index: Index) -> &[Entry<C>] {
-        let kept = usize::try_from(index.0).unwrap_or(usize::MAX);
-        &self.entries[..kept.min(self.entries.len())]
+        &self.entries[..self.kept_up_to(index).min(self.entries.len())]
     }
 
-    /// The first index that holds an entry of `term`.
+    /// The first index that holds an entry of `term` and is kept.
     pub fn first_of(&self, term: Term) -> Option<Index> {
         let position = self.entries.iter().position(|entry| entry.term == term)?;
-        Some(Index(position as u64 + 1))
+        Some(self.index_of(position))
     }
 
-    /// The last index that holds an entry of `term`.
+    /// The last index known to hold an entry of `term`: a kept one, or the base.
     pub fn last_of(&self, term: Term) -> Option<Index> {
-        let position = self.entries.iter().rposition(|entry| entry.term == term)?;
-        Some(Index(position as u64 + 1))
+        match self.entries.iter().rposition(|entry| entry.term == term) {
+            Some(position) => Some(self.index_of(position)),
+            None if self.base_term == term && self.base_index > Index(0) => Some(self.base_index),
+            None => None,
+        }
     }
 
     pub(super) fn push(&mut self, entry: Entry<C>) {
@@ -158,7 +186,17 @@ impl<C> Log<C> {
 
     /// Deletes the entry at `from` and all that follow it.
     pub(super) fn truncate(&mut self, from: Index) {
-        let kept = usize::try_from(from.previous().0).unwrap_or(usize::MAX);
-        self.entries.truncate(kept);
+        self.entries.truncate(self.kept_up_to(from.previous()));
+    }
+
+    /// Discards the entries up to and including `through`, which becomes the base. Nothing
+    /// happens where the log does not hold it.
+    pub(super) fn discard(&mut self, through: Index) {
+        let Some(term) = self.term_at(through) else {
+            return;
+        };
+        self.entries.drain(..self.kept_up_to(through));
+        self.base_index = through;
+        self.base_term = term;
     }
 }

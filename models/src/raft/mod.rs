@@ -13,6 +13,7 @@
 pub mod configuration;
 pub mod log;
 pub mod message;
+pub mod snapshot;
 pub mod spec;
 pub mod state;
 
@@ -33,7 +34,7 @@ use self::log::Term;
 use self::machine::StateMachine;
 use self::message::Message;
 use self::session::RequestId;
-use self::state::{Applied, Persistent, Record, Role, Volatile};
+use self::state::{Persistent, Record, Role, Volatile};
 use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
 
 /// One Raft node's configuration.
@@ -184,7 +185,7 @@ impl<M: StateMachine> Raft<M> {
 }
 
 impl<M: StateMachine> Protocol for Raft<M> {
-    type Durable = Persistent<M::Command>;
+    type Durable = Persistent<M>;
     type Volatile = Volatile<M>;
     type Message = Message<M::Command>;
     type Timer = Timer;
@@ -195,14 +196,16 @@ impl<M: StateMachine> Protocol for Raft<M> {
         self.id
     }
 
-    /// "When servers start up, they begin as followers" (§5.2). What is committed is learned
-    /// anew from the leader, and applied anew from the start of the log.
-    fn boot(&self, _durable: &Persistent<M::Command>, out: &mut Outbox<Self>) -> Volatile<M> {
+    /// "When servers start up, they begin as followers" (§5.2), with the state of their
+    /// snapshot (§7). What else is committed is learned anew from the leader, and applied
+    /// anew.
+    fn boot(&self, durable: &Persistent<M>, out: &mut Outbox<Self>) -> Volatile<M> {
         out.arm(Timer::Election);
+        let applied = durable.snapshot.state.clone();
         Volatile {
             role: Role::Follower { leader: None },
-            commit_index: log::Index(0),
-            applied: Applied::default(),
+            commit_index: applied.last_applied,
+            applied,
         }
     }
 

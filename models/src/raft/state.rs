@@ -9,33 +9,33 @@ use serde::{Deserialize, Serialize};
 use super::log::{Entry, Index, Log, Term};
 use super::machine::StateMachine;
 use super::message::Round;
-use super::session::{RequestId, Sessions};
-use crate::protocol::{Data, Durable, NodeId};
+use super::session::RequestId;
+use super::snapshot::{Applied, Snapshot};
+use crate::protocol::{Durable, NodeId};
 
-/// "Persistent state on all servers" (Figure 2).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Persistent<C> {
+/// "Persistent state on all servers" (Figure 2), and the snapshot (Figure 12).
+///
+/// The log continues the snapshot without a gap: it may begin before the snapshot ends, never
+/// behind.
+#[derive_where(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Persistent<M: StateMachine> {
     /// The latest term that this node has seen. Increases monotonically.
     pub current_term: Term,
     /// The candidate that has this node's vote in the current term, if any.
     pub voted_for: Option<NodeId>,
+    /// The state that the first entries make. What it has replaced need not be in the log.
+    pub snapshot: Snapshot<M>,
     /// The log.
-    pub log: Log<C>,
-}
-
-impl<C> Default for Persistent<C> {
-    fn default() -> Self {
-        Self {
-            current_term: Term::default(),
-            voted_for: None,
-            log: Log::default(),
-        }
-    }
+    pub log: Log<M::Command>,
 }
 
 /// One change of the persistent state.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Record<C> {
+#[derive_where(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub enum Record<M: StateMachine> {
     /// The term, and the vote in it. One record, for a vote without its term means nothing.
     Ballot {
         /// The new current term.
@@ -44,18 +44,32 @@ pub enum Record<C> {
         voted_for: Option<NodeId>,
     },
     /// A new last entry.
-    Append(Entry<C>),
+    Append(Entry<M::Command>),
     /// The entry at `from` and all that follow it are gone.
     Truncate {
         /// The first index that is gone.
         from: Index,
     },
+    /// The snapshot includes the log's entries up to an index (§7). The record need not carry
+    /// the state: the entries are in the log, and make it again whenever records are folded.
+    Snapshot {
+        /// The last included index.
+        through: Index,
+    },
+    /// The log's entries up to an index are gone: the snapshot has replaced them (§7).
+    Discard {
+        /// The last index that is gone.
+        through: Index,
+    },
+    /// A leader's snapshot replaces this node's, and the log with it but for the entries that
+    /// follow on from it (Figure 13, steps 5 to 7).
+    Install(Snapshot<M>),
 }
 
-impl<C: Data> Durable for Persistent<C> {
-    type Record = Record<C>;
+impl<M: StateMachine> Durable for Persistent<M> {
+    type Record = Record<M>;
 
-    fn apply(&mut self, record: &Record<C>) {
+    fn apply(&mut self, record: &Record<M>) {
         match record {
             Record::Ballot { term, voted_for } => {
                 self.current_term = *term;
@@ -63,6 +77,26 @@ impl<C: Data> Durable for Persistent<C> {
             }
             Record::Append(entry) => self.log.push(entry.clone()),
             Record::Truncate { from } => self.log.truncate(*from),
+            Record::Snapshot { through } => {
+                while self.snapshot.last_included_index() < *through {
+                    let next = self.snapshot.last_included_index().next();
+                    let Some(entry) = self.log.get(next) else {
+                        return;
+                    };
+                    self.snapshot.include(entry);
+                }
+            }
+            Record::Discard { through } => self.log.discard(*through),
+            Record::Install(snapshot) => {
+                let last = snapshot.last_included_index();
+                let last_term = snapshot.last_included_term;
+                if self.log.term_at(last) == Some(last_term) {
+                    self.log.discard(last);
+                } else {
+                    self.log = Log::starting_after(last, last_term);
+                }
+                self.snapshot = snapshot.clone();
+            }
         }
     }
 }
@@ -78,19 +112,6 @@ pub struct Volatile<M: StateMachine> {
     pub commit_index: Index,
     /// The state machine, and how far it has come.
     pub applied: Applied<M>,
-}
-
-/// The state machine with its sessions, after the entries up to `last_applied`.
-#[derive_where(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[derive(Serialize, Deserialize)]
-#[serde(bound = "")]
-pub struct Applied<M: StateMachine> {
-    /// The index of the last entry applied.
-    pub last_applied: Index,
-    /// The state machine.
-    pub machine: M,
-    /// Each client's last command and its response.
-    pub sessions: Sessions<M::Response>,
 }
 
 /// What a node is in its current term (§5.1).

@@ -1,36 +1,75 @@
-//! The log against a naive model: a vector of terms.
+//! The log against a naive model: a vector of terms that nothing is ever discarded from, and
+//! how much of its beginning would be.
 
 use models::Durable;
 use models::raft::log::{Entry, Index, Log, Term};
-use models::raft::spec::Add;
+use models::raft::spec::{Add, Adder};
 use models::raft::state::Persistent;
 use proptest::prelude::*;
 
 use crate::support::bench::{Record, noop, truncate};
 
-/// What a log may go through: another entry, or the loss of a suffix.
+/// What a log may go through: another entry, or the loss of a suffix or of a prefix.
 fn records() -> impl Strategy<Value = Vec<Record>> {
     let record = prop_oneof![
-        4 => (0u64..5).prop_map(|term| Record::Append(noop(term))),
+        6 => (0u64..5).prop_map(|term| Record::Append(noop(term))),
         1 => (0u64..14).prop_map(truncate),
+        1 => (0u64..14).prop_map(|through| Record::Discard { through: Index(through) }),
     ];
-    proptest::collection::vec(record, 0..16)
+    proptest::collection::vec(record, 0..24)
 }
 
-/// The same changes, made to a vector.
-fn naive(records: &[Record]) -> Vec<u64> {
-    let mut terms = Vec::new();
-    for record in records {
+/// The terms of all entries that there ever were, and how many of them are discarded.
+#[derive(Debug, Default)]
+struct Naive {
+    terms: Vec<u64>,
+    discarded: usize,
+}
+
+impl Naive {
+    /// The same changes, made to a vector.
+    fn after(records: &[Record]) -> Self {
+        let mut naive = Self::default();
+        for record in records {
+            naive.change(record);
+        }
+        naive
+    }
+
+    fn change(&mut self, record: &Record) {
         match record {
-            Record::Append(entry) => terms.push(entry.term.0),
+            Record::Append(entry) => self.terms.push(entry.term.0),
             Record::Truncate { from } => {
                 let kept = (1..from.0).count();
-                terms.truncate(kept);
+                self.terms.truncate(kept.max(self.discarded));
             }
-            Record::Ballot { .. } => {}
+            Record::Discard { through } => {
+                let through = usize::try_from(through.0).expect("small");
+                if through <= self.terms.len() {
+                    self.discarded = self.discarded.max(through);
+                }
+            }
+            Record::Ballot { .. } | Record::Snapshot { .. } | Record::Install(_) => {}
         }
     }
-    terms
+
+    /// The kept entries: index and term.
+    fn kept(&self) -> impl Iterator<Item = (u64, u64)> {
+        let indexed = (1..).zip(self.terms.iter().copied());
+        indexed.skip(self.discarded)
+    }
+
+    /// The terms of those kept entries whose index is wanted.
+    fn kept_where(&self, wanted: impl Fn(u64) -> bool) -> Vec<u64> {
+        let kept = self.kept().filter(|&(index, _)| wanted(index));
+        kept.map(|(_, term)| term).collect()
+    }
+
+    /// The term of the last discarded entry.
+    fn base_term(&self) -> u64 {
+        let base = self.terms[..self.discarded].last();
+        base.copied().unwrap_or(0)
+    }
 }
 
 fn terms(entries: &[Entry<Add>]) -> Vec<u64> {
@@ -38,7 +77,7 @@ fn terms(entries: &[Entry<Add>]) -> Vec<u64> {
 }
 
 fn log(records: &[Record]) -> Log<Add> {
-    let mut disk = Persistent::default();
+    let mut disk = Persistent::<Adder>::default();
     for record in records {
         disk.apply(record);
     }
@@ -47,36 +86,49 @@ fn log(records: &[Record]) -> Log<Add> {
 
 proptest! {
     #[test]
-    fn a_log_is_a_vector_that_starts_at_one(records in records()) {
-        let (log, naive) = (log(&records), naive(&records));
-        prop_assert_eq!(log.last_index(), Index(naive.len() as u64));
-        prop_assert_eq!(log.last_term(), Term(naive.last().copied().unwrap_or(0)));
-        prop_assert_eq!(log.term_at(Index(0)), Some(Term(0)));
-        prop_assert_eq!(log.get(Index(0)), None);
-        for position in 0..20 {
-            let index = Index(position as u64 + 1);
-            let expected = naive.get(position).map(|&term| Term(term));
-            prop_assert_eq!(log.term_at(index), expected);
-            prop_assert_eq!(log.get(index).map(|entry| entry.term), expected);
+    fn a_log_is_a_vector_that_starts_behind_its_base(records in records()) {
+        let (log, naive) = (log(&records), Naive::after(&records));
+        prop_assert_eq!(log.base_index(), Index(naive.discarded as u64));
+        prop_assert_eq!(log.last_index(), Index(naive.terms.len() as u64));
+        prop_assert_eq!(log.last_term(), Term(naive.terms.last().copied().unwrap_or(0)));
+        for index in 0..26 {
+            let kept = naive.kept().find(|&(kept, _)| kept == index);
+            let kept = kept.map(|(_, term)| Term(term));
+            let is_base = log.base_index() == Index(index);
+            let known = is_base.then(|| Term(naive.base_term())).or(kept);
+            prop_assert_eq!(log.get(Index(index)).map(|entry| entry.term), kept);
+            prop_assert_eq!(log.term_at(Index(index)), known);
         }
     }
 
     #[test]
-    fn from_and_up_to_split_the_log(records in records(), index in 0u64..20) {
-        let (log, naive) = (log(&records), naive(&records));
-        let before = naive.len().min(usize::try_from(index).expect("small"));
-        prop_assert_eq!(terms(log.up_to(Index(index))), &naive[..before]);
-        prop_assert_eq!(terms(log.from(Index(index).next())), &naive[before..]);
-        prop_assert_eq!(terms(log.from(Index(0))), naive);
+    fn from_and_up_to_split_the_log(records in records(), at in 0u64..26) {
+        let (log, naive) = (log(&records), Naive::after(&records));
+        prop_assert_eq!(terms(log.up_to(Index(at))), naive.kept_where(|index| index <= at));
+        prop_assert_eq!(terms(log.from(Index(at))), naive.kept_where(|index| index >= at));
+        prop_assert_eq!(terms(log.from(Index(0))), naive.kept_where(|_| true));
     }
 
     #[test]
     fn first_of_and_last_of_find_a_term(records in records(), term in 0u64..6) {
-        let (log, naive) = (log(&records), naive(&records));
-        let positions = naive.iter().zip(1..).filter(|&(&held, _)| held == term);
-        let indices: Vec<Index> = positions.map(|(_, index)| Index(index)).collect();
-        prop_assert_eq!(log.first_of(Term(term)), indices.first().copied());
-        prop_assert_eq!(log.last_of(Term(term)), indices.last().copied());
+        let (log, naive) = (log(&records), Naive::after(&records));
+        let kept = naive.kept().filter(|&(_, held)| held == term);
+        let kept: Vec<Index> = kept.map(|(index, _)| Index(index)).collect();
+        let is_base = naive.discarded > 0 && naive.base_term() == term;
+        let base = is_base.then(|| log.base_index());
+        prop_assert_eq!(log.first_of(Term(term)), kept.first().copied());
+        prop_assert_eq!(log.last_of(Term(term)), kept.last().copied().or(base));
+    }
+
+    /// Discarding never changes what is known of what remains.
+    #[test]
+    fn what_is_kept_does_not_depend_on_what_is_discarded(records in records()) {
+        let is_discard = |record: &Record| matches!(record, Record::Discard { .. });
+        let whole: Vec<Record> = records.iter().filter(|record| !is_discard(record)).cloned().collect();
+        let (log, whole) = (log(&records), log(&whole));
+        // A truncation stops at what is discarded: only whole logs lose that too.
+        prop_assume!(whole.last_index() == log.last_index());
+        prop_assert_eq!(log.from(Index(0)), whole.from(log.base_index().next()));
     }
 }
 

@@ -107,7 +107,7 @@ fn inputs() -> impl Strategy<Value = Vec<Input<Checked>>> {
 }
 
 /// What the disk remembers after these records.
-fn fold(records: &[Record]) -> Persistent<Add> {
+fn fold(records: &[Record]) -> Persistent<Adder> {
     let mut disk = Persistent::default();
     for record in records {
         disk.apply(record);

@@ -3,7 +3,7 @@
 
 use models::raft::log::{Content, Entry, Index, Log};
 use models::raft::message::{AppendOutcome, Message, Round, VoteOutcome};
-use models::raft::spec::Add;
+use models::raft::spec::{Add, Adder};
 use models::raft::state::{Record, Role};
 use models::raft::{Command, Event, Timer};
 use models::world::{Action, Delivery, Host, Occurrence, Scenario, World};
@@ -117,7 +117,7 @@ fn step(
     lines
 }
 
-fn record(record: &Record<Add>) -> String {
+fn record(record: &Record<Adder>) -> String {
     match record {
         Record::Ballot { term, voted_for } => match voted_for {
             Some(candidate) => format!("disk   {term}, vote for {candidate}"),
@@ -125,6 +125,14 @@ fn record(record: &Record<Add>) -> String {
         },
         Record::Append(entry) => format!("disk   append {}", self::entry(entry)),
         Record::Truncate { from } => format!("disk   truncate from {from}"),
+        Record::Snapshot { through } => format!("disk   snapshot through {through}"),
+        Record::Discard { through } => format!("disk   discard through {through}"),
+        Record::Install(snapshot) => format!(
+            "disk   install snapshot {}@{}: {}",
+            snapshot.last_included_index(),
+            snapshot.last_included_term,
+            snapshot.state.machine.0
+        ),
     }
 }
 

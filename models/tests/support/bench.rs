@@ -13,7 +13,7 @@ pub(crate) type Checked = Raft<Adder>;
 /// Its messages.
 pub(crate) type Msg = Message<Add>;
 /// Its records.
-pub(crate) type Record = models::raft::state::Record<Add>;
+pub(crate) type Record = models::raft::state::Record<Adder>;
 /// Its effects.
 pub(crate) type Effects = Vec<Effect<Checked>>;
 
@@ -191,7 +191,7 @@ impl Bench {
 }
 
 /// A disk at `term`, with a vote, whose log holds an entry of each of `log`.
-pub(crate) fn disk(term: u64, voted_for: Option<u16>, log: &[u64]) -> Persistent<Add> {
+pub(crate) fn disk(term: u64, voted_for: Option<u16>, log: &[u64]) -> Persistent<Adder> {
     let mut disk = Persistent::default();
     disk.apply(&ballot(term, voted_for));
     for &term in log {

@@ -4,10 +4,11 @@ use alloc::collections::BTreeSet;
 
 use crate::protocol::NodeId;
 use crate::raft::Raft;
-use crate::raft::log::{Content, Index, Log, Term};
+use crate::raft::log::{Content, Entry, Index, Log, Term};
 use crate::raft::machine::StateMachine;
 use crate::raft::session::RequestId;
-use crate::raft::state::{Applied, Role};
+use crate::raft::snapshot::Applied;
+use crate::raft::state::Role;
 use crate::specification::Invariant;
 use crate::world::{Scenario, World};
 
@@ -70,6 +71,8 @@ impl<M: StateMachine> Raft<M> {
             source: "§8: each command of the committed log is applied once",
             holds: |_, world| exactly_once(world),
         },
+        Self::SNAPSHOT_IS_APPLIED_PREFIX,
+        Self::LOG_CONTINUES_SNAPSHOT,
         Invariant {
             name: "Linearizability",
             source: "§8; Herlihy and Wing 1990",
@@ -87,10 +90,12 @@ fn leader_append_only<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     world.running().all(|(_, node)| match &node.volatile.role {
         Role::Leader(leadership) => {
             let term = node.durable().current_term;
-            let own = node.durable().log.from(leadership.term_start);
-            let begins = own
-                .first()
-                .is_some_and(|first| first.content == Content::Noop);
+            let log = &node.durable().log;
+            let begins = match log.get(leadership.term_start) {
+                Some(first) => first.content == Content::Noop,
+                None => log.base_index() >= leadership.term_start,
+            };
+            let own = log.from(leadership.term_start);
             begins && own.iter().all(|entry| entry.term == term)
         }
         Role::Follower { .. } | Role::Candidate { .. } => true,
@@ -117,7 +122,20 @@ pub(super) fn logs_match<C: PartialEq>(a: &Log<C>, b: &Log<C>) -> bool {
     while index > Index(0) && a.term_at(index) != b.term_at(index) {
         index = index.previous();
     }
-    a.up_to(index) == b.up_to(index)
+    agree_up_to(a, b, index)
+}
+
+/// Whether the logs have equal entries up to `index`, as far as both keep them. What has been
+/// discarded is compared as a snapshot ([`snapshots`](super::snapshots)).
+pub(super) fn agree_up_to<C: PartialEq>(a: &Log<C>, b: &Log<C>, index: Index) -> bool {
+    let first = a.base_index().max(b.base_index()).next();
+    let kept = |log: &Log<C>| log.up_to(index).len() - log.up_to(first.previous()).len();
+    kept(a) == kept(b)
+        && a.from(first)
+            .iter()
+            .zip(b.from(first))
+            .take(kept(a))
+            .all(|(a, b)| a == b)
 }
 
 fn leader_completeness<M: StateMachine>(world: &World<Raft<M>>) -> bool {
@@ -137,15 +155,21 @@ pub(super) fn holds_committed<C: PartialEq>(
     indices
         .zip(committed)
         .filter(|(_, committed)| committed.in_term < term)
-        .all(|(index, committed)| log.get(index) == Some(&committed.entry))
+        .all(|(index, committed)| holds(log, index, &committed.entry))
+}
+
+/// Whether `log` has `entry` at `index`, or had it and has a snapshot in its place.
+fn holds<C: PartialEq>(log: &Log<C>, index: Index, entry: &Entry<C>) -> bool {
+    log.base_index() >= index || log.get(index) == Some(entry)
 }
 
 fn state_machine_safety<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     world.running().all(|(_, node)| {
-        let applied = node.durable().log.up_to(node.volatile.applied.last_applied);
-        applied
+        let log = &node.durable().log;
+        let discarded = usize::try_from(log.base_index().0).unwrap_or(usize::MAX);
+        log.up_to(node.volatile.applied.last_applied)
             .iter()
-            .zip(&world.ghost.committed)
+            .zip(world.ghost.committed.iter().skip(discarded))
             .all(|(entry, committed)| *entry == committed.entry)
     })
 }
@@ -196,7 +220,7 @@ fn committed_entries_are_durable<M: StateMachine>(
     // Logs match, so a log that holds the last committed entry holds them all.
     let holders = world
         .all_hosts()
-        .filter(|(_, host)| host.on_disk().log.get(index) == Some(&last.entry))
+        .filter(|(_, host)| holds(&host.on_disk().log, index, &last.entry))
         .map(|(id, _)| id)
         .collect();
     scenario.nodes[0].initial().has_quorum(&holders)
@@ -214,8 +238,7 @@ fn acknowledgements_are_durable<M: StateMachine>(world: &World<Raft<M>>) -> bool
             // A later leader may have overwritten what this one knows of.
             disk.current_term > term
                 || disk.log.last_index() >= progress.match_index
-                    && disk.log.up_to(progress.match_index)
-                        == host.durable().log.up_to(progress.match_index)
+                    && agree_up_to(&disk.log, &host.durable().log, progress.match_index)
         })
     })
 }
@@ -243,7 +266,12 @@ fn indices_are_in_order<M: StateMachine>(world: &World<Raft<M>>) -> bool {
 fn exactly_once<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     world
         .running()
-        .all(|(_, node)| node.volatile.applied.machine == replay(world, &node.volatile.applied))
+        .all(|(_, node)| is_replay(world, &node.volatile.applied))
+}
+
+/// Whether the machine is what the committed log makes up to its last applied index.
+pub(super) fn is_replay<M: StateMachine>(world: &World<Raft<M>>, applied: &Applied<M>) -> bool {
+    applied.machine == replay(world, applied)
 }
 
 fn replay<M: StateMachine>(world: &World<Raft<M>>, applied: &Applied<M>) -> M {

@@ -2,13 +2,13 @@
 
 use crate::protocol::NodeId;
 use crate::raft::Raft;
-use crate::raft::log::{Index, Term};
+use crate::raft::log::Term;
 use crate::raft::machine::StateMachine;
 use crate::raft::state::Role;
 use crate::specification::Law;
 use crate::world::{Action, Host, World};
 
-use super::invariants::{holds_committed, logs_match};
+use super::invariants::{agree_up_to, holds_committed, logs_match};
 use super::leadership;
 
 impl<M: StateMachine> Raft<M> {
@@ -60,6 +60,8 @@ impl<M: StateMachine> Raft<M> {
             source: "Figure 2: matchIndex increases monotonically",
             holds: |_, before, _, after| each(before, after, match_index_increases),
         },
+        Self::SNAPSHOTS_ADVANCE,
+        Self::APPLIED_STATE_ADVANCES,
         Law {
             name: "The larger term is adopted",
             source: "§5.1: a server whose term is smaller updates it and reverts to follower",
@@ -77,7 +79,7 @@ impl<M: StateMachine> Raft<M> {
 type OfHost<M> = fn(&Host<Raft<M>>, &Host<Raft<M>>) -> bool;
 
 /// Whether `holds` is true of each host's change. Unchanged hosts are shared, and skipped.
-fn each<M: StateMachine>(
+pub(super) fn each<M: StateMachine>(
     before: &World<Raft<M>>,
     after: &World<Raft<M>>,
     holds: OfHost<M>,
@@ -125,7 +127,8 @@ fn leader_only_appends<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>>
         return true;
     };
     let last = old.durable().log.last_index();
-    led != leads || new.durable().log.up_to(last) == old.durable().log.up_to(last)
+    let (old, new) = (&old.durable().log, &new.durable().log);
+    led != leads || new.last_index() >= last && agree_up_to(old, new, last)
 }
 
 fn changed_logs_match<M: StateMachine>(before: &World<Raft<M>>, after: &World<Raft<M>>) -> bool {
@@ -143,7 +146,8 @@ fn applied_entries_stay<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>
         return true;
     };
     let applied = node.volatile.applied.last_applied;
-    old.durable().log.up_to(applied) == new.durable().log.up_to(applied)
+    let (old, new) = (&old.durable().log, &new.durable().log);
+    new.last_index() >= applied && agree_up_to(old, new, applied)
 }
 
 fn term_of<M: StateMachine>(host: &Host<Raft<M>>) -> Term {
@@ -206,6 +210,6 @@ fn starts_as_follower<M: StateMachine>(action: &Action<Raft<M>>, after: &World<R
     };
     after.host(*id).and_then(Host::node).is_some_and(|node| {
         matches!(node.volatile.role, Role::Follower { leader: None })
-            && node.volatile.commit_index == Index(0)
+            && node.volatile.commit_index == node.durable().snapshot.last_included_index()
     })
 }

@@ -16,6 +16,7 @@ mod machine;
 mod mutants;
 mod reachable;
 mod scenarios;
+mod snapshots;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};

@@ -241,7 +241,7 @@ pub fn client_commands(commands: &[usize]) -> Vec<Vec<Command<Adder>>> {
 }
 
 /// A disk at `term` whose log holds an entry of each of `entries`.
-fn disk(term: u64, entries: &[u64]) -> Persistent<Add> {
+fn disk(term: u64, entries: &[u64]) -> Persistent<Adder> {
     let mut disk = Persistent::default();
     disk.apply(&Record::Ballot {
         term: Term(term),

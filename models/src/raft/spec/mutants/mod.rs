@@ -12,7 +12,7 @@ use crate::raft::state::{Record, Role};
 use crate::specification::Mutant;
 use crate::world::{Disk, Scenario};
 
-use crate::raft::spec::machine::{Add, Adder};
+use crate::raft::spec::machine::Adder;
 
 type R = Raft<Adder>;
 type M = <R as Protocol>::Message;
@@ -20,7 +20,7 @@ type M = <R as Protocol>::Message;
 /// All mutants of Raft.
 pub const MUTANTS: &[&[Mutant<R>]] = &[election::MUTANTS, replication::MUTANTS, clients::MUTANTS];
 
-fn forget(scenario: &mut Scenario<R>, forgets: fn(&Record<Add>) -> bool) {
+fn forget(scenario: &mut Scenario<R>, forgets: fn(&Record<Adder>) -> bool) {
     scenario.disk = Disk::Amnesia { forgets };
 }
 
