@@ -1,24 +1,31 @@
 //! Runs a scenario's commands.
 
-use models::raft::log::Term;
-use models::raft::spec::{Add, Adder, Bounds, Total, request};
-use models::raft::{Command, Raft, Timer};
-use models::world::{Action, Delivery, Duplicates, Envelope, Faults, Host, Scenario, Step, World};
-use models::{Input, NodeId, Specification};
+use models::world::{Action, Delivery, Duplicates, Envelope, Faults, Scenario, Step, World};
+use models::{Input, NodeId};
 
 use super::narrator;
-use crate::support::bench::{Checked, Msg, disk};
+use super::told::Told;
 
 /// The world that a script has made so far.
-#[derive(Default)]
-pub(crate) struct Interpreter {
-    scenario: Option<Scenario<Checked>>,
-    world: Option<World<Checked>>,
+pub(crate) struct Interpreter<P: Told> {
+    scenario: Option<Scenario<P>>,
+    world: Option<World<P>>,
     quietly: bool,
     lines: Vec<String>,
 }
 
-impl Interpreter {
+impl<P: Told> Default for Interpreter<P> {
+    fn default() -> Self {
+        Self {
+            scenario: None,
+            world: None,
+            quietly: false,
+            lines: Vec::new(),
+        }
+    }
+}
+
+impl<P: Told> Interpreter<P> {
     /// Runs commands, and says what they did.
     pub(crate) fn run_all(&mut self, commands: &[String]) -> String {
         for command in commands {
@@ -32,7 +39,7 @@ impl Interpreter {
     }
 
     /// Makes the hosts run a broken step.
-    pub(crate) fn sabotage(&mut self, step: Step<Checked>) {
+    pub(crate) fn sabotage(&mut self, step: Step<P>) {
         self.scenario.as_mut().expect("a cluster").step = step;
     }
 
@@ -45,7 +52,7 @@ impl Interpreter {
             ["client", _, ref requests @ ..] => self.client(requests),
             ["fire", node, name] => self.act(&Action::Fire {
                 node: id(node),
-                timer: timer(name),
+                timer: P::timer(name),
             }),
             ["deliver", link, ref how @ ..] => self.each(link, how, Action::Deliver),
             ["drop", link, ref how @ ..] => self.each(link, how, Action::Drop),
@@ -67,22 +74,23 @@ impl Interpreter {
             ["settle", ..] => self.each("*->*", &["all"], Action::Deliver),
             ["state"] => self.show(|world| {
                 let hosts = world.all_hosts();
-                hosts
-                    .flat_map(|(id, host)| narrator::host(id, host))
-                    .collect()
+                hosts.flat_map(|(id, host)| P::host(id, host)).collect()
             }),
-            ["log"] => self.show(logs),
             ["network"] => self.show(|world| {
-                let line = |envelope: Envelope<Msg>| {
-                    let message = narrator::message(&envelope.message);
+                let line = |envelope: Envelope<P::Message>| {
+                    let message = P::message(&envelope.message);
                     format!("{} -> {} {message}", envelope.from, envelope.to)
                 };
                 world.network.in_flight().into_iter().map(line).collect()
             }),
             ["history"] => self.show(|world| {
                 let occurrences = world.history.occurrences();
-                occurrences.iter().map(narrator::occurrence).collect()
+                occurrences.iter().map(narrator::occurrence::<P>).collect()
             }),
+            [what] => {
+                let view = P::show(what);
+                self.show(view.unwrap_or_else(|| panic!("no such command: {line}")));
+            }
             _ => panic!("no such command: {line}"),
         }
     }
@@ -90,21 +98,13 @@ impl Interpreter {
     /// A world in which anything may happen that a command asks for. Inert messages stay, so
     /// that a story can show how they are ignored.
     fn cluster(&mut self, size: &str, options: &[&str]) {
-        let ids: Vec<NodeId> = (0..number(size)).map(NodeId).collect();
-        let mut nodes: Vec<Checked> = ids.iter().map(|&id| Raft::new(id, ids.clone())).collect();
-        let mut delivery = Delivery::Fifo;
-        for option in options {
-            match option.split_once('=') {
-                None if *option == "bag" => delivery = Delivery::Bag,
-                Some(("entries", most)) => {
-                    for node in &mut nodes {
-                        node.max_append_weight = number(most);
-                    }
-                }
-                _ => panic!("no such option: {option}"),
-            }
-        }
-        let candidates = ids.into_iter().map(|id| (id, Term(u64::MAX))).collect();
+        let mut own = options.to_vec();
+        own.retain(|option| *option != "bag");
+        let delivery = if own.len() < options.len() {
+            Delivery::Bag
+        } else {
+            Delivery::Fifo
+        };
         self.scenario = Some(Scenario {
             delivery,
             tries: u8::MAX,
@@ -118,62 +118,39 @@ impl Interpreter {
                 lost_replies: u8::MAX,
                 lost_disks: u8::MAX,
             },
-            ..Scenario::new(nodes, Bounds { candidates })
+            ..P::cluster(number(size), &own)
         });
     }
 
-    fn set_up(&mut self) -> &mut Scenario<Checked> {
+    fn set_up(&mut self) -> &mut Scenario<P> {
         assert!(self.world.is_none(), "the world has begun already");
         self.scenario.as_mut().expect("a cluster first")
     }
 
     fn disk(&mut self, node: &str, fields: &[&str]) {
-        let (mut term, mut vote, mut log) = (0, None, Vec::new());
-        for field in fields {
-            match field.split_once('=') {
-                Some(("term", value)) => term = number(value),
-                Some(("vote", value)) => vote = Some(id(value).0),
-                Some(("log", value)) => log = value.split(',').map(number).collect(),
-                _ => panic!("no such field: {field}"),
-            }
-        }
         let scenario = self.set_up();
-        scenario
-            .disks
-            .resize(scenario.nodes.len(), disk(0, None, &[]));
-        scenario.disks[usize::from(id(node).0)] = disk(term, vote, &log);
+        let nodes = scenario.nodes.len();
+        scenario.disks.resize_with(nodes, Default::default);
+        scenario.disks[usize::from(id(node).0)] = P::disk(fields);
     }
 
     fn client(&mut self, requests: &[&str]) {
         let scenario = self.set_up();
         let client = scenario.scripts.len();
-        let commands = requests.iter().enumerate().map(|(sequence, words)| {
-            let request = request(client, sequence);
-            match words.split_once('=') {
-                Some(("add", amount)) => Command::<Adder>::Propose {
-                    request,
-                    command: Add(number(amount)),
-                },
-                None if *words == "read" => Command::Read {
-                    request,
-                    query: Total,
-                },
-                _ => panic!("no such request: {words}"),
-            }
-        });
-        let script = commands.collect();
-        scenario.scripts.push(script);
+        let requests = requests.iter().enumerate();
+        let script = requests.map(|(sequence, words)| P::request(client, sequence, words));
+        scenario.scripts.push(script.collect());
     }
 
     /// The world, which begins with the first command that looks at it.
-    fn world(&mut self) -> (&Scenario<Checked>, &mut World<Checked>) {
+    fn world(&mut self) -> (&Scenario<P>, &mut World<P>) {
         let scenario = self.scenario.as_ref().expect("a cluster first");
         let world = self.world.get_or_insert_with(|| World::initial(scenario));
         (scenario, world)
     }
 
     /// Makes an action happen and says what it did, and which properties it broke.
-    fn act(&mut self, action: &Action<Checked>) {
+    fn act(&mut self, action: &Action<P>) {
         let quietly = self.quietly;
         let (scenario, world) = self.world();
         let before = world.clone();
@@ -188,10 +165,10 @@ impl Interpreter {
             };
             lines = lines.into_iter().filter_map(said).collect();
         }
-        let laws = Checked::LAWS.iter();
+        let laws = P::LAWS.iter();
         let broken_laws = laws.filter(|law| !(law.holds)(scenario, &before, action, world));
         lines.extend(broken_laws.map(|law| format!("VIOLATED {}", law.name)));
-        let invariants = Checked::INVARIANTS.iter();
+        let invariants = P::INVARIANTS.iter();
         let broken = invariants.filter(|invariant| !(invariant.holds)(scenario, world));
         lines.extend(broken.map(|invariant| format!("VIOLATED {}", invariant.name)));
         self.lines.append(&mut lines);
@@ -199,7 +176,7 @@ impl Interpreter {
 
     /// Does something to the next message of each matching channel; with `all`, until no
     /// message is left to do it to. Channels take turns, so that none gets far ahead.
-    fn each(&mut self, link: &str, how: &[&str], make: fn(Envelope<Msg>) -> Action<Checked>) {
+    fn each(&mut self, link: &str, how: &[&str], make: fn(Envelope<P::Message>) -> Action<P>) {
         let (from, to) = link.split_once("->").expect("a link");
         let matches = |pattern: &str, node: NodeId| pattern == "*" || id(pattern) == node;
         let all = how.contains(&"all");
@@ -207,7 +184,7 @@ impl Interpreter {
         loop {
             let (scenario, world) = self.world();
             let possible = world.actions(scenario);
-            let mut next: Vec<Action<Checked>> = world
+            let mut next: Vec<Action<P>> = world
                 .network
                 .in_flight()
                 .into_iter()
@@ -247,9 +224,9 @@ impl Interpreter {
 
     fn crash_within(&mut self, node: NodeId, what: &[&str]) {
         let (scenario, world) = self.world();
-        let matches = |input: &Input<Checked>| match (what, input) {
+        let matches = |input: &Input<P>| match (what, input) {
             (["deliver", from], Input::Deliver { from: sender, .. }) => id(from) == *sender,
-            (["fire", name], Input::Fire(fired)) => timer(name) == *fired,
+            (["fire", name], Input::Fire(fired)) => P::timer(name) == *fired,
             _ => false,
         };
         let possible = world.actions(scenario).into_iter().find(|action| {
@@ -260,7 +237,7 @@ impl Interpreter {
         self.act(&action);
     }
 
-    fn show(&mut self, lines: fn(&World<Checked>) -> Vec<String>) {
+    fn show(&mut self, lines: fn(&World<P>) -> Vec<String>) {
         let (_, world) = self.world();
         let mut lines = lines(world);
         if lines.is_empty() {
@@ -270,16 +247,7 @@ impl Interpreter {
     }
 }
 
-fn logs(world: &World<Checked>) -> Vec<String> {
-    let line = |(id, host): (NodeId, &Host<Checked>)| {
-        let commit_index = host.node().map(|node| node.volatile.commit_index);
-        let log = narrator::log(&host.durable().log, commit_index.unwrap_or_default());
-        format!("{id}  {log}")
-    };
-    world.all_hosts().map(line).collect()
-}
-
-fn link_of(action: &Action<Checked>) -> Option<(NodeId, NodeId)> {
+fn link_of<P: Told>(action: &Action<P>) -> Option<(NodeId, NodeId)> {
     match action {
         Action::Deliver(envelope) | Action::Duplicate(envelope) | Action::Drop(envelope) => {
             Some((envelope.from, envelope.to))
@@ -288,22 +256,16 @@ fn link_of(action: &Action<Checked>) -> Option<(NodeId, NodeId)> {
     }
 }
 
-fn number<T: std::str::FromStr>(text: &str) -> T {
+/// A number of the script.
+pub(super) fn number<T: std::str::FromStr>(text: &str) -> T {
     text.parse()
         .unwrap_or_else(|_| panic!("not a number: {text}"))
 }
 
-fn id(text: &str) -> NodeId {
+/// The node of that name, `n0`.
+pub(super) fn id(text: &str) -> NodeId {
     let digits = text.strip_prefix('n');
     NodeId(number(
         digits.unwrap_or_else(|| panic!("not a node: {text}")),
     ))
-}
-
-fn timer(name: &str) -> Timer {
-    match name {
-        "election" => Timer::Election,
-        "heartbeat" => Timer::Heartbeat,
-        _ => panic!("no such timer: {name}"),
-    }
 }

@@ -1,0 +1,319 @@
+//! Scenarios of Raft.
+//!
+//! - `cluster 3 [bag] [entries=1]`: so many entries at most in one append
+//! - `disk n0 term=3 vote=n1 log=1,1,2`: entries by their terms
+//! - `client c0 add=5 read`
+//! - `fire n0 election`, `fire n0 heartbeat`
+//! - `log`: shows every log, with `|` behind what the node knows to be committed
+
+use models::raft::log::{Content, Entry, Index, Log, Term};
+use models::raft::message::{AppendOutcome, Message, Round, VoteOutcome};
+use models::raft::spec::{Add, Adder, Bounds, Total, request};
+use models::raft::state::{Persistent, Record, Role};
+use models::raft::{Command, Event, Raft, Timer};
+use models::world::{Host, Scenario, World};
+use models::{NodeId, Protocol};
+
+use super::interpreter::{Interpreter, id, number};
+use super::told::{Told, View};
+use crate::support::bench;
+
+scenarios! { models::raft::Raft<models::raft::spec::Adder>, "raft":
+    a_first_election
+    a_split_vote
+    figure_7
+    figure_8_d
+    figure_8_e
+    a_deposed_leader
+    a_vote_survives_a_crash
+    a_retried_command
+    a_read_waits_for_its_round
+    a_read_is_redirected
+    conflict_hints
+    a_late_append
+    a_partition
+}
+
+impl Told for Raft<Adder> {
+    fn cluster(size: u16, options: &[&str]) -> Scenario<Self> {
+        let ids: Vec<NodeId> = (0..size).map(NodeId).collect();
+        let mut nodes: Vec<Self> = ids.iter().map(|&id| Raft::new(id, ids.clone())).collect();
+        for option in options {
+            match option.split_once('=') {
+                Some(("entries", most)) => {
+                    for node in &mut nodes {
+                        node.max_append_weight = number(most);
+                    }
+                }
+                _ => panic!("no such option: {option}"),
+            }
+        }
+        let candidates = ids.into_iter().map(|id| (id, Term(u64::MAX))).collect();
+        Scenario::new(nodes, Bounds { candidates })
+    }
+
+    fn disk(fields: &[&str]) -> Persistent<Adder> {
+        let (mut term, mut vote, mut log) = (0, None, Vec::new());
+        for field in fields {
+            match field.split_once('=') {
+                Some(("term", value)) => term = number(value),
+                Some(("vote", value)) => vote = Some(id(value).0),
+                Some(("log", value)) => log = value.split(',').map(number).collect(),
+                _ => panic!("no such field: {field}"),
+            }
+        }
+        bench::disk(term, vote, &log)
+    }
+
+    fn request(client: usize, sequence: usize, words: &str) -> Command<Adder> {
+        let request = request(client, sequence);
+        match words.split_once('=') {
+            Some(("add", amount)) => Command::Propose {
+                request,
+                command: Add(number(amount)),
+            },
+            None if words == "read" => Command::Read {
+                request,
+                query: Total,
+            },
+            _ => panic!("no such request: {words}"),
+        }
+    }
+
+    fn timer(name: &str) -> Timer {
+        match name {
+            "election" => Timer::Election,
+            "heartbeat" => Timer::Heartbeat,
+            _ => panic!("no such timer: {name}"),
+        }
+    }
+
+    fn timer_name(timer: &Timer) -> String {
+        match timer {
+            Timer::Election => "election".to_owned(),
+            Timer::Heartbeat => "heartbeat".to_owned(),
+        }
+    }
+
+    fn record(record: &Record<Adder>) -> String {
+        match record {
+            Record::Ballot { term, voted_for } => match voted_for {
+                Some(candidate) => format!("{term}, vote for {candidate}"),
+                None => format!("{term}, no vote"),
+            },
+            Record::Append(entry) => format!("append {}", entry_words(entry)),
+            Record::Truncate { from } => format!("truncate from {from}"),
+            Record::Snapshot { through } => format!("snapshot through {through}"),
+            Record::Discard { through } => format!("discard through {through}"),
+            Record::Install(snapshot) => format!(
+                "disk   install snapshot {}@{}: {}",
+                snapshot.last_included_index(),
+                snapshot.last_included_term,
+                snapshot.state.machine.0
+            ),
+        }
+    }
+
+    fn event(event: &Event<Adder>) -> String {
+        match event {
+            Event::Reply { request, response } => format!("{request} answers {response}"),
+            Event::Redirect { request, leader } => match leader {
+                Some(leader) => format!("{request} redirected to {leader}"),
+                None => format!("{request} redirected, leader unknown"),
+            },
+            Event::Superseded { request } => format!("{request} superseded"),
+            Event::Leading { term } => format!("leading in {term}"),
+            Event::Following { term, leader } => match leader {
+                Some(leader) => format!("following {leader} in {term}"),
+                None => format!("following in {term}, leader unknown"),
+            },
+        }
+    }
+
+    fn message(message: &Message<Add>) -> String {
+        match message {
+            Message::RequestVote {
+                term,
+                last_log_index,
+                last_log_term,
+            } => format!("RequestVote {term}, last {last_log_index}:{last_log_term}"),
+            Message::RequestVoteResponse { term, outcome } => {
+                let outcome = match outcome {
+                    VoteOutcome::Granted => "granted".to_owned(),
+                    VoteOutcome::Refused => "refused".to_owned(),
+                    VoteOutcome::StaleTerm { current_term } => {
+                        format!("stale, it is {current_term}")
+                    }
+                };
+                format!("RequestVoteResponse {term}, {outcome}")
+            }
+            Message::AppendEntries {
+                term,
+                prev_log_index,
+                prev_log_term,
+                entries,
+                leader_commit,
+                round,
+            } => {
+                let entries: Vec<String> = entries.iter().map(entry_words).collect();
+                format!(
+                    "AppendEntries {term}, after {prev_log_index}:{prev_log_term} [{}], \
+                     commit {leader_commit}{}",
+                    entries.join(" "),
+                    round_words(*round),
+                )
+            }
+            Message::AppendEntriesResponse {
+                term,
+                outcome,
+                round,
+            } => format!(
+                "AppendEntriesResponse {term}, {}{}",
+                append_outcome(outcome),
+                round_words(*round),
+            ),
+        }
+    }
+
+    fn command(command: &Command<Adder>) -> String {
+        match command {
+            Command::Propose { request, command } => format!("{request} add {}", command.0),
+            Command::Read { request, .. } => format!("{request} read"),
+        }
+    }
+
+    fn host(id: NodeId, host: &Host<Self>) -> Vec<String> {
+        let durable = host.durable();
+        let vote = durable
+            .voted_for
+            .map_or("nobody".to_owned(), |candidate| candidate.to_string());
+        let disk = format!(
+            "{}, voted for {vote}, log to {}",
+            durable.current_term,
+            durable.log.last_index()
+        );
+        let Some(node) = host.node() else {
+            return vec![format!("{id} down: {disk}")];
+        };
+        let volatile = &node.volatile;
+        let (role, mut peers) = (role_words(&volatile.role), Vec::new());
+        if let Role::Leader(leadership) = &volatile.role {
+            peers.extend(leadership.progress.iter().map(|(peer, progress)| {
+                format!(
+                    "  {peer}: next {}, match {}",
+                    progress.next_index, progress.match_index
+                )
+            }));
+            peers.extend(leadership.reads.iter().map(|read| {
+                format!(
+                    "  {} waits for index {} and round {}",
+                    read.request, read.read_index, read.round.0
+                )
+            }));
+        }
+        let mut lines = vec![format!(
+            "{id} {role}: {disk}, commit {}, total {}",
+            volatile.commit_index, volatile.applied.machine.0
+        )];
+        lines.append(&mut peers);
+        lines
+    }
+
+    fn show(what: &str) -> Option<View<Self>> {
+        (what == "log").then_some(logs)
+    }
+}
+
+fn append_outcome(outcome: &AppendOutcome) -> String {
+    match outcome {
+        AppendOutcome::Accepted { match_index } => format!("matches up to {match_index}"),
+        AppendOutcome::Conflict {
+            prev_log_index,
+            conflict_term: Some(term),
+            first_index,
+        } => format!("conflict at {prev_log_index}: {term} from {first_index} on"),
+        AppendOutcome::Conflict {
+            prev_log_index,
+            conflict_term: None,
+            first_index,
+        } => format!("conflict at {prev_log_index}: log ends before {first_index}"),
+        AppendOutcome::StaleTerm { current_term } => format!("stale, it is {current_term}"),
+    }
+}
+
+/// Rounds begin with the first read: before it they are not worth a word.
+fn round_words(round: Round) -> String {
+    match round {
+        Round(0) => String::new(),
+        Round(number) => format!(", round {number}"),
+    }
+}
+
+fn entry_words(entry: &Entry<Add>) -> String {
+    match &entry.content {
+        Content::Noop => entry.term.to_string(),
+        Content::Command { request, command } => {
+            format!("{}:{request}+{}", entry.term, command.0)
+        }
+    }
+}
+
+/// A log, with `|` behind what the node knows to be committed.
+fn log_words(log: &Log<Add>, commit_index: Index) -> String {
+    let words = |entries: &[Entry<Add>]| entries.iter().map(entry_words).collect::<Vec<_>>();
+    let mut all = words(log.up_to(commit_index));
+    all.push("|".to_owned());
+    all.extend(words(log.from(commit_index.next())));
+    all.join(" ")
+}
+
+fn role_words(role: &Role<Adder>) -> String {
+    match role {
+        Role::Follower { leader: None } => "follower".to_owned(),
+        Role::Follower {
+            leader: Some(leader),
+        } => format!("follower of {leader}"),
+        Role::Candidate { votes } => {
+            let votes: Vec<String> = votes.iter().map(NodeId::to_string).collect();
+            format!("candidate with {}", votes.join(" "))
+        }
+        Role::Leader(_) => "leader".to_owned(),
+    }
+}
+
+fn logs(world: &World<Raft<Adder>>) -> Vec<String> {
+    let line = |(id, host): (NodeId, &Host<Raft<Adder>>)| {
+        let commit_index = host.node().map(|node| node.volatile.commit_index);
+        let log = log_words(&host.durable().log, commit_index.unwrap_or_default());
+        format!("{id}  {log}")
+    };
+    world.all_hosts().map(line).collect()
+}
+
+/// The evaluation is not vacuous: a vote that a broken step gives away twice is reported.
+#[test]
+fn a_broken_property_is_reported() {
+    let mut interpreter = Interpreter::<Raft<Adder>>::default();
+    interpreter.run_all(&["cluster 3".to_owned()]);
+    interpreter.sabotage(|raft, node, input, out| {
+        if let models::Input::Deliver { .. } = input {
+            let term = node.durable().current_term;
+            node.write(Record::Ballot {
+                term,
+                voted_for: None,
+            });
+        }
+        raft.step(node, input, out);
+    });
+    let lines = |commands: &[&str], interpreter: &mut Interpreter<Raft<Adder>>| {
+        let commands: Vec<String> = commands.iter().map(|&line| line.to_owned()).collect();
+        interpreter.run_all(&commands)
+    };
+    let honest = lines(
+        &["fire n0 election", "fire n1 election", "deliver n0->n2"],
+        &mut interpreter,
+    );
+    assert!(!honest.contains("VIOLATED"), "{honest}");
+    let broken = lines(&["deliver n1->n2"], &mut interpreter);
+    assert!(broken.contains("VIOLATED One vote per term"), "{broken}");
+}
