@@ -2,8 +2,8 @@
 
 use anyhow::{Result, bail};
 use models::Specification;
-use models::raft;
 use models::specification::{Model, Mutant};
+use models::{bully, raft};
 
 use crate::subject::{Case, Subject};
 
@@ -23,12 +23,20 @@ pub struct ProtocolRow {
 
 /// Every protocol. Its tables come in groups, a group for each part of it.
 pub fn protocols() -> Vec<ProtocolRow> {
-    vec![protocol(
-        "raft",
-        raft::spec::MODELS,
-        raft::spec::FUZZED,
-        raft::spec::MUTANTS,
-    )]
+    vec![
+        protocol(
+            "bully",
+            bully::spec::MODELS,
+            bully::spec::FUZZED,
+            bully::spec::MUTANTS,
+        ),
+        protocol(
+            "raft",
+            raft::spec::MODELS,
+            raft::spec::FUZZED,
+            raft::spec::MUTANTS,
+        ),
+    ]
 }
 
 fn protocol<P: Specification>(

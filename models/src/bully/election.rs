@@ -179,7 +179,8 @@ impl<R: Data> Contender<'_, R> {
         }
     }
 
-    /// A node stands. Whoever is higher must take part as well.
+    /// A node stands. Whoever is higher must take part as well; whoever is lower gives way,
+    /// without a word as long as it knows of nobody higher still.
     fn on_election(
         &self,
         state: &mut State<R>,
@@ -188,26 +189,27 @@ impl<R: Data> Contender<'_, R> {
         out: &mut Vec<Output<R>>,
     ) {
         let is_over = election == state.election && state.leader().is_some();
+        let is_past = election < state.election || is_over;
         let is_new = election > state.election;
-        if election < state.election || is_over {
-            self.answer_stale_election(state, election, &them, out);
-        } else if is_new && self.me > them {
-            send(out, &them, Message::Okay { election });
+        if is_new && self.me > them {
+            // To be asked in turn is answer enough.
             self.stand_in(state, election, out);
-        } else if is_new || them > state.highest {
-            wait_for(state, election, them, out);
-        } else if state.highest > them {
-            // Also on behalf of another: if the one that this node waits for is about to win,
-            // then the asker must not win the same election too.
-            send(out, &them, Message::Okay { election });
+        } else if is_new || !is_past && them > state.highest {
+            self.wait_for(state, election, them, out);
+        } else if is_past || them < state.highest {
+            self.answer(state, election, &them, out);
         }
     }
 
-    /// The asker has missed something. A leader that is higher simply says that it leads: a
-    /// lower node that comes up disturbs nobody. The others leave that to the leader, and keep
-    /// the asker from winning meanwhile. One that is higher than all, or was the leader itself
-    /// and has come up again, must have an election, and is told where to go on from.
-    fn answer_stale_election(
+    /// Tells one who stands why it must not win.
+    ///
+    /// A candidate asks it in turn, which says that a higher node is up, or that one wants to
+    /// know. Asking once is not enough: who comes up later has neither answered nor been halted.
+    /// One that is higher than all, or was the leader itself and has come up again, must have an
+    /// election, and is told where to go on from. To any other the leader simply says that it
+    /// leads, and the rest keep it from winning meanwhile, on behalf of the one they wait for or
+    /// follow: a lower node that comes up disturbs nobody.
+    fn answer(
         &self,
         state: &State<R>,
         election: Number,
@@ -215,17 +217,21 @@ impl<R: Data> Contender<'_, R> {
         out: &mut Vec<Output<R>>,
     ) {
         let current = state.election;
-        let answer = if *them >= state.highest {
-            Message::Stale { election, current }
-        } else if state.leader() == Some(self.me.id) {
-            self.coordinator(state)
-        } else {
-            Message::Okay { election }
+        let answer = match state.standing {
+            Standing::Candidate => self.question(state),
+            Standing::Waiting | Standing::Elected { .. } if *them >= state.highest => {
+                Message::Stale { election, current }
+            }
+            Standing::Elected { leader } if leader == self.me.id => self.coordinator(state),
+            Standing::Waiting | Standing::Elected { .. } => Message::Okay { election },
         };
         send(out, them, answer);
     }
 
     /// A node has won. Accepted from a higher node alone, and not if it is of an old election.
+    ///
+    /// Of the same election not if one still higher takes part: that one will win, or be found
+    /// out. Two win the same only if delays are not bounded, and then the higher one counts.
     fn on_coordinator(
         &self,
         state: &mut State<R>,
@@ -233,22 +239,15 @@ impl<R: Data> Contender<'_, R> {
         them: Candidate<R>,
         out: &mut Vec<Output<R>>,
     ) {
+        let is_new = election > state.election;
+        let is_news = state.leader() != Some(them.id);
         if election < state.election {
             self.answer_stale_coordinator(state, election, &them, out);
         } else if self.me > them {
             // The bullying: a higher node puts up with no lower leader.
             self.stand_in(state, election.next(), out);
-        } else if election > state.election {
-            follow(state, election, them, out);
-        } else {
-            match state.standing {
-                // It has been halted by one still higher, which will win or be found out.
-                Standing::Candidate | Standing::Waiting if state.highest > them => {}
-                Standing::Candidate | Standing::Waiting => follow(state, election, them, out),
-                Standing::Elected { leader } if leader == them.id => {}
-                // Two have won the same election: delays were not bounded. It is worth nothing.
-                Standing::Elected { .. } => self.stand_in(state, election.next(), out),
-            }
+        } else if is_new || is_news && them >= state.highest {
+            self.follow(state, election, them, out);
         }
     }
 
@@ -291,7 +290,7 @@ impl<R: Data> Contender<'_, R> {
         if state.standing != Standing::Candidate {
             return;
         }
-        follow(state, state.election, self.me.clone(), out);
+        self.follow(state, state.election, self.me.clone(), out);
         self.send_to_all(&self.coordinator(state), out);
     }
 
@@ -312,8 +311,69 @@ impl<R: Data> Contender<'_, R> {
         out.push(Output::Emit(Event::Electing { election }));
         out.push(Output::Disarm(Timer::Coordinator));
         out.push(Output::Arm(Timer::Okay));
-        let rank = self.me.rank.clone();
-        self.send_to_all(&Message::Election { election, rank }, out);
+        self.send_to_all(&self.question(state), out);
+    }
+
+    /// Gives way to a higher candidate, in this election or a new one.
+    fn wait_for(
+        &self,
+        state: &mut State<R>,
+        election: Number,
+        highest: Candidate<R>,
+        out: &mut Vec<Output<R>>,
+    ) {
+        if election != state.election {
+            out.push(Output::Emit(Event::Electing { election }));
+        }
+        out.push(Output::Disarm(Timer::Okay));
+        out.push(Output::Arm(Timer::Coordinator));
+        let standing = Standing::Waiting;
+        self.turn_to(state, election, standing, highest, out);
+    }
+
+    /// The election is over, and `winner` leads.
+    fn follow(
+        &self,
+        state: &mut State<R>,
+        election: Number,
+        winner: Candidate<R>,
+        out: &mut Vec<Output<R>>,
+    ) {
+        let leader = winner.id;
+        out.push(Output::Disarm(Timer::Okay));
+        out.push(Output::Disarm(Timer::Coordinator));
+        out.push(Output::Emit(Event::Elected { leader, election }));
+        let standing = Standing::Elected { leader };
+        self.turn_to(state, election, standing, winner, out);
+    }
+
+    /// Turns to another candidate. The one that this node has waited for until now was given
+    /// way to without a word, and may win if nobody else knows better: it gets its answer now.
+    fn turn_to(
+        &self,
+        state: &mut State<R>,
+        election: Number,
+        standing: Standing,
+        highest: Candidate<R>,
+        out: &mut Vec<Output<R>>,
+    ) {
+        let now = State {
+            election,
+            standing,
+            highest,
+        };
+        let before = core::mem::replace(state, now);
+        let gave_way = before.standing == Standing::Waiting && before.highest != self.me;
+        if gave_way && before.highest != state.highest {
+            self.answer(state, before.election, &before.highest, out);
+        }
+    }
+
+    fn question(&self, state: &State<R>) -> Message<R> {
+        Message::Election {
+            election: state.election,
+            rank: self.me.rank.clone(),
+        }
     }
 
     fn coordinator(&self, state: &State<R>) -> Message<R> {
@@ -338,43 +398,6 @@ fn on_okay<R>(state: &mut State<R>, election: Number, out: &mut Vec<Output<R>>) 
         out.push(Output::Disarm(Timer::Okay));
         out.push(Output::Arm(Timer::Coordinator));
     }
-}
-
-/// Gives way to a higher candidate, in this election or a new one.
-fn wait_for<R>(
-    state: &mut State<R>,
-    election: Number,
-    highest: Candidate<R>,
-    out: &mut Vec<Output<R>>,
-) {
-    if election != state.election {
-        out.push(Output::Emit(Event::Electing { election }));
-    }
-    *state = State {
-        election,
-        standing: Standing::Waiting,
-        highest,
-    };
-    out.push(Output::Disarm(Timer::Okay));
-    out.push(Output::Arm(Timer::Coordinator));
-}
-
-/// The election is over, and `winner` leads.
-fn follow<R>(
-    state: &mut State<R>,
-    election: Number,
-    winner: Candidate<R>,
-    out: &mut Vec<Output<R>>,
-) {
-    let leader = winner.id;
-    *state = State {
-        election,
-        standing: Standing::Elected { leader },
-        highest: winner,
-    };
-    out.push(Output::Disarm(Timer::Okay));
-    out.push(Output::Disarm(Timer::Coordinator));
-    out.push(Output::Emit(Event::Elected { leader, election }));
 }
 
 fn send<R>(out: &mut Vec<Output<R>>, to: &Candidate<R>, message: Message<R>) {

@@ -16,6 +16,7 @@
 //! [`Bully`] is a protocol on top of it, which adds one.
 
 pub mod election;
+pub mod spec;
 
 mod message;
 

@@ -29,12 +29,12 @@ fn a_lower_leader_is_halted() {
     assert_eq!(bench.deliver(1, election(2)), joins_and_gives_way(2));
 }
 
-/// A higher node answers, and takes part itself: in the same election.
+/// A higher node takes part itself, in the same election: to be asked in turn is the asker's
+/// answer.
 #[test]
-fn a_higher_node_answers_and_stands() {
+fn a_higher_node_stands_as_well() {
     let mut bench = Bench::follower(1, 3, 2);
-    let expected = [vec![send(0, okay(2))], stands(2, &[0, 2])].concat();
-    assert_eq!(bench.deliver(0, election(2)), expected);
+    assert_eq!(bench.deliver(0, election(2)), stands(2, &[0, 2]));
     assert_eq!(bench.standing(), (2, Standing::Candidate));
 }
 
@@ -53,19 +53,33 @@ fn okay_ends_a_candidacy() {
 fn a_higher_candidate_ends_a_candidacy() {
     let mut bench = Bench::candidate(0, 3);
     assert_eq!(bench.deliver(1, election(1)), gives_way());
-    assert_eq!(bench.deliver(2, election(1)), gives_way(), "still higher");
-    assert_eq!(bench.state().highest.id.0, 2);
+    assert_eq!(bench.standing(), (1, Standing::Waiting));
+    assert_eq!(bench.deliver(1, election(1)), [], "once is enough");
 }
 
 /// One that stands already does not stand once more for being asked: every message would
-/// otherwise begin an election anew.
+/// otherwise begin an election anew. It asks the asker in turn, which may have come up only now.
 #[test]
-fn a_candidate_that_is_asked_answers_and_no_more() {
+fn a_candidate_that_is_asked_asks_in_turn_and_no_more() {
     let mut bench = Bench::candidate(1, 3);
     let before = bench.state().clone();
-    assert_eq!(bench.deliver(0, election(1)), [send(0, okay(1))]);
-    assert_eq!(bench.deliver(0, election(1)), [send(0, okay(1))]);
-    assert_eq!(*bench.state(), before);
+    for _ in 0..2 {
+        assert_eq!(bench.deliver(0, election(1)), [send(0, election(1))]);
+    }
+    bench.deliver(2, okay(1));
+    bench.fire(COORDINATOR);
+    assert_eq!(bench.standing(), (2, Standing::Candidate));
+    let asked = bench.state().clone();
+    for late in [0, 2] {
+        let effects = bench.deliver(late, election(1));
+        assert_eq!(
+            effects,
+            [send(late, election(2))],
+            "halts it, or hears that it is up"
+        );
+    }
+    assert_eq!(before.election.0 + 1, asked.election.0);
+    assert_eq!(*bench.state(), asked);
 }
 
 /// Who waits for a higher node answers on its behalf: were the asker to win now, and the other
@@ -79,6 +93,36 @@ fn who_waits_answers_for_the_one_it_waits_for() {
         [],
         "the highest needs no answer"
     );
+}
+
+/// It has given way without a word, so the candidate may win if nobody else knows better. Once it
+/// turns to another, it owes the first an answer.
+#[test]
+fn who_turns_to_another_answers_the_first() {
+    let mut bench = Bench::waiting(0, 4, 1);
+    let expected = [gives_way(), vec![send(1, okay(1))]].concat();
+    assert_eq!(bench.deliver(2, election(1)), expected);
+    let expected = [follows(3, 1), vec![send(2, okay(1))]].concat();
+    assert_same(bench.deliver(3, coordinator(1)), expected);
+
+    let mut bench = Bench::waiting(0, 4, 3);
+    let expected = [joins_and_gives_way(2), vec![send(3, stale(1, 2))]].concat();
+    assert_eq!(
+        bench.deliver(1, election(2)),
+        expected,
+        "a lower one, but newer"
+    );
+
+    let mut bench = Bench::waiting(0, 4, 2);
+    let expected = [follows(1, 2), vec![send(2, stale(1, 2))]].concat();
+    assert_same(bench.deliver(1, coordinator(2)), expected);
+}
+
+/// The same effects, in whatever order.
+fn assert_same(mut actual: Effects, mut expected: Effects) {
+    actual.sort();
+    expected.sort();
+    assert_eq!(actual, expected);
 }
 
 /// Without an answer in time all higher nodes must have failed: it leads, and tells the others.

@@ -1,0 +1,120 @@
+//! What must hold of every transition.
+
+use crate::bully::{Bully, Message, Number};
+use crate::protocol::{Data, Node};
+use crate::specification::Law;
+use crate::world::{Action, Envelope, Host, Scenario, World};
+
+use super::{delays_are_bounded, highest_up, leaders};
+
+impl<R: Data> Bully<R> {
+    pub(super) const TRANSITION_PROPERTIES: &'static [Law<Self>] = &[
+        Law {
+            name: "The highest takes office →",
+            source: "under bounded delay, who takes office is the highest node that is up",
+            holds: |scenario, before, _, after| {
+                !delays_are_bounded(scenario) || the_highest_takes_office(scenario, before, after)
+            },
+        },
+        Law {
+            name: "Election numbers increase",
+            source: "a node that is up never goes back to an earlier election",
+            holds: |_, before, _, after| {
+                let hosts = before.all_hosts().zip(after.all_hosts());
+                hosts
+                    .filter_map(|((_, old), (_, new))| old.node().zip(new.node()))
+                    .all(|(old, new)| number(old) <= number(new))
+            },
+        },
+        Law {
+            name: "An old election is over",
+            source: "a message of an earlier election than the receiver's changes nothing there",
+            holds: |_, before, action, after| old_messages_change_nothing(before, action, after),
+        },
+        Law {
+            name: "A node stands once for each cause",
+            source: "to be asked is no cause to begin another election, nor to stand again in the \
+                     same: else elections go on for ever",
+            holds: |_, before, action, after| asking_begins_nothing(before, action, after),
+        },
+    ];
+}
+
+fn number<R: Data>(node: &Node<Bully<R>>) -> Number {
+    node.volatile.election
+}
+
+fn the_highest_takes_office<R: Data>(
+    scenario: &Scenario<Bully<R>>,
+    before: &World<Bully<R>>,
+    after: &World<Bully<R>>,
+) -> bool {
+    let mut new = leaders(after).filter(|id| leaders(before).all(|old| old != *id));
+    new.all(|leader| Some(leader) == highest_up(scenario, after))
+}
+
+/// A message, and its receiver before and after.
+struct Delivered<'a, R: Data> {
+    envelope: &'a Envelope<Message<R>>,
+    old: &'a Node<Bully<R>>,
+    new: &'a Node<Bully<R>>,
+}
+
+/// What the action delivers.
+fn delivered<'a, R: Data>(
+    before: &'a World<Bully<R>>,
+    action: &'a Action<Bully<R>>,
+    after: &'a World<Bully<R>>,
+) -> Option<Delivered<'a, R>> {
+    let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
+        return None;
+    };
+    Some(Delivered {
+        envelope,
+        old: before.host(envelope.to).and_then(Host::node)?,
+        new: after.host(envelope.to).and_then(Host::node)?,
+    })
+}
+
+fn old_messages_change_nothing<R: Data>(
+    before: &World<Bully<R>>,
+    action: &Action<Bully<R>>,
+    after: &World<Bully<R>>,
+) -> bool {
+    delivered(before, action, after).is_none_or(|Delivered { envelope, old, new }| {
+        envelope.message.election() >= number(old) || old.volatile == new.volatile
+    })
+}
+
+/// A node that is asked takes part in that election at most, and stands in none in which it
+/// has stood before. It may ask the asker in turn, and nobody else.
+fn asking_begins_nothing<R: Data>(
+    before: &World<Bully<R>>,
+    action: &Action<Bully<R>>,
+    after: &World<Bully<R>>,
+) -> bool {
+    let Some(Delivered { envelope, old, new }) = delivered(before, action, after) else {
+        return true;
+    };
+    let Message::Election { election, .. } = envelope.message else {
+        return true;
+    };
+    let asks = |world| asks(world, envelope, number(old));
+    number(new) <= number(old).max(election) && asks(after) <= asks(before)
+}
+
+/// How often the receiver of that question asks others than its sender, in that election and in
+/// messages under way.
+fn asks<R: Data>(
+    world: &World<Bully<R>>,
+    question: &Envelope<Message<R>>,
+    number: Number,
+) -> usize {
+    let under_way = world.network.in_flight();
+    let asks = |envelope: &&Envelope<Message<R>>| {
+        matches!(envelope.message, Message::Election { election, .. } if election == number)
+            && envelope.from == question.to
+            && envelope.to != question.from
+    };
+    under_way.iter().filter(asks).count()
+}

@@ -1,0 +1,317 @@
+//! Bully with one defect each. A mutant runs in the protocol's place: a step function, or a
+//! boot, that does something else than the right one, which knows nothing of mutants.
+
+use crate::bully::election::{self, Candidate, Standing, State};
+use crate::bully::{Bully, Event, Message, Number, Timer};
+use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
+use crate::specification::Mutant;
+
+type B = Bully<u8>;
+
+/// All mutants of Bully.
+pub const MUTANTS: &[&[Mutant<B>]] = &[&[
+    Mutant {
+        id: "BUL-1",
+        defect: "a Coordinator message is believed, whoever sent it and whenever",
+        source: "a seed program",
+        model: "bully/asynchronous",
+        inject: |scenario| scenario.step = believes_every_coordinator,
+    },
+    Mutant {
+        id: "BUL-LOWER-COORDINATOR",
+        defect: "a lower node's Coordinator message is believed",
+        source: "a node never lets a lower one lead it",
+        model: "bully/lossy",
+        inject: |scenario| scenario.step = believes_lower_coordinators,
+    },
+    Mutant {
+        id: "BUL-OLD-COORDINATOR",
+        defect: "a Coordinator message of an old election is believed",
+        source: "elections are numbered",
+        model: "bully/partition",
+        inject: |scenario| scenario.step = believes_old_coordinators,
+    },
+    Mutant {
+        id: "BUL-LOST-OK",
+        defect: "nobody answers Okay, or each Okay is lost",
+        source: "who is not answered leads",
+        model: "bully/crashes",
+        inject: |scenario| scenario.step = never_says_okay,
+    },
+    Mutant {
+        id: "BUL-LOST-COORDINATOR",
+        defect: "a leader says once that it leads, and never again",
+        source: "a lost Coordinator message must be made good",
+        model: "bully/lossy",
+        inject: |scenario| scenario.step = says_once_that_it_leads,
+    },
+    Mutant {
+        id: "BUL-BOTH-SURRENDER",
+        defect: "a candidate gives way to whoever asks",
+        source: "a node gives way to a higher one only",
+        model: "bully/cold-start",
+        inject: |scenario| scenario.step = gives_way_to_all,
+    },
+    Mutant {
+        id: "BUL-OKAY-FOR-EVER",
+        defect: "who has been answered waits without a timeout, and the higher node fails",
+        source: "the node that answered may fail before it wins",
+        model: "bully/crashes",
+        inject: |scenario| scenario.step = waits_for_ever,
+    },
+    Mutant {
+        id: "BUL-OLD-LEADER",
+        defect: "a node that recovers goes on with the leader that it had at the start",
+        source: "a node that recovers begins an election",
+        model: "bully/crashes",
+        inject: |scenario| scenario.boot = keeps_its_leader,
+    },
+    Mutant {
+        id: "BUL-LIVELOCK",
+        defect: "a candidate that is asked begins the election anew",
+        source: "elections go on for ever",
+        model: "bully/cold-start",
+        inject: |scenario| scenario.step = begins_anew_when_asked,
+    },
+    Mutant {
+        id: "BUL-EQUAL-RANKS",
+        defect: "nodes of equal rank are not ordered by their ids",
+        source: "the order of the nodes is total",
+        model: "bully/ranks",
+        inject: |scenario| scenario.step = leaves_ties,
+    },
+    Mutant {
+        id: "BUL-NO-HALT",
+        defect: "a lower node keeps its leader until it hears of the new one",
+        source: "Assertion 1: a candidate halts the lower nodes before it wins",
+        model: "bully/crashes",
+        inject: |scenario| scenario.step = is_not_halted,
+    },
+    Mutant {
+        id: "BUL-OKAY-ITSELF-ALONE",
+        defect: "who waits does not answer for the one it waits for",
+        source: "one election, one winner",
+        model: "bully/crashes",
+        inject: |scenario| scenario.step = answers_for_itself_alone,
+    },
+    Mutant {
+        id: "BUL-BELOW-THE-HIGHEST",
+        defect: "a winner is believed although a higher candidate is known",
+        source: "one election, one winner",
+        model: "bully/crashes",
+        inject: |scenario| scenario.step = believes_below_the_highest,
+    },
+    Mutant {
+        id: "BUL-REUSED-NUMBER",
+        defect: "a node that recovers uses a number again, for it listens to nobody who knows",
+        source: "one election, one winner",
+        model: "bully/crashes",
+        inject: |scenario| scenario.step = reuses_numbers,
+    },
+]];
+
+const OKAY: Timer = Timer::Election(election::Timer::Okay);
+const COORDINATOR: Timer = Timer::Election(election::Timer::Coordinator);
+
+/// The candidate that asks, and in which election.
+fn asked(input: &Input<B>) -> Option<(Candidate<u8>, Number)> {
+    match input {
+        Input::Deliver {
+            from: id,
+            message: Message::Election { election, rank },
+        } => Some((sender(*id, *rank), *election)),
+        _ => None,
+    }
+}
+
+/// The winner that makes itself known, and of which election.
+fn told(input: &Input<B>) -> Option<(Candidate<u8>, Number)> {
+    match input {
+        Input::Deliver {
+            from: id,
+            message: Message::Coordinator { election, rank },
+        } => Some((sender(*id, *rank), *election)),
+        _ => None,
+    }
+}
+
+fn sender(id: NodeId, rank: u8) -> Candidate<u8> {
+    Candidate { rank, id }
+}
+
+/// Lets the protocol take its step, then leaves out those of its effects that are not to be.
+fn step_without(
+    bully: &B,
+    node: &mut Node<B>,
+    input: Input<B>,
+    out: &mut Outbox<B>,
+    is_left_out: impl Fn(&Effect<B>) -> bool,
+) {
+    let mut right = Outbox::new();
+    bully.step(node, input, &mut right);
+    for effect in right.drain().filter(|effect| !is_left_out(effect)) {
+        out.push(effect);
+    }
+}
+
+/// Follows `winner`, come what may.
+fn obey(node: &mut Node<B>, winner: Candidate<u8>, election: Number, out: &mut Outbox<B>) {
+    let leader = winner.id;
+    node.volatile = State {
+        election,
+        standing: Standing::Elected { leader },
+        highest: winner,
+    };
+    for timer in [OKAY, COORDINATOR, Timer::Heartbeat] {
+        out.disarm(timer);
+    }
+    out.arm(Timer::Leader);
+    out.emit(Event::Election(election::Event::Elected {
+        leader,
+        election,
+    }));
+}
+
+/// As the protocol, but a Coordinator message of which `is_believed` is true is obeyed.
+fn step_obeying(
+    bully: &B,
+    node: &mut Node<B>,
+    input: Input<B>,
+    out: &mut Outbox<B>,
+    is_believed: impl Fn(&State<u8>, &Candidate<u8>, Number) -> bool,
+) {
+    match told(&input) {
+        Some((winner, election)) if is_believed(&node.volatile, &winner, election) => {
+            obey(node, winner, election, out);
+        }
+        _ => bully.step(node, input, out),
+    }
+}
+
+fn believes_every_coordinator(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    step_obeying(bully, node, input, out, |_, _, _| true);
+}
+
+fn believes_lower_coordinators(
+    bully: &B,
+    node: &mut Node<B>,
+    input: Input<B>,
+    out: &mut Outbox<B>,
+) {
+    step_obeying(bully, node, input, out, |state, winner, election| {
+        winner < bully.candidate() && election >= state.election
+    });
+}
+
+fn believes_old_coordinators(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    step_obeying(bully, node, input, out, |state, winner, election| {
+        winner > bully.candidate() && election < state.election
+    });
+}
+
+fn believes_below_the_highest(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    step_obeying(bully, node, input, out, |state, winner, election| {
+        winner > bully.candidate() && election == state.election && state.leader().is_none()
+    });
+}
+
+fn is_okay(effect: &Effect<B>) -> bool {
+    matches!(
+        effect,
+        Effect::Send {
+            message: Message::Okay { .. },
+            ..
+        }
+    )
+}
+
+fn never_says_okay(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    step_without(bully, node, input, out, is_okay);
+}
+
+fn answers_for_itself_alone(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    let is_higher = asked(&input).is_some_and(|(them, _)| them > *bully.candidate());
+    step_without(bully, node, input, out, |effect| {
+        is_higher && is_okay(effect)
+    });
+}
+
+fn says_once_that_it_leads(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    step_without(bully, node, input, out, |effect| {
+        *effect == Effect::Arm(Timer::Heartbeat)
+    });
+}
+
+fn waits_for_ever(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    step_without(bully, node, input, out, |effect| {
+        *effect == Effect::Arm(COORDINATOR)
+    });
+}
+
+fn gives_way_to_all(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    let asker = asked(&input);
+    bully.step(node, input, out);
+    if let Some((Candidate { id: from, .. }, _)) = asker {
+        let election = node.volatile.election;
+        let message = Message::Okay { election };
+        bully.step(node, Input::Deliver { from, message }, out);
+    }
+}
+
+fn keeps_its_leader(bully: &B, (): &(), out: &mut Outbox<B>) -> State<u8> {
+    let ids = bully.peers().iter().copied().chain([bully.id()]);
+    let leader = ids.max().unwrap_or(bully.id());
+    out.arm(if leader == bully.id() {
+        Timer::Heartbeat
+    } else {
+        Timer::Leader
+    });
+    State {
+        election: Number(1),
+        standing: Standing::Elected { leader },
+        highest: sender(leader, bully.candidate().rank),
+    }
+}
+
+fn begins_anew_when_asked(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    let is_candidate = node.volatile.standing == Standing::Candidate;
+    let is_lower = asked(&input).is_some_and(|(them, _)| them < *bully.candidate());
+    bully.step(node, input, out);
+    if is_candidate && is_lower && node.volatile.standing == Standing::Candidate {
+        out.arm(OKAY);
+        let election = node.volatile.election;
+        let rank = bully.candidate().rank;
+        for &peer in bully.peers() {
+            out.send(peer, Message::Election { election, rank });
+        }
+    }
+}
+
+fn leaves_ties(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    let is_equal = |(them, _): (Candidate<u8>, Number)| them.rank == bully.candidate().rank;
+    if !asked(&input).is_some_and(is_equal) {
+        bully.step(node, input, out);
+    }
+}
+
+fn is_not_halted(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    let is_higher = asked(&input).is_some_and(|(them, election)| {
+        them > *bully.candidate() && election > node.volatile.election
+    });
+    if !is_higher || node.volatile.leader().is_none() {
+        bully.step(node, input, out);
+    }
+}
+
+fn reuses_numbers(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    let is_stale = matches!(
+        input,
+        Input::Deliver {
+            message: Message::Stale { .. },
+            ..
+        }
+    );
+    if !is_stale {
+        bully.step(node, input, out);
+    }
+}
