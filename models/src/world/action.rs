@@ -205,7 +205,11 @@ impl<P: Specification> World<P> {
         let may_be_unheard = self.faults.lost_replies < scenario.faults.lost_replies;
         for (client, state) in self.clients.iter().enumerate() {
             if state.next < scenario.scripts[client].len() && state.tries < scenario.tries {
-                let nodes = || self.running().map(|(node, _)| node);
+                let command = &scenario.scripts[client][state.next];
+                let nodes = || {
+                    let running = self.running().map(|(node, _)| node);
+                    running.filter(|&node| (scenario.asks_at)(command, node))
+                };
                 actions.extend(nodes().map(|node| Action::Ask { client, node }));
                 if may_be_unheard {
                     actions.extend(nodes().map(|node| Action::AskUnheard { client, node }));

@@ -198,7 +198,9 @@ impl<P: Specification> World<P> {
         state.tries += 1;
         if !state.asking {
             state.asking = true;
-            self.history.push(Occurrence::Invoke { client });
+            if scenario.keeps_history {
+                self.history.push(Occurrence::Invoke { client });
+            }
         }
         scenario.scripts[client][self.clients[client].next].clone()
     }
@@ -346,10 +348,10 @@ impl<P: Specification> World<P> {
                         next,
                         ..Client::default()
                     };
-                    self.history.push(Occurrence::Return {
-                        client,
-                        event: event.clone(),
-                    });
+                    if scenario.keeps_history {
+                        let event = event.clone();
+                        self.history.push(Occurrence::Return { client, event });
+                    }
                 }
             }
         }

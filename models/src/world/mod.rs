@@ -21,7 +21,7 @@ pub use self::action::{Action, Kind};
 pub use self::apply::NotEnabled;
 pub use self::history::{History, Occurrence};
 pub use self::network::{Delivery, Envelope, Network};
-pub use self::scenario::{Boot, Disk, Duplicates, Faults, Scenario, Step, Timing};
+pub use self::scenario::{AsksAt, Boot, Disk, Duplicates, Faults, Scenario, Step, Timing};
 
 use crate::protocol::{Node, NodeId, Protocol};
 use crate::specification::Specification;

@@ -6,7 +6,7 @@ use derive_where::derive_where;
 
 use super::action::Action;
 use super::network::Delivery;
-use crate::protocol::{Durable, Input, Node, Outbox, Protocol};
+use crate::protocol::{Durable, Input, Node, NodeId, Outbox, Protocol};
 use crate::specification::Specification;
 
 /// A protocol's nodes, the faults they must bear, and what their clients ask. Node `i` of
@@ -32,6 +32,12 @@ pub struct Scenario<P: Specification> {
     pub scripts: Vec<Vec<P::Command>>,
     /// How often a client may ask the same request, at whichever node.
     pub tries: u8,
+    /// Which nodes a client would put a request to. A client that knows where its request
+    /// belongs asks nowhere else; by default it asks anywhere.
+    pub asks_at: AsksAt<P>,
+    /// Whether the world remembers what the clients have seen. Off where no property looks
+    /// at it: worlds that differ in nothing else are then the same.
+    pub keeps_history: bool,
     /// What makes the state space finite.
     pub bounds: P::Bounds,
     /// Whether the world drops messages that the protocol declares inert. Changes no verdict;
@@ -45,6 +51,9 @@ pub struct Scenario<P: Specification> {
 
 /// A step function.
 pub type Step<P> = fn(&P, &mut Node<P>, Input<P>, &mut Outbox<P>);
+
+/// Whether a client would put this request to that node.
+pub type AsksAt<P> = fn(&<P as Protocol>::Command, NodeId) -> bool;
 
 /// A boot function.
 pub type Boot<P> = fn(&P, &<P as Protocol>::Durable, &mut Outbox<P>) -> <P as Protocol>::Volatile;
@@ -63,6 +72,8 @@ impl<P: Specification> Scenario<P> {
             faults: Faults::default(),
             scripts: Vec::new(),
             tries: 1,
+            asks_at: |_, _| true,
+            keeps_history: true,
             bounds,
             drop_inert: true,
             step: P::step,

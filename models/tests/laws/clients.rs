@@ -48,6 +48,43 @@ fn an_answer_leads_to_the_next_request() {
     );
 }
 
+/// A client that knows where its request belongs asks nowhere else.
+#[test]
+fn a_client_asks_only_where_it_would() {
+    let scenario = Scenario {
+        asks_at: |&command, node| (command == 9) == (node == NodeId(1)),
+        ..asked(1)
+    };
+    let world = World::initial(&scenario);
+    let mut actions = world.actions(&scenario);
+    actions.retain(|action| action.kind() == Kind::Ask);
+    assert_eq!(actions, [ask(0, 0), ask(1, 1)]);
+    assert!(world.clone().apply(&scenario, &ask(0, 1)).is_err());
+}
+
+/// Without a history the same happens, and nothing is remembered of it.
+#[test]
+fn a_history_that_nobody_needs_is_not_kept() {
+    let kept = asked(1);
+    let scenario = Scenario {
+        keeps_history: false,
+        ..asked(1)
+    };
+    let run = |scenario| {
+        let mut world = World::initial(scenario);
+        for action in [ask(0, 0), ask(1, 1), ask(0, 0)] {
+            apply(scenario, &mut world, &action);
+        }
+        world
+    };
+    assert_eq!(run(&kept).history.occurrences().len(), 5);
+    let expected = World {
+        history: World::initial(&scenario).history,
+        ..run(&kept)
+    };
+    assert_eq!(run(&scenario), expected);
+}
+
 /// A refusal is no try: the node has not done the request and will not.
 #[test]
 fn a_refused_client_asks_elsewhere() {
