@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use models::Specification;
 use models::specification::{Model, Mutant};
-use models::{bully, raft};
+use models::{bully, maekawa, raft};
 
 use crate::subject::{Case, Subject};
 
@@ -29,6 +29,12 @@ pub fn protocols() -> Vec<ProtocolRow> {
             bully::spec::MODELS,
             bully::spec::FUZZED,
             bully::spec::MUTANTS,
+        ),
+        protocol(
+            "maekawa",
+            maekawa::spec::MODELS,
+            maekawa::spec::FUZZED,
+            maekawa::spec::MUTANTS,
         ),
         protocol(
             "raft",

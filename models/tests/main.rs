@@ -1,13 +1,14 @@
 //! Tests of the models.
 //!
 //! `paper` asks of one node what the Raft paper says, sentence by sentence; `bully` does so of
-//! the Bully algorithm. `scenarios` tell the papers' stories with whole clusters, as text to be
+//! the Bully algorithm, `maekawa` of Maekawa's. `scenarios` tell the papers' stories with whole clusters, as text to be
 //! read. `laws` hold the contracts of the protocol trait and of the world against random runs.
 //! `inert` shows that dropping inert messages changes no verdict.
 
 mod bully;
 mod inert;
 mod laws;
+mod maekawa;
 mod paper;
 mod scenarios;
 mod support;

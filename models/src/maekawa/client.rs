@@ -1,0 +1,129 @@
+//! What a node's clients ask. They queue at their node, and the node requests for one at a
+//! time: to the others it is one requester (§4 of the paper).
+
+use super::message::Message;
+use super::requester::withdraw;
+use super::state::{Claim, Local, Session};
+use super::{Command, Event, Maekawa, Refusal, local};
+use crate::protocol::{Node, Outbox};
+
+impl Maekawa {
+    /// A client claims the lock.
+    pub(super) fn on_acquire(&self, node: &mut Node<Self>, claim: Claim, out: &mut Outbox<Self>) {
+        let registered = node.durable().registered;
+        let Some(local) = local(node) else {
+            return refuse(Command::Acquire { claim }, Refusal::Orchestrator, out);
+        };
+        // A claim that has the lock, or waits for it, is not made again.
+        if local.claims.contains(&claim) {
+            if let Some(token) = local.held_by(claim) {
+                out.emit(Event::Granted { claim, token });
+            }
+            return;
+        }
+        let why = if claim.session.node != self.id {
+            Refusal::WrongNode
+        } else if local.is_over(claim) {
+            Refusal::Over
+        } else if local.claim_of(claim.session).is_some() {
+            Refusal::Busy
+        } else if !registered {
+            Refusal::NotAMember
+        } else if local.claims.len() >= self.max_claims {
+            Refusal::Full
+        } else {
+            local.claims.push_back(claim);
+            return self.request(node, out);
+        };
+        refuse(Command::Acquire { claim }, why, out);
+    }
+
+    /// A client leaves the critical section, or gives its claim up.
+    pub(super) fn on_release_claim(
+        &self,
+        node: &mut Node<Self>,
+        claim: Claim,
+        out: &mut Outbox<Self>,
+    ) {
+        let Some(local) = local(node) else {
+            return refuse(Command::Release { claim }, Refusal::Orchestrator, out);
+        };
+        if claim.session.node != self.id {
+            refuse(Command::Release { claim }, Refusal::WrongNode, out);
+        } else if local.claims.contains(&claim) {
+            self.finish(node, claim, out);
+        } else if local.is_over(claim) {
+            out.emit(Event::Released { claim });
+        } else {
+            refuse(Command::Release { claim }, Refusal::Unknown, out);
+        }
+    }
+
+    /// A client is gone, or its lease has run out.
+    pub(super) fn on_end(&self, node: &mut Node<Self>, session: Session, out: &mut Outbox<Self>) {
+        let Some(local) = local(node) else {
+            return refuse(Command::End { session }, Refusal::Orchestrator, out);
+        };
+        if session.node != self.id {
+            return refuse(Command::End { session }, Refusal::WrongNode, out);
+        }
+        if let Some(claim) = local.claim_of(session) {
+            self.finish(node, claim, out);
+        }
+        if let Some(local) = super::local(node) {
+            local.over.remove(&session.number);
+        }
+        out.emit(Event::Ended { session });
+    }
+
+    /// Ends a claim that waits or holds, and turns to the next.
+    fn finish(&self, node: &mut Node<Self>, claim: Claim, out: &mut Outbox<Self>) {
+        let Some(local) = local(node) else {
+            return;
+        };
+        let is_first = local.claims.front() == Some(&claim);
+        local.close(claim);
+        out.emit(Event::Released { claim });
+        let Some(membership) = local.membership.as_mut().filter(|_| is_first) else {
+            return;
+        };
+        let held = membership.held().is_some();
+        withdraw(membership, out);
+        if membership.frozen && held {
+            // The epoch has waited for this one.
+            let epoch = membership.epoch;
+            out.send(self.orchestrator, Message::Frozen { epoch });
+        }
+        self.request(node, out);
+    }
+}
+
+impl Local {
+    /// The claim's token, if it has the lock.
+    fn held_by(&self, claim: Claim) -> Option<super::Token> {
+        let is_first = self.claims.front() == Some(&claim);
+        self.membership.as_ref().filter(|_| is_first)?.held()
+    }
+
+    /// Whether the claim, or a later one of its session, is over.
+    fn is_over(&self, claim: Claim) -> bool {
+        let last = self.over.get(&claim.session.number);
+        last.is_some_and(|&last| claim.sequence <= last)
+    }
+
+    /// The claim of the session that waits or holds.
+    fn claim_of(&self, session: Session) -> Option<Claim> {
+        let mut claims = self.claims.iter();
+        claims.find(|claim| claim.session == session).copied()
+    }
+
+    /// Notes that a claim is over.
+    pub(super) fn close(&mut self, claim: Claim) {
+        self.claims.retain(|other| *other != claim);
+        self.over.insert(claim.session.number, claim.sequence);
+    }
+}
+
+fn refuse(command: Command, why: Refusal, out: &mut Outbox<Maekawa>) {
+    out.emit(Event::Refused { command, why });
+}

@@ -1,0 +1,181 @@
+//! What the nodes say to each other.
+//!
+//! The first six messages are Maekawa's (§4 of the paper; LOCKED is often called GRANT, and
+//! RELINQUISH YIELD). Each bears the epoch that it belongs to and the request that it is about;
+//! those about a grant bear the grant's number as well. With that no order of delivery is
+//! needed, and a message may arrive any number of times: the paper's assumption that messages
+//! between two nodes arrive in the order sent (§2) is not needed.
+//!
+//! The request alone would not do: a request may be granted by the same arbiter twice, after it
+//! has relinquished the first grant, and a late RELINQUISH of the first must not undo the
+//! second.
+
+use alloc::collections::BTreeSet;
+use core::fmt::{self, Display};
+
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::NodeId;
+
+/// How far ahead of what a node knows a number may be that it is told. Nothing that really
+/// happens gets so far, and so no forged message can use the numbers up.
+pub const FURTHEST_AHEAD: u64 = 1 << 32;
+
+/// The number of a membership: who the members are, and so what the quorums are. Of each epoch
+/// all that its members said and granted ends with it.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+impl Epoch {
+    /// The epoch after this one.
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    /// Whether a node in this epoch may believe in `epoch`.
+    pub fn may_reach(self, epoch: Self) -> bool {
+        epoch.0 <= self.0.saturating_add(FURTHEST_AHEAD)
+    }
+}
+
+impl Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "e{}", self.0)
+    }
+}
+
+/// A request's time stamp: its id within its epoch, and its priority. The earlier request
+/// precedes; of two at the same time the one of the lower node (§4; Lamport, 1978).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Timestamp {
+    /// The requester's logical clock when it made the request.
+    pub clock: u64,
+    /// The requester.
+    pub node: NodeId,
+}
+
+impl Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.clock, self.node)
+    }
+}
+
+/// A fencing token. Whoever enters the critical section later has the greater one, so that a
+/// resource which remembers the greatest it has seen can refuse a holder that has lost the lock
+/// and does not know it.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Token {
+    /// The epoch of the grant.
+    pub epoch: Epoch,
+    /// The greatest number among the grants of the holder's quorum.
+    pub counter: u64,
+}
+
+impl Display for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.epoch.0, self.counter)
+    }
+}
+
+/// A message between two nodes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Message {
+    /// A requester asks an arbiter for its lock.
+    Request {
+        /// The requester's epoch.
+        epoch: Epoch,
+        /// The request.
+        request: Timestamp,
+    },
+    /// An arbiter is locked for the request.
+    Locked {
+        /// The arbiter's epoch.
+        epoch: Epoch,
+        /// The request.
+        request: Timestamp,
+        /// The number of the grant: each of an arbiter's is greater than the last, and greater
+        /// than any token's counter that the arbiter has been told.
+        number: u64,
+        /// The arbiter's logical clock: who has been granted a lock makes its next request
+        /// later than all that the arbiter had seen by then.
+        clock: u64,
+    },
+    /// An arbiter is locked for another request, or has a better one waiting.
+    Failed {
+        /// The arbiter's epoch.
+        epoch: Epoch,
+        /// The request that has to wait.
+        request: Timestamp,
+    },
+    /// An arbiter with a better request waiting asks whether the one that it is locked for
+    /// would give way.
+    Inquire {
+        /// The arbiter's epoch.
+        epoch: Epoch,
+        /// The request that the arbiter is locked for.
+        request: Timestamp,
+        /// The number of the grant.
+        number: u64,
+    },
+    /// A requester that cannot have all its arbiters gives one back, and goes on waiting for it.
+    Relinquish {
+        /// The requester's epoch.
+        epoch: Epoch,
+        /// The request.
+        request: Timestamp,
+        /// The number of the grant that is given back.
+        number: u64,
+    },
+    /// The request is over: its node has left the critical section, or has given the request up.
+    Release {
+        /// The requester's epoch.
+        epoch: Epoch,
+        /// The request.
+        request: Timestamp,
+        /// The counter of the latest token that the requester has had in the epoch.
+        counter: u64,
+    },
+    /// A node asks the orchestrator to be made a member.
+    Register {
+        /// The latest epoch that the node was in or has heard the end of. It will never again
+        /// be a member of that one or of any before: where it was, it has lost all it knew.
+        after: Epoch,
+    },
+    /// A member asks the orchestrator to be made none.
+    Deregister {
+        /// The epoch in which it is a member.
+        epoch: Epoch,
+    },
+    /// The orchestrator ends an epoch: grant nothing more in it, enter no more.
+    Freeze {
+        /// The epoch that ends.
+        epoch: Epoch,
+    },
+    /// A member has left the epoch's critical section for good.
+    Frozen {
+        /// The epoch that ends.
+        epoch: Epoch,
+    },
+    /// The orchestrator begins an epoch.
+    Install {
+        /// The epoch that begins.
+        epoch: Epoch,
+        /// Its members.
+        members: BTreeSet<NodeId>,
+    },
+    /// The orchestrator's health check.
+    Ping {
+        /// The latest epoch that the orchestrator has installed.
+        epoch: Epoch,
+    },
+    /// The answer to a health check.
+    Pong {
+        /// The latest epoch that the node was in or has heard the end of.
+        epoch: Epoch,
+    },
+}

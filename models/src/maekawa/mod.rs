@@ -1,0 +1,350 @@
+//! Maekawa's mutual exclusion after "A √N algorithm for mutual exclusion in decentralized
+//! systems" (ACM TOCS 3(2), 1985), from which the section numbers are, with the correction of
+//! Sanders, "The information structure of distributed mutual exclusion algorithms" (ACM TOCS
+//! 5(3), 1987).
+//!
+//! A node that wants to enter the critical section locks all arbiters of its quorum; any two
+//! quorums share an arbiter, and an arbiter is locked for one request at a time. Implemented
+//! beyond the paper: any order of delivery, loss and duplicates; clients that queue at their
+//! node; fencing tokens; and members that come, go and die, under an *orchestrator* that moves
+//! them all from one epoch to the next.
+//!
+//! One instance guards one resource. A service that has many locks by name runs an instance for
+//! each: they have nothing in common but the members.
+//!
+//! Read it in this order: [`state`] and [`message`]; `requester` and `arbiter`, the two halves
+//! of the paper's §4; `client`; then `member` and `orchestrator`, the two ends of an epoch
+//! change. [`quorum`] is the paper's §3.
+//!
+//! # Fencing tokens
+//!
+//! An arbiter numbers its grants upwards. A token is the epoch with the greatest number among the
+//! grants of the holder's quorum, and a RELEASE tells it to the arbiters, which number on from
+//! there. Of two successive holders in an epoch the quorums share an arbiter. It was locked for
+//! the first until that one's RELEASE, so its grant to the second bears a greater number than
+//! the first token's counter, and the second token is at least that. Between epochs the epoch
+//! decides. So tokens strictly increase in the order of entering.
+//!
+//! # Crashes
+//!
+//! A crashed node has left: what it was locked for, what it held and what it waited for is
+//! forgotten. Restarted it registers anew, and takes no part until the next epoch, for its disk
+//! remembers the last. A node that has been silent for too long is taken for crashed, and its
+//! lock for free.
+//!
+//! So exclusion between *living* holders rests on the health check being right. No protocol can
+//! do without in an asynchronous system: a slow holder cannot be told from a dead one. In real
+//! time it is right if a node gives up its membership sooner ([`Timer::Lease`]) than the
+//! orchestrator gives up the node. What holds even where it errs: exclusion within each epoch,
+//! and that a living holder of an earlier epoch has a lesser token, by which the resource can
+//! refuse it.
+
+pub mod message;
+pub mod quorum;
+pub mod spec;
+pub mod state;
+
+mod arbiter;
+mod client;
+mod member;
+mod orchestrator;
+mod requester;
+
+use alloc::collections::{BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use self::message::{Epoch, Message, Token};
+use self::quorum::Construction;
+use self::state::{Claim, Local, Membership, Orchestration, Persistent, Session, Volatile};
+use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
+
+/// One node's configuration: of a node that locks and is locked, or of the orchestrator.
+#[derive(Clone, Debug)]
+pub struct Maekawa {
+    id: NodeId,
+    orchestrator: NodeId,
+    /// How quorums are built. The same on all nodes.
+    pub construction: Construction,
+    /// How many health checks in a row a node leaves unanswered before it is taken for dead.
+    pub misses: u8,
+    /// How many claims may wait at a node.
+    pub max_claims: usize,
+}
+
+/// The timers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Timer {
+    /// Runs while a request waits: time to ask again the arbiters that are not locked, lest a
+    /// lost message stops the request.
+    Retry,
+    /// Runs while a node is not what it is to be, a member or none: time to tell the
+    /// orchestrator again.
+    Register,
+    /// Runs on members, anew with each health check: the orchestrator has been silent for so
+    /// long that it may have given this node up. To be shorter than [`Maekawa::misses`] health
+    /// checks, by more than clocks drift apart and a message takes.
+    Lease,
+    /// Runs on the orchestrator: time for a health check.
+    HealthCheck,
+}
+
+/// What a client asks of its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Command {
+    /// Enter the critical section. Asked again it is the same claim.
+    Acquire {
+        /// The claim.
+        claim: Claim,
+    },
+    /// Leave the critical section, or give the claim up. Asked again it changes nothing.
+    Release {
+        /// The claim.
+        claim: Claim,
+    },
+    /// The client is gone: what it claims is over, and its session may be forgotten.
+    End {
+        /// The session.
+        session: Session,
+    },
+    /// Make this node a member, now and whenever it starts.
+    Register,
+    /// Make this node none.
+    Deregister,
+}
+
+/// What a node tells its host.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Event {
+    /// The claim has the lock.
+    Granted {
+        /// The claim.
+        claim: Claim,
+        /// Its fencing token.
+        token: Token,
+    },
+    /// The claim is over.
+    Released {
+        /// The claim.
+        claim: Claim,
+    },
+    /// The node has not done what was asked, and will not.
+    Refused {
+        /// What was asked.
+        command: Command,
+        /// Why not.
+        why: Refusal,
+    },
+    /// The claim has lost the lock: others may have it by now, with greater tokens.
+    Revoked {
+        /// The claim.
+        claim: Claim,
+        /// Its fencing token.
+        token: Token,
+    },
+    /// The session is forgotten.
+    Ended {
+        /// The session.
+        session: Session,
+    },
+    /// This node is a member.
+    Joined {
+        /// Of this epoch.
+        epoch: Epoch,
+        /// With these others, itself included.
+        members: BTreeSet<NodeId>,
+    },
+    /// This node is no member.
+    Left {
+        /// Since this epoch.
+        epoch: Epoch,
+    },
+    /// The orchestrator has begun an epoch.
+    Installed {
+        /// The epoch.
+        epoch: Epoch,
+        /// Its members.
+        members: BTreeSet<NodeId>,
+    },
+    /// The orchestrator takes a node for dead.
+    Suspected {
+        /// The node.
+        node: NodeId,
+    },
+}
+
+/// Why a node does not do what it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Refusal {
+    /// The session is with another node.
+    WrongNode,
+    /// This is the orchestrator, which has nothing to lock.
+    Orchestrator,
+    /// This node is not to be a member.
+    NotAMember,
+    /// The claim is over: it was released or revoked.
+    Over,
+    /// The session has another claim that is not over.
+    Busy,
+    /// Too many claims wait at this node.
+    Full,
+    /// The node knows nothing of the claim. It may have had it before it crashed.
+    Unknown,
+}
+
+impl Maekawa {
+    /// The node `id` under `orchestrator`; the orchestrator itself, if they are the same.
+    pub fn new(id: NodeId, orchestrator: NodeId) -> Self {
+        Self {
+            id,
+            orchestrator,
+            construction: Construction::default(),
+            misses: 3,
+            max_claims: 1024,
+        }
+    }
+
+    /// The orchestrator's identity.
+    pub fn orchestrator(&self) -> NodeId {
+        self.orchestrator
+    }
+
+    /// Whether this is the orchestrator.
+    pub fn is_orchestrator(&self) -> bool {
+        self.id == self.orchestrator
+    }
+}
+
+/// A node that locks and is locked; `None` of the orchestrator.
+fn local(node: &mut Node<Maekawa>) -> Option<&mut Local> {
+    match &mut node.volatile {
+        Volatile::Node(local) => Some(local),
+        Volatile::Orchestrator(_) => None,
+    }
+}
+
+/// The orchestrator's view; `None` of other nodes.
+fn orchestration(node: &mut Node<Maekawa>) -> Option<&mut Orchestration> {
+    match &mut node.volatile {
+        Volatile::Node(_) => None,
+        Volatile::Orchestrator(orchestration) => Some(orchestration),
+    }
+}
+
+/// A member's logical clock and membership, if it takes messages from `from` in `epoch`: both
+/// are members of it, and it is not ending. What was said in another epoch means nothing in
+/// this one.
+fn in_epoch(
+    node: &mut Node<Maekawa>,
+    from: NodeId,
+    epoch: Epoch,
+) -> Option<(&mut u64, &mut Membership)> {
+    let local = local(node)?;
+    let membership = local.membership.as_mut()?;
+    let is_current = membership.epoch == epoch && !membership.frozen;
+    (is_current && membership.members.contains(&from)).then_some((&mut local.clock, membership))
+}
+
+impl Protocol for Maekawa {
+    type Durable = Persistent;
+    type Volatile = Volatile;
+    type Message = Message;
+    type Timer = Timer;
+    type Command = Command;
+    type Event = Event;
+
+    fn id(&self) -> NodeId {
+        self.id
+    }
+
+    fn boot(&self, durable: &Persistent, out: &mut Outbox<Self>) -> Volatile {
+        if self.is_orchestrator() {
+            // What was begun goes on with the next health check.
+            out.arm(Timer::HealthCheck);
+            return Volatile::Orchestrator(Orchestration::default());
+        }
+        if durable.registered {
+            self.register(durable.epoch, out);
+        }
+        Volatile::Node(Local::default())
+    }
+
+    /// A node is its own arbiter, and an ordinary one. What it says to itself is heard within the
+    /// same step: that is one of the orders in which it could arrive, and nothing between could
+    /// tell the difference, for no other node sees these messages.
+    fn step(&self, node: &mut Node<Self>, input: Input<Self>, out: &mut Outbox<Self>) {
+        let mut inputs = VecDeque::from([input]);
+        let mut said = Outbox::new();
+        while let Some(input) = inputs.pop_front() {
+            self.handle(node, input, &mut said);
+            for effect in said.drain() {
+                match effect {
+                    Effect::Send { to, message } if to == self.id => {
+                        inputs.push_back(Input::Deliver { from: to, message });
+                    }
+                    effect => out.push(effect),
+                }
+            }
+        }
+    }
+}
+
+impl Maekawa {
+    fn handle(&self, node: &mut Node<Self>, input: Input<Self>, out: &mut Outbox<Self>) {
+        match input {
+            Input::Deliver { from, message } => self.on_message(node, from, message, out),
+            Input::Fire(Timer::Retry) => self.on_retry_timeout(node, out),
+            Input::Fire(Timer::Register) => self.on_register_timeout(node, out),
+            Input::Fire(Timer::Lease) => self.on_lease_timeout(node, out),
+            Input::Fire(Timer::HealthCheck) => self.on_health_check(node, out),
+            Input::Ask(Command::Acquire { claim }) => self.on_acquire(node, claim, out),
+            Input::Ask(Command::Release { claim }) => self.on_release_claim(node, claim, out),
+            Input::Ask(Command::End { session }) => self.on_end(node, session, out),
+            Input::Ask(Command::Register) => self.on_register_command(node, out),
+            Input::Ask(Command::Deregister) => self.on_deregister_command(node, out),
+        }
+    }
+
+    fn on_message(
+        &self,
+        node: &mut Node<Self>,
+        from: NodeId,
+        message: Message,
+        out: &mut Outbox<Self>,
+    ) {
+        match message {
+            Message::Request { epoch, request } => {
+                self.on_request(node, from, epoch, request, out);
+            }
+            Message::Locked {
+                epoch,
+                request,
+                number,
+                clock,
+            } => self.on_locked(node, from, epoch, request, number, clock, out),
+            Message::Failed { epoch, request } => self.on_failed(node, from, epoch, request, out),
+            Message::Inquire {
+                epoch,
+                request,
+                number,
+            } => self.on_inquire(node, from, epoch, request, number, out),
+            Message::Relinquish {
+                epoch,
+                request,
+                number,
+            } => self.on_relinquish(node, from, epoch, request, number, out),
+            Message::Release {
+                epoch,
+                request,
+                counter,
+            } => self.on_release(node, from, epoch, request, counter, out),
+            Message::Register { after } => self.on_register(node, from, after, out),
+            Message::Deregister { epoch } => self.on_deregister(node, from, epoch, out),
+            Message::Freeze { epoch } => self.on_freeze(node, from, epoch, out),
+            Message::Frozen { epoch } => self.on_frozen(node, from, epoch, out),
+            Message::Install { epoch, members } => self.on_install(node, from, epoch, members, out),
+            Message::Ping { epoch } => self.on_ping(node, from, epoch, out),
+            Message::Pong { epoch } => self.on_pong(node, from, epoch, out),
+        }
+    }
+}

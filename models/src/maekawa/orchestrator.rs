@@ -1,0 +1,221 @@
+//! The orchestrator's end of an epoch change: who is to be a member, who is alive, and when one
+//! epoch is over and the next may begin.
+//!
+//! An epoch ends in four steps. The members are asked to *freeze*; each answers once it is not
+//! in the critical section and never will be again in this epoch, so that what the arbiters
+//! have granted is void; when all have answered or are dead the epoch is *drained*; and only
+//! then the next is put on disk and *installed*. An orchestrator that crashes meanwhile finds
+//! on its disk which epoch is in force and whether it was ending it, and goes on from there:
+//! members answer a second time as they did the first.
+
+use super::message::{Epoch, Message};
+use super::state::Record;
+use super::{Event, Maekawa, Timer, orchestration};
+use crate::protocol::{Node, NodeId, Outbox};
+
+impl Maekawa {
+    /// A node asks to be made a member. One that is a member already, and says that it has been
+    /// in the current epoch, is not the one that was: it has crashed, or given up.
+    pub(super) fn on_register(
+        &self,
+        node: &mut Node<Self>,
+        from: NodeId,
+        after: Epoch,
+        out: &mut Outbox<Self>,
+    ) {
+        let durable = node.durable();
+        let (is_member, epoch) = (durable.members.contains(&from), durable.epoch);
+        let is_enrolled = durable.roster.contains(&from);
+        let Some(orchestration) = orchestration(node) else {
+            return;
+        };
+        if from == self.orchestrator || after > epoch {
+            return;
+        }
+        orchestration.silent.remove(&from);
+        if is_member && after < epoch {
+            // It does not know yet that it is one.
+            return self.inform(node, from, after, out);
+        }
+        if is_member {
+            orchestration.frozen.insert(from);
+        }
+        if !is_enrolled {
+            node.write(Record::Enrol(from));
+        }
+        self.change(node, out);
+    }
+
+    /// A member asks to be made none.
+    pub(super) fn on_deregister(
+        &self,
+        node: &mut Node<Self>,
+        from: NodeId,
+        epoch: Epoch,
+        out: &mut Outbox<Self>,
+    ) {
+        if orchestration(node).is_none() {
+            return;
+        }
+        let durable = node.durable();
+        if epoch != durable.epoch || !durable.members.contains(&from) {
+            return self.inform(node, from, epoch, out);
+        }
+        if durable.roster.contains(&from) {
+            node.write(Record::Strike(from));
+        }
+        self.change(node, out);
+    }
+
+    /// Begins to end the epoch, or goes on with it.
+    fn change(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        if !node.durable().changing {
+            node.write(Record::Change);
+            self.freeze(node, out);
+        }
+        self.install_if_drained(node, out);
+    }
+
+    /// Asks the members that have not frozen yet to do so.
+    fn freeze(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        let epoch = node.durable().epoch;
+        let members = node.durable().members.clone();
+        let Some(orchestration) = orchestration(node) else {
+            return;
+        };
+        for &member in members.difference(&orchestration.frozen) {
+            out.send(member, Message::Freeze { epoch });
+        }
+    }
+
+    /// A member has left the epoch's critical section for good.
+    pub(super) fn on_frozen(
+        &self,
+        node: &mut Node<Self>,
+        from: NodeId,
+        epoch: Epoch,
+        out: &mut Outbox<Self>,
+    ) {
+        let durable = node.durable();
+        let counts = durable.changing && durable.epoch == epoch && durable.members.contains(&from);
+        if let Some(orchestration) = orchestration(node)
+            && counts
+        {
+            orchestration.frozen.insert(from);
+            self.install_if_drained(node, out);
+        }
+    }
+
+    /// Begins the next epoch once nobody is or will be in the critical section of this one. It
+    /// is on disk before anybody hears of it: no other set of members ever bears its number.
+    fn install_if_drained(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        let old = node.durable().members.clone();
+        let Some(orchestration) = orchestration(node) else {
+            return;
+        };
+        if !old.is_subset(&orchestration.frozen) {
+            return;
+        }
+        orchestration.frozen.clear();
+        node.write(Record::Install);
+        let (epoch, members) = (node.durable().epoch, node.durable().members.clone());
+        out.emit(Event::Installed {
+            epoch,
+            members: members.clone(),
+        });
+        for &to in old.union(&members) {
+            let members = members.clone();
+            out.send(to, Message::Install { epoch, members });
+        }
+    }
+
+    /// A node has answered the health check.
+    pub(super) fn on_pong(
+        &self,
+        node: &mut Node<Self>,
+        from: NodeId,
+        epoch: Epoch,
+        out: &mut Outbox<Self>,
+    ) {
+        if let Some(orchestration) = orchestration(node) {
+            orchestration.silent.remove(&from);
+            self.inform(node, from, epoch, out);
+        }
+    }
+
+    /// Tells a node of the current epoch if it has not heard of it: the Install is lost.
+    fn inform(&self, node: &Node<Self>, to: NodeId, known: Epoch, out: &mut Outbox<Self>) {
+        let durable = node.durable();
+        if known < durable.epoch && !durable.changing {
+            let (epoch, members) = (durable.epoch, durable.members.clone());
+            out.send(to, Message::Install { epoch, members });
+        }
+    }
+
+    /// Time to see who is alive. A node that has been silent for too long is taken for dead: it
+    /// is in no critical section any more, and no member of the next epoch.
+    pub(super) fn on_health_check(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        if orchestration(node).is_none() {
+            return;
+        }
+        out.arm(Timer::HealthCheck);
+        let expelled = self.expel_the_dead(node, out);
+        let durable = node.durable();
+        if expelled || durable.changing || durable.roster != durable.members {
+            if durable.changing {
+                self.freeze(node, out);
+            }
+            self.change(node, out);
+        }
+        self.ping(node, out);
+    }
+
+    /// Strikes the silent nodes off. Returns whether there was one among the members.
+    fn expel_the_dead(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) -> bool {
+        let (members, roster) = (
+            node.durable().members.clone(),
+            node.durable().roster.clone(),
+        );
+        let mut expelled = false;
+        for &suspect in members.union(&roster) {
+            let Some(orchestration) = orchestration(node) else {
+                return false;
+            };
+            let silent = orchestration.silent.get(&suspect);
+            if silent.is_none_or(|&checks| checks < self.misses) {
+                continue;
+            }
+            orchestration.silent.remove(&suspect);
+            if members.contains(&suspect) {
+                orchestration.frozen.insert(suspect);
+                expelled = true;
+            }
+            if roster.contains(&suspect) {
+                node.write(Record::Strike(suspect));
+            }
+            out.emit(Event::Suspected { node: suspect });
+        }
+        expelled
+    }
+
+    /// Asks all that are or are to be members for a sign of life, but those that are known to
+    /// have left.
+    fn ping(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        let durable = node.durable();
+        let (epoch, roster, members) = (
+            durable.epoch,
+            durable.roster.clone(),
+            durable.members.clone(),
+        );
+        let Some(orchestration) = orchestration(node) else {
+            return;
+        };
+        for &to in roster.union(&members) {
+            if roster.contains(&to) || !orchestration.frozen.contains(&to) {
+                let checks = orchestration.silent.entry(to).or_default();
+                *checks = self.misses.min(checks.saturating_add(1));
+                out.send(to, Message::Ping { epoch });
+            }
+        }
+    }
+}

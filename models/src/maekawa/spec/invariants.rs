@@ -1,0 +1,185 @@
+//! What must hold in every state.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use crate::maekawa::message::{Epoch, Timestamp};
+use crate::maekawa::state::{Membership, Volatile};
+use crate::maekawa::{Maekawa, Timer};
+use crate::protocol::NodeId;
+use crate::specification::{Invariant, Specification};
+use crate::world::{Faulted, Host, Scenario, World};
+
+use super::{holders, local_of, members, membership_of, orchestrator};
+
+pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
+    Invariant {
+        name: "Mutual exclusion",
+        source: "§2; of living nodes where the health check does not err, else in each epoch",
+        holds: mutual_exclusion,
+    },
+    Invariant {
+        name: "One grant at a time",
+        source: "§2 (a), §4: an arbiter is locked for one request at a time",
+        holds: |_, world| one_grant_at_a_time(world),
+    },
+    Invariant {
+        name: "Grants are true",
+        source: "§4: who believes an arbiter to be locked for it is right",
+        holds: |_, world| grants_are_true(world),
+    },
+    Invariant {
+        name: "Quorums intersect",
+        source: "§2 (a): any two quorums of an epoch that are in use have a common member",
+        holds: |_, world| quorums_intersect(world),
+    },
+    Invariant {
+        name: "Each quorum holds its own node",
+        source: "§2 (b)",
+        holds: |_, world| members(world).all(|(id, member)| member.quorum.contains(&id)),
+    },
+    Invariant {
+        name: "Members of an epoch agree on it",
+        source: "§2 (a) is a property of one assignment of quorums: nobody mixes two",
+        holds: |_, world| members_agree(world),
+    },
+    Invariant {
+        name: "An epoch waits for its holder",
+        source: "an epoch is drained before the next; where the health check does not err",
+        holds: an_epoch_waits_for_its_holder,
+    },
+    Invariant {
+        name: "Deadlock freedom",
+        source: "§4; Sanders 1987: no state without a way out in which somebody waits",
+        holds: deadlock_freedom,
+    },
+    Invariant {
+        name: "What waits has its timer",
+        source: "nothing that may be lost is waited for without asking again",
+        holds: |_, world| world.all_hosts().all(|(_, host)| has_its_timers(host)),
+    },
+];
+
+fn mutual_exclusion(scenario: &Scenario<Maekawa>, world: &World<Maekawa>) -> bool {
+    holders(world).all(|(one, first)| {
+        holders(world).all(|(other, second)| {
+            one == other || !scenario.bounds.accurate && first.epoch != second.epoch
+        })
+    })
+}
+
+/// A requester's belief that an arbiter is locked for it.
+struct Belief {
+    epoch: Epoch,
+    arbiter: NodeId,
+    request: Timestamp,
+    number: u64,
+}
+
+fn beliefs(world: &World<Maekawa>) -> impl Iterator<Item = Belief> + '_ {
+    let attempts =
+        members(world).filter_map(|(_, member)| Some((member, member.attempt.as_ref()?)));
+    attempts.flat_map(|(member, attempt)| {
+        let locked = attempt.arbiters.iter();
+        let locked = locked.filter(|(_, view)| view.standing.is_locked());
+        locked.map(|(&arbiter, view)| Belief {
+            epoch: member.epoch,
+            arbiter,
+            request: attempt.request,
+            number: view.number,
+        })
+    })
+}
+
+fn one_grant_at_a_time(world: &World<Maekawa>) -> bool {
+    let mut locked = BTreeSet::new();
+    beliefs(world).all(|belief| locked.insert((belief.epoch, belief.arbiter)))
+}
+
+/// Of an arbiter that is frozen or has crashed nobody needs to be right: what it has granted is
+/// void as soon as its epoch ends.
+fn grants_are_true(world: &World<Maekawa>) -> bool {
+    beliefs(world).all(|belief| {
+        let arbiter = world.host(belief.arbiter).and_then(Host::node);
+        let member = arbiter.and_then(membership_of);
+        let active = member.filter(|member| member.epoch == belief.epoch && !member.frozen);
+        active.is_none_or(|member| {
+            let grant = member.arbiter.locked;
+            grant.is_some_and(|grant| {
+                (grant.request, grant.number) == (belief.request, belief.number)
+            })
+        })
+    })
+}
+
+fn quorums_intersect(world: &World<Maekawa>) -> bool {
+    let requesters = || members(world).filter(|(_, member)| member.attempt.is_some());
+    requesters().all(|(_, one)| {
+        let mut others = requesters().filter(|(_, other)| one.epoch == other.epoch);
+        others.all(|(_, other)| !one.quorum.is_disjoint(&other.quorum))
+    })
+}
+
+fn members_agree(world: &World<Maekawa>) -> bool {
+    let mut memberships = BTreeMap::new();
+    members(world).all(|(_, member)| {
+        let first = memberships.entry(member.epoch).or_insert(&member.members);
+        *first == &member.members
+    })
+}
+
+fn an_epoch_waits_for_its_holder(scenario: &Scenario<Maekawa>, world: &World<Maekawa>) -> bool {
+    let Some(durable) = orchestrator(world) else {
+        return true;
+    };
+    !scenario.bounds.accurate || holders(world).all(|(_, token)| token.epoch == durable.epoch)
+}
+
+/// Nothing has gone wrong, nothing is under way and no timer may run out; so nothing will ever
+/// happen but what clients do. Then who waits, waits for a client that is in the critical
+/// section.
+///
+/// A REQUEST that reaches a member before the epoch does is lost, and asked again. Where the
+/// bounds do not let it be asked again, there is nothing to be claimed of later epochs.
+fn deadlock_freedom(scenario: &Scenario<Maekawa>, world: &World<Maekawa>) -> bool {
+    let waits = |member: &Membership| {
+        let attempt = member.attempt.as_ref();
+        attempt.is_some_and(|attempt| attempt.held.is_none())
+    };
+    let later = orchestrator(world).is_some_and(|durable| durable.epoch > Epoch(1));
+    world.faults != Faulted::default()
+        || later && !scenario.bounds.retries
+        || holders(world).next().is_some()
+        || !members(world).any(|(_, member)| waits(member))
+        || !world.network.in_flight().is_empty()
+        || has_a_timer(scenario, world)
+}
+
+fn has_a_timer(scenario: &Scenario<Maekawa>, world: &World<Maekawa>) -> bool {
+    world.all_hosts().any(|(id, host)| match host {
+        Host::Up { node, armed, .. } => armed
+            .iter()
+            .any(|timer| Maekawa::permits(&scenario.bounds, id, node, timer)),
+        Host::Down { .. } => false,
+    })
+}
+
+fn has_its_timers(host: &Host<Maekawa>) -> bool {
+    let Host::Up { node, armed, .. } = host else {
+        return true;
+    };
+    if let Volatile::Orchestrator(_) = node.volatile {
+        return armed.contains(&Timer::HealthCheck);
+    }
+    let membership = membership_of(node);
+    let is_what_it_is_to_be = membership.is_some() == node.durable().registered;
+    let waits = membership.is_some_and(|member| {
+        let attempt = member.attempt.as_ref().filter(|_| !member.frozen);
+        attempt.is_some_and(|attempt| attempt.held.is_none())
+    });
+    let has_claims = local_of(node).is_some_and(|local| !local.claims.is_empty());
+    let is_idle = membership.is_some_and(|member| !member.frozen && member.attempt.is_none());
+    (is_what_it_is_to_be || armed.contains(&Timer::Register))
+        && (membership.is_none() || armed.contains(&Timer::Lease))
+        && (!waits || armed.contains(&Timer::Retry))
+        && !(has_claims && is_idle)
+}

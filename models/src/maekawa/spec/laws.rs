@@ -1,0 +1,274 @@
+//! What must hold of every transition.
+
+use crate::maekawa::message::{Message, Timestamp, Token};
+use crate::maekawa::state::{Grant, Membership, Volatile};
+use crate::maekawa::{Maekawa, Timer};
+use crate::protocol::{Node, NodeId};
+use crate::specification::Law;
+use crate::world::{Action, Host, Scenario, World};
+
+use super::{local_of, members, membership_of, orchestrator};
+
+pub(super) const LAWS: &[Law<Maekawa>] = &[
+    Law {
+        name: "Fencing tokens strictly increase",
+        source: "each entry's token is greater than all before it; where the health check errs, \
+                 than all of its epoch",
+        holds: |scenario, before, _, after| tokens_increase(scenario, before, after),
+    },
+    Law {
+        name: "A grant is released exactly once",
+        source: "§4: an arbiter is unlocked by RELEASE or RELINQUISH of the grant's holder alone",
+        holds: |_, before, action, after| released_by_its_holder(before, action, after),
+    },
+    Law {
+        name: "The earliest request that is known is granted",
+        source: "§4: the first of the waiting queue, by time stamp, then by node",
+        holds: |_, before, _, after| each_arbiter(before, after, earliest_is_granted),
+    },
+    Law {
+        name: "Grant numbers increase",
+        source: "fencing tokens are made of them",
+        holds: |_, before, _, after| each_arbiter(before, after, numbers_increase),
+    },
+    Law {
+        name: "A request is later than all that its node has seen",
+        source: "§4; Lamport 1978",
+        holds: |_, before, _, after| requests_are_later(before, after),
+    },
+    Law {
+        name: "Who is in the critical section does not give way",
+        source: "§4: it returns RELEASE when it leaves",
+        holds: |_, before, _, after| holders_keep_their_arbiters(before, after),
+    },
+    Law {
+        name: "Epochs increase",
+        source: "an epoch that is over is over, crash or not",
+        holds: |_, before, _, after| {
+            let hosts = before.all_hosts().zip(after.all_hosts());
+            hosts
+                .into_iter()
+                .all(|((_, old), (_, new))| old.durable().epoch <= new.durable().epoch)
+        },
+    },
+    Law {
+        name: "An epoch begins when the last is drained",
+        source: "no member that runs enters any more in the epoch that ends; where the health \
+                 check does not err",
+        holds: |scenario, before, _, after| drained(scenario, before, after),
+    },
+    Law {
+        name: "The dead are expelled",
+        source: "§5: the lock of a node that answers no more is not waited for for ever",
+        holds: |scenario, before, action, after| {
+            the_dead_are_expelled(scenario, before, action, after)
+        },
+    },
+    Law {
+        name: "Nodes restart as strangers",
+        source: "§5: what a crashed node was locked for is not forgotten while its epoch lives",
+        holds: |_, _, action, after| restarts_as_stranger(action, after),
+    },
+];
+
+/// The running members that the transition has touched, as they were and as they are. Unchanged
+/// hosts are shared, and skipped.
+fn changed<'a>(
+    before: &'a World<Maekawa>,
+    after: &'a World<Maekawa>,
+) -> impl Iterator<Item = (NodeId, &'a Node<Maekawa>, &'a Node<Maekawa>)> {
+    let hosts = before.all_hosts().zip(after.all_hosts());
+    hosts
+        .filter(|((_, old), (_, new))| !core::ptr::eq(*old, *new))
+        .filter_map(|((id, old), (_, new))| Some((id, old.node()?, new.node()?)))
+}
+
+/// Whether `holds` is true of each change of a member within an epoch.
+fn each_arbiter(
+    before: &World<Maekawa>,
+    after: &World<Maekawa>,
+    holds: fn(&Membership, &Membership) -> bool,
+) -> bool {
+    changed(before, after).all(
+        |(_, old, new)| match (membership_of(old), membership_of(new)) {
+            (Some(old), Some(new)) => old.epoch != new.epoch || holds(old, new),
+            _ => true,
+        },
+    )
+}
+
+fn held(node: &Node<Maekawa>) -> Option<Token> {
+    membership_of(node)?.held()
+}
+
+fn tokens_increase(
+    scenario: &Scenario<Maekawa>,
+    before: &World<Maekawa>,
+    after: &World<Maekawa>,
+) -> bool {
+    changed(before, after).all(|(_, old, new)| match held(new) {
+        Some(token) if held(old) != Some(token) => {
+            let counter = before.ghost.counters.get(&token.epoch);
+            let is_greatest = before.ghost.greatest() < Some(token);
+            counter.is_none_or(|&counter| counter < token.counter)
+                && (is_greatest || !scenario.bounds.accurate)
+        }
+        _ => true,
+    })
+}
+
+fn released_by_its_holder(
+    before: &World<Maekawa>,
+    action: &Action<Maekawa>,
+    after: &World<Maekawa>,
+) -> bool {
+    changed(before, after).all(|(id, old, new)| {
+        let (Some(old), Some(new)) = (membership_of(old), membership_of(new)) else {
+            return true;
+        };
+        let (Some(was), epochs) = (old.arbiter.locked, (old.epoch, new.epoch)) else {
+            return true;
+        };
+        let is = |grant: Grant| grant.number == was.number && grant.request == was.request;
+        epochs.0 != epochs.1
+            || new.arbiter.locked.is_some_and(is)
+            // What a node says to itself is heard within the step.
+            || was.request.node == id
+            || gives_back(action, was)
+    })
+}
+
+fn gives_back(action: &Action<Maekawa>, grant: Grant) -> bool {
+    let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
+        return false;
+    };
+    let holder = grant.request.node;
+    envelope.from == holder
+        && match &envelope.message {
+            // The end of a later request is the end of this one: a node has one at a time.
+            Message::Release { request, .. } => *request >= grant.request,
+            Message::Relinquish {
+                request, number, ..
+            } => (*request, *number) == (grant.request, grant.number),
+            _ => false,
+        }
+}
+
+fn earliest_is_granted(old: &Membership, new: &Membership) -> bool {
+    let Some(grant) = new.arbiter.locked else {
+        return true;
+    };
+    let is_new = old
+        .arbiter
+        .locked
+        .is_none_or(|was| was.number != grant.number);
+    let waiting = new.arbiter.waiting.first();
+    !is_new || waiting.is_none_or(|waiting| grant.request < *waiting)
+}
+
+fn numbers_increase(old: &Membership, new: &Membership) -> bool {
+    let numbers = (old.arbiter.locked, new.arbiter.locked);
+    let is_later = match numbers {
+        (Some(was), Some(is)) => was.number <= is.number,
+        _ => true,
+    };
+    let grown = new.arbiter.locked.is_none_or(|is| {
+        old.arbiter.locked == Some(is)
+            || old
+                .arbiter
+                .locked
+                .is_some_and(|was| was.number == is.number)
+            || is.number > old.arbiter.counter
+    });
+    is_later && grown && old.arbiter.counter <= new.arbiter.counter
+}
+
+fn requests_are_later(before: &World<Maekawa>, after: &World<Maekawa>) -> bool {
+    changed(before, after).all(|(_, old, new)| {
+        let (Some(was), Some(is)) = (membership_of(old), membership_of(new)) else {
+            return true;
+        };
+        let request = |member: &Membership| member.attempt.as_ref().map(|made| made.request);
+        let (made, known) = (request(is), local_of(old).map(|local| local.clock));
+        let seen = was
+            .arbiter
+            .waiting
+            .iter()
+            .chain(was.arbiter.locked.iter().map(|grant| &grant.request));
+        made == request(was)
+            || was.epoch != is.epoch
+            || made.is_none_or(|made: Timestamp| {
+                known.is_none_or(|known| made.clock > known)
+                    && seen.into_iter().all(|seen| *seen < made)
+            })
+    })
+}
+
+fn holders_keep_their_arbiters(before: &World<Maekawa>, after: &World<Maekawa>) -> bool {
+    changed(before, after).all(|(_, old, new)| {
+        let (Some(was), Some(is)) = (held(old), held(new)) else {
+            return true;
+        };
+        let locked = |node: &Node<Maekawa>| {
+            let attempt = membership_of(node).and_then(|member| member.attempt.as_ref());
+            attempt.is_none_or(|attempt| {
+                let mut views = attempt.arbiters.values();
+                views.all(|view| view.standing.is_locked())
+            })
+        };
+        was != is || locked(new)
+    })
+}
+
+fn drained(scenario: &Scenario<Maekawa>, before: &World<Maekawa>, after: &World<Maekawa>) -> bool {
+    let (Some(old), Some(new)) = (orchestrator(before), orchestrator(after)) else {
+        return true;
+    };
+    if old.epoch == new.epoch || !scenario.bounds.accurate {
+        return true;
+    }
+    let mut ended = members(after).filter(|(_, member)| member.epoch == old.epoch);
+    ended.all(|(_, member)| member.frozen && member.held().is_none())
+}
+
+fn restarts_as_stranger(action: &Action<Maekawa>, after: &World<Maekawa>) -> bool {
+    let Action::Restart(id) = action else {
+        return true;
+    };
+    let node = after.host(*id).and_then(Host::node);
+    node.is_some_and(|node| membership_of(node).is_none())
+}
+
+/// The health check that finds a node silent for too long strikes it off, and begins to end the
+/// epoch if the node is a member.
+fn the_dead_are_expelled(
+    scenario: &Scenario<Maekawa>,
+    before: &World<Maekawa>,
+    action: &Action<Maekawa>,
+    after: &World<Maekawa>,
+) -> bool {
+    let Action::Fire {
+        node: id,
+        timer: Timer::HealthCheck,
+    } = action
+    else {
+        return true;
+    };
+    let old = before.host(*id).and_then(Host::node);
+    let (Some(old), Some(new)) = (old, after.host(*id)) else {
+        return true;
+    };
+    let (Volatile::Orchestrator(orchestration), Some(config)) =
+        (&old.volatile, scenario.nodes.get(usize::from(id.0)))
+    else {
+        return true;
+    };
+    let (was, is) = (old.durable(), new.durable());
+    let silent = orchestration.silent.iter();
+    silent
+        .filter(|(_, checks)| **checks >= config.misses)
+        .all(|(dead, _)| {
+            let ends = is.changing || is.epoch > was.epoch;
+            !is.roster.contains(dead) && (!was.members.contains(dead) || ends)
+        })
+}

@@ -1,0 +1,152 @@
+//! What must be true of Maekawa's algorithm, and the worlds and mutants it is checked with.
+//!
+//! Verified here: exclusion, within an epoch and over epochs; what an arbiter owes to those it
+//! is locked for; that tokens increase; that nobody waits for somebody who waits for them. Not
+//! verified here: time. That a health check is right about who is dead is a matter of the
+//! timeouts that a host chooses; [`Bounds::accurate`] says whether a world grants it, and what
+//! must hold in either case is stated for either case.
+
+mod catalogue;
+mod inert;
+mod invariants;
+mod labels;
+mod laws;
+mod liveness;
+mod mutants;
+mod reachable;
+mod scenarios;
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::catalogue::{FUZZED, MODELS};
+pub use self::mutants::{FLAWED_TABLE_OF_21, MUTANTS};
+pub use self::scenarios::*;
+
+use super::message::{Epoch, Message, Token};
+use super::state::{Local, Membership, Persistent, Volatile};
+use super::{Command, Event, Maekawa, Timer};
+use crate::protocol::{Effect, Node, NodeId};
+use crate::specification::{Answer, Invariant, Law, Liveness, Reachable, Specification};
+use crate::world::{Envelope, Host, World};
+
+/// What the properties remember: of each epoch the greatest counter of a token.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Ghost {
+    /// The counters. An epoch in which nobody has entered has none.
+    pub counters: BTreeMap<Epoch, u64>,
+}
+
+impl Ghost {
+    /// The greatest token that anybody has had.
+    pub fn greatest(&self) -> Option<Token> {
+        let (&epoch, &counter) = self.counters.last_key_value()?;
+        Some(Token { epoch, counter })
+    }
+}
+
+/// What makes the state space finite, and what the world grants.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Whether those who wait ask again.
+    pub retries: bool,
+    /// Whether members give up when they have not heard of the orchestrator.
+    pub leases: bool,
+    /// The epoch after which there is no health check, and nobody gives up.
+    pub last_epoch: Epoch,
+    /// Whether the health check errs never: who is taken for dead is dead. True where messages
+    /// beat timers and no link fails; in any other world exclusion is claimed for each epoch
+    /// alone, and for the tokens.
+    pub accurate: bool,
+}
+
+impl Specification for Maekawa {
+    type Ghost = Ghost;
+    type Bounds = Bounds;
+
+    const INVARIANTS: &'static [Invariant<Self>] = invariants::INVARIANTS;
+    const LAWS: &'static [Law<Self>] = laws::LAWS;
+    const REACHABLE: &'static [Reachable<Self>] = reachable::REACHABLE;
+    const LIVENESS: &'static [Liveness<Self>] = liveness::LIVENESS;
+
+    fn observe(ghost: &mut Ghost, _: NodeId, node: &Node<Self>, _: &[Effect<Self>]) {
+        if let Some(token) = membership_of(node).and_then(Membership::held) {
+            let counter = ghost.counters.entry(token.epoch).or_default();
+            *counter = token.counter.max(*counter);
+        }
+    }
+
+    fn permits(bounds: &Bounds, _: NodeId, node: &Node<Self>, timer: &Timer) -> bool {
+        match timer {
+            Timer::Retry => bounds.retries,
+            Timer::Register => true,
+            Timer::Lease => bounds.leases && node.durable().epoch < bounds.last_epoch,
+            Timer::HealthCheck => node.durable().epoch < bounds.last_epoch,
+        }
+    }
+
+    fn is_inert(envelope: &Envelope<Message>, sender: &Host<Self>, receiver: &Host<Self>) -> bool {
+        inert::is_inert(envelope, sender, receiver)
+    }
+
+    fn answer(command: &Command, event: &Event) -> Option<Answer> {
+        match (command, event) {
+            (asked, Event::Refused { command, .. }) if asked == command => Some(Answer::Refused),
+            (Command::Acquire { claim: asked }, Event::Granted { claim, .. })
+            | (
+                Command::Acquire { claim: asked } | Command::Release { claim: asked },
+                Event::Released { claim } | Event::Revoked { claim, .. },
+            ) if asked == claim => Some(Answer::Done),
+            (Command::End { session: asked }, Event::Ended { session }) if asked == session => {
+                Some(Answer::Done)
+            }
+            (Command::Register, Event::Joined { .. })
+            | (Command::Deregister, Event::Left { .. }) => Some(Answer::Done),
+            _ => None,
+        }
+    }
+
+    fn message_label(message: &Message) -> String {
+        message.to_string()
+    }
+
+    fn node_label(node: &Node<Self>) -> String {
+        labels::node(node)
+    }
+
+    fn command_label(command: &Command) -> String {
+        labels::command(command)
+    }
+}
+
+/// What a node knows that is not the orchestrator.
+fn local_of(node: &Node<Maekawa>) -> Option<&Local> {
+    match &node.volatile {
+        Volatile::Node(local) => Some(local),
+        Volatile::Orchestrator(_) => None,
+    }
+}
+
+/// The node's membership, where it has one.
+fn membership_of(node: &Node<Maekawa>) -> Option<&Membership> {
+    local_of(node)?.membership.as_ref()
+}
+
+/// The members that run, as far as they know themselves.
+fn members(world: &World<Maekawa>) -> impl Iterator<Item = (NodeId, &Membership)> {
+    world
+        .running()
+        .filter_map(|(id, node)| Some((id, membership_of(node)?)))
+}
+
+/// Those in the critical section, with their tokens.
+fn holders(world: &World<Maekawa>) -> impl Iterator<Item = (NodeId, Token)> {
+    members(world).filter_map(|(id, membership)| Some((id, membership.held()?)))
+}
+
+/// What the orchestrator's disk remembers. In these worlds it is node 0.
+fn orchestrator(world: &World<Maekawa>) -> Option<&Persistent> {
+    world.host(NodeId(0)).map(Host::durable)
+}

@@ -1,0 +1,284 @@
+//! Defects of the epoch change: who is a member, and since when.
+
+use crate::maekawa::message::{Epoch, Message};
+use crate::maekawa::state::{Record, Volatile};
+use crate::maekawa::{Event, Maekawa, Timer};
+use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
+use crate::specification::Mutant;
+use crate::world::{Disk, Timing};
+
+use super::{delivered, local_mut, member_mut, step_and_rewrite};
+use crate::maekawa::spec::{local_of, membership_of};
+
+type N = Node<Maekawa>;
+type In = Input<Maekawa>;
+type Out = Outbox<Maekawa>;
+
+pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
+    Mutant {
+        id: "MAE-4",
+        defect: "no epochs: quorums change under a held lock",
+        source: "a seed program",
+        model: "maekawa/join",
+        inject: |scenario| scenario.step = changes_quorums_on_the_fly,
+    },
+    Mutant {
+        id: "MAE-UNDRAINED",
+        defect: "the next epoch is installed before the last is drained",
+        source: "an epoch change freezes, drains, installs",
+        model: "maekawa/join",
+        inject: |scenario| scenario.step = installs_undrained,
+    },
+    Mutant {
+        id: "MAE-OLD-GRANT",
+        defect: "a grant of the old epoch is counted in the new",
+        source: "each message bears its epoch",
+        model: "maekawa/join-datagrams",
+        inject: |scenario| {
+            scenario.step = takes_any_epoch_for_its_own;
+            scenario.drop_inert = false;
+        },
+    },
+    Mutant {
+        id: "MAE-FROZEN-GOES-ON",
+        defect: "a member that has answered Freeze goes on as before",
+        source: "an epoch change freezes, drains, installs",
+        model: "maekawa/join-datagrams",
+        inject: |scenario| scenario.step = does_not_freeze,
+    },
+    Mutant {
+        id: "MAE-FROZEN-ENTERS",
+        defect: "a member that has frozen, and so grants nothing more, enters all the same when \
+                 the last LOCKED arrives",
+        source: "an epoch change freezes, drains, installs",
+        model: "maekawa/join-datagrams",
+        inject: |scenario| {
+            scenario.step = enters_frozen;
+            scenario.drop_inert = false;
+        },
+    },
+    Mutant {
+        id: "MAE-TWO-VIEWS",
+        defect: "nodes are told of different members of one epoch",
+        source: "§2 (a) is a property of one assignment of quorums",
+        model: "maekawa/join",
+        inject: |scenario| scenario.step = installs_two_views,
+    },
+    Mutant {
+        id: "MAE-DEAD",
+        defect: "the grant of a dead node is kept for ever: it remains a member",
+        source: "§5",
+        model: "maekawa/death",
+        inject: |scenario| scenario.step = expels_nobody,
+    },
+    Mutant {
+        id: "MAE-SUSPICION",
+        defect: "the health check errs: messages are slower than its timer",
+        source: "a slow holder cannot be told from a dead one",
+        model: "maekawa/death",
+        inject: |scenario| scenario.timing = Timing::Any,
+    },
+    Mutant {
+        id: "MAE-REJOINS",
+        defect: "a node does not remember that it was in an epoch, and joins it again",
+        source: "§5: crashed nodes stop",
+        model: "maekawa/restart",
+        inject: |scenario| {
+            scenario.disk = Disk::Amnesia {
+                forgets: |record| matches!(record, Record::Epoch(_)),
+            };
+        },
+    },
+    Mutant {
+        id: "MAE-EPOCH-REUSED",
+        defect: "the orchestrator forgets which epoch it has installed",
+        source: "no two memberships bear one number",
+        model: "maekawa/orchestrator",
+        inject: |scenario| {
+            scenario.disk = Disk::Amnesia {
+                forgets: |record| matches!(record, Record::Install),
+            };
+        },
+    },
+    Mutant {
+        id: "MAE-SEND-BEFORE-SYNC",
+        defect: "messages leave before the records are on disk",
+        source: "the driver's law",
+        model: "maekawa/restart",
+        inject: |scenario| scenario.disk = Disk::SendBeforeSync,
+    },
+    Mutant {
+        id: "MAE-REMEMBERS-HALF",
+        defect: "a restarted node takes its old membership up again, its locks forgotten",
+        source: "§5: crashed nodes stop",
+        model: "maekawa/restart",
+        inject: |scenario| scenario.boot = resumes_membership,
+    },
+    Mutant {
+        id: "MAE-CLIENTS-LOST",
+        defect: "clients that wait when an epoch ends are forgotten in the next",
+        source: "whoever waits goes on waiting",
+        model: "maekawa/join",
+        inject: |scenario| scenario.step = forgets_to_ask_in_the_new_epoch,
+    },
+    Mutant {
+        id: "MAE-REGISTERS-ONCE",
+        defect: "a node tells the orchestrator once that it is to be a member",
+        source: "messages may be lost",
+        model: "maekawa/death",
+        inject: |scenario| scenario.step = registers_once,
+    },
+];
+
+fn changes_quorums_on_the_fly(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    if let Some((_, Message::Install { epoch, members })) = delivered(&input)
+        && let (epoch, members) = (*epoch, members.clone())
+        && epoch > node.durable().epoch
+        && let Some(quorum) = maekawa.construction.quorum(&members, maekawa.id())
+        && let Some(member) = member_mut(node)
+    {
+        member.epoch = epoch;
+        member.members = members;
+        member.quorum = quorum;
+        member.frozen = false;
+        return node.write(Record::Epoch(epoch));
+    }
+    installs_undrained(maekawa, node, input, out);
+}
+
+fn installs_undrained(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let members = node.durable().members.clone();
+    if let Volatile::Orchestrator(orchestration) = &mut node.volatile {
+        orchestration.frozen = members;
+    }
+    maekawa.step(node, input, out);
+}
+
+fn takes_any_epoch_for_its_own(maekawa: &Maekawa, node: &mut N, mut input: In, out: &mut Out) {
+    let current = membership_of(node).map(|member| {
+        let request = member.attempt.as_ref().map(|attempt| attempt.request);
+        (member.epoch, request)
+    });
+    if let Input::Deliver {
+        message: Message::Locked { epoch, request, .. },
+        ..
+    } = &mut input
+        && let Some((own, Some(made))) = current
+        && *epoch < own
+    {
+        (*epoch, *request) = (own, made);
+    }
+    maekawa.step(node, input, out);
+}
+
+fn does_not_freeze(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let before = membership_of(node).cloned();
+    let freezes = matches!(delivered(&input), Some((_, Message::Freeze { .. })));
+    maekawa.step(node, input, out);
+    if let (true, Some(before), Some(local)) = (freezes, before, local_mut(node))
+        && local
+            .membership
+            .as_ref()
+            .is_some_and(|it| it.epoch == before.epoch)
+        && before.held().is_none()
+    {
+        if before.attempt.is_some() {
+            out.arm(Timer::Retry);
+        }
+        local.membership = Some(before);
+    }
+}
+
+fn enters_frozen(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let attempt = membership_of(node).and_then(|member| member.attempt.clone());
+    let freezes = matches!(delivered(&input), Some((_, Message::Freeze { .. })));
+    let enters = matches!(delivered(&input), Some((_, Message::Locked { .. })));
+    let frozen = membership_of(node).is_some_and(|member| member.frozen);
+    if let (true, Some(member)) = (enters, member_mut(node)) {
+        member.frozen = false;
+    }
+    maekawa.step(node, input, out);
+    if let Some(member) = member_mut(node) {
+        member.frozen |= frozen && enters;
+        if freezes && member.attempt.is_none() && attempt.is_some() {
+            member.attempt = attempt;
+            out.arm(Timer::Retry);
+        }
+    }
+}
+
+fn installs_two_views(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
+        Effect::Send {
+            to,
+            message: Message::Install { epoch, mut members },
+        } if epoch > Epoch(1) => {
+            // A list that ends with its reader.
+            members.retain(|member| *member <= to);
+            Some(Effect::Send {
+                to,
+                message: Message::Install { epoch, members },
+            })
+        }
+        effect => Some(effect),
+    });
+}
+
+fn expels_nobody(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let patient = Maekawa {
+        misses: u8::MAX,
+        ..maekawa.clone()
+    };
+    patient.step(node, input, out);
+}
+
+fn resumes_membership(
+    maekawa: &Maekawa,
+    durable: &crate::maekawa::state::Persistent,
+    out: &mut Out,
+) -> Volatile {
+    let volatile = maekawa.boot(durable, out);
+    let installed = |id: u16| Record::Enrol(crate::protocol::NodeId(id));
+    if maekawa.is_orchestrator() || durable.epoch.0 != 1 {
+        return volatile;
+    }
+    // The founders are nodes 1 and 2, as its configuration file still says.
+    let mut roster = crate::maekawa::state::Persistent::default();
+    for id in [1, 2] {
+        crate::protocol::Durable::apply(&mut roster, &installed(id));
+    }
+    let mut node = Node::boot(maekawa, crate::maekawa::state::Persistent::default(), out);
+    let install = Input::Deliver {
+        from: maekawa.orchestrator(),
+        message: Message::Install {
+            epoch: durable.epoch,
+            members: roster.roster,
+        },
+    };
+    maekawa.step(&mut node, install, out);
+    node.volatile
+}
+
+fn forgets_to_ask_in_the_new_epoch(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let installs = matches!(delivered(&input), Some((_, Message::Install { .. })));
+    let waited = local_of(node).is_some_and(|local| !local.claims.is_empty());
+    step_and_rewrite(maekawa, node, input, out, |node, effect| {
+        let joined = matches!(effect, Effect::Emit(Event::Joined { .. }));
+        if installs
+            && waited
+            && joined
+            && let Some(member) = member_mut(node)
+        {
+            member.attempt = None;
+        }
+        Some(effect)
+    });
+}
+
+fn registers_once(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let fires = matches!(input, Input::Fire(Timer::Register));
+    step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
+        Effect::Arm(Timer::Register) if fires => None,
+        effect => Some(effect),
+    });
+}

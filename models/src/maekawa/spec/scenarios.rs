@@ -1,0 +1,310 @@
+//! The worlds in which Maekawa's algorithm is checked. Node 0 is the orchestrator; the others
+//! lock and are locked.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::maekawa::message::{Epoch, Message};
+use crate::maekawa::quorum::Construction;
+use crate::maekawa::state::{Claim, Persistent, Record, Session};
+use crate::maekawa::{Command, Maekawa, Timer};
+use crate::protocol::{Durable, NodeId};
+use crate::world::{Action, Delivery, Duplicates, Envelope, Faults, Scenario, Timing, World};
+
+use super::Bounds;
+
+type Checked = Scenario<Maekawa>;
+
+/// The `sequence`th claim, from 1, of the session `number` with a node.
+pub fn claim(node: u16, number: u64, sequence: u64) -> Claim {
+    let node = NodeId(node);
+    Claim {
+        session: Session { node, number },
+        sequence,
+    }
+}
+
+/// What a client asks that claims the lock at a node so many times.
+pub fn claims(node: u16, number: u64, count: u64) -> Vec<Command> {
+    let both = |sequence| {
+        let claim = claim(node, number, sequence);
+        [Command::Acquire { claim }, Command::Release { claim }]
+    };
+    (1..=count).flat_map(both).collect()
+}
+
+/// `founders` members of epoch 1, as an orchestrator has installed it, and `others` that are to
+/// be members and are none yet. Nothing goes wrong, and nobody asks twice.
+pub fn founded(founders: u16, others: u16, construction: Construction) -> Checked {
+    let orchestrator = NodeId(0);
+    let nodes = (0..=founders + others).map(|id| Maekawa {
+        construction,
+        misses: 1,
+        ..Maekawa::new(NodeId(id), orchestrator)
+    });
+    let mut roster = Persistent::default();
+    for founder in 1..=founders {
+        roster.apply(&Record::Enrol(NodeId(founder)));
+    }
+    let mut registered = Persistent::default();
+    registered.apply(&Record::Registered(true));
+    let mut disks = vec![roster];
+    disks.resize(usize::from(founders + others) + 1, registered);
+    let bounds = Bounds {
+        retries: false,
+        leases: false,
+        last_epoch: Epoch(1),
+        accurate: true,
+    };
+    let scenario = Scenario {
+        disks,
+        asks_at: asks_at_home,
+        keeps_history: false,
+        ..Scenario::new(nodes.collect(), bounds)
+    };
+    let prologue = found(&scenario, founders);
+    Scenario {
+        prologue,
+        ..scenario
+    }
+}
+
+/// A client's session is with one node.
+fn asks_at_home(command: &Command, node: NodeId) -> bool {
+    match command {
+        Command::Acquire { claim } | Command::Release { claim } => claim.session.node == node,
+        Command::End { session } => session.node == node,
+        // In these worlds it is the first member that leaves.
+        Command::Register | Command::Deregister => node == NodeId(1),
+    }
+}
+
+/// The steps by which epoch 1 is installed: the first founder registers, and all hear of it.
+fn found(scenario: &Checked, founders: u16) -> Vec<Action<Maekawa>> {
+    let mut world = World::initial(scenario);
+    let register = Action::Deliver(Envelope {
+        from: NodeId(1),
+        to: NodeId(0),
+        message: Message::Register { after: Epoch(0) },
+    });
+    let mut steps = vec![register];
+    if world.apply(scenario, &steps[0]).is_err() {
+        return steps;
+    }
+    let in_flight = world.network.in_flight().into_iter();
+    let installs = in_flight.filter(|envelope| matches!(envelope.message, Message::Install { .. }));
+    steps.extend(installs.map(Action::Deliver));
+    debug_assert_eq!(steps.len(), usize::from(founders) + 1);
+    steps
+}
+
+/// Members that claim the lock so many times each, those of `counts` in turn; no change of
+/// epochs, and messages in any order.
+pub fn contention(members: u16, construction: Construction, counts: &[(u16, u64)]) -> Checked {
+    let scripts = counts.iter().map(|&(node, count)| claims(node, 0, count));
+    Scenario {
+        scripts: scripts.collect(),
+        ..founded(members, 0, construction)
+    }
+}
+
+/// As [`contention`], and each message may be lost, or arrive any number of times.
+pub fn duplicated(members: u16, construction: Construction, counts: &[(u16, u64)]) -> Checked {
+    let mut scenario = contention(members, construction, counts);
+    scenario.faults.duplicates = Duplicates::Unlimited;
+    scenario
+}
+
+/// Messages in order of which `drops` are lost, and timers that are slower than messages.
+pub fn lossy(members: u16, counts: &[(u16, u64)], drops: u8) -> Checked {
+    let mut scenario = connected(contention(members, Construction::Plane, counts));
+    scenario.bounds.retries = true;
+    scenario.faults.drops = drops;
+    scenario
+}
+
+/// Channels in order, and messages that beat timers, so that no living node is taken for dead.
+pub fn connected(scenario: Checked) -> Checked {
+    Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        ..scenario
+    }
+}
+
+/// Two members: two clients queue at one, each of which may give up, and a third at the other.
+pub fn clients() -> Checked {
+    let mut scenario = contention(2, Construction::Plane, &[(1, 1), (2, 1)]);
+    scenario.scripts.push(claims(1, 1, 1));
+    for number in [0, 1] {
+        let claim = claim(1, number, 1);
+        scenario.scripts.push(vec![Command::Release { claim }]);
+    }
+    let (node, number) = (NodeId(2), 0);
+    let session = Session { node, number };
+    scenario.scripts.push(vec![Command::End { session }]);
+    scenario
+}
+
+/// Two members that claim the lock, and a third node that joins them and claims it too.
+pub fn join() -> Checked {
+    let mut scenario = founded(2, 1, Construction::Plane);
+    scenario.scripts = vec![claims(1, 0, 2), claims(2, 0, 1), claims(3, 0, 1)];
+    scenario.bounds.retries = true;
+    connected(scenario)
+}
+
+/// As [`join`], with messages in any order, each lost or arriving any number of times. There is
+/// no health check: it could err.
+pub fn join_datagrams() -> Checked {
+    let mut scenario = founded(2, 1, Construction::Plane);
+    scenario.scripts = vec![claims(1, 0, 1), claims(3, 0, 1)];
+    scenario.bounds.retries = true;
+    scenario.faults.duplicates = Duplicates::Unlimited;
+    scenario
+}
+
+/// Three members of which the first leaves, while it and the second claim the lock.
+pub fn leave() -> Checked {
+    let mut scenario = founded(3, 0, Construction::Plane);
+    scenario.scripts = vec![claims(1, 0, 1), claims(2, 0, 1), vec![Command::Deregister]];
+    scenario.bounds.retries = true;
+    connected(scenario)
+}
+
+/// Two members that claim the lock, of which one may crash and be a member again; messages in
+/// any order, each lost or arriving any number of times.
+pub fn restart() -> Checked {
+    let mut scenario = contention(2, Construction::Plane, &[(1, 1), (2, 1)]);
+    scenario.faults = Faults {
+        duplicates: Duplicates::Unlimited,
+        crashes: 1,
+        crash_within_step: true,
+        ..Faults::default()
+    };
+    scenario
+}
+
+/// `members` of which two claim the lock, health checks up to `last_epoch`, and `crashes` crashes,
+/// of the orchestrator too.
+pub fn death(members: u16, last_epoch: u64, crashes: u8) -> Checked {
+    let mut scenario = founded(members, 0, Construction::Plane);
+    scenario.scripts = vec![claims(1, 0, 1), claims(2, 0, 1)];
+    scenario.bounds.retries = true;
+    scenario.bounds.last_epoch = Epoch(last_epoch);
+    scenario.faults = Faults {
+        crashes,
+        crash_within_step: true,
+        ..Faults::default()
+    };
+    connected(scenario)
+}
+
+/// A third node joins two members, while the orchestrator or another may crash.
+pub fn orchestrator_crash() -> Checked {
+    let mut scenario = founded(2, 1, Construction::Plane);
+    scenario.scripts = vec![claims(1, 0, 1)];
+    scenario.bounds.retries = true;
+    scenario.bounds.last_epoch = Epoch(3);
+    scenario.faults = Faults {
+        crashes: 1,
+        crash_within_step: true,
+        ..Faults::default()
+    };
+    connected(scenario)
+}
+
+/// `members` that live, and a health check that errs. The first member is in the critical section
+/// from the start, and has missed the first health check.
+pub fn suspicion(members: u16, last_epoch: u64, leases: bool) -> Checked {
+    let mut scenario = founded(members, 0, Construction::Plane);
+    scenario.scripts = vec![claims(1, 0, 1), claims(2, 0, 1)];
+    scenario.bounds = Bounds {
+        retries: false,
+        leases,
+        last_epoch: Epoch(last_epoch),
+        accurate: false,
+    };
+    scenario.prologue = one_is_in_and_silent(&scenario, members);
+    scenario
+}
+
+/// The steps by which the first member enters, and all others answer a health check.
+fn one_is_in_and_silent(scenario: &Checked, members: u16) -> Vec<Action<Maekawa>> {
+    let first = NodeId(1);
+    let mut world = World::initial(scenario);
+    let mut steps = scenario.prologue.clone();
+    let mut play = |action: Action<Maekawa>| {
+        let played = world.apply(scenario, &action).is_ok();
+        if played {
+            steps.push(action);
+        }
+        played.then(|| world.network.in_flight())
+    };
+    let mut in_flight = play(Action::Ask {
+        client: 0,
+        node: first,
+    });
+    // The quorum answers, and nothing else is under way.
+    while let Some(envelope) = in_flight.into_iter().flatten().next() {
+        in_flight = play(Action::Deliver(envelope));
+    }
+    in_flight = play(Action::Fire {
+        node: NodeId(0),
+        timer: Timer::HealthCheck,
+    });
+    let about = |envelope: &Envelope<Message>| envelope.to != first && envelope.from != first;
+    while let Some(envelope) = in_flight.into_iter().flatten().find(about) {
+        in_flight = play(Action::Deliver(envelope));
+    }
+    debug_assert!(usize::from(members) < steps.len());
+    steps
+}
+
+/// A world too large to walk: five members and two nodes that join them, claims at most of them,
+/// and every fault. Nothing says that the health check is right.
+pub fn at_large(delivery: Delivery, timing: Timing) -> Checked {
+    let mut scenario = founded(5, 2, Construction::Plane);
+    scenario.scripts = [1, 2, 4, 6, 7].map(|node| claims(node, 0, 3)).to_vec();
+    scenario.scripts.push(vec![
+        Command::Deregister,
+        Command::Register,
+        Command::Deregister,
+    ]);
+    for node in &mut scenario.nodes {
+        node.misses = 2;
+    }
+    scenario.bounds = Bounds {
+        retries: true,
+        leases: true,
+        last_epoch: Epoch(40),
+        accurate: false,
+    };
+    Scenario {
+        delivery,
+        timing,
+        tries: 3,
+        faults: Faults {
+            drops: 30,
+            duplicates: Duplicates::UpTo(30),
+            crashes: 10,
+            crash_within_step: true,
+            cuts: 5,
+            lost_replies: 10,
+            ..Faults::default()
+        },
+        ..scenario
+    }
+}
+
+/// As [`at_large`], where all that goes wrong is that nodes crash: the health check is right.
+pub fn at_large_accurate() -> Checked {
+    let mut scenario = at_large(Delivery::Fifo, Timing::Quiescent);
+    scenario.bounds.accurate = true;
+    scenario.faults = Faults {
+        crashes: 10,
+        crash_within_step: true,
+        ..Faults::default()
+    };
+    scenario
+}

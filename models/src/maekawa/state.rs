@@ -1,0 +1,221 @@
+//! A node's state: what its disk remembers and what a crash forgets.
+
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::message::{Epoch, Timestamp, Token};
+use crate::protocol::{Durable, NodeId};
+
+/// What survives a crash.
+///
+/// Maekawa's nodes stop when they crash (§5 of the paper): of locks and requests nothing is
+/// remembered. What must be remembered is *that* it has been forgotten: a node that was in an
+/// epoch and restarts must not take part in that epoch again, as an arbiter that does not know
+/// whom it is locked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Persistent {
+    /// Of the orchestrator the epoch that it has installed last; of others the latest that they
+    /// were in or have heard the end of. Increases monotonically.
+    pub epoch: Epoch,
+    /// Whether this node is to be a member.
+    pub registered: bool,
+    /// The orchestrator's: the members of `epoch`.
+    pub members: BTreeSet<NodeId>,
+    /// The orchestrator's: the members of the epoch to come.
+    pub roster: BTreeSet<NodeId>,
+    /// The orchestrator's: whether it is ending `epoch`.
+    pub changing: bool,
+}
+
+/// One change of what survives a crash.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Record {
+    /// The node is a member of this epoch now, or never will be.
+    Epoch(Epoch),
+    /// Whether the node is to be a member.
+    Registered(bool),
+    /// The orchestrator makes the node a member of the epoch to come.
+    Enrol(NodeId),
+    /// The orchestrator makes the node none.
+    Strike(NodeId),
+    /// The orchestrator begins to end the epoch.
+    Change,
+    /// The orchestrator begins the next epoch, with the members of the roster.
+    Install,
+}
+
+impl Durable for Persistent {
+    type Record = Record;
+
+    fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Epoch(epoch) => self.epoch = *epoch,
+            Record::Registered(registered) => self.registered = *registered,
+            Record::Enrol(node) => {
+                self.roster.insert(*node);
+            }
+            Record::Strike(node) => {
+                self.roster.remove(node);
+            }
+            Record::Change => self.changing = true,
+            Record::Install => {
+                self.epoch = self.epoch.next();
+                self.members = self.roster.clone();
+                self.changing = false;
+            }
+        }
+    }
+}
+
+/// What a crash forgets.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a cluster has one orchestrator; boxing the others would save nothing"
+)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Volatile {
+    /// Of a node that locks and is locked.
+    Node(Local),
+    /// Of the orchestrator.
+    Orchestrator(Orchestration),
+}
+
+/// What a node knows, a member or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Local {
+    /// The logical clock: the latest time stamp seen (Lamport, 1978).
+    pub clock: u64,
+    /// The claims of this node's clients, oldest first. One at a time is made a request.
+    pub claims: VecDeque<Claim>,
+    /// The latest claim that is over, of each session that has not ended.
+    pub over: BTreeMap<u64, u64>,
+    /// The membership, where the node has one.
+    pub membership: Option<Membership>,
+}
+
+/// A client's session with one node. Other nodes know nothing of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Session {
+    /// The node.
+    pub node: NodeId,
+    /// Tells the node's sessions apart.
+    pub number: u64,
+}
+
+/// A client's claim to the lock. A client numbers the claims of a session upwards, and makes
+/// the next when the last is over. Asking again for the same claim is no new claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Claim {
+    /// The client's session.
+    pub session: Session,
+    /// The number of the claim within the session, from 1.
+    pub sequence: u64,
+}
+
+/// What a member of an epoch is in that epoch.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Membership {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// Its members.
+    pub members: BTreeSet<NodeId>,
+    /// The arbiters that this node must lock, itself among them.
+    pub quorum: BTreeSet<NodeId>,
+    /// Whether the epoch is ending: the node grants nothing more, and enters no more.
+    pub frozen: bool,
+    /// The node as an arbiter.
+    pub arbiter: Arbiter,
+    /// The node as a requester, for the first of its claims.
+    pub attempt: Option<Attempt>,
+    /// The counter of the latest token that the node has had in the epoch.
+    pub counter: u64,
+}
+
+impl Membership {
+    /// The token, if the node is in the critical section.
+    pub fn held(&self) -> Option<Token> {
+        self.attempt.as_ref()?.held
+    }
+}
+
+/// What an arbiter knows (§4 of the paper).
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Arbiter {
+    /// The request that it is locked for.
+    pub locked: Option<Grant>,
+    /// The requests that wait, the best first.
+    pub waiting: BTreeSet<Timestamp>,
+    /// The greatest number of a grant or counter of a token that it knows of.
+    pub counter: u64,
+    /// Of each requester the latest request that is over: what arrives late is known by it.
+    pub finished: BTreeMap<NodeId, u64>,
+}
+
+impl Arbiter {
+    /// Whether the request is over, as far as the arbiter knows.
+    pub fn has_finished(&self, request: Timestamp) -> bool {
+        let latest = self.finished.get(&request.node);
+        latest.is_some_and(|&latest| request.clock <= latest)
+    }
+}
+
+/// A lock that an arbiter has given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Grant {
+    /// To which request.
+    pub request: Timestamp,
+    /// Under which number.
+    pub number: u64,
+    /// Whether the requester has been asked to give it back.
+    pub inquired: bool,
+}
+
+/// What a requester knows of its request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The request.
+    pub request: Timestamp,
+    /// What it knows of each of its arbiters.
+    pub arbiters: BTreeMap<NodeId, View>,
+    /// The token, once all arbiters are locked: the node is in the critical section.
+    pub held: Option<Token>,
+}
+
+/// What a requester knows of one arbiter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct View {
+    /// The number of the arbiter's latest grant to the request. 0 before the first.
+    pub number: u64,
+    /// How things stand.
+    pub standing: Standing,
+}
+
+/// How things stand between a requester and an arbiter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Standing {
+    /// Nothing has been heard.
+    Awaited,
+    /// The request has to wait: the arbiter has said so, or has been given back.
+    Failed,
+    /// The arbiter is locked for the request.
+    Locked,
+    /// As `Locked`, and the arbiter asks whether the request would give way.
+    Inquired,
+}
+
+impl Standing {
+    /// Whether the arbiter is locked for the request.
+    pub fn is_locked(self) -> bool {
+        matches!(self, Self::Locked | Self::Inquired)
+    }
+}
+
+/// What the orchestrator knows of the nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Orchestration {
+    /// The members that have left the ending epoch for good.
+    pub frozen: BTreeSet<NodeId>,
+    /// How many health checks in a row each node has left unanswered.
+    pub silent: BTreeMap<NodeId, u8>,
+}
