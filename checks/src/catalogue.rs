@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use models::Specification;
 use models::specification::{Model, Mutant};
-use models::{bully, maekawa, raft};
+use models::{bully, counter, maekawa, raft};
 
 use crate::subject::{Case, Subject};
 
@@ -29,6 +29,12 @@ pub fn protocols() -> Vec<ProtocolRow> {
             bully::spec::MODELS,
             bully::spec::FUZZED,
             bully::spec::MUTANTS,
+        ),
+        protocol(
+            "counter",
+            counter::spec::MODELS,
+            counter::spec::FUZZED,
+            counter::spec::MUTANTS,
         ),
         protocol(
             "maekawa",

@@ -86,9 +86,10 @@ fn ids_are_unique_and_every_protocol_has_models_mutants_and_all_kinds_of_propert
 /// What must be possible must be shown by some model that the gate exhausts.
 #[test]
 fn every_reachability_property_has_a_small_model_that_must_show_it() {
-    use models::{bully, maekawa, raft};
+    use models::{bully, counter, maekawa, raft};
 
     assert_shown::<bully::Bully<u8>>(bully::spec::MODELS);
+    assert_shown::<counter::Counter>(counter::spec::MODELS);
     assert_shown::<maekawa::Maekawa>(maekawa::spec::MODELS);
     assert_shown::<raft::Raft<raft::spec::Adder>>(raft::spec::MODELS);
 }

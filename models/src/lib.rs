@@ -10,6 +10,7 @@
 extern crate alloc;
 
 pub mod bully;
+pub mod counter;
 pub mod machine;
 pub mod maekawa;
 pub mod protocol;

@@ -1,0 +1,379 @@
+//! The models of the counter that `checks` verifies.
+
+use crate::counter::Counter;
+use crate::specification::{Model, Size};
+use crate::world::Delivery;
+
+use super::scenarios::{self, Limits};
+
+const LOSSY: &str = "any loss, duplication and reordering";
+const LOSSY_AND_CRASH: &str = "any loss, duplication and reordering; 1 crash, also within a step";
+
+/// Every model of the counter that can be walked.
+pub const MODELS: &[&[Model<Counter>]] = &[EXCHANGE, SERVICE, LARGE];
+
+/// Models of the counter that are too large to walk, and are sampled instead.
+pub const FUZZED: &[&[Model<Counter>]] = &[SAMPLED];
+
+/// How replicas come to agree.
+const EXCHANGE: &[Model<Counter>] = &[
+    Model {
+        name: "counter/deltas",
+        size: Size::Gate,
+        purpose: "deltas are sent until acknowledged, and what a crash may not undo",
+        faults: LOSSY_AND_CRASH,
+        bounds: "2 nodes, no push-pull; 2 clients, 3 increments",
+        states: Some(29_720),
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+            "all replicas agree on what all clients have counted",
+            "nobody owes anything any more",
+            "what a crashed node has counted is known elsewhere",
+        ],
+        scenario: || scenarios::counting(2, &[2, 1], Limits::DELTAS, 1),
+    },
+    Model {
+        name: "counter/deltas-3",
+        size: Size::Gate,
+        purpose: "deltas among three",
+        faults: LOSSY,
+        bounds: "no push-pull; 2 clients, 1 increment each",
+        states: Some(2_137),
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+            "all replicas agree on what all clients have counted",
+            "nobody owes anything any more",
+        ],
+        scenario: || scenarios::counting(3, &[1, 1], Limits::DELTAS, 0),
+    },
+    Model {
+        name: "counter/push-pull",
+        size: Size::Gate,
+        purpose: "whole states are exchanged, and what a crash may not undo",
+        faults: LOSSY_AND_CRASH,
+        bounds: "2 nodes, no deltas; 2 clients, 1 increment each",
+        states: Some(12_996),
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+            "all replicas agree on what all clients have counted",
+            "nobody owes anything any more",
+            "what a crashed node has counted is known elsewhere",
+        ],
+        scenario: || scenarios::counting(2, &[1, 1], Limits::PUSH_PULL, 1),
+    },
+    Model {
+        name: "counter/push-pull-later",
+        size: Size::Gate,
+        purpose: "states of which neither is the other's past",
+        faults: LOSSY,
+        bounds: "2 nodes, no deltas; 2 clients, 3 increments",
+        states: Some(65_620),
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+            "all replicas agree on what all clients have counted",
+        ],
+        scenario: || scenarios::counting(2, &[2, 1], Limits::PUSH_PULL, 0),
+    },
+    Model {
+        name: "counter/push-pull-3",
+        size: Size::Gate,
+        purpose: "what one has heard from another it passes on",
+        faults: LOSSY,
+        bounds: "3 nodes, no deltas, n0 begins push-pull; 2 clients, 1 increment each",
+        states: Some(4_102),
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+            "all replicas agree on what all clients have counted",
+        ],
+        scenario: || scenarios::counting(3, &[1, 1], Limits::new(0, 1), 0),
+    },
+    Model {
+        name: "counter/both",
+        size: Size::Gate,
+        purpose: "deltas and push-pull side by side",
+        faults: LOSSY_AND_CRASH,
+        bounds: "2 nodes; 1 client, 1 increment",
+        states: Some(1_524),
+        reaches: &[
+            "an increment is acknowledged",
+            "all replicas agree on what all clients have counted",
+            "nobody owes anything any more",
+            "what a crashed node has counted is known elsewhere",
+        ],
+        scenario: || scenarios::counting(2, &[1], Limits::ALL, 1),
+    },
+    Model {
+        name: "counter/connections",
+        size: Size::Gate,
+        purpose: "connections that break with a node and lose what is under way",
+        faults: "1 cut, 1 drop, 1 crash, also within a step",
+        bounds: "channels in order, messages beat timers; 2 nodes, no push-pull; 2 clients, 1 \
+                 increment each",
+        states: Some(11_544),
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+            "all replicas agree on what all clients have counted",
+            "nobody owes anything any more",
+            "what a crashed node has counted is known elsewhere",
+        ],
+        scenario: || scenarios::connected(2, &[1, 1], Limits::DELTAS, 1, 1, 1),
+    },
+    Model {
+        name: "counter/partition",
+        size: Size::Gate,
+        purpose: "links that are cut, one way or around a node, and healed",
+        faults: "1 cut",
+        bounds: "channels in order, messages beat timers; 3 nodes, n0 begins push-pull; 1 \
+                 client, 1 increment",
+        states: Some(3_469),
+        reaches: &[
+            "an increment is acknowledged",
+            "all replicas agree on what all clients have counted",
+            "nobody owes anything any more",
+        ],
+        scenario: || scenarios::connected(3, &[1], Limits::new(3, 1), 0, 1, 0),
+    },
+    Model {
+        name: "counter/torn-frames",
+        size: Size::Gate,
+        purpose: "the counter needs no more of its disk than the order of the records",
+        faults: "any loss, duplication and reordering; 1 crash, between any two records",
+        bounds: "2 nodes, no push-pull; 1 client, 2 increments",
+        states: Some(978),
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+            "all replicas agree on what all clients have counted",
+            "nobody owes anything any more",
+            "what a crashed node has counted is known elsewhere",
+        ],
+        scenario: scenarios::torn_frames,
+    },
+];
+
+/// What replicas do for clients and hosts.
+const SERVICE: &[Model<Counter>] = &[
+    Model {
+        name: "counter/retries",
+        size: Size::Gate,
+        purpose: "a client that hears no answer and asks again, here or elsewhere",
+        faults: "any loss, duplication and reordering; 1 crash, also within a step; 1 answer lost",
+        bounds: "2 nodes, no push-pull; 1 client, 2 increments, each asked up to 3 times",
+        states: Some(11_162),
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+            "all replicas agree on what all clients have counted",
+            "nobody owes anything any more",
+            "what a crashed node has counted is known elsewhere",
+            "a retry is not counted again",
+            "a retry elsewhere is counted again",
+        ],
+        scenario: scenarios::retries,
+    },
+    Model {
+        name: "counter/window",
+        size: Size::Gate,
+        purpose: "buckets that expire while deltas about them are under way",
+        faults: LOSSY,
+        bounds: "2 nodes, no push-pull; a window of 2 buckets of 10; 2 clients that count at 1 \
+                 and 25, and at 15; the window read at 15",
+        states: Some(47_846),
+        reaches: &[
+            "a bucket has expired",
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+            "all replicas agree on what all clients have counted",
+            "nobody owes anything any more",
+            "a window tells what two replicas have counted in two buckets",
+        ],
+        scenario: || scenarios::windowed(2, &[&[1, 25], &[15]], 15, Limits::DELTAS),
+    },
+    Model {
+        name: "counter/overflow",
+        size: Size::Gate,
+        purpose: "components that are as large as can be, and a sum that is larger",
+        faults: LOSSY,
+        bounds: "2 nodes, no push-pull; both have counted to 2⁶⁴ − 3; a client that counts 2, 0 \
+                 and 2, and one that reads",
+        states: Some(6_988),
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+            "all replicas agree on what all clients have counted",
+            "nobody owes anything any more",
+            "the value exceeds 64 bits",
+            "a component is as large as it can be",
+            "an increment is refused for good",
+        ],
+        scenario: || scenarios::overflowing(Limits::DELTAS),
+    },
+    Model {
+        name: "counter/identities",
+        size: Size::Gate,
+        purpose: "names for empty disks, and for those that replace lost ones",
+        faults: "any loss and reordering; 1 crash, 1 disk lost",
+        bounds: "2 nodes, n0 begins push-pull; 1 client, 2 increments; 2 incarnations drawn",
+        states: Some(66_236),
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+            "all replicas agree on what all clients have counted",
+            "nobody owes anything any more",
+            "what a crashed node has counted is known elsewhere",
+            "a node counts again under a new name after its disk was lost",
+            "the component of a node that is gone still counts",
+        ],
+        scenario: || scenarios::identities(2, 2, &[2], Limits::new(0, 1)),
+    },
+    Model {
+        name: "counter/membership",
+        size: Size::Gate,
+        purpose: "a node that is gone, as far as its peers know, and back again",
+        faults: LOSSY,
+        bounds: "2 nodes, no push-pull; 2 clients, 1 increment each; n1 is gone and back",
+        states: Some(3_509),
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+            "all replicas agree on what all clients have counted",
+            "nobody owes anything any more",
+            "the component of a node that is gone still counts",
+        ],
+        scenario: || scenarios::membership(2, 1, &[1, 1], Limits::DELTAS),
+    },
+    Model {
+        name: "counter/leaving",
+        size: Size::Gate,
+        purpose: "a node that leaves for good, and takes its disk with it",
+        faults: LOSSY_AND_CRASH,
+        bounds: "2 nodes, no push-pull; 2 clients, 1 increment each; one node is to leave",
+        states: Some(35_136),
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+            "all replicas agree on what all clients have counted",
+            "nobody owes anything any more",
+            "what a crashed node has counted is known elsewhere",
+            "a node has told all that it knows and may leave",
+        ],
+        scenario: || scenarios::leaving(2, &[1, 1], Limits::DELTAS),
+    },
+];
+
+/// Those that take minutes, or more memory than there is.
+const LARGE: &[Model<Counter>] = &[
+    Model {
+        name: "counter/large-2",
+        size: Size::Large,
+        purpose: "deltas and push-pull side by side, and two that count",
+        faults: LOSSY_AND_CRASH,
+        bounds: "2 nodes; 2 clients, 1 increment each",
+        states: None,
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+        ],
+        scenario: || scenarios::counting(2, &[1, 1], Limits::ALL, 1),
+    },
+    Model {
+        name: "counter/large-3",
+        size: Size::Large,
+        purpose: "three that count, lose connections and crash",
+        faults: "1 crash, also within a step; 1 cut",
+        bounds: "channels in order, messages beat timers; 3 nodes; 2 clients, 1 increment each",
+        states: None,
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+        ],
+        scenario: || scenarios::connected(3, &[1, 1], Limits::ALL, 1, 1, 0),
+    },
+    Model {
+        name: "counter/large-4",
+        size: Size::Large,
+        purpose: "four nodes in two data centres, and three clients",
+        faults: LOSSY_AND_CRASH,
+        bounds: "4 nodes, n0 begins push-pull; 3 clients, 1 increment each",
+        states: None,
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+        ],
+        scenario: || scenarios::counting(4, &[1, 1, 1], Limits::new(4, 1), 1),
+    },
+];
+
+const EVERYTHING: &str = "drops, duplicates, cuts, lost answers, crashes, also within a step";
+const AT_LARGE: &str = "a window of 2 buckets of 10; 4 clients, 4 increments each, asked up to 3 \
+                        times, and readers; n0 is gone and back";
+
+/// What every fuzzer of the counter must have shown.
+const COMMON: &[&str] = &[
+    "an increment is acknowledged",
+    "two replicas count under their own names",
+    "replicas differ",
+    "all replicas agree on what all clients have counted",
+    "nobody owes anything any more",
+    "what a crashed node has counted is known elsewhere",
+    "a retry is not counted again",
+    "a retry elsewhere is counted again",
+    "a bucket has expired",
+    "a window tells what two replicas have counted in two buckets",
+    "the component of a node that is gone still counts",
+];
+
+const SAMPLED: &[Model<Counter>] = &[
+    Model {
+        name: "counter/fuzz-datagrams",
+        size: Size::Large,
+        purpose: "five nodes, clients and every fault, messages in any order",
+        faults: EVERYTHING,
+        bounds: AT_LARGE,
+        states: None,
+        reaches: COMMON,
+        scenario: || scenarios::at_large(5, Delivery::Bag),
+    },
+    Model {
+        name: "counter/fuzz-connections",
+        size: Size::Large,
+        purpose: "five nodes, clients and every fault, messages in order",
+        faults: EVERYTHING,
+        bounds: AT_LARGE,
+        states: None,
+        reaches: COMMON,
+        scenario: || scenarios::at_large(5, Delivery::Fifo),
+    },
+    Model {
+        name: "counter/fuzz-three",
+        size: Size::Large,
+        purpose: "three nodes, which get further in as many steps",
+        faults: EVERYTHING,
+        bounds: AT_LARGE,
+        states: None,
+        reaches: COMMON,
+        scenario: || scenarios::at_large(3, Delivery::Bag),
+    },
+];

@@ -1,0 +1,254 @@
+//! What must hold in every state.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use crate::counter::counts::Counts;
+use crate::counter::g_counter::ReplicaId;
+use crate::counter::window::Bucket;
+use crate::counter::{Counter, Timer};
+use crate::protocol::{Node, NodeId};
+use crate::specification::Invariant;
+use crate::world::{Host, Scenario, World};
+
+use super::liveness::all_agree;
+use super::{exact, is_lost};
+
+pub(super) const INVARIANTS: &[Invariant<Counter>] = &[
+    Invariant {
+        name: "No acknowledged increment is lost",
+        source: "acknowledged ≤ value: what a client was told is on the disk of who told it",
+        holds: no_acknowledged_increment_is_lost,
+    },
+    Invariant {
+        name: "Nobody knows more of a component than its owner",
+        source: "Shapiro et al. 2011, Specification 6: a replica increments its own component \
+                 alone; no delta carries what a crash could undo",
+        holds: |_, world| nobody_knows_more_than_the_owner(world),
+    },
+    Invariant {
+        name: "Nothing is counted that was not asked",
+        source: "value ≤ attempted: no component is ever said to be more than was counted",
+        holds: nothing_is_counted_that_was_not_asked,
+    },
+    Invariant {
+        name: "Windows are exact",
+        source: "each bucket has what was counted in its span of time, and nothing else",
+        holds: windows_are_exact,
+    },
+    Invariant {
+        name: "The total outlives its buckets",
+        source: "what the buckets of a component have is never more than its total",
+        holds: |_, world| {
+            world
+                .all_hosts()
+                .all(|(_, host)| total_covers_buckets(host))
+        },
+    },
+    Invariant {
+        name: "One writer for each component",
+        source: "Shapiro et al. 2011, Specification 6: myID() is unique",
+        holds: |_, world| one_writer_for_each_component(world),
+    },
+    Invariant {
+        name: "Who owes nothing agrees",
+        source: "Shapiro et al. 2011, §2.2.1: replicas that have delivered the same updates have \
+                 equivalent state, the exact sum",
+        holds: who_owes_nothing_agrees,
+    },
+    Invariant {
+        name: "Deltas are kept until acknowledged",
+        source: "Almeida et al. 2018, Algorithm 2: what is not in the buffer, the neighbour has",
+        holds: deltas_are_kept_until_acknowledged,
+    },
+    Invariant {
+        name: "Who owes has its timer running",
+        source: "Almeida et al. 2018, Algorithm 2, periodically; Demers et al. 1987, §1.3",
+        holds: |_, world| world.all_hosts().all(|(_, host)| timers_run(host)),
+    },
+    Invariant {
+        name: "Values told are the sum",
+        source: "Shapiro et al. 2011, Specification 6: query value",
+        holds: |_, world| world.ghost.misreported.is_empty(),
+    },
+    Invariant {
+        name: "Who has left is not needed",
+        source: "what a node knew when it said so is on the disk of every member",
+        holds: |_, world| who_has_left_is_not_needed(world),
+    },
+];
+
+fn no_acknowledged_increment_is_lost(scenario: &Scenario<Counter>, world: &World<Counter>) -> bool {
+    world.ghost.counted.keys().all(|&name| {
+        let owner = world.host(name.node);
+        let kept = owner.map_or(0, |owner| owner.on_disk().counts.total.count(name));
+        is_lost(world, name) || u128::from(kept) >= exact(scenario, world, None, name)
+    })
+}
+
+/// Everything that anybody says of the counter: on a disk, in memory, under way.
+fn everything_said(world: &World<Counter>) -> impl Iterator<Item = Counts> + '_ {
+    let under_way = world.network.in_flight().into_iter();
+    let under_way = under_way.map(|envelope| envelope.message.counts().clone());
+    let known = world
+        .all_hosts()
+        .map(|(_, host)| host.durable().counts.clone());
+    known.chain(under_way)
+}
+
+fn nothing_is_counted_that_was_not_asked(
+    scenario: &Scenario<Counter>,
+    world: &World<Counter>,
+) -> bool {
+    everything_said(world).all(|counts| {
+        let mut components = counts.total.components();
+        components.all(|(name, count)| u128::from(count) <= exact(scenario, world, None, name))
+    })
+}
+
+/// At most what was counted, at anybody; all of it at who counted it, until it expires.
+fn windows_are_exact(scenario: &Scenario<Counter>, world: &World<Counter>) -> bool {
+    everything_said(world).all(|counts| {
+        let mut components = counts.components();
+        components
+            .all(|(bucket, name, count)| u128::from(count) <= exact(scenario, world, bucket, name))
+    }) && world
+        .all_hosts()
+        .all(|(id, host)| own_buckets_are_exact(scenario, world, id, host))
+}
+
+fn own_buckets_are_exact(
+    scenario: &Scenario<Counter>,
+    world: &World<Counter>,
+    id: NodeId,
+    host: &Host<Counter>,
+) -> bool {
+    let Some(window) = scenario.nodes[usize::from(id.0)].window else {
+        return true;
+    };
+    let durable = host.durable();
+    let Some(name) = durable.identity else {
+        return true;
+    };
+    let counted = world.ghost.counted.get(&name).into_iter().flatten();
+    let increments = counted.filter_map(|&request| super::asked(scenario, request));
+    let buckets = increments.map(|increment| window.bucket_at(increment.now));
+    let mut kept = buckets.filter(|bucket| bucket.start >= durable.horizon);
+    kept.all(|bucket| {
+        let count = durable.counts.buckets.count(bucket, name);
+        u128::from(count) == exact(scenario, world, Some(bucket), name)
+    })
+}
+
+fn total_covers_buckets(host: &Host<Counter>) -> bool {
+    let counts = &host.durable().counts;
+    counts.buckets.iter().all(|(_, counter)| {
+        counter.components().all(|(name, _)| {
+            let buckets = counts.buckets.iter();
+            let within: u128 = buckets.map(|(_, of)| u128::from(of.count(name))).sum();
+            within <= u128::from(counts.total.count(name))
+        })
+    })
+}
+
+fn nobody_knows_more_than_the_owner(world: &World<Counter>) -> bool {
+    everything_said(world).all(|counts| {
+        let mut components = counts.components();
+        components.all(|(bucket, name, count)| {
+            is_lost(world, name) || count <= on_owners_disk(world, bucket, name)
+        })
+    })
+}
+
+/// What the owner of a component has of it on disk; of a bucket that has expired there, no
+/// matter how much.
+fn on_owners_disk(world: &World<Counter>, bucket: Option<Bucket>, name: ReplicaId) -> u64 {
+    let Some(owner) = world.host(name.node) else {
+        return 0;
+    };
+    let disk = owner.on_disk();
+    match bucket {
+        Some(bucket) if bucket.start < disk.horizon => u64::MAX,
+        _ => disk.counts.count(bucket, name),
+    }
+}
+
+fn one_writer_for_each_component(world: &World<Counter>) -> bool {
+    let names = world
+        .all_hosts()
+        .filter_map(|(_, host)| host.durable().identity);
+    let names: Vec<ReplicaId> = names.collect();
+    let distinct: BTreeSet<&ReplicaId> = names.iter().collect();
+    distinct.len() == names.len()
+}
+
+fn deltas_are_kept_until_acknowledged(
+    scenario: &Scenario<Counter>,
+    world: &World<Counter>,
+) -> bool {
+    // A disk that is lost takes with it what was acknowledged: push-pull brings it again.
+    world.faults.lost_disks > 0
+        || world.running().all(|(_, node)| {
+            let own = node.durable().own();
+            node.volatile.members.iter().all(|(&member, peer)| {
+                let has = |(bucket, name, count): (Option<Bucket>, ReplicaId, u64)| {
+                    count <= peer.pending.count(bucket, name)
+                        || is_known_to(scenario, world, member, bucket, name, count)
+                };
+                own.components().all(has)
+            })
+        })
+}
+
+/// Whether this is on the member's disk, or of a bucket that the member does not want.
+fn is_known_to(
+    scenario: &Scenario<Counter>,
+    world: &World<Counter>,
+    member: NodeId,
+    bucket: Option<Bucket>,
+    name: ReplicaId,
+    count: u64,
+) -> bool {
+    let Some(disk) = world.host(member).map(Host::on_disk) else {
+        return true;
+    };
+    let window = scenario.nodes[usize::from(member.0)].window;
+    let is_wanted = bucket.is_none_or(|bucket| {
+        bucket.start >= disk.horizon && window.is_some_and(|window| window.has(bucket))
+    });
+    !is_wanted || count <= disk.counts.count(bucket, name)
+}
+
+fn timers_run(host: &Host<Counter>) -> bool {
+    match host {
+        Host::Up { node, armed, .. } => {
+            let owes = !node.volatile.is_settled();
+            armed.contains(&Timer::PushPull) && (!owes || armed.contains(&Timer::Broadcast))
+        }
+        Host::Down { .. } => true,
+    }
+}
+
+fn who_owes_nothing_agrees(scenario: &Scenario<Counter>, world: &World<Counter>) -> bool {
+    let is_settled = |node: &Node<Counter>| {
+        let knows_all = node.volatile.members.len() + 1 == world.hosts.len();
+        knows_all && node.volatile.is_settled()
+    };
+    let all_are = world.running().count() == world.hosts.len()
+        && world.running().all(|(_, node)| is_settled(node));
+    // A lost disk's own counts are known to whom push-pull has told them.
+    !all_are || world.faults.lost_disks > 0 || all_agree(scenario, world)
+}
+
+fn who_has_left_is_not_needed(world: &World<Counter>) -> bool {
+    let lost = world.faults.lost_disks > 0;
+    lost || world.ghost.drained.iter().all(|(&id, counts)| {
+        let Some(node) = world.host(id).and_then(Host::node) else {
+            return true;
+        };
+        node.volatile.members.keys().all(|&member| {
+            let disk = world.host(member).map(Host::on_disk);
+            disk.is_none_or(|disk| disk.counts.total.includes(&counts.total))
+        })
+    })
+}

@@ -1,0 +1,61 @@
+//! How the counter's messages, nodes and commands read in a trace.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::counter::message::Message;
+use crate::counter::{Command, Counter, Increment};
+use crate::protocol::Node;
+
+/// A message in one line.
+pub(super) fn message(message: &Message) -> String {
+    let name = match message {
+        Message::Delta { .. } => "Delta",
+        Message::DeltaAck { .. } => "DeltaAck",
+        Message::PushPull { .. } => "PushPull",
+        Message::PushPullReply { .. } => "PushPullReply",
+    };
+    format!("{name} {}", message.counts())
+}
+
+/// A node in one line: its value, its name, what it knows, whom it owes what.
+pub(super) fn node(node: &Node<Counter>) -> String {
+    let durable = node.durable();
+    let name = durable
+        .identity
+        .map_or_else(|| "nobody".to_string(), |identity| identity.to_string());
+    let members = node.volatile.members.iter();
+    let owed = members.filter(|(_, peer)| !peer.pending.is_empty());
+    let owed: Vec<String> = owed
+        .map(|(member, peer)| format!("owes {member} {}", peer.pending))
+        .collect();
+    let leaving = if node.volatile.leaving {
+        " leaving"
+    } else {
+        ""
+    };
+    format!(
+        "{} as {name}{leaving} {} {}",
+        durable.counts.total.value(),
+        durable.counts,
+        owed.join(" ")
+    )
+}
+
+/// A command in one line.
+pub(super) fn command(command: &Command) -> String {
+    match command {
+        Command::Increment(Increment {
+            request,
+            amount,
+            now,
+        }) => format!("{request} increment by {amount} at {now}"),
+        Command::Read { request } => format!("{request} read"),
+        Command::ReadWindow { request, now } => format!("{request} read the window at {now}"),
+        Command::Identify { incarnation } => format!("identify as incarnation {}", incarnation.0),
+        Command::PeerJoined(peer) => format!("{peer} has joined"),
+        Command::PeerGone(peer) => format!("{peer} is gone"),
+        Command::Leave => "leave".to_string(),
+    }
+}

@@ -1,0 +1,198 @@
+//! What must hold of every transition.
+
+use crate::counter::Counter;
+use crate::counter::counts::Counts;
+use crate::counter::g_counter::ReplicaId;
+use crate::counter::message::Message;
+use crate::counter::window::Bucket;
+use crate::protocol::NodeId;
+use crate::specification::Law;
+use crate::world::{Action, Envelope, Host, Scenario, World};
+
+pub(super) const LAWS: &[Law<Counter>] = &[
+    Law {
+        name: "The value never goes back →",
+        source: "Shapiro et al. 2011, Specification 6: a counter that only grows",
+        holds: |_, before, action, after| {
+            each(before, action, after, |old, new| {
+                let value = |host: &Host<Counter>| host.durable().counts.total.value();
+                value(old) <= value(new)
+            })
+        },
+    },
+    Law {
+        name: "A component never goes back →",
+        source: "Shapiro et al. 2011, §2.2.1: state is monotonically non-decreasing, restart or \
+                 not",
+        holds: |_, before, action, after| each(before, action, after, never_goes_back),
+    },
+    Law {
+        name: "What has expired stays so →",
+        source: "a bucket that came back would be counted in a window that it has left",
+        holds: |_, before, action, after| {
+            each(before, action, after, |old, new| {
+                let horizon = new.durable().horizon;
+                let mut buckets = new.durable().counts.buckets.iter();
+                old.durable().horizon <= horizon
+                    && buckets.all(|(bucket, _)| bucket.start >= horizon)
+            })
+        },
+    },
+    Law {
+        name: "A merge is the least upper bound →",
+        source: "Shapiro et al. 2011, Specification 6: merge takes the maximum",
+        holds: merge_is_the_least_upper_bound,
+    },
+    Law {
+        name: "No component grows but by its owner →",
+        source: "Shapiro et al. 2011, Specification 6: P[g] := P[g] + 1 where g = myID()",
+        holds: |_, before, _, after| grows_by_its_owner(before, after),
+    },
+    Law {
+        name: "A push-pull leaves nothing unsaid →",
+        source: "Demers et al. 1987, §1.3: push-pull makes both equal",
+        holds: |_, before, action, after| push_pull_is_complete(before, action, after),
+    },
+    Law {
+        name: "A name is kept with its counts →",
+        source: "a replica counts under one name, restart or not, until it gives it up",
+        holds: |_, before, action, after| {
+            each(before, action, after, |old, new| {
+                let (old, new) = (old.durable().identity, new.durable().identity);
+                old.is_none() || new.is_none() || old == new
+            })
+        },
+    },
+];
+
+/// A predicate on one host's change.
+type OfHost = fn(&Host<Counter>, &Host<Counter>) -> bool;
+
+/// Whether `holds` is true of each host's change, the loss of a disk aside.
+fn each(
+    before: &World<Counter>,
+    action: &Action<Counter>,
+    after: &World<Counter>,
+    holds: OfHost,
+) -> bool {
+    matches!(action, Action::LoseDisk(_))
+        || changed(before, after).all(|(_, old, new)| holds(old, new))
+}
+
+/// The hosts that the transition has touched. Others are shared.
+fn changed<'a>(
+    before: &'a World<Counter>,
+    after: &'a World<Counter>,
+) -> impl Iterator<Item = (NodeId, &'a Host<Counter>, &'a Host<Counter>)> {
+    before
+        .all_hosts()
+        .zip(after.all_hosts())
+        .filter(|((_, old), (_, new))| !core::ptr::eq(*old, *new))
+        .map(|((id, old), (_, new))| (id, old, new))
+}
+
+fn never_goes_back(old: &Host<Counter>, new: &Host<Counter>) -> bool {
+    let (old, new) = (old.durable(), new.durable());
+    old.counts.components().all(|(bucket, name, count)| {
+        let has_expired = bucket.is_some_and(|bucket| bucket.start < new.horizon);
+        has_expired || count <= new.counts.count(bucket, name)
+    })
+}
+
+/// What is more than anybody knew before, its owner knows now.
+fn grows_by_its_owner(before: &World<Counter>, after: &World<Counter>) -> bool {
+    changed(before, after).all(|(id, old, new)| {
+        let news = new.durable().counts.difference(&old.durable().counts);
+        let mut components = news.components();
+        components
+            .all(|(bucket, name, count)| name.node == id || was_known(before, bucket, name, count))
+    })
+}
+
+fn was_known(world: &World<Counter>, bucket: Option<Bucket>, name: ReplicaId, count: u64) -> bool {
+    let mut hosts = world.all_hosts();
+    let under_way = || world.network.in_flight().into_iter();
+    hosts.any(|(_, host)| host.durable().counts.count(bucket, name) >= count)
+        || under_way().any(|envelope| envelope.message.counts().count(bucket, name) >= count)
+}
+
+fn merge_is_the_least_upper_bound(
+    scenario: &Scenario<Counter>,
+    before: &World<Counter>,
+    action: &Action<Counter>,
+    after: &World<Counter>,
+) -> bool {
+    let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
+        return true;
+    };
+    let (Some(old), Some(new)) = (before.host(envelope.to), after.host(envelope.to)) else {
+        return true;
+    };
+    let (old, new) = (old.durable(), new.durable());
+    let nothing = Counts::default();
+    let said = match &envelope.message {
+        Message::DeltaAck { .. } => &nothing,
+        message => message.counts(),
+    };
+    let window = scenario.nodes[usize::from(envelope.to.0)].window;
+    let is_wanted = |bucket: Option<Bucket>| {
+        bucket.is_none_or(|bucket| {
+            bucket.start >= old.horizon && window.is_some_and(|window| window.has(bucket))
+        })
+    };
+    let all = || {
+        let known = old.counts.components().chain(new.counts.components());
+        known.chain(said.components())
+    };
+    all().all(|(bucket, name, _)| {
+        let was = old.counts.count(bucket, name);
+        let told = if is_wanted(bucket) {
+            said.count(bucket, name)
+        } else {
+            0
+        };
+        new.counts.count(bucket, name) == was.max(told)
+    })
+}
+
+/// Whoever receives a push knows then all that is in it; and who sent it knows, or is under
+/// way to be told, all that the receiver knows. (Unless it is down, or cut off.)
+fn push_pull_is_complete(
+    before: &World<Counter>,
+    action: &Action<Counter>,
+    after: &World<Counter>,
+) -> bool {
+    let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
+        return true;
+    };
+    let (Message::PushPull { counts }, from, to) = (&envelope.message, envelope.from, envelope.to)
+    else {
+        return true;
+    };
+    let (Some(asker), Some(receiver)) = (after.host(from), after.host(to)) else {
+        return true;
+    };
+    let can_answer = before.network.connects(to, from) && asker.node().is_some();
+    if !can_answer {
+        return true;
+    }
+    let mut told = counts.clone();
+    let replies = after.network.in_flight().into_iter();
+    for reply in replies.filter(|reply| answers(reply, from, to)) {
+        told.merge(reply.message.counts());
+    }
+    told.merge(&asker.on_disk().counts);
+    let known = &receiver.durable().counts;
+    // A bucket that the asker has let expire is not worth a word.
+    let horizon = asker.on_disk().horizon;
+    known.total.includes(&counts.total)
+        && known.components().all(|(bucket, name, count)| {
+            let has_expired = bucket.is_some_and(|bucket| bucket.start < horizon);
+            has_expired || count <= told.count(bucket, name)
+        })
+}
+
+fn answers(reply: &Envelope<Message>, asker: NodeId, receiver: NodeId) -> bool {
+    let is_reply = matches!(reply.message, Message::PushPullReply { .. });
+    is_reply && reply.from == receiver && reply.to == asker
+}

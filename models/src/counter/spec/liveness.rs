@@ -1,0 +1,59 @@
+//! What must happen in the end, once faults stop and the clients have asked all.
+
+use crate::counter::Counter;
+use crate::specification::{Formula, Liveness};
+use crate::world::{Scenario, World};
+
+use super::{exact, is_lost};
+
+const FAIRNESS: &str = "faults stop and links are whole again; delivery of each message, each \
+                        node's timers and restarts are weakly fair";
+
+pub(super) const LIVENESS: &[Liveness<Counter>] = &[
+    Liveness {
+        name: "All replicas come to the exact sum",
+        source: "Shapiro et al. 2011, §2.2.1, eventual convergence",
+        formula: Formula::EventuallyAlways(all_agree),
+        fairness: FAIRNESS,
+    },
+    Liveness {
+        name: "Every delta is acknowledged",
+        source: "Almeida et al. 2018, Algorithm 2",
+        formula: Formula::LeadsTo(
+            |_, world| !world.running().all(|(_, node)| node.volatile.is_settled()),
+            |_, world| world.running().all(|(_, node)| node.volatile.is_settled()),
+        ),
+        fairness: FAIRNESS,
+    },
+    Liveness {
+        name: "Who wants to leave may in the end",
+        source: "a node's disk is needed until others know what is on it",
+        formula: Formula::LeadsTo(
+            |_, world| world.running().any(|(_, node)| node.volatile.leaving),
+            |_, world| {
+                let mut leaving = world.running().filter(|(_, node)| node.volatile.leaving);
+                leaving.all(|(id, _)| world.ghost.drained.contains_key(&id))
+            },
+        ),
+        fairness: FAIRNESS,
+    },
+];
+
+/// Every node runs and knows of each component exactly what was counted.
+pub(super) fn all_agree(scenario: &Scenario<Counter>, world: &World<Counter>) -> bool {
+    let known = || {
+        world
+            .running()
+            .map(|(_, node)| &node.durable().counts.total)
+    };
+    let Some(first) = known().next() else {
+        return false;
+    };
+    let mut names = world.ghost.counted.keys().copied();
+    known().count() == world.hosts.len()
+        && known().all(|total| total == first)
+        && names.all(|name| {
+            let count = u128::from(first.count(name));
+            is_lost(world, name) || count == exact(scenario, world, None, name)
+        })
+}

@@ -1,0 +1,302 @@
+//! The worlds in which the counter is checked.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::counter::counts::Counts;
+use crate::counter::g_counter::{DataCentre, GCounter, Incarnation, ReplicaId};
+use crate::counter::state::{Persistent, Record};
+use crate::counter::window::Window;
+use crate::counter::{Command, Counter, Increment};
+use crate::protocol::{Durable, NodeId};
+use crate::session::{ClientId, RequestId, Sequence};
+use crate::world::{Delivery, Disk, Duplicates, Faults, Scenario, Timing};
+
+use super::Bounds;
+
+type Checked = Scenario<Counter>;
+
+/// Whose timers run out: those of the first so many nodes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    broadcasters: u16,
+    push_pullers: u16,
+}
+
+impl Limits {
+    /// Everybody's.
+    pub const ALL: Self = Self::new(u16::MAX, u16::MAX);
+    /// Everybody sends deltas, and nobody begins push-pull.
+    pub const DELTAS: Self = Self::new(u16::MAX, 0);
+    /// Everybody begins push-pull, and nobody sends deltas.
+    pub const PUSH_PULL: Self = Self::new(0, u16::MAX);
+
+    /// So many nodes send deltas, and so many begin push-pull.
+    pub const fn new(broadcasters: u16, push_pullers: u16) -> Self {
+        Self {
+            broadcasters,
+            push_pullers,
+        }
+    }
+}
+
+/// So many replicas in two data centres, each with a disk that has a name.
+pub fn cluster(size: u16, limits: Limits) -> Checked {
+    let ids = || (0..size).map(NodeId);
+    let nodes = ids().map(|id| Counter::new(id, data_centre(id), ids()));
+    let first = |count: u16| (0..count.min(size)).map(NodeId).collect();
+    let bounds = Bounds {
+        broadcasters: first(limits.broadcasters),
+        push_pullers: first(limits.push_pullers),
+    };
+    Scenario {
+        disks: ids().map(|id| disk(id.0, 0)).collect(),
+        ..Scenario::new(nodes.collect(), bounds)
+    }
+}
+
+/// The same with any loss, duplication and reordering.
+fn lossy(size: u16, limits: Limits) -> Checked {
+    Scenario {
+        faults: Faults {
+            duplicates: Duplicates::Unlimited,
+            ..Faults::default()
+        },
+        ..cluster(size, limits)
+    }
+}
+
+/// Clients that count at replicas, of which `crashes` crash; any loss, duplication and
+/// reordering.
+pub fn counting(size: u16, clients: &[usize], limits: Limits, crashes: u8) -> Checked {
+    let mut scenario = lossy(size, limits);
+    scenario.scripts = increments(clients);
+    scenario.faults.crashes = crashes;
+    scenario.faults.crash_within_step = true;
+    scenario
+}
+
+/// Connections instead of datagrams, and messages that beat timers.
+pub fn connected(
+    size: u16,
+    clients: &[usize],
+    limits: Limits,
+    crashes: u8,
+    cuts: u8,
+    drops: u8,
+) -> Checked {
+    Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        faults: Faults {
+            crashes,
+            cuts,
+            drops,
+            crash_within_step: true,
+            ..Faults::default()
+        },
+        scripts: increments(clients),
+        ..cluster(size, limits)
+    }
+}
+
+/// Two replicas on disks that may keep any part of what a step has written.
+pub fn torn_frames() -> Checked {
+    Scenario {
+        disk: Disk::TornFrame,
+        ..counting(2, &[2], Limits::DELTAS, 1)
+    }
+}
+
+/// A client whose first answer may be lost, and who asks up to three times.
+pub fn retries() -> Checked {
+    let mut scenario = counting(2, &[2], Limits::DELTAS, 1);
+    scenario.faults.lost_replies = 1;
+    scenario.tries = 3;
+    scenario
+}
+
+fn data_centre(id: NodeId) -> DataCentre {
+    DataCentre(id.0 % 2)
+}
+
+/// The name under which a node counts that has had one disk all along.
+pub fn replica(node: u16) -> ReplicaId {
+    named(node, 1)
+}
+
+fn named(node: u16, incarnation: u64) -> ReplicaId {
+    ReplicaId {
+        data_centre: data_centre(NodeId(node)),
+        node: NodeId(node),
+        incarnation: Incarnation(incarnation),
+    }
+}
+
+/// A disk on which the node has counted so far.
+fn disk(node: u16, count: u64) -> Persistent {
+    let mut disk = Persistent::default();
+    disk.apply(&Record::Identified(replica(node)));
+    let counts = Counts {
+        total: GCounter::from_iter([(replica(node), count)]),
+        ..Counts::default()
+    };
+    disk.apply(&Record::Learned { counts });
+    disk
+}
+
+/// The id of the `sequence`th request of the `client`th script.
+pub fn request(client: usize, sequence: usize) -> RequestId {
+    RequestId {
+        client: ClientId(client as u64),
+        sequence: Sequence(sequence as u64 + 1),
+    }
+}
+
+fn increment(client: usize, sequence: usize, amount: u64, now: u64) -> Command {
+    Command::Increment(Increment {
+        request: request(client, sequence),
+        amount,
+        now,
+    })
+}
+
+/// Scripts of increments: a client for each of `clients`, which asks so many. Every amount is
+/// another power of two, so that a sum names the increments that made it.
+pub fn increments(clients: &[usize]) -> Vec<Vec<Command>> {
+    let mut bit = 0;
+    let mut next = |client, sequence| {
+        let amount = 1 << (bit % 64);
+        bit += 1;
+        increment(client, sequence, amount, 0)
+    };
+    let mut scripts = Vec::new();
+    for (client, &length) in clients.iter().enumerate() {
+        scripts.push((0..length).map(|sequence| next(client, sequence)).collect());
+    }
+    scripts
+}
+
+/// A window of two buckets of ten, clients that count at these times, and one that reads the
+/// window at `read_at`.
+pub fn windowed(size: u16, times: &[&[u64]], read_at: u64, limits: Limits) -> Checked {
+    let mut scenario = lossy(size, limits);
+    for node in &mut scenario.nodes {
+        node.window = Some(Window::new(10, 2));
+    }
+    let mut amount = 1;
+    for (client, times) in times.iter().enumerate() {
+        let mut script = Vec::new();
+        for (sequence, &now) in times.iter().enumerate() {
+            script.push(increment(client, sequence, amount, now));
+            amount *= 2;
+        }
+        scenario.scripts.push(script);
+    }
+    let reader = times.len();
+    scenario.scripts.push(vec![Command::ReadWindow {
+        request: request(reader, 0),
+        now: read_at,
+    }]);
+    scenario
+}
+
+/// Nodes whose disks are empty at first and may be lost, and hosts that draw an incarnation
+/// whenever one is needed, each number once.
+pub fn identities(size: u16, draws: u64, clients: &[usize], limits: Limits) -> Checked {
+    let mut scenario = Scenario {
+        disks: Vec::new(),
+        scripts: increments(clients),
+        // A disk that is lost unsays what made a message inert.
+        drop_inert: false,
+        faults: Faults {
+            crashes: 1,
+            lost_disks: 1,
+            ..Faults::default()
+        },
+        ..cluster(size, limits)
+    };
+    scenario.scripts.push(
+        (1..=draws)
+            .map(|incarnation| Command::Identify {
+                incarnation: Incarnation(incarnation),
+            })
+            .collect(),
+    );
+    scenario
+}
+
+/// Nodes that are told of a node's end by their hosts, and that it is back.
+pub fn membership(size: u16, gone: u16, clients: &[usize], limits: Limits) -> Checked {
+    let mut scenario = Scenario {
+        scripts: increments(clients),
+        ..lossy(size, limits)
+    };
+    scenario.scripts.push(vec![
+        Command::PeerGone(NodeId(gone)),
+        Command::PeerJoined(NodeId(gone)),
+    ]);
+    scenario
+}
+
+/// Nodes of which one is asked to leave.
+pub fn leaving(size: u16, clients: &[usize], limits: Limits) -> Checked {
+    let mut scenario = counting(size, clients, limits, 1);
+    scenario.scripts.push(vec![Command::Leave]);
+    scenario
+}
+
+/// Two replicas that have both counted nearly as far as 64 bits go; a client that counts on,
+/// by two, by nothing and by two.
+pub fn overflowing(limits: Limits) -> Checked {
+    let mut scenario = lossy(2, limits);
+    scenario.disks = vec![disk(0, u64::MAX - 2), disk(1, u64::MAX - 2)];
+    let amounts = [2, 0, 2];
+    let script = amounts.iter().enumerate();
+    scenario.scripts = vec![
+        script
+            .map(|(sequence, &amount)| increment(0, sequence, amount, 0))
+            .collect(),
+    ];
+    scenario.scripts.push(vec![Command::Read {
+        request: request(1, 0),
+    }]);
+    scenario
+}
+
+/// A world too large to walk: `size` nodes, four clients that count and one that reads, a
+/// node that is gone and comes back, and all faults but lost disks, with budgets that a run
+/// rarely exhausts.
+pub fn at_large(size: u16, delivery: Delivery) -> Checked {
+    let times: [&[u64]; 4] = [
+        &[1, 12, 23, 34],
+        &[5, 15, 25, 45],
+        &[11, 21, 22, 33],
+        &[9, 19, 29, 39],
+    ];
+    let mut scenario = Scenario {
+        delivery,
+        faults: Faults {
+            drops: 30,
+            duplicates: Duplicates::UpTo(30),
+            crashes: 10,
+            crash_within_step: true,
+            cuts: 10,
+            lost_replies: 10,
+            ..Faults::default()
+        },
+        tries: 3,
+        ..windowed(size, &times, 35, Limits::ALL)
+    };
+    scenario.scripts.push(vec![
+        Command::Read {
+            request: request(5, 0),
+        },
+        Command::PeerGone(NodeId(0)),
+        Command::PeerJoined(NodeId(0)),
+        Command::Read {
+            request: request(5, 1),
+        },
+    ]);
+    scenario
+}

@@ -1,0 +1,111 @@
+//! A replica's state: what its disk remembers and what a crash forgets.
+
+use alloc::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::counts::Counts;
+use super::g_counter::ReplicaId;
+use super::recent::Recent;
+use crate::protocol::{Durable, NodeId};
+use crate::session::{ClientId, RequestId};
+
+/// What a replica's disk remembers: "durable state" of Almeida et al. 2018, Algorithm 2, all
+/// that is known of the counter; and here the name under which this disk counts, since a
+/// count without its name is worth nothing, and a name without its count does harm.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Persistent {
+    /// Under which name this replica counts. None on an empty disk.
+    pub identity: Option<ReplicaId>,
+    /// All that it knows, its own counts included.
+    pub counts: Counts,
+    /// Whose requests it has counted lately.
+    pub recent: Recent,
+    /// Buckets that start before this time have expired here.
+    pub horizon: u64,
+}
+
+impl Persistent {
+    /// What this replica has counted itself, under its present name.
+    pub fn own(&self) -> Counts {
+        let own = self.identity.map(|identity| self.counts.of(identity));
+        own.unwrap_or_default()
+    }
+}
+
+/// One change of the durable state.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Record {
+    /// This disk counts under this name.
+    Identified(ReplicaId),
+    /// Somebody else knows more of this name's counts than this disk: it is not used again.
+    Retired,
+    /// A request was counted. One record: a count without its request would be counted again
+    /// when the client retries, a request without its count would be lost.
+    Counted {
+        /// The client's request.
+        request: RequestId,
+        /// The components that have grown, as they are now.
+        counts: Counts,
+    },
+    /// Something was learned from others.
+    Learned {
+        /// The components that have grown, as they are now.
+        counts: Counts,
+    },
+    /// The buckets that start before this time have expired.
+    Expired {
+        /// The start of the oldest bucket that is kept.
+        before: u64,
+    },
+    /// It is forgotten which request of this client was counted last.
+    Forgotten(ClientId),
+}
+
+impl Durable for Persistent {
+    type Record = Record;
+
+    fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Identified(identity) => self.identity = Some(*identity),
+            Record::Retired => self.identity = None,
+            Record::Counted { request, counts } => {
+                self.counts.assign(counts);
+                self.recent.remember(*request);
+            }
+            Record::Learned { counts } => self.counts.assign(counts),
+            Record::Expired { before } => {
+                self.horizon = *before;
+                self.counts.buckets.expire(*before);
+            }
+            Record::Forgotten(client) => self.recent.forget(*client),
+        }
+    }
+}
+
+/// What a crash forgets: who is there, and what each is known to have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Volatile {
+    /// The other members of the cluster, as far as the host knows.
+    pub members: BTreeMap<NodeId, Peer>,
+    /// With whom this replica has exchanged states last.
+    pub last_partner: Option<NodeId>,
+    /// Whether this replica is about to leave, and counts no more.
+    pub leaving: bool,
+}
+
+impl Volatile {
+    /// Whether every member has acknowledged all that it was to be told.
+    pub fn is_settled(&self) -> bool {
+        self.members.values().all(|peer| peer.pending.is_empty())
+    }
+}
+
+/// What is kept for one member: the paper's delta-buffer, one for each neighbour and joined
+/// into one delta-group from the start, for the join of a grow-only counter's deltas is never
+/// larger than its components.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Peer {
+    /// What the member has not acknowledged yet.
+    pub pending: Counts,
+}
