@@ -113,7 +113,13 @@ impl Storm {
                         "{request} was given up"
                     );
                 }
-                Event::Redirect { .. } | Event::Leading { .. } | Event::Following { .. } => {}
+                Event::Redirect { .. }
+                | Event::Leading { .. }
+                | Event::Following { .. }
+                | Event::Changed { .. }
+                | Event::Refused { .. }
+                | Event::MembershipChanged { .. }
+                | Event::Retired => {}
             }
         }
     }

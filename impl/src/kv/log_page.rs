@@ -1,8 +1,10 @@
 //! `GET /log`: the committed log from an index, a page at a time.
 
-use models::Node;
+use std::collections::BTreeSet;
+
 use models::raft::log::{Content, Entry, Index};
 use models::raft::machine::StateMachine;
+use models::{Node, NodeId};
 use serde_json::{Map, Value, json};
 
 use super::machine::Command;
@@ -33,7 +35,7 @@ pub(super) fn read(node: &Node<KvRaft>, from: Index, limit: usize) -> LogPage {
             break;
         }
         weight += match &entry.content {
-            Content::Noop => 1,
+            Content::Noop | Content::Configuration(_) => 1,
             Content::Command { command, .. } => Kv::weight(command),
         };
         entries.push((Index(index), entry.clone()));
@@ -71,8 +73,19 @@ fn entry_json(index: Index, entry: &Entry<Command>) -> Value {
             object.insert("sequence".into(), request.sequence.0.into());
             add_command(&mut object, command);
         }
+        Content::Configuration(configuration) => {
+            object.insert("kind".into(), "configuration".into());
+            add_nodes(&mut object, "voters", &configuration.voters);
+            add_nodes(&mut object, "outgoing", &configuration.outgoing);
+            add_nodes(&mut object, "learners", &configuration.learners);
+        }
     }
     Value::Object(object)
+}
+
+fn add_nodes(object: &mut Map<String, Value>, name: &str, nodes: &BTreeSet<NodeId>) {
+    let ids: Vec<u16> = nodes.iter().map(|node| node.0).collect();
+    object.insert(name.into(), ids.into());
 }
 
 fn add_command(object: &mut Map<String, Value>, command: &Command) {

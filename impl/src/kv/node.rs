@@ -307,7 +307,15 @@ fn log_event(node: NodeId, event: &Event<Kv>) {
             let leader = leader.map(|leader| leader.to_string());
             tracing::info!(%node, %term, leader = leader.as_deref().unwrap_or("unknown"), "follows");
         }
-        Event::Reply { .. } | Event::Redirect { .. } | Event::Superseded { .. } => {}
+        Event::MembershipChanged { configuration } => {
+            tracing::info!(%node, %configuration, "acts on another configuration");
+        }
+        Event::Retired => tracing::warn!(%node, "is no member of the cluster any more"),
+        Event::Reply { .. }
+        | Event::Redirect { .. }
+        | Event::Superseded { .. }
+        | Event::Changed { .. }
+        | Event::Refused { .. } => {}
     }
 }
 

@@ -258,7 +258,9 @@ impl Journey<'_> {
     fn settle(&self, refusal: Refusal) -> Refusal {
         match &self.command {
             Command::Propose { .. } if self.uncertain => Refusal::Unknown,
-            Command::Propose { .. } | Command::Read { .. } => refusal,
+            Command::Propose { .. } | Command::Read { .. } | Command::ChangeMembership { .. } => {
+                refusal
+            }
         }
     }
 }

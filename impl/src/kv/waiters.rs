@@ -93,6 +93,11 @@ impl Waiters {
                 self.learn(leader);
                 self.tell_everybody(&Verdict::Deposed);
             }
+            // The service asks for no change of membership: nobody waits for one.
+            Event::Changed { .. }
+            | Event::Refused { .. }
+            | Event::MembershipChanged { .. }
+            | Event::Retired => {}
         }
     }
 

@@ -5,7 +5,7 @@ use super::machine::StateMachine;
 use super::message::Round;
 use super::session::{Known, RequestId};
 use super::snapshot::Outcome;
-use super::state::{Leadership, PendingRead, Record, Role};
+use super::state::{Leadership, PendingRead, Progress, Record, Role};
 use super::{Event, Raft};
 use crate::protocol::{Node, Outbox, Protocol};
 
@@ -43,10 +43,13 @@ impl<M: StateMachine> Raft<M> {
 
     /// Peers with an append under way get the new entry once they have answered, together
     /// with all others that have come by then.
-    fn send_to_idle_peers(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+    pub(super) fn send_to_idle_peers(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         for peer in self.peers(node) {
             if let Role::Leader(leadership) = &node.volatile.role
-                && leadership.progress[&peer].is_idle()
+                && leadership
+                    .progress
+                    .get(&peer)
+                    .is_some_and(Progress::is_idle)
             {
                 self.send_append(node, peer, out);
             }
@@ -142,6 +145,7 @@ impl<M: StateMachine> Raft<M> {
         if index <= node.volatile.commit_index {
             return;
         }
+        let changed = self.is_changing(node);
         node.volatile.commit_index = index;
         let leads = matches!(node.volatile.role, Role::Leader(_));
         while node.volatile.applied.last_applied < index {
@@ -158,6 +162,9 @@ impl<M: StateMachine> Raft<M> {
             }
         }
         self.answer_reads(node, out);
+        if changed && !self.is_changing(node) {
+            self.on_configuration_committed(node, out);
+        }
     }
 }
 
@@ -173,7 +180,11 @@ impl<M: StateMachine> From<Outcome<M>> for Event<M> {
 
 /// "If the client's first choice is not the leader, that server will reject the client's
 /// request and supply information about the most recent leader it has heard from" (§8).
-fn redirect<M: StateMachine>(node: &Node<Raft<M>>, request: RequestId, out: &mut Outbox<Raft<M>>) {
+pub(super) fn redirect<M: StateMachine>(
+    node: &Node<Raft<M>>,
+    request: RequestId,
+    out: &mut Outbox<Raft<M>>,
+) {
     let leader = match &node.volatile.role {
         Role::Follower { leader } => *leader,
         Role::Candidate { .. } | Role::Leader(_) => None,

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::log::Index;
 use crate::protocol::NodeId;
 
 /// Who the members of a cluster are, and what each counts for.
@@ -57,6 +58,14 @@ impl Configuration {
         self.all_voters().union(&self.learners).copied().collect()
     }
 
+    /// What a joint configuration leads to: its new voters alone, "C-new" (§6).
+    pub fn without_outgoing(&self) -> Self {
+        Self {
+            outgoing: BTreeSet::new(),
+            ..self.clone()
+        }
+    }
+
     /// Whether `nodes` are a quorum: a majority of the voters, and in joint consensus
     /// "separate majorities from both the old and new configurations" (§6).
     pub fn has_quorum(&self, nodes: &BTreeSet<NodeId>) -> bool {
@@ -75,6 +84,15 @@ impl Configuration {
             new
         }
     }
+}
+
+/// The latest configuration in a node's log: the one that it acts on, committed or not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct InForce {
+    /// The index of its entry.
+    pub index: Index,
+    /// The configuration.
+    pub configuration: Configuration,
 }
 
 /// More than half. No set of nodes is a majority of none.

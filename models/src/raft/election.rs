@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 
 use super::log::{Content, Entry, Index, Term};
 use super::machine::StateMachine;
+use super::membership::unknown_progress;
 use super::message::{Message, Round, VoteOutcome};
-use super::state::{Leadership, Progress, Record, Role};
+use super::state::{Leadership, Record, Role};
 use super::{Event, Raft, Timer};
 use crate::protocol::{Node, NodeId, Outbox, Protocol};
 
@@ -15,6 +16,9 @@ impl<M: StateMachine> Raft<M> {
     pub(super) fn on_election_timeout(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         if matches!(node.volatile.role, Role::Leader(_)) {
             return;
+        }
+        if !self.may_stand(node) {
+            return self.miss_leader(node, out);
         }
         let term = node.durable().current_term.next();
         // Term and own vote are one record: a candidate that restarts must not vote for
@@ -40,6 +44,14 @@ impl<M: StateMachine> Raft<M> {
             );
         }
         self.count_votes(node, out);
+    }
+
+    /// A node that may not stand can only wait for another leader.
+    fn miss_leader(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        out.arm(Timer::Election);
+        if node.volatile.role != (Role::Follower { leader: None }) {
+            self.follow(node, None, out);
+        }
     }
 
     /// "Grant vote if votedFor is null or candidateId, and candidate's log is at least as
@@ -120,18 +132,14 @@ impl<M: StateMachine> Raft<M> {
     pub(super) fn lead(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         let term = node.durable().current_term;
         let term_start = node.durable().log.last_index().next();
-        let unknown = Progress {
-            next_index: term_start,
-            match_index: Index(0),
-            round: Round(0),
-            sent_index: Index(0),
-        };
+        let unknown = unknown_progress(term_start);
         let peers = self.peers(node).into_iter();
         node.volatile.role = Role::Leader(Leadership {
             progress: peers.map(|peer| (peer, unknown)).collect(),
             term_start,
             round: Round(0),
             reads: Vec::new(),
+            change: None,
         });
         out.disarm(Timer::Election);
         out.emit(Event::Leading { term });
@@ -154,11 +162,9 @@ impl<M: StateMachine> Raft<M> {
         let role = core::mem::replace(&mut node.volatile.role, Role::Follower { leader });
         if let Role::Leader(leadership) = &role {
             out.disarm(Timer::Heartbeat);
-            for read in &leadership.reads {
-                out.emit(Event::Redirect {
-                    request: read.request,
-                    leader,
-                });
+            let reads = leadership.reads.iter().map(|read| read.request);
+            for request in reads.chain(leadership.change) {
+                out.emit(Event::Redirect { request, leader });
             }
         }
         if !matches!(role, Role::Follower { .. }) {

@@ -5,6 +5,7 @@ use core::fmt::{self, Display};
 
 use serde::{Deserialize, Serialize};
 
+use super::configuration::{Configuration, InForce};
 use super::session::RequestId;
 
 /// A term: Raft's logical clock (§5.1). Term 0 is before the first election.
@@ -84,6 +85,8 @@ pub enum Content<C> {
         /// The command.
         command: C,
     },
+    /// Who the members of the cluster are from here on (§6).
+    Configuration(Configuration),
 }
 
 /// A log without gaps. What a snapshot has replaced may be discarded from its beginning (§7):
@@ -178,6 +181,20 @@ impl<C> Log<C> {
             None if self.base_term == term && self.base_index > Index(0) => Some(self.base_index),
             None => None,
         }
+    }
+
+    /// The latest configuration at or before `index` among the kept entries.
+    pub fn configuration_at(&self, index: Index) -> Option<InForce> {
+        let entries = self.up_to(index);
+        let latest = entries.iter().enumerate().rev();
+        let mut configurations = latest.filter_map(|(position, entry)| match &entry.content {
+            Content::Configuration(configuration) => Some(InForce {
+                index: self.index_of(position),
+                configuration: configuration.clone(),
+            }),
+            Content::Noop | Content::Command { .. } => None,
+        });
+        configurations.next()
     }
 
     pub(super) fn push(&mut self, entry: Entry<C>) {

@@ -4,14 +4,16 @@
 //!
 //! Implemented: leader election (§5.2, §5.4.1), log replication with conflict hints (§5.3),
 //! the current-term commit rule (§5.4.2), a no-op at the start of each term, client sessions
-//! and linearizable reads by read-index (§8; thesis §6.3, §6.4).
+//! and linearizable reads by read-index (§8; thesis §6.3, §6.4), membership changes by joint
+//! consensus (§6) with learners (thesis §4.2.1).
 //!
 //! Read it in the order of the paper: [`state`] is Figure 2's "State", [`message`] its RPCs,
-//! [`Raft::step`] its "Rules for Servers"; `election`, `replication` and `client` hold the
-//! handlers.
+//! [`Raft::step`] its "Rules for Servers"; `election`, `replication`, `client` and
+//! `membership` hold the handlers.
 
 pub mod configuration;
 pub mod log;
+pub mod membership;
 pub mod message;
 pub mod snapshot;
 pub mod spec;
@@ -23,7 +25,6 @@ mod replication;
 
 pub use crate::{machine, session};
 
-use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use derive_where::derive_where;
@@ -32,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use self::configuration::Configuration;
 use self::log::Term;
 use self::machine::StateMachine;
+use self::membership::{Change, Refusal};
 use self::message::Message;
 use self::session::RequestId;
 use self::state::{Persistent, Record, Role, Volatile};
@@ -77,13 +79,23 @@ pub enum Command<M: StateMachine> {
         /// The query.
         query: M::Query,
     },
+    /// Change who the members of the cluster are (§6).
+    ChangeMembership {
+        /// Who asks. As with a read, the id only finds the way back: asking twice does no
+        /// harm.
+        request: RequestId,
+        /// What shall change.
+        change: Change,
+    },
 }
 
 impl<M: StateMachine> Command<M> {
     /// Which request of which client this is.
     pub fn request(&self) -> RequestId {
         match self {
-            Self::Propose { request, .. } | Self::Read { request, .. } => *request,
+            Self::Propose { request, .. }
+            | Self::Read { request, .. }
+            | Self::ChangeMembership { request, .. } => *request,
         }
     }
 }
@@ -100,7 +112,8 @@ pub enum Event<M: StateMachine> {
         /// The state machine's answer.
         response: M::Response,
     },
-    /// This node does not lead. The request was not done here, and may be retried there.
+    /// This node does not lead. The request was not done here, and may be retried there; a
+    /// change of membership may have begun here, and may be retried all the same.
     Redirect {
         /// Whose request.
         request: RequestId,
@@ -112,6 +125,28 @@ pub enum Event<M: StateMachine> {
         /// Whose request.
         request: RequestId,
     },
+    /// The membership is as the request wanted it, and committed.
+    Changed {
+        /// Whose request.
+        request: RequestId,
+        /// The configuration.
+        configuration: Configuration,
+    },
+    /// A change of membership was not begun.
+    Refused {
+        /// Whose request.
+        request: RequestId,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// This node acts on another configuration from now on, committed or not: its host
+    /// connects it to the members. May go back to an earlier one.
+    MembershipChanged {
+        /// The configuration.
+        configuration: Configuration,
+    },
+    /// This node has left the cluster, and that is committed: its host may stop it.
+    Retired,
     /// This node leads from now on.
     Leading {
         /// In this term.
@@ -142,21 +177,27 @@ impl<M: StateMachine> Raft<M> {
         }
     }
 
-    /// The configuration that the cluster starts with.
+    /// The node `id`, which joins a cluster: it knows no configuration until a leader sends it
+    /// one, and does not stand for election.
+    pub fn joining(id: NodeId) -> Self {
+        Self {
+            id,
+            initial: Configuration::default(),
+            max_append_weight: usize::MAX,
+            machine: PhantomData,
+        }
+    }
+
+    /// The configuration that the cluster starts with; nobody's on a node that joins.
     pub fn initial(&self) -> &Configuration {
         &self.initial
     }
 
-    /// The configuration that `node` acts on.
-    pub fn configuration<'a>(&'a self, _node: &'a Node<Self>) -> &'a Configuration {
-        &self.initial
-    }
-
-    /// The other members of the cluster, as `node` knows them: those that a leader replicates
-    /// to.
-    pub fn peers(&self, node: &Node<Self>) -> Vec<NodeId> {
-        let members = self.configuration(node).members().into_iter();
-        members.filter(|&peer| peer != self.id).collect()
+    /// The configuration that `node` acts on: "a server always uses the latest configuration
+    /// in its log, regardless of whether the entry is committed" (§6).
+    pub fn configuration<'a>(&'a self, node: &'a Node<Self>) -> &'a Configuration {
+        let in_force = node.volatile.configuration.as_ref();
+        in_force.map_or(&self.initial, |in_force| &in_force.configuration)
     }
 
     /// "If RPC request or response contains term T > currentTerm: set currentTerm = T,
@@ -206,6 +247,7 @@ impl<M: StateMachine> Protocol for Raft<M> {
             role: Role::Follower { leader: None },
             commit_index: applied.last_applied,
             applied,
+            configuration: self.latest_configuration(durable),
         }
     }
 
@@ -259,6 +301,9 @@ impl<M: StateMachine> Protocol for Raft<M> {
                 self.on_propose(node, request, command, out);
             }
             Input::Ask(Command::Read { request, query }) => self.on_read(node, request, query, out),
+            Input::Ask(Command::ChangeMembership { request, change }) => {
+                self.on_change_membership(node, request, &change, out);
+            }
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use alloc::vec::Vec;
 
-use super::log::{Entry, Index, Log, Term};
+use super::log::{Content, Entry, Index, Log, Term};
 use super::machine::StateMachine;
 use super::message::{AppendOutcome, Message, Round};
-use super::state::{Leadership, Progress, Record, Role};
+use super::state::{Leadership, Progress, Role};
 use super::{Raft, Timer};
 use crate::protocol::{Node, NodeId, Outbox, Protocol};
 
@@ -39,7 +39,9 @@ impl<M: StateMachine> Raft<M> {
         let Role::Leader(leadership) = &node.volatile.role else {
             return;
         };
-        let next_index = leadership.progress[&peer].next_index;
+        let Some(&Progress { next_index, .. }) = leadership.progress.get(&peer) else {
+            return;
+        };
         let prev_log_index = next_index.previous();
         let entries = self.take_batch(log.from(next_index));
         let sent_index = Index(prev_log_index.0 + entries.len() as u64);
@@ -126,10 +128,10 @@ impl<M: StateMachine> Raft<M> {
                 // An entry that is there already stays, and so does all that follows it:
                 // this append may be an old one that comes late.
                 Some(term) if term == entry.term => continue,
-                Some(_) => node.write(Record::Truncate { from: index }),
+                Some(_) => self.truncate_log(node, index, out),
                 None => {}
             }
-            node.write(Record::Append(entry));
+            self.append_entry(node, entry, out);
         }
         // "Set commitIndex = min(leaderCommit, index of last new entry)": of what follows
         // the last new entry this append has shown nothing.
@@ -179,6 +181,7 @@ impl<M: StateMachine> Raft<M> {
         if log.term_at(replicated) == Some(node.durable().current_term) {
             self.commit_up_to(node, replicated, out);
         }
+        self.settle_configuration(node, out);
     }
 
     /// The highest index that a quorum has on disk.
@@ -211,8 +214,8 @@ pub(super) fn progress_of<M: StateMachine>(
 
 fn entry_weight<M: StateMachine>(entry: &Entry<M::Command>) -> usize {
     match &entry.content {
-        super::log::Content::Noop => 1,
-        super::log::Content::Command { command, .. } => M::weight(command),
+        Content::Noop | Content::Configuration(_) => 1,
+        Content::Command { command, .. } => M::weight(command),
     }
 }
 

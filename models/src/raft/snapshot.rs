@@ -3,6 +3,7 @@
 use derive_where::derive_where;
 use serde::{Deserialize, Serialize};
 
+use super::configuration::InForce;
 use super::log::{Content, Entry, Index, Term};
 use crate::machine::StateMachine;
 use crate::session::{Known, RequestId, Sessions};
@@ -18,6 +19,9 @@ pub struct Applied<M: StateMachine> {
     pub machine: M,
     /// Each client's last command and its response.
     pub sessions: Sessions<M::Response>,
+    /// The latest configuration among those entries; none while there is none. A snapshot must
+    /// tell who the members are once it replaces the entry that did (§7).
+    pub configuration: Option<InForce>,
 }
 
 /// What applying a client's command came to.
@@ -35,8 +39,16 @@ impl<M: StateMachine> Applied<M> {
     /// changes nothing (§8). Returns what to tell the client whose command it was.
     pub fn apply(&mut self, content: &Content<M::Command>) -> Option<Outcome<M>> {
         self.last_applied = self.last_applied.next();
-        let Content::Command { request, command } = content else {
-            return None;
+        let (request, command) = match content {
+            Content::Noop => return None,
+            Content::Command { request, command } => (request, command),
+            Content::Configuration(configuration) => {
+                self.configuration = Some(InForce {
+                    index: self.last_applied,
+                    configuration: configuration.clone(),
+                });
+                return None;
+            }
         };
         let request = *request;
         let response = match self.sessions.find(request) {

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use derive_where::derive_where;
 use serde::{Deserialize, Serialize};
 
+use super::configuration::InForce;
 use super::log::{Entry, Index, Log, Term};
 use super::machine::StateMachine;
 use super::message::Round;
@@ -66,6 +67,18 @@ pub enum Record<M: StateMachine> {
     Install(Snapshot<M>),
 }
 
+impl<M: StateMachine> Persistent<M> {
+    /// The latest configuration at or before `index`, in the log or in the snapshot. None if
+    /// there is none, or if it is so old that the snapshot has replaced it.
+    pub fn configuration_at(&self, index: Index) -> Option<InForce> {
+        let in_snapshot = || {
+            let latest = self.snapshot.state.configuration.clone();
+            latest.filter(|in_force| in_force.index <= index)
+        };
+        self.log.configuration_at(index).or_else(in_snapshot)
+    }
+}
+
 impl<M: StateMachine> Durable for Persistent<M> {
     type Record = Record<M>;
 
@@ -112,6 +125,9 @@ pub struct Volatile<M: StateMachine> {
     pub commit_index: Index,
     /// The state machine, and how far it has come.
     pub applied: Applied<M>,
+    /// The latest configuration in log and snapshot. None while they have none: then the one that
+    /// the cluster started with is in force.
+    pub configuration: Option<InForce>,
 }
 
 /// What a node is in its current term (§5.1).
@@ -138,7 +154,8 @@ pub enum Role<M: StateMachine> {
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Leadership<M: StateMachine> {
-    /// How far each peer has come.
+    /// How far each peer has come. A node that has left keeps its place: were it to come
+    /// back, its log would hold what it has acknowledged to this leader.
     pub progress: BTreeMap<NodeId, Progress>,
     /// The index of the no-op that this leader began its term with (§8).
     pub term_start: Index,
@@ -146,6 +163,8 @@ pub struct Leadership<M: StateMachine> {
     pub round: Round,
     /// Reads that wait, oldest first.
     pub reads: Vec<PendingRead<M>>,
+    /// Who waits for the membership change under way.
+    pub change: Option<RequestId>,
 }
 
 /// What a leader knows of one peer.

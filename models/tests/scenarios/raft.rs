@@ -1,12 +1,14 @@
 //! Scenarios of Raft.
 //!
-//! - `cluster 3 [bag] [entries=1]`: so many entries at most in one append
+//! - `cluster 3 [bag] [entries=1] [joining=1]`: so many entries at most in one append; the
+//!   last so many nodes are to join, the others have founded the cluster
 //! - `disk n0 term=3 vote=n1 log=1,1,2`: entries by their terms
-//! - `client c0 add=5 read`
+//! - `client c0 add=5 read learn=n3 promote=n3 remove=n0 replace=n0->n3`
 //! - `fire n0 election`, `fire n0 heartbeat`
 //! - `log`: shows every log, with `|` behind what the node knows to be committed
 
 use models::raft::log::{Content, Entry, Index, Log, Term};
+use models::raft::membership::Change;
 use models::raft::message::{AppendOutcome, Message, Round, VoteOutcome};
 use models::raft::spec::{Add, Adder, Bounds, Total, request};
 use models::raft::state::{Persistent, Record, Role};
@@ -45,6 +47,16 @@ impl Told for Raft<Adder> {
                         node.max_append_weight = number(most);
                     }
                 }
+                Some(("joining", count)) => {
+                    let founders = nodes.len() - number::<usize>(count);
+                    for (node, &id) in nodes.iter_mut().zip(&ids) {
+                        *node = if usize::from(id.0) < founders {
+                            Raft::new(id, ids[..founders].iter().copied())
+                        } else {
+                            Raft::joining(id)
+                        };
+                    }
+                }
                 _ => panic!("no such option: {option}"),
             }
         }
@@ -76,7 +88,11 @@ impl Told for Raft<Adder> {
                 request,
                 query: Total,
             },
-            _ => panic!("no such request: {words}"),
+            Some((change, nodes)) => Command::ChangeMembership {
+                request,
+                change: self::change(change, nodes),
+            },
+            None => panic!("no such request: {words}"),
         }
     }
 
@@ -122,6 +138,13 @@ impl Told for Raft<Adder> {
                 None => format!("{request} redirected, leader unknown"),
             },
             Event::Superseded { request } => format!("{request} superseded"),
+            Event::Changed {
+                request,
+                configuration,
+            } => format!("{request} done, members {configuration}"),
+            Event::Refused { request, refusal } => format!("{request} refused: {refusal:?}"),
+            Event::MembershipChanged { configuration } => format!("members {configuration}"),
+            Event::Retired => "retired".to_owned(),
             Event::Leading { term } => format!("leading in {term}"),
             Event::Following { term, leader } => match leader {
                 Some(leader) => format!("following {leader} in {term}"),
@@ -179,6 +202,7 @@ impl Told for Raft<Adder> {
         match command {
             Command::Propose { request, command } => format!("{request} add {}", command.0),
             Command::Read { request, .. } => format!("{request} read"),
+            Command::ChangeMembership { request, change } => format!("{request} {change}"),
         }
     }
 
@@ -224,6 +248,19 @@ impl Told for Raft<Adder> {
     }
 }
 
+fn change(name: &str, nodes: &str) -> Change {
+    match name {
+        "learn" => Change::add(id(nodes)),
+        "promote" => Change::promote(id(nodes)),
+        "remove" => Change::remove(id(nodes)),
+        "replace" => {
+            let (old, new) = nodes.split_once("->").expect("old->new");
+            Change::replace(id(old), id(new))
+        }
+        _ => panic!("no such change: {name}"),
+    }
+}
+
 fn append_outcome(outcome: &AppendOutcome) -> String {
     match outcome {
         AppendOutcome::Accepted { match_index } => format!("matches up to {match_index}"),
@@ -255,6 +292,7 @@ fn entry_words(entry: &Entry<Add>) -> String {
         Content::Command { request, command } => {
             format!("{}:{request}+{}", entry.term, command.0)
         }
+        Content::Configuration(configuration) => format!("{}:{configuration}", entry.term),
     }
 }
 

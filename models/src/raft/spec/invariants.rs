@@ -12,7 +12,7 @@ use crate::raft::state::Role;
 use crate::specification::Invariant;
 use crate::world::{Scenario, World};
 
-use super::{Committed, is_linearizable, leadership};
+use super::{Committed, is_linearizable, leadership, membership};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const STATE_PROPERTIES: &'static [Invariant<Self>] = &[
@@ -55,6 +55,46 @@ impl<M: StateMachine> Raft<M> {
             name: "Acknowledgements are durable",
             source: "Figure 2: matchIndex is true of the follower's disk",
             holds: |_, world| acknowledgements_are_durable(world),
+        },
+        Invariant {
+            name: "Whoever can be elected holds what is committed",
+            source: "§5.4: Leader Completeness, one election ahead",
+            holds: membership::electable_nodes_are_complete,
+        },
+        Invariant {
+            name: "The last configuration in the log is in force",
+            source: "§6: a server always uses the latest configuration in its log",
+            holds: |_, world| membership::last_in_log_is_in_force(world),
+        },
+        Invariant {
+            name: "Neighbouring quorums intersect",
+            source: "§6: no point at which both C-old and C-new can decide alone",
+            holds: membership::neighbours_intersect,
+        },
+        Invariant {
+            name: "One change at a time",
+            source: "§6; thesis §4.1: a configuration follows another once that is committed",
+            holds: |_, world| membership::one_change_at_a_time(world),
+        },
+        Invariant {
+            name: "A committed joint configuration is left",
+            source: "§6; etcd 12136: the leader that commits C-old,new has C-new in its log",
+            holds: |_, world| membership::committed_joint_is_left(world),
+        },
+        Invariant {
+            name: "A leader that has left steps down",
+            source: "§6: once it has committed C-new, of which it is no part",
+            holds: membership::former_leaders_follow,
+        },
+        Invariant {
+            name: "Somebody can be elected",
+            source: "thesis §4.2.2, CCF: no state of the disks locks the cluster out",
+            holds: membership::somebody_is_electable,
+        },
+        Invariant {
+            name: "Only voters stand for election",
+            source: "thesis §4.2.1: neither a learner nor a node that has yet to join",
+            holds: membership::only_voters_stand,
         },
         Invariant {
             name: "Next index is above match index",
@@ -185,11 +225,13 @@ fn votes_are_durable<M: StateMachine>(
             Role::Follower { .. } => true,
             // Its own vote is on its way to disk together with its request for others'.
             Role::Candidate { votes } => votes.iter().all(|&voter| voter == id || stands(voter)),
-            Role::Leader(_) => {
+            Role::Leader(leadership) => {
                 let nodes = world.all_hosts().map(|(voter, _)| voter);
                 let votes = nodes.filter(|&voter| stands(voter)).collect();
                 let raft = &scenario.nodes[usize::from(id.0)];
-                raft.configuration(node).has_quorum(&votes)
+                // It was elected with the log that it had before its no-op.
+                let elected_at = leadership.term_start.previous();
+                membership::in_force_at(world, raft, node.durable(), elected_at).has_quorum(&votes)
             }
         }
     })
@@ -223,7 +265,7 @@ fn committed_entries_are_durable<M: StateMachine>(
         .filter(|(_, host)| holds(&host.on_disk().log, index, &last.entry))
         .map(|(id, _)| id)
         .collect();
-    scenario.nodes[0].initial().has_quorum(&holders)
+    membership::suffices(scenario, world, &holders)
 }
 
 fn acknowledgements_are_durable<M: StateMachine>(world: &World<Raft<M>>) -> bool {

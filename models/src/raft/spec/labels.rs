@@ -1,13 +1,16 @@
 //! How Raft's messages and nodes read in a trace.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{self, Debug, Display};
 
-use crate::protocol::Node;
+use crate::protocol::{Node, NodeId};
+use crate::raft::configuration::Configuration;
 use crate::raft::log::{Content, Entry};
 use crate::raft::machine::StateMachine;
+use crate::raft::membership::Change;
 use crate::raft::message::{AppendOutcome, Message, VoteOutcome};
 use crate::raft::state::Role;
 use crate::raft::{Command, Raft};
@@ -16,11 +19,48 @@ impl<C: Debug> Display for Entry<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.content {
             Content::Noop => write!(f, "{}:no-op", self.term),
+            Content::Configuration(configuration) => write!(f, "{}:{configuration}", self.term),
             Content::Command { request, command } => {
                 write!(f, "{}:{request} {command:?}", self.term)
             }
         }
     }
+}
+
+impl Display for Configuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("{")?;
+        if self.is_joint() {
+            write!(f, "{} → ", nodes(&self.outgoing))?;
+        }
+        f.write_str(&nodes(&self.voters))?;
+        if !self.learners.is_empty() {
+            write!(f, " + {}", nodes(&self.learners))?;
+        }
+        f.write_str("}")
+    }
+}
+
+impl Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("change membership:")?;
+        for (verb, subjects) in [
+            ("add", &self.add),
+            ("promote", &self.promote),
+            ("remove", &self.remove),
+        ] {
+            if !subjects.is_empty() {
+                write!(f, " {verb} {}", nodes(subjects))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Their names, in a row.
+fn nodes(nodes: &BTreeSet<NodeId>) -> String {
+    let names: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+    names.join(" ")
 }
 
 /// The entries, in brackets.
@@ -121,10 +161,7 @@ fn role<M: StateMachine>(role: &Role<M>) -> String {
         Role::Follower {
             leader: Some(leader),
         } => format!("follower of {leader}"),
-        Role::Candidate { votes } => {
-            let votes: Vec<String> = votes.iter().map(ToString::to_string).collect();
-            format!("candidate with {}", votes.join(" "))
-        }
+        Role::Candidate { votes } => format!("candidate with {}", nodes(votes)),
         Role::Leader(_) => "LEADER".to_string(),
     }
 }
@@ -134,5 +171,6 @@ pub(super) fn command<M: StateMachine>(command: &Command<M>) -> String {
     match command {
         Command::Propose { request, command } => format!("{request} {command:?}"),
         Command::Read { request, query } => format!("{request} read {query:?}"),
+        Command::ChangeMembership { request, change } => format!("{request} {change}"),
     }
 }

@@ -9,7 +9,7 @@ use crate::specification::Law;
 use crate::world::{Action, Host, World};
 
 use super::invariants::{agree_up_to, holds_committed, logs_match};
-use super::leadership;
+use super::{leadership, membership};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const TRANSITION_PROPERTIES: &'static [Law<Self>] = &[
@@ -66,6 +66,20 @@ impl<M: StateMachine> Raft<M> {
             name: "The larger term is adopted",
             source: "§5.1: a server whose term is smaller updates it and reverts to follower",
             holds: |_, before, action, after| larger_term_is_adopted(before, action, after),
+        },
+        Law {
+            name: "Voters have caught up",
+            source: "thesis §4.2.1: a learner votes when it has what is committed, not before",
+            holds: |scenario, before, _, after| {
+                membership::voters_have_caught_up(scenario, before, after)
+            },
+        },
+        Law {
+            name: "Whoever is asked votes",
+            source: "§6; thesis §4.1; etcd 12359: a vote does not depend on one's configuration",
+            holds: |_, before, action, after| {
+                membership::whoever_is_asked_votes(before, action, after)
+            },
         },
         Law {
             name: "Servers start as followers",

@@ -13,6 +13,7 @@ mod laws;
 mod linearizability;
 mod liveness;
 mod machine;
+mod membership;
 mod mutants;
 mod reachable;
 mod scenarios;
@@ -122,11 +123,21 @@ impl<M: StateMachine> Specification for Raft<M> {
     fn answer(command: &Command<M>, event: &Event<M>) -> Option<Answer> {
         let asked = command.request();
         match event {
-            Event::Reply { request, .. } if *request == asked => Some(Answer::Done),
-            Event::Redirect { request, .. } if *request == asked => Some(Answer::Refused),
+            Event::Reply { request, .. } | Event::Changed { request, .. } if *request == asked => {
+                Some(Answer::Done)
+            }
+            Event::Redirect { request, .. } | Event::Refused { request, .. }
+                if *request == asked =>
+            {
+                Some(Answer::Refused)
+            }
             Event::Reply { .. }
             | Event::Redirect { .. }
             | Event::Superseded { .. }
+            | Event::Changed { .. }
+            | Event::Refused { .. }
+            | Event::MembershipChanged { .. }
+            | Event::Retired
             | Event::Leading { .. }
             | Event::Following { .. } => None,
         }

@@ -11,7 +11,7 @@ use crate::raft::state::Role;
 use crate::specification::Reachable;
 use crate::world::{Occurrence, Scenario, World};
 
-use super::is_command;
+use super::{is_command, membership};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const WITNESSES: &'static [Reachable<Self>] = &[
@@ -64,11 +64,39 @@ impl<M: StateMachine> Raft<M> {
         },
         Reachable {
             name: "a read is answered",
-            seen: |scenario, world| answers(scenario, world).any(|command| !is_proposal(command)),
+            seen: |scenario, world| answers(scenario, world).any(is_read),
         },
         Reachable {
             name: "a retried command is in the log twice",
             seen: |_, world| is_repeated(world),
+        },
+        Reachable {
+            name: "a joint configuration is committed",
+            seen: |_, world| membership::joint_is_committed(world),
+        },
+        Reachable {
+            name: "a change of voters is done",
+            seen: |_, world| membership::change_is_done(world),
+        },
+        Reachable {
+            name: "a learner is promoted",
+            seen: |_, world| membership::learner_is_promoted(world),
+        },
+        Reachable {
+            name: "one leader begins a change, another ends it",
+            seen: |_, world| membership::change_is_inherited(world),
+        },
+        Reachable {
+            name: "a leader is no member",
+            seen: membership::outsider_leads,
+        },
+        Reachable {
+            name: "a leader has left",
+            seen: |_, world| membership::leader_has_left(world),
+        },
+        Reachable {
+            name: "configurations diverge",
+            seen: |_, world| membership::configurations_diverge(world),
         },
     ];
 }
@@ -124,6 +152,10 @@ fn is_proposal<M: StateMachine>(command: &Command<M>) -> bool {
     matches!(command, Command::Propose { .. })
 }
 
+fn is_read<M: StateMachine>(command: &Command<M>) -> bool {
+    matches!(command, Command::Read { .. })
+}
+
 fn is_repeated<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     let mut seen = BTreeSet::new();
     world
@@ -132,6 +164,6 @@ fn is_repeated<M: StateMachine>(world: &World<Raft<M>>) -> bool {
         .iter()
         .any(|committed| match &committed.entry.content {
             Content::Command { request, .. } => !seen.insert(*request),
-            Content::Noop => false,
+            Content::Noop | Content::Configuration(_) => false,
         })
 }

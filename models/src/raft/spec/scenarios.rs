@@ -1,5 +1,9 @@
 //! The worlds in which Raft is checked.
 
+mod membership;
+
+pub(super) use self::membership::*;
+
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -242,16 +246,23 @@ pub fn client_commands(commands: &[usize]) -> Vec<Vec<Command<Adder>>> {
 
 /// A disk at `term` whose log holds an entry of each of `entries`.
 fn disk(term: u64, entries: &[u64]) -> Persistent<Adder> {
+    let noop = |&term: &u64| (term, Content::Noop);
+    disk_holding(term, entries.iter().map(noop))
+}
+
+/// A disk at `term` whose log holds these entries, each of its term.
+fn disk_holding(
+    term: u64,
+    entries: impl IntoIterator<Item = (u64, Content<Add>)>,
+) -> Persistent<Adder> {
     let mut disk = Persistent::default();
     disk.apply(&Record::Ballot {
         term: Term(term),
         voted_for: None,
     });
-    for &term in entries {
-        disk.apply(&Record::Append(Entry {
-            term: Term(term),
-            content: Content::Noop,
-        }));
+    for (term, content) in entries {
+        let term = Term(term);
+        disk.apply(&Record::Append(Entry { term, content }));
     }
     disk
 }

@@ -6,10 +6,10 @@ use crate::raft::Raft;
 use crate::specification::{Model, Size};
 use crate::world::Delivery;
 
-const EVERYTHING: &str = "drops, duplicates, cuts, crashes, also within a step";
+pub(super) const EVERYTHING: &str = "drops, duplicates, cuts, crashes, also within a step";
 
 /// What every fuzzer of Raft must have shown.
-const COMMON: &[&str] = &[
+pub(super) const COMMON: &[&str] = &[
     "a leader is elected",
     "the leader changes",
     "two nodes lead at once, in different terms",

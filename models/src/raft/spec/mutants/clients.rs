@@ -61,7 +61,7 @@ fn last_asker(node: &Node<R>) -> Option<RequestId> {
     let entries = node.durable().log.from(Index(1)).iter().rev();
     let mut requests = entries.filter_map(|entry| match &entry.content {
         Content::Command { request, .. } => Some(*request),
-        Content::Noop => None,
+        Content::Noop | Content::Configuration(_) => None,
     });
     requests.next()
 }

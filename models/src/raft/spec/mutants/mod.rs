@@ -4,6 +4,7 @@
 
 mod clients;
 mod election;
+mod membership;
 mod replication;
 
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
@@ -18,7 +19,12 @@ type R = Raft<Adder>;
 type M = <R as Protocol>::Message;
 
 /// All mutants of Raft.
-pub const MUTANTS: &[&[Mutant<R>]] = &[election::MUTANTS, replication::MUTANTS, clients::MUTANTS];
+pub const MUTANTS: &[&[Mutant<R>]] = &[
+    election::MUTANTS,
+    replication::MUTANTS,
+    clients::MUTANTS,
+    membership::MUTANTS,
+];
 
 fn forget(scenario: &mut Scenario<R>, forgets: fn(&Record<Adder>) -> bool) {
     scenario.disk = Disk::Amnesia { forgets };

@@ -1,0 +1,158 @@
+//! The models of membership changes (§6).
+
+use crate::raft::Raft;
+use crate::specification::{Model, Size};
+use crate::world::Delivery;
+
+use super::super::machine::Adder;
+use super::super::scenarios;
+use super::fuzzed::{COMMON, EVERYTHING};
+use super::{LOSSY, LOSSY_AND_CRASH};
+
+pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
+    Model {
+        name: "raft/move",
+        size: Size::Gate,
+        purpose: "a cluster of one moves to a node that has nothing, a change at a time",
+        faults: LOSSY_AND_CRASH,
+        bounds: "terms ≤ 2; 3 changes, asked up to 2 times",
+        states: Some(8_124),
+        reaches: &[
+            "a leader is elected",
+            "an entry is committed",
+            "a joint configuration is committed",
+            "a change of voters is done",
+            "a learner is promoted",
+            "one leader begins a change, another ends it",
+            "a leader is no member",
+            "a leader has left",
+            "a crashed node recovers and catches up",
+        ],
+        scenario: scenarios::move_house,
+    },
+    Model {
+        name: "raft/grow",
+        size: Size::Gate,
+        purpose: "a learner of two voters is to vote, while the leader changes",
+        faults: LOSSY,
+        bounds: "n0 leads term 2 from the start, n1 stands for term 3; 1 change",
+        states: Some(69_905),
+        reaches: &[
+            "the leader changes",
+            "a joint configuration is committed",
+            "a change of voters is done",
+            "a learner is promoted",
+            "one leader begins a change, another ends it",
+        ],
+        scenario: || scenarios::grow(0),
+    },
+    Model {
+        name: "raft/leader-leaves",
+        size: Size::Gate,
+        purpose: "a leader of three removes itself, while another stands",
+        faults: LOSSY,
+        bounds: "n0 leads term 1 from the start, n1 stands for term 2; 1 change",
+        states: Some(171_571),
+        reaches: &[
+            "the leader changes",
+            "a joint configuration is committed",
+            "a change of voters is done",
+            "a leader is no member",
+            "a leader has left",
+        ],
+        scenario: || scenarios::leader_leaves(0),
+    },
+    Model {
+        name: "raft/last-but-one",
+        size: Size::Gate,
+        purpose: "one of two leaves, and is needed until the other can go on alone",
+        faults: LOSSY_AND_CRASH,
+        bounds: "from a prepared state; terms ≤ 3",
+        states: Some(1_099),
+        reaches: &[
+            "the leader changes",
+            "a joint configuration is committed",
+            "a change of voters is done",
+            "a leader is no member",
+            "a leader has left",
+        ],
+        scenario: scenarios::last_but_one,
+    },
+    Model {
+        name: "raft/replace",
+        size: Size::Large,
+        purpose: "a learner takes the leader's place, while another stands",
+        faults: LOSSY,
+        bounds: "n0 leads term 2 from the start, n1 stands for term 3; 1 change",
+        states: None,
+        reaches: &[
+            "the leader changes",
+            "a joint configuration is committed",
+            "a change of voters is done",
+            "a learner is promoted",
+            "a leader is no member",
+            "a leader has left",
+        ],
+        scenario: scenarios::replace,
+    },
+    Model {
+        name: "raft/overruled",
+        size: Size::Gate,
+        purpose: "a change that is begun twice, and truncated once",
+        faults: LOSSY,
+        bounds: "from a prepared state; n1 leads term 2, n0 stands for term 3; 1 change",
+        states: Some(196_581),
+        reaches: &[
+            "the leader changes",
+            "configurations diverge",
+            "a joint configuration is committed",
+            "a change of voters is done",
+        ],
+        scenario: scenarios::overruled,
+    },
+    Model {
+        name: "raft/inherited",
+        size: Size::Gate,
+        purpose: "a joint configuration whose leader is gone, and two that take over",
+        faults: LOSSY,
+        bounds: "from a prepared state; n1 leads term 2, n2 stands for term 3",
+        states: Some(1_190),
+        reaches: &[
+            "a joint configuration is committed",
+            "a change of voters is done",
+            "one leader begins a change, another ends it",
+        ],
+        scenario: scenarios::inherited,
+    },
+    Model {
+        name: "raft/single-server-change",
+        size: Size::Large,
+        purpose: "two leaders that change the membership by one server each",
+        faults: LOSSY,
+        bounds: "from a prepared state; n0 stands for term 3; 1 change",
+        states: None,
+        reaches: &["the leader changes", "configurations diverge"],
+        scenario: scenarios::single_server_change,
+    },
+    Model {
+        name: "raft/changes",
+        size: Size::Large,
+        purpose: "two of three voters are replaced at once, then the third leaves",
+        faults: "any loss, duplication and reordering; 2 crashes, also within a step",
+        bounds: "n0 leads term 2 from the start, all stand, up to term 4; 2 changes",
+        states: None,
+        reaches: &["a joint configuration is committed"],
+        scenario: scenarios::changes,
+    },
+];
+
+pub(super) const FUZZED: &[Model<Raft<Adder>>] = &[Model {
+    name: "raft/fuzz-members",
+    size: Size::Large,
+    purpose: "three founders, two nodes that join, changes, two writers and a reader",
+    faults: EVERYTHING,
+    bounds: "terms ≤ 40; 3 clients, 4 requests each, asked up to 3 times; 6 changes; 2 entries an append",
+    states: None,
+    reaches: COMMON,
+    scenario: || scenarios::members_at_large(Delivery::Bag),
+}];

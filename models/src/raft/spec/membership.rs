@@ -1,0 +1,399 @@
+//! What must be true of membership changes (§6; thesis §4), and what must be possible.
+//!
+//! Verified here: that neighbouring configurations cannot decide apart from each other; that
+//! learners and former members count for nothing; that no state of the disks locks everybody
+//! out. Not verified here: that a change ends. That is liveness.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use crate::protocol::{Input, Node, NodeId, Outbox};
+use crate::raft::configuration::{Configuration, InForce};
+use crate::raft::log::{Content, Index, Log};
+use crate::raft::machine::StateMachine;
+use crate::raft::message::Message;
+use crate::raft::state::{Persistent, Role};
+use crate::raft::{Raft, Timer};
+use crate::world::{Action, Host, Scenario, World};
+
+use super::leadership;
+
+/// The configurations that the entries hold, in order.
+fn configurations<'a, C: 'a>(
+    contents: impl Iterator<Item = &'a Content<C>>,
+) -> impl Iterator<Item = &'a Configuration> {
+    contents.filter_map(|content| match content {
+        Content::Configuration(configuration) => Some(configuration),
+        Content::Noop | Content::Command { .. } => None,
+    })
+}
+
+fn in_log<C>(log: &Log<C>) -> impl Iterator<Item = &Configuration> {
+    configurations(log.from(Index(1)).iter().map(|entry| &entry.content))
+}
+
+fn committed<M: StateMachine>(world: &World<Raft<M>>) -> impl Iterator<Item = &Configuration> {
+    committed_up_to(world, Index(u64::MAX))
+}
+
+fn committed_up_to<M: StateMachine>(
+    world: &World<Raft<M>>,
+    index: Index,
+) -> impl Iterator<Item = &Configuration> {
+    let count = usize::try_from(index.0).unwrap_or(usize::MAX);
+    let committed = world.ghost.committed.iter().take(count);
+    configurations(committed.map(|committed| &committed.entry.content))
+}
+
+/// The configuration that the cluster has started with.
+fn founding<M: StateMachine>(scenario: &Scenario<Raft<M>>) -> Configuration {
+    let initial = scenario.nodes.iter().map(Raft::initial);
+    let known = { initial }.find(|initial| !initial.voters.is_empty());
+    known.cloned().unwrap_or_default()
+}
+
+/// The configuration that a node which remembers `durable` acted on when its log ended with
+/// `index`.
+pub(super) fn in_force_at<M: StateMachine>(
+    world: &World<Raft<M>>,
+    raft: &Raft<M>,
+    durable: &Persistent<M>,
+    index: Index,
+) -> Configuration {
+    let kept = durable.log.configuration_at(index);
+    // What a snapshot has replaced is committed, and remembered for that.
+    let replaced = || committed_up_to(world, index.min(durable.log.base_index())).last();
+    let latest = kept.map(|in_force| in_force.configuration);
+    let latest = latest.or_else(|| replaced().cloned());
+    latest.unwrap_or_else(|| raft.initial().clone())
+}
+
+fn in_force_on<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+    id: NodeId,
+    durable: &Persistent<M>,
+) -> Configuration {
+    let raft = &scenario.nodes[usize::from(id.0)];
+    in_force_at(world, raft, durable, durable.log.last_index())
+}
+
+/// Whether `holders` are enough for what is committed: a quorum of the last committed
+/// configuration, or of the one that it leads to.
+pub(super) fn suffices<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+    holders: &BTreeSet<NodeId>,
+) -> bool {
+    let Some(last) = committed(world).last() else {
+        return founding(scenario).has_quorum(holders);
+    };
+    // What comes behind a joint configuration may have been committed under the next one.
+    let ends_with_it = world.ghost.committed.last().is_some_and(
+        |end| matches!(&end.entry.content, Content::Configuration(end) if end == last),
+    );
+    last.has_quorum(holders) || !ends_with_it && last.without_outgoing().has_quorum(holders)
+}
+
+pub(super) fn last_in_log_is_in_force<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    world.running().all(|(_, node)| {
+        let last = node.durable().configuration_at(Index(u64::MAX));
+        node.volatile.configuration == last
+    })
+}
+
+/// Whether every quorum of the one has a node in common with every quorum of the other. More
+/// nodes are never less of a quorum, so it is enough to look at each way to share them out.
+fn intersect(one: &Configuration, other: &Configuration) -> bool {
+    let nodes: Vec<NodeId> = one.members().union(&other.members()).copied().collect();
+    (0u32..1 << nodes.len()).all(|share| {
+        let side = |wanted: u32| {
+            let nodes = nodes
+                .iter()
+                .zip(0..)
+                .filter(|&(_, bit)| share >> bit & 1 == wanted);
+            nodes.map(|(&node, _)| node).collect::<BTreeSet<_>>()
+        };
+        !(one.has_quorum(&side(1)) && other.has_quorum(&side(0)))
+    })
+}
+
+pub(super) fn neighbours_intersect<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+) -> bool {
+    let founding = founding(scenario);
+    world.all_hosts().all(|(_, host)| {
+        let log = &host.durable().log;
+        let replaced = committed_up_to(world, log.base_index()).last();
+        let mut before = replaced.unwrap_or(&founding);
+        in_log(log).all(|next| {
+            let previous = core::mem::replace(&mut before, next);
+            intersect(previous, next)
+        })
+    })
+}
+
+/// A configuration is followed by another only when it is committed: as far as anybody has
+/// learned, or by what is on disk. (Who commits it and appends the next one in a step may
+/// crash before anybody learns.)
+pub(super) fn one_change_at_a_time<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    let known = Index(world.ghost.committed.len() as u64);
+    world.all_hosts().all(|(_, host)| {
+        let log = &host.durable().log;
+        let mut last = log.configuration_at(log.last_index());
+        let mut earlier = core::iter::from_fn(|| {
+            last = log.configuration_at(last.as_ref()?.index.previous());
+            last.clone()
+        });
+        earlier.all(
+            |InForce {
+                 index,
+                 configuration,
+             }| {
+                let holds = |host: &Host<Raft<M>>| host.on_disk().log.get(index) == log.get(index);
+                let holders = world.all_hosts().filter(|(_, host)| holds(host));
+                index <= known || configuration.has_quorum(&holders.map(|(id, _)| id).collect())
+            },
+        )
+    })
+}
+
+pub(super) fn committed_joint_is_left<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    world.running().all(|(_, node)| {
+        let in_force = node.durable().configuration_at(Index(u64::MAX));
+        let stays = |in_force: InForce| {
+            in_force.configuration.is_joint() && in_force.index <= node.volatile.commit_index
+        };
+        !matches!(node.volatile.role, Role::Leader(_)) || !in_force.is_some_and(stays)
+    })
+}
+
+pub(super) fn former_leaders_follow<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+) -> bool {
+    world.running().all(|(id, node)| {
+        let in_force = node.durable().configuration_at(Index(u64::MAX));
+        let is_committed = |in_force: InForce| in_force.index <= node.volatile.commit_index;
+        let raft = &scenario.nodes[usize::from(id.0)];
+        !matches!(node.volatile.role, Role::Leader(_))
+            || !in_force.is_some_and(is_committed)
+            || raft.configuration(node).is_voter(id)
+    })
+}
+
+/// The nodes that would vote for one whose disk is `candidate`, if they were asked in a term
+/// that is new to all of them.
+fn supporters<M: StateMachine>(
+    world: &World<Raft<M>>,
+    candidate: &Persistent<M>,
+) -> BTreeSet<NodeId> {
+    let end = |durable: &Persistent<M>| (durable.log.last_term(), durable.log.last_index());
+    let hosts = world.all_hosts();
+    let supporters = hosts.filter(|(_, host)| end(host.on_disk()) <= end(candidate));
+    supporters.map(|(id, _)| id).collect()
+}
+
+/// Leader Completeness, one election ahead: in a later term, each of these elections can
+/// happen.
+pub(super) fn electable_nodes_are_complete<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+) -> bool {
+    let index = Index(world.ghost.committed.len() as u64);
+    let Some(last) = world.ghost.committed.last() else {
+        return true;
+    };
+    world.all_hosts().all(|(id, host)| {
+        let disk = host.on_disk();
+        disk.log.base_index() >= index
+            || disk.log.get(index) == Some(&last.entry)
+            || !in_force_on(scenario, world, id, disk).has_quorum(&supporters(world, disk))
+    })
+}
+
+/// Some node stands for election when its timer runs out, and would win if all the others
+/// were there. Without that the cluster has locked itself out for ever.
+pub(super) fn somebody_is_electable<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+) -> bool {
+    // Without a change of membership the longest log always wins.
+    let changed =
+        |(_, host): (NodeId, &Host<Raft<M>>)| in_log(&host.on_disk().log).next().is_some();
+    !world.all_hosts().any(changed)
+        || world.all_hosts().any(|(id, host)| {
+            let disk = host.on_disk();
+            in_force_on(scenario, world, id, disk).has_quorum(&supporters(world, disk))
+                && stands(scenario, id, host)
+        })
+}
+
+/// Whether the node leads, or stands for election as soon as its timer runs out.
+fn stands<M: StateMachine>(scenario: &Scenario<Raft<M>>, id: NodeId, host: &Host<Raft<M>>) -> bool {
+    let raft = &scenario.nodes[usize::from(id.0)];
+    let mut out = Outbox::new();
+    let mut node = match host.node() {
+        Some(node) => node.clone(),
+        None => Node::boot(raft, host.on_disk().clone(), &mut out),
+    };
+    (scenario.step)(raft, &mut node, Input::Fire(Timer::Election), &mut out);
+    !matches!(node.volatile.role, Role::Follower { .. })
+}
+
+/// A leader adds voters only when they have what it has committed.
+pub(super) fn voters_have_caught_up<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let pairs = before.all_hosts().zip(after.all_hosts());
+    { pairs }.all(|((id, old), (_, new))| {
+        let (Some((led, _)), Some((leads, _)), Some(node)) =
+            (leadership(old), leadership(new), old.node())
+        else {
+            return true;
+        };
+        let (was, is) = (old.durable(), new.durable());
+        if led != leads || was.log.last_index() == is.log.last_index() {
+            return true;
+        }
+        let (was_in_force, in_force) = (
+            in_force_on(scenario, before, id, was),
+            in_force_on(scenario, after, id, is),
+        );
+        let committed = was.log.up_to(node.volatile.commit_index);
+        in_force
+            .voters
+            .difference(&was_in_force.all_voters())
+            .all(|&voter| {
+                let disk = after.host(voter).map(Host::on_disk);
+                disk.is_some_and(|disk| disk.log.up_to(node.volatile.commit_index) == committed)
+            })
+    })
+}
+
+/// "Servers process incoming RPC requests without consulting their current configurations"
+/// (thesis §4.1): whether a node takes itself for a voter has no part in its vote. It may not
+/// know yet that it is one, and be needed.
+pub(super) fn whoever_is_asked_votes<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
+        return true;
+    };
+    let Message::RequestVote {
+        term,
+        last_log_index,
+        last_log_term,
+    } = &envelope.message
+    else {
+        return true;
+    };
+    let (Some(old), Some(new)) = (before.host(envelope.to), after.host(envelope.to)) else {
+        return true;
+    };
+    let voter = old.durable();
+    let asks_to_vote = *term > voter.current_term && voter.current_term.may_reach(*term)
+        || *term == voter.current_term && voter.voted_for.is_none();
+    let up_to_date =
+        (*last_log_term, *last_log_index) >= (voter.log.last_term(), voter.log.last_index());
+    let follows_nobody = old
+        .node()
+        .is_some_and(|node| matches!(node.volatile.role, Role::Follower { leader: None }));
+    !(asks_to_vote && up_to_date && follows_nobody)
+        || new.durable().voted_for == Some(envelope.from)
+}
+
+/// Who has never been a voter does not stand for election.
+pub(super) fn only_voters_stand<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+) -> bool {
+    world.running().all(|(id, node)| {
+        let raft = &scenario.nodes[usize::from(id.0)];
+        matches!(node.volatile.role, Role::Follower { .. })
+            || raft.initial().is_voter(id)
+            || in_log(&node.durable().log)
+                .chain(committed_up_to(world, node.durable().log.base_index()))
+                .any(|configuration| configuration.is_voter(id))
+    })
+}
+
+/// A joint configuration is committed.
+pub(super) fn joint_is_committed<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    committed(world).any(Configuration::is_joint)
+}
+
+/// A change of voters is committed as a whole.
+pub(super) fn change_is_done<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    committed(world)
+        .skip_while(|configuration| !configuration.is_joint())
+        .any(|configuration| !configuration.is_joint())
+}
+
+/// A learner has become a voter, and that is committed.
+pub(super) fn learner_is_promoted<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    let mut learners = BTreeSet::new();
+    committed(world).any(|configuration| {
+        learners.extend(&configuration.learners);
+        !configuration.is_joint() && !learners.is_disjoint(&configuration.voters)
+    })
+}
+
+/// One leader has begun a change, another has ended it.
+pub(super) fn change_is_inherited<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    let entries = world
+        .ghost
+        .committed
+        .iter()
+        .map(|committed| &committed.entry);
+    let mut begun = None;
+    { entries }.any(|entry| match &entry.content {
+        Content::Configuration(configuration) if configuration.is_joint() => {
+            begun = Some(entry.term);
+            false
+        }
+        Content::Configuration(_) => begun.take().is_some_and(|term| term < entry.term),
+        Content::Noop | Content::Command { .. } => false,
+    })
+}
+
+/// A leader is no member of the configuration that it replicates.
+pub(super) fn outsider_leads<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+) -> bool {
+    world.running().any(|(id, node)| {
+        let raft = &scenario.nodes[usize::from(id.0)];
+        matches!(node.volatile.role, Role::Leader(_)) && !raft.configuration(node).is_member(id)
+    })
+}
+
+/// A leader has left the cluster, and follows.
+pub(super) fn leader_has_left<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    let Some(last) = committed(world).last() else {
+        return false;
+    };
+    world.running().any(|(id, node)| {
+        let has_led = world.ghost.leaders.iter().any(|&(_, leader)| leader == id);
+        has_led && !last.is_member(id) && matches!(node.volatile.role, Role::Follower { .. })
+    })
+}
+
+/// Two logs hold different configurations at one index: one of them will go.
+pub(super) fn configurations_diverge<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    let logs = || world.all_hosts().map(|(_, host)| &host.durable().log);
+    logs().any(|one| {
+        let Some(in_force) = one.configuration_at(one.last_index()) else {
+            return false;
+        };
+        logs().any(|other| {
+            let entry = other.get(in_force.index);
+            entry.is_some_and(|entry| Some(entry) != one.get(in_force.index))
+        })
+    })
+}

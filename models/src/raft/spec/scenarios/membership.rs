@@ -1,0 +1,196 @@
+//! Worlds in which the membership changes (§6).
+
+use alloc::collections::BTreeSet;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::{Checked, at_large, candidates, disk_holding, elect, election, request};
+use crate::protocol::NodeId;
+use crate::raft::configuration::Configuration;
+use crate::raft::log::Content;
+use crate::raft::membership::Change;
+use crate::raft::spec::machine::{Add, Adder};
+use crate::raft::state::Persistent;
+use crate::raft::{Command, Raft};
+use crate::world::Delivery;
+
+/// `voters` nodes that have founded a cluster, and behind them `joining` that have not; any
+/// message lost, duplicated any number of times and reordered, and `crashes` crashes. A client
+/// asks for each of `changes`, in order.
+fn changing(voters: u16, joining: u16, crashes: u8, changes: Vec<Change>) -> Checked {
+    let mut scenario = election(voters + joining, 0, crashes);
+    scenario.nodes = nodes(voters, joining);
+    scenario.scripts = vec![script(0, changes)];
+    scenario
+}
+
+fn nodes(voters: u16, joining: u16) -> Vec<Raft<Adder>> {
+    let founders = (0..voters).map(|id| Raft::new(NodeId(id), ids(0..voters)));
+    let others = (voters..voters + joining).map(|id| Raft::joining(NodeId(id)));
+    founders.chain(others).collect()
+}
+
+/// The script of a client that asks for `changes`.
+fn script(client: usize, changes: Vec<Change>) -> Vec<Command<Adder>> {
+    let commands = changes.into_iter().enumerate().map(|(sequence, change)| {
+        let request = request(client, sequence);
+        Command::ChangeMembership { request, change }
+    });
+    commands.collect()
+}
+
+fn ids(ids: impl IntoIterator<Item = u16>) -> BTreeSet<NodeId> {
+    ids.into_iter().map(NodeId).collect()
+}
+
+fn configuration(outgoing: &[u16], voters: &[u16], learners: &[u16]) -> Content<Add> {
+    let set = |nodes: &[u16]| ids(nodes.iter().copied());
+    Content::Configuration(Configuration {
+        voters: set(voters),
+        outgoing: set(outgoing),
+        learners: set(learners),
+    })
+}
+
+/// A disk at term 1 whose log holds the no-op of term 1 and these configurations.
+fn holding(configurations: &[Content<Add>]) -> Persistent<Adder> {
+    let entries = [Content::Noop].into_iter().chain(configurations.to_vec());
+    disk_holding(1, entries.map(|content| (1, content)))
+}
+
+/// A cluster of one moves from n0 to n1, whose disk is empty: n1 learns, votes, and n0, the
+/// leader, leaves. Both stand for term 2.
+pub(in crate::raft::spec) fn move_house() -> Checked {
+    let steps = vec![
+        Change::add(NodeId(1)),
+        Change::promote(NodeId(1)),
+        Change::remove(NodeId(0)),
+    ];
+    let mut scenario = changing(1, 1, 1, steps);
+    scenario.tries = 2;
+    candidates(&mut scenario, &[(0, 2), (1, 2)]);
+    scenario
+}
+
+/// n0 leads n1 and the learner n2, which is to vote. n1 stands for term 3.
+pub(in crate::raft::spec) fn grow(crashes: u8) -> Checked {
+    let mut scenario = changing(2, 1, crashes, vec![Change::promote(NodeId(2))]);
+    let disk = holding(&[configuration(&[], &[0, 1], &[2])]);
+    scenario.disks = vec![disk; 3];
+    candidates(&mut scenario, &[(0, 2), (1, 3)]);
+    scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1)]);
+    scenario
+}
+
+/// n0 leads n1 and n2, and is to leave. n1 stands for term 2.
+pub(in crate::raft::spec) fn leader_leaves(crashes: u8) -> Checked {
+    let mut scenario = changing(3, 0, crashes, vec![Change::remove(NodeId(0))]);
+    candidates(&mut scenario, &[(0, 1), (1, 2)]);
+    scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1)]);
+    scenario
+}
+
+/// n0 leads n1, and leaves n1 alone: from the moment at which both have the joint
+/// configuration. Each may crash and stand again.
+pub(in crate::raft::spec) fn last_but_one() -> Checked {
+    let mut scenario = changing(2, 0, 1, vec![]);
+    let disk = holding(&[configuration(&[0, 1], &[1], &[])]);
+    scenario.disks = vec![disk; 2];
+    candidates(&mut scenario, &[(0, 3), (1, 3)]);
+    scenario
+}
+
+/// n0 leads n1, n2 and the learner n3, which is to take the place of n0 itself. n1 stands for
+/// term 3.
+pub(in crate::raft::spec) fn replace() -> Checked {
+    let mut scenario = changing(3, 1, 0, vec![Change::replace(NodeId(0), NodeId(3))]);
+    let disk = holding(&[configuration(&[], &[0, 1, 2], &[3])]);
+    scenario.disks = vec![disk; 4];
+    candidates(&mut scenario, &[(0, 2), (1, 3)]);
+    scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1)]);
+    scenario
+}
+
+/// n0 has begun to leave, and lost its office: it alone has the joint configuration of term
+/// 1. n1 has just been elected for term 2, and is asked to remove n2; n0 stands for term 3.
+pub(in crate::raft::spec) fn overruled() -> Checked {
+    let mut scenario = changing(3, 0, 0, vec![Change::remove(NodeId(2))]);
+    let begun = configuration(&[0, 1, 2], &[1, 2], &[]);
+    let begun = disk_holding(2, [(1, Content::Noop), (1, begun)]);
+    scenario.disks = vec![begun, holding(&[]), holding(&[])];
+    candidates(&mut scenario, &[(0, 3), (1, 2)]);
+    scenario.prologue = elect(&scenario, NodeId(1), &[NodeId(2)]);
+    scenario
+}
+
+/// n0 has lost its office in the middle of a change, n2 for itself: all have the joint
+/// configuration, and nobody knows whether it is committed. n1 has just been elected for term
+/// 2, and n2 stands for term 3.
+pub(in crate::raft::spec) fn inherited() -> Checked {
+    let mut scenario = changing(2, 1, 0, vec![]);
+    let joint = holding(&[configuration(&[0, 1], &[1, 2], &[])]);
+    scenario.disks = vec![joint; 3];
+    candidates(&mut scenario, &[(1, 2), (2, 3)]);
+    scenario.prologue = elect(&scenario, NodeId(1), &[NodeId(0), NodeId(2)]);
+    scenario
+}
+
+/// Ongaro, "Bug in single-server membership changes" (raft-dev, 2015): of four nodes n0, which
+/// has led term 1, and n4 have a configuration in which n4 votes; n1 has just been elected for
+/// term 2 by n2 and n3, has committed nothing, and is asked to remove n0. n0 stands for term
+/// 3.
+pub(in crate::raft::spec) fn single_server_change() -> Checked {
+    let mut scenario = changing(4, 1, 0, vec![Change::remove(NodeId(0))]);
+    let grown = configuration(&[], &[0, 1, 2, 3, 4], &[]);
+    scenario.disks = vec![holding(&[]); 5];
+    scenario.disks[0] = disk_holding(2, [(1, Content::Noop), (1, grown.clone())]);
+    scenario.disks[4] = holding(&[grown]);
+    candidates(&mut scenario, &[(0, 3), (1, 2)]);
+    scenario.prologue = elect(&scenario, NodeId(1), &[NodeId(2), NodeId(3)]);
+    scenario
+}
+
+/// Three voters and two that join, all of which may stand, with crashes: two changes, the
+/// second of which replaces two voters at once.
+pub(in crate::raft::spec) fn changes() -> Checked {
+    let both = Change {
+        promote: ids([3, 4]),
+        remove: ids([0, 1]),
+        ..Change::default()
+    };
+    let mut scenario = changing(3, 2, 2, vec![both, Change::remove(NodeId(2))]);
+    let disk = holding(&[configuration(&[], &[0, 1, 2], &[3, 4])]);
+    scenario.disks = vec![disk; 5];
+    candidates(&mut scenario, &[(0, 2), (1, 3), (2, 3), (3, 4), (4, 4)]);
+    scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1), NodeId(2)]);
+    scenario
+}
+
+/// As [`at_large`], with three founders, two nodes that join with empty disks, and a client that
+/// brings them in, lets them vote and sends others away, down to two nodes and back.
+pub(in crate::raft::spec) fn members_at_large(delivery: Delivery) -> Checked {
+    let node = NodeId;
+    let mut scenario = at_large(5, delivery);
+    let weight = scenario.nodes[0].max_append_weight;
+    scenario.nodes = nodes(3, 2);
+    for node in &mut scenario.nodes {
+        node.max_append_weight = weight;
+    }
+    let client = scenario.scripts.len();
+    scenario.scripts.push(script(
+        client,
+        vec![
+            Change::add(node(3)),
+            Change::replace(node(0), node(3)),
+            Change {
+                add: ids([0, 4]),
+                remove: ids([1]),
+                ..Change::default()
+            },
+            Change::promote(node(4)),
+            Change::remove(node(2)),
+            Change::promote(node(0)),
+        ],
+    ));
+    scenario
+}
