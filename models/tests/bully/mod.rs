@@ -3,6 +3,8 @@
 
 mod bench;
 mod configuration;
+mod controls;
+mod convergence;
 mod coordinator;
 mod election;
 mod embedding;

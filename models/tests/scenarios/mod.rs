@@ -43,6 +43,7 @@ macro_rules! scenarios {
     };
 }
 
+mod bully;
 mod difference;
 mod interpreter;
 mod narrator;
