@@ -1,31 +1,19 @@
 //! Linearizability (Herlihy and Wing 1990) of what the clients have seen.
-//!
-//! Verifies: there is one order of all answered requests, and of some of those still
-//! unanswered, that respects real time and in which the state machine, run alone, gives
-//! exactly these answers. Exhaustive search: for the few requests of a checked world.
 
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::linearizability::{self, Call, Operation};
 use crate::raft::machine::StateMachine;
 use crate::raft::{Command, Event, Raft};
 use crate::world::{Occurrence, Scenario, World};
-
-/// One request, from the first time it was asked to its answer.
-struct Operation<'a, M: StateMachine> {
-    command: &'a Command<M>,
-    invoked: usize,
-    returned: Option<(usize, &'a M::Response)>,
-}
 
 /// Whether the clients' history is linearizable with respect to the state machine.
 pub fn is_linearizable<M: StateMachine>(
     scenario: &Scenario<Raft<M>>,
     world: &World<Raft<M>>,
 ) -> bool {
-    let operations = operations(scenario, world);
-    let mut done = vec![false; operations.len()];
-    search(&operations, &mut done, &M::default())
+    linearizability::is_linearizable(&operations(scenario, world))
 }
 
 fn operations<'a, M: StateMachine>(
@@ -38,12 +26,18 @@ fn operations<'a, M: StateMachine>(
     for (time, occurrence) in world.history.occurrences().iter().enumerate() {
         match occurrence {
             Occurrence::Invoke { client } => {
-                open[*client] = Some(operations.len());
-                operations.push(Operation {
-                    command: &scenario.scripts[*client][asked[*client]],
+                let call = match &scenario.scripts[*client][asked[*client]] {
+                    Command::Propose { command, .. } => Some(Call::Command(command)),
+                    Command::Read { query, .. } => Some(Call::Query(query)),
+                    // Not the state machine's.
+                    Command::ChangeMembership { .. } => None,
+                };
+                open[*client] = call.is_some().then_some(operations.len());
+                operations.extend(call.map(|call| Operation {
+                    call,
                     invoked: time,
                     returned: None,
-                });
+                }));
                 asked[*client] += 1;
             }
             Occurrence::Return { client, event } => {
@@ -54,44 +48,4 @@ fn operations<'a, M: StateMachine>(
         }
     }
     operations
-}
-
-/// Tries every request that may come next: one that was asked before the first answer among
-/// those left.
-fn search<M: StateMachine>(
-    operations: &[Operation<'_, M>],
-    done: &mut [bool],
-    machine: &M,
-) -> bool {
-    let left = || (0..operations.len()).filter(|&position| !done[position]);
-    let first_answer = left()
-        .filter_map(|position| operations[position].returned.map(|(time, _)| time))
-        .min();
-    // All that is left was never answered, and may never have happened.
-    let Some(first_answer) = first_answer else {
-        return true;
-    };
-    let candidates: Vec<usize> = left()
-        .filter(|&position| operations[position].invoked < first_answer)
-        .collect();
-    candidates.into_iter().any(|position| {
-        let operation = &operations[position];
-        let mut next = machine.clone();
-        let response = match operation.command {
-            Command::Propose { command, .. } => Some(next.apply(command)),
-            Command::Read { query, .. } => Some(next.query(query)),
-            // Not the state machine's: it is never returned from either.
-            Command::ChangeMembership { .. } => None,
-        };
-        if operation
-            .returned
-            .is_some_and(|(_, seen)| Some(seen) != response.as_ref())
-        {
-            return false;
-        }
-        done[position] = true;
-        let fits = search(operations, done, &next);
-        done[position] = false;
-        fits
-    })
 }
