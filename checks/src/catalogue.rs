@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use models::Specification;
 use models::specification::{Model, Mutant};
-use models::{bully, counter, maekawa, raft};
+use models::{bully, counter, maekawa, raft, zab};
 
 use crate::subject::{Case, Subject};
 
@@ -47,6 +47,12 @@ pub fn protocols() -> Vec<ProtocolRow> {
             raft::spec::MODELS,
             raft::spec::FUZZED,
             raft::spec::MUTANTS,
+        ),
+        protocol(
+            "zab",
+            &[zab::spec::MODELS],
+            &[zab::spec::FUZZED],
+            &[zab::spec::MUTANTS],
         ),
     ]
 }

@@ -20,6 +20,7 @@ pub mod session;
 pub mod specification;
 pub mod trace;
 pub mod world;
+pub mod zab;
 
 pub use protocol::{Data, Durable, Effect, Input, Node, NodeId, Outbox, Protocol};
 pub use specification::Specification;

@@ -1,0 +1,104 @@
+//! Leader and follower keep in touch, and fall back to election when they lose each other
+//! (DSN 2011, §IV.B, "new iteration"; Medeiros 2012, §3.5).
+
+use alloc::vec::Vec;
+
+use super::election::Election;
+use super::message::Message;
+use super::state::{Following, Leading, Phase, Role};
+use super::zxid::{Epoch, Zxid};
+use super::{Timer, Zab};
+use crate::machine::StateMachine;
+use crate::protocol::{Node, NodeId, Outbox};
+
+impl<M: StateMachine, E: Election> Zab<M, E> {
+    /// Time for a leader to show that it lives.
+    pub(super) fn on_ping_timeout(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        let durable = node.durable();
+        let (epoch, last_zxid) = (durable.accepted_epoch, durable.history.last_zxid());
+        let committed = node.volatile.delivered.zxid;
+        let Role::Leading(Leading::Primary(primary)) = &node.volatile.role else {
+            return;
+        };
+        let followers: Vec<NodeId> = primary.joined().collect();
+        out.arm(Timer::Ping);
+        for follower in followers {
+            let ping = Message::Ping {
+                epoch,
+                last_zxid,
+                committed,
+            };
+            out.send(follower, ping);
+        }
+    }
+
+    /// The leader lives. What it has sent before has come by now, or is lost: then this node
+    /// asks for it.
+    pub(super) fn on_ping(
+        &self,
+        node: &mut Node<Self>,
+        leader: NodeId,
+        ping: (Epoch, Zxid, Zxid),
+        out: &mut Outbox<Self>,
+    ) {
+        let (epoch, last_zxid, committed) = ping;
+        let Role::Following(Following { phase, .. }) = node.volatile.role else {
+            return;
+        };
+        if phase != Phase::Broadcast || !self.has_joined(node, leader, epoch) {
+            return;
+        }
+        out.arm(Timer::Sync);
+        self.deliver_up_to(node, committed, out);
+        let own = node.durable().history.last_zxid();
+        if own < last_zxid {
+            self.acknowledge_epoch(node, leader, false, out);
+        }
+        let last_zxid = own;
+        out.send(leader, Message::Pong { epoch, last_zxid });
+    }
+
+    /// A follower lives. Acknowledgements that were lost are made up for.
+    pub(super) fn on_pong(
+        &self,
+        node: &mut Node<Self>,
+        follower: NodeId,
+        epoch: Epoch,
+        last_zxid: Zxid,
+        out: &mut Outbox<Self>,
+    ) {
+        if epoch != node.durable().accepted_epoch || !self.note(node, follower, last_zxid) {
+            return;
+        }
+        if let Role::Leading(Leading::Primary(primary)) = &mut node.volatile.role {
+            primary.heard.insert(follower);
+        }
+        self.advance_commit(node, out);
+    }
+
+    /// Discovery and synchronisation have taken too long.
+    pub(super) fn on_init_timeout(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        let is_under_way = match &node.volatile.role {
+            Role::Looking => false,
+            Role::Following(following) => following.phase != Phase::Broadcast,
+            Role::Leading(_) => !self.leads_established(node),
+        };
+        if is_under_way {
+            self.look_for_leader(node, out);
+        }
+    }
+
+    /// A follower has not heard of its leader for too long; or it is time for a leader to look
+    /// whether it has heard of a quorum.
+    pub(super) fn on_sync_timeout(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        if let Role::Leading(Leading::Primary(primary)) = &mut node.volatile.role {
+            let heard = core::mem::take(&mut primary.heard);
+            if heard.len() + 1 >= self.quorum() {
+                return out.arm(Timer::Sync);
+            }
+        }
+        if node.volatile.role != Role::Looking {
+            self.look_for_leader(node, out);
+        }
+    }
+}

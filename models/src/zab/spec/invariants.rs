@@ -1,0 +1,432 @@
+//! What must hold in every state.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use crate::machine::StateMachine;
+use crate::protocol::NodeId;
+use crate::specification::Invariant;
+use crate::world::{Host, Scenario, World};
+use crate::zab::election::Election;
+use crate::zab::history::{Content, History, Snapshot, Transaction};
+use crate::zab::state::{Leading, Persistent, Phase, Role};
+use crate::zab::zxid::{Epoch, Zxid};
+use crate::zab::{Timer, Zab};
+
+use super::{Bounded, holds, is_linearizable, primary};
+
+impl<M: StateMachine, E: Bounded> Zab<M, E> {
+    pub(super) const STATE_PROPERTIES: &'static [Invariant<Self>] = &[
+        Invariant {
+            name: "Integrity",
+            source: "DSN 2011, §III.B: what is delivered has been broadcast by some primary",
+            holds: |_, world| integrity(world),
+        },
+        Invariant {
+            name: "Total Order",
+            source: "DSN 2011, §III.B: all deliver in one order, leaving nothing out",
+            holds: |_, world| total_order(world),
+        },
+        Invariant {
+            name: "Agreement",
+            source: "DSN 2011, §III.B: of two nodes one has delivered all that the other has",
+            holds: |_, world| agreement(world),
+        },
+        Invariant {
+            name: "Local Primary Order",
+            source: "DSN 2011, §III.B: with a transaction, all that its primary broadcast before",
+            holds: |_, world| local_primary_order(world),
+        },
+        Invariant {
+            name: "Global Primary Order",
+            source: "DSN 2011, §III.B: an earlier primary's transactions come before a later's",
+            holds: |_, world| global_primary_order(world),
+        },
+        Invariant {
+            name: "Primary Integrity",
+            source: "DSN 2011, §III.B: a primary that broadcasts has delivered all of earlier ones",
+            holds: |_, world| primary_integrity(world),
+        },
+        Invariant {
+            name: "One leader per epoch",
+            source: "DSN 2011, §IV.B: a quorum promises an epoch to one leader",
+            holds: |_, world| one_leader_per_epoch(world),
+        },
+        Invariant {
+            name: "Accepted epoch is not below current epoch",
+            source: "DSN 2011, §IV.B, step f.2.1; ZOOKEEPER-2307",
+            holds: |_, world| disks(world).all(|disk| disk.current_epoch <= disk.accepted_epoch),
+        },
+        Invariant {
+            name: "Zxids increase",
+            source: "DSN 2011, §III.C",
+            holds: |_, world| disks(world).all(zxids_increase),
+        },
+        Invariant {
+            name: "Histories agree",
+            source: "DSN 2011, §V: histories with a transaction in common are equal up to it",
+            holds: |_, world| histories_agree(world),
+        },
+        Invariant {
+            name: "Current epoch stands for its initial history",
+            source: "DSN 2011, §IV.B, step f.2.1: f.a = e only with what was committed before e",
+            holds: |_, world| current_epoch_is_earned(world),
+        },
+        Invariant {
+            name: "Promises are durable",
+            source: "DSN 2011, §IV.B, step f.1.2: no promise is counted that a crash could undo",
+            holds: |_, world| promises_are_durable(world),
+        },
+        Invariant {
+            name: "Acknowledgements are durable",
+            source: "DSN 2011, §IV.B, steps f.2.1 and f.3.2; ZOOKEEPER-4646",
+            holds: |_, world| acknowledgements_are_durable(world),
+        },
+        Invariant {
+            name: "Established leaders have a quorum",
+            source: "DSN 2011, §IV.B, step l.2.2",
+            holds: established_leaders_have_a_quorum,
+        },
+        Invariant {
+            name: "Delivered transactions are durable",
+            source: "DSN 2011, §IV.B, step l.3.2: they are on the disks of a quorum",
+            holds: delivered_transactions_are_durable,
+        },
+        Invariant {
+            name: "Delivered transactions are in later initial histories",
+            source: "DSN 2011, §V: what is committed is in the history of every later leader",
+            holds: |_, world| leaders_are_complete(world),
+        },
+        Invariant {
+            name: "Delivered once",
+            source: "no command is delivered twice, and a state is what was delivered up to it",
+            holds: |_, world| delivered_once(world),
+        },
+        Invariant {
+            name: "Delivered transactions are in the history",
+            source: "DSN 2011, §IV.B, step f.3.3",
+            holds: |_, world| deliveries_are_in_order(world),
+        },
+        Invariant {
+            name: "What a quorum has is committed",
+            source: "DSN 2011, §IV.B, step l.3.2, the leader counting itself",
+            holds: what_a_quorum_has_is_committed,
+        },
+        Invariant {
+            name: "Nobody waits in vain",
+            source: "clients wait only where there is a leader, nodes only while a timer runs",
+            holds: |_, world| nobody_waits_in_vain(world),
+        },
+        Invariant {
+            name: "Linearizability",
+            source: "of writes and synced reads; Herlihy and Wing 1990",
+            holds: is_linearizable,
+        },
+    ];
+}
+
+type W<M, E> = World<Zab<M, E>>;
+
+/// What each node knows to be durable, and what each disk would remember after a crash.
+fn disks<M: StateMachine, E: Bounded>(world: &W<M, E>) -> impl Iterator<Item = &Persistent<M>> {
+    world.all_hosts().flat_map(|(_, host)| {
+        let believed = host.durable();
+        let on_disk = host.on_disk();
+        let differs = !core::ptr::eq(believed, on_disk);
+        core::iter::once(believed).chain(differs.then_some(on_disk))
+    })
+}
+
+fn integrity<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
+    let ghost = &world.ghost;
+    ghost.delivered.iter().all(|delivered| {
+        let transaction = &delivered.transaction;
+        ghost.broadcast.get(&transaction.zxid) == Some(&transaction.content)
+    })
+}
+
+/// What a node has delivered of the transactions that its history keeps: after which one, up
+/// to which one, and they themselves.
+type Kept<'a, M> = (Zxid, Zxid, &'a [Transaction<<M as StateMachine>::Command>]);
+
+fn kept_deliveries<M: StateMachine, E: Bounded>(host: &Host<Zab<M, E>>) -> Option<Kept<'_, M>> {
+    let node = host.node()?;
+    let (history, delivered) = (&node.durable().history, node.volatile.delivered.zxid);
+    let kept = history.transactions();
+    let count = kept
+        .iter()
+        .take_while(|next| next.zxid <= delivered)
+        .count();
+    Some((history.begins_after(), delivered, &kept[..count]))
+}
+
+fn total_order<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
+    world.all_hosts().all(|(_, host)| {
+        let Some((after, up_to, kept)) = kept_deliveries(host) else {
+            return true;
+        };
+        let all = world.ghost.delivered.iter();
+        let all = all.map(|delivered| &delivered.transaction);
+        let range = all.filter(|transaction| transaction.zxid > after && transaction.zxid <= up_to);
+        range.eq(kept)
+    })
+}
+
+fn agreement<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
+    let nodes: Vec<_> = world
+        .all_hosts()
+        .filter_map(|(_, host)| kept_deliveries(host))
+        .collect();
+    nodes.iter().all(|&(after, up_to, kept)| {
+        nodes.iter().all(|&(other_after, other_up_to, other)| {
+            let from = after.max(other_after);
+            let to = up_to.min(other_up_to);
+            let common = |next: &&Transaction<M::Command>| next.zxid > from && next.zxid <= to;
+            kept.iter().filter(common).eq(other.iter().filter(common))
+        })
+    })
+}
+
+/// For *every* two transactions of a primary: who has delivered the later has delivered the
+/// earlier before it.
+fn local_primary_order<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
+    let delivered: Vec<Zxid> = world
+        .ghost
+        .delivered
+        .iter()
+        .map(|delivered| delivered.transaction.zxid)
+        .collect();
+    delivered.iter().enumerate().all(|(position, later)| {
+        let earlier = world.ghost.broadcast.keys();
+        let mut earlier = earlier.filter(|zxid| zxid.epoch == later.epoch && *zxid < later);
+        earlier.all(|zxid| delivered[..position].contains(zxid))
+    })
+}
+
+fn global_primary_order<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
+    let delivered = &world.ghost.delivered;
+    let epochs = delivered.iter().map(|next| next.transaction.zxid.epoch);
+    epochs.is_sorted()
+}
+
+fn primary_integrity<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
+    world.running().all(|(_, node)| {
+        let Role::Leading(Leading::Primary(primary)) = &node.volatile.role else {
+            return true;
+        };
+        let epoch = node.durable().accepted_epoch;
+        let all = world.ghost.delivered.iter();
+        let earlier = all.map(|delivered| delivered.transaction.zxid);
+        let last = earlier.filter(|zxid| zxid.epoch < epoch).max();
+        !primary.established || last <= Some(node.volatile.delivered.zxid)
+    })
+}
+
+fn one_leader_per_epoch<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
+    world.all_hosts().all(|(id, host)| match primary(host) {
+        Some((epoch, _)) => {
+            let reign = world.ghost.reigns.get(&epoch);
+            reign.is_some_and(|reign| reign.leader == id)
+        }
+        None => true,
+    })
+}
+
+fn zxids_increase<M: StateMachine>(disk: &Persistent<M>) -> bool {
+    let history = &disk.history;
+    let kept = history.transactions().iter().map(|next| next.zxid);
+    let all: Vec<Zxid> = core::iter::once(history.begins_after())
+        .chain(kept)
+        .collect();
+    all.windows(2).all(|pair| pair[0] < pair[1])
+        && history.begins_after() <= history.snapshot().zxid
+        && history.snapshot().zxid <= history.last_zxid()
+        && history.last_zxid().epoch <= disk.accepted_epoch
+}
+
+fn histories_agree<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
+    disks(world).all(|disk| disks(world).all(|other| agree(&disk.history, &other.history)))
+}
+
+/// Whether two histories are equal up to the last transaction that they have in common.
+pub(super) fn agree<M: StateMachine>(a: &History<M>, b: &History<M>) -> bool {
+    let from = a.begins_after().max(b.begins_after());
+    let ids = a.transactions().iter().rev().map(|next| next.zxid);
+    let mut common = ids.filter(|&zxid| zxid > from && b.contains(zxid));
+    let Some(last) = common.next() else {
+        return true;
+    };
+    let up_to_last = |next: &&Transaction<M::Command>| next.zxid > from && next.zxid <= last;
+    let a = a.transactions().iter().filter(up_to_last);
+    a.eq(b.transactions().iter().filter(up_to_last))
+}
+
+/// In the paper a follower takes over history and epoch in one atomic step. Here the history
+/// comes first, piece by piece, and while it does the node has the current epoch of old and
+/// part of a later leader's history. So `I_e` itself can be asked for only of a node that has
+/// accepted nothing later. What makes the rest safe is that what was delivered before `e` is
+/// in `I_e` and in every later initial history: no TRUNC can take it.
+fn current_epoch_is_earned<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
+    disks(world).all(|disk| {
+        let (history, epoch) = (&disk.history, disk.current_epoch);
+        let has_initial = match world.ghost.reigns.get(&epoch) {
+            Some(reign) => {
+                history.contains(reign.initial) || reign.initial < history.begins_after()
+            }
+            // Its leader crashed within the step in which it got its promises: nobody has heard.
+            None => true,
+        };
+        let delivered = world.ghost.delivered.iter();
+        let mut earlier = delivered.filter(|delivered| delivered.in_epoch < epoch);
+        (has_initial || disk.accepted_epoch > epoch)
+            && earlier.all(|delivered| holds(history, &delivered.transaction))
+    })
+}
+
+fn promises_are_durable<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
+    world.running().all(|(_, node)| {
+        let Role::Leading(Leading::Prospective { acks }) = &node.volatile.role else {
+            return true;
+        };
+        let epoch = node.durable().accepted_epoch;
+        let promising = acks.iter().filter(|(_, ack)| ack.promises);
+        let mut promised = promising.filter_map(|(&follower, _)| world.host(follower));
+        promised.all(|host| host.on_disk().accepted_epoch >= epoch)
+    })
+}
+
+fn acknowledgements_are_durable<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
+    world.all_hosts().all(|(_, host)| {
+        let Some((epoch, primary)) = primary(host) else {
+            return true;
+        };
+        let own = &host.durable().history;
+        let acknowledged = primary.learners.iter();
+        let mut acknowledged = acknowledged.filter_map(|(&id, last)| Some((id, (*last)?)));
+        acknowledged.all(|(id, last)| {
+            let Some(disk) = world.host(id).map(Host::on_disk) else {
+                return false;
+            };
+            // A later leader may have taken from it what this one knows of.
+            let has_all = || {
+                let mut claimed = own
+                    .transactions()
+                    .iter()
+                    .take_while(|next| next.zxid <= last);
+                claimed.all(|transaction| holds(&disk.history, transaction))
+            };
+            disk.accepted_epoch > epoch || disk.current_epoch == epoch && has_all()
+        })
+    })
+}
+
+fn quorum<M: StateMachine, E: Bounded>(scenario: &Scenario<Zab<M, E>>) -> usize {
+    scenario.nodes[0].quorum()
+}
+
+fn established_leaders_have_a_quorum<M: StateMachine, E: Bounded>(
+    scenario: &Scenario<Zab<M, E>>,
+    world: &W<M, E>,
+) -> bool {
+    let established = world
+        .ghost
+        .reigns
+        .iter()
+        .filter(|(_, reign)| reign.established);
+    established.into_iter().all(|(&epoch, _)| {
+        let took_over =
+            |(_, host): &(NodeId, &Host<Zab<M, E>>)| host.on_disk().current_epoch >= epoch;
+        world.all_hosts().filter(took_over).count() >= quorum(scenario)
+    })
+}
+
+fn delivered_transactions_are_durable<M: StateMachine, E: Bounded>(
+    scenario: &Scenario<Zab<M, E>>,
+    world: &W<M, E>,
+) -> bool {
+    world.ghost.delivered.iter().all(|delivered| {
+        let has = |(_, host): &(NodeId, &Host<Zab<M, E>>)| {
+            holds(&host.on_disk().history, &delivered.transaction)
+        };
+        world.all_hosts().filter(has).count() >= quorum(scenario)
+    })
+}
+
+fn leaders_are_complete<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
+    world.all_hosts().all(|(_, host)| {
+        let Some((epoch, _)) = primary(host) else {
+            return true;
+        };
+        let delivered = world.ghost.delivered.iter();
+        let mut earlier = delivered.filter(|delivered| delivered.in_epoch < epoch);
+        earlier.all(|delivered| holds(&host.durable().history, &delivered.transaction))
+    })
+}
+
+fn delivered_once<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
+    let mut requests = BTreeSet::new();
+    let mut delivered = world.ghost.delivered.iter();
+    let is_once = delivered.all(|delivered| match &delivered.transaction.content {
+        Content::Command { request, .. } => requests.insert(*request),
+        Content::Sync { .. } => true,
+    });
+    let is_state = |state: &Snapshot<M>| *state == world.ghost.replay(state.zxid);
+    let mut running = world.running();
+    is_once
+        && running.all(|(_, node)| is_state(&node.volatile.delivered))
+        && disks(world).all(|disk| is_state(disk.history.snapshot()))
+}
+
+fn deliveries_are_in_order<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
+    world.running().all(|(_, node)| {
+        let (history, delivered) = (&node.durable().history, node.volatile.delivered.zxid);
+        history.contains(delivered) && history.snapshot().zxid <= delivered
+    })
+}
+
+fn what_a_quorum_has_is_committed<M: StateMachine, E: Bounded>(
+    scenario: &Scenario<Zab<M, E>>,
+    world: &W<M, E>,
+) -> bool {
+    world.running().all(|(_, node)| {
+        let Role::Leading(Leading::Primary(primary)) = &node.volatile.role else {
+            return true;
+        };
+        let own = node.durable().history.last_zxid();
+        let mut on_disk: Vec<Zxid> = primary.learners.values().flatten().copied().collect();
+        on_disk.push(own);
+        on_disk.sort_unstable();
+        let committed = on_disk.iter().nth_back(quorum(scenario) - 1);
+        !primary.established || committed <= Some(&node.volatile.delivered.zxid)
+    })
+}
+
+fn nobody_waits_in_vain<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
+    world.all_hosts().all(|(_, host)| match host {
+        Host::Up { node, armed, .. } => {
+            let (serves, timers) = expected(&node.volatile.role);
+            (serves || node.volatile.waiting.is_empty())
+                && timers.iter().all(|timer| armed.contains(timer))
+        }
+        Host::Down { .. } => true,
+    })
+}
+
+/// Whether a node in this role serves clients, and which timers must run.
+fn expected<E: Election>(role: &Role) -> (bool, BTreeSet<Timer<E>>) {
+    match role {
+        Role::Looking => (false, [].into()),
+        Role::Following(following) if following.phase == Phase::Broadcast => {
+            (true, [Timer::Sync].into())
+        }
+        Role::Leading(Leading::Primary(primary)) if primary.established => {
+            (true, [Timer::Sync, Timer::Ping].into())
+        }
+        Role::Following(_) | Role::Leading(_) => (false, [Timer::Init].into()),
+    }
+}
+
+/// The epoch that a disk has accepted.
+pub(super) fn accepted<M: StateMachine, E: Bounded>(host: &Host<Zab<M, E>>) -> Epoch {
+    host.on_disk().accepted_epoch
+}

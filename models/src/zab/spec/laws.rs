@@ -1,0 +1,187 @@
+//! What must hold of every transition.
+
+use crate::machine::StateMachine;
+use crate::protocol::NodeId;
+use crate::specification::Law;
+use crate::world::{Action, Host, World};
+use crate::zab::Zab;
+use crate::zab::state::Role;
+use crate::zab::zxid::Zxid;
+
+use super::invariants::{accepted, agree};
+use super::{Bounded, holds, primary};
+
+impl<M: StateMachine, E: Bounded> Zab<M, E> {
+    pub(super) const TRANSITION_PROPERTIES: &'static [Law<Self>] = &[
+        Law {
+            name: "Accepted epoch increases",
+            source: "DSN 2011, §IV.B, step f.1.2: the last promise never goes back, crash or not",
+            holds: |_, before, _, after| {
+                each(before, after, |old, new| accepted(old) <= accepted(new))
+            },
+        },
+        Law {
+            name: "Current epoch increases",
+            source: "DSN 2011, §IV.B, step f.2.1",
+            holds: |_, before, _, after| {
+                each(before, after, |old, new| {
+                    old.on_disk().current_epoch <= new.on_disk().current_epoch
+                })
+            },
+        },
+        Law {
+            name: "One leader per epoch →",
+            source: "DSN 2011, §IV.B: who gets a quorum's promises is the first to have the epoch",
+            holds: |_, before, _, after| takes_office_alone(before, after),
+        },
+        Law {
+            name: "Initial histories are complete →",
+            source: "DSN 2011, §V: who gets a quorum's promises has all that earlier epochs delivered",
+            holds: |_, before, _, after| takes_office_complete(before, after),
+        },
+        Law {
+            name: "Histories agree →",
+            source: "DSN 2011, §V: a history that changes still agrees with all others",
+            holds: |_, before, _, after| changed_histories_agree(before, after),
+        },
+        Law {
+            name: "Accepted transactions stay",
+            source: "DSN 2011, §IV.B: within an epoch a history only grows",
+            holds: |_, before, _, after| each(before, after, accepted_transactions_stay),
+        },
+        Law {
+            name: "Delivered transactions stay",
+            source: "DSN 2011, §III.B: what a node has delivered never changes or vanishes",
+            holds: |_, before, _, after| each(before, after, delivered_transactions_stay),
+        },
+        Law {
+            name: "Deliveries go forward",
+            source: "DSN 2011, §IV.B, step f.3.3",
+            holds: |_, before, _, after| each(before, after, deliveries_go_forward),
+        },
+        Law {
+            name: "Acknowledgements go forward",
+            source: "a leader never forgets what a follower has on disk",
+            holds: |_, before, _, after| each(before, after, acknowledgements_go_forward),
+        },
+        Law {
+            name: "Nodes start looking",
+            source: "Medeiros 2012, §3.2: phase 0 comes first",
+            holds: |_, _, action, after| starts_looking(action, after),
+        },
+    ];
+}
+
+type H<M, E> = Host<Zab<M, E>>;
+type W<M, E> = World<Zab<M, E>>;
+
+/// Whether `holds` is true of each host's change. Unchanged hosts are shared, and skipped.
+fn each<M: StateMachine, E: Bounded>(
+    before: &W<M, E>,
+    after: &W<M, E>,
+    holds: fn(&H<M, E>, &H<M, E>) -> bool,
+) -> bool {
+    changed(before, after).all(|(_, old, new)| holds(old, new))
+}
+
+/// The hosts that the transition has touched.
+fn changed<'a, M: StateMachine, E: Bounded>(
+    before: &'a W<M, E>,
+    after: &'a W<M, E>,
+) -> impl Iterator<Item = (NodeId, &'a H<M, E>, &'a H<M, E>)> {
+    let both = before.all_hosts().zip(after.all_hosts());
+    both.filter(|((_, old), (_, new))| !core::ptr::eq(*old, *new))
+        .map(|((id, old), (_, new))| (id, old, new))
+}
+
+/// The nodes that have just got the promises of a quorum.
+fn new_primaries<'a, M: StateMachine, E: Bounded>(
+    before: &'a W<M, E>,
+    after: &'a W<M, E>,
+) -> impl Iterator<Item = &'a H<M, E>> {
+    changed(before, after).filter_map(|(_, old, new)| {
+        let (epoch, _) = primary(new)?;
+        let was = primary(old).is_some_and(|(old_epoch, _)| old_epoch == epoch);
+        (!was).then_some(new)
+    })
+}
+
+/// Nobody, not even the same node before a crash, has ever had the epoch.
+fn takes_office_alone<M: StateMachine, E: Bounded>(before: &W<M, E>, after: &W<M, E>) -> bool {
+    new_primaries(before, after).all(|host| {
+        !before
+            .ghost
+            .reigns
+            .contains_key(&host.durable().accepted_epoch)
+    })
+}
+
+fn takes_office_complete<M: StateMachine, E: Bounded>(before: &W<M, E>, after: &W<M, E>) -> bool {
+    new_primaries(before, after).all(|host| {
+        let disk = host.durable();
+        // A leader of a later epoch may have been quicker.
+        let delivered = before.ghost.delivered.iter();
+        let mut earlier = delivered.filter(|delivered| delivered.in_epoch < disk.accepted_epoch);
+        earlier.all(|delivered| holds(&disk.history, &delivered.transaction))
+    })
+}
+
+fn changed_histories_agree<M: StateMachine, E: Bounded>(before: &W<M, E>, after: &W<M, E>) -> bool {
+    changed(before, after)
+        .filter(|(_, old, new)| old.durable().history != new.durable().history)
+        .all(|(_, _, new)| {
+            let mut others = after.all_hosts();
+            others.all(|(_, other)| agree(&new.durable().history, &other.durable().history))
+        })
+}
+
+fn accepted_transactions_stay<M: StateMachine, E: Bounded>(old: &H<M, E>, new: &H<M, E>) -> bool {
+    let (old, new) = (old.on_disk(), new.on_disk());
+    let had_joined = old.current_epoch == old.accepted_epoch;
+    let is_same =
+        new.current_epoch == old.current_epoch && new.accepted_epoch == old.accepted_epoch;
+    let mut accepted = old.history.transactions().iter();
+    !(had_joined && is_same) || accepted.all(|transaction| holds(&new.history, transaction))
+}
+
+fn delivered_transactions_stay<M: StateMachine, E: Bounded>(old: &H<M, E>, new: &H<M, E>) -> bool {
+    let Some(node) = old.node() else {
+        return true;
+    };
+    let delivered: Zxid = node.volatile.delivered.zxid;
+    let kept = old.durable().history.transactions().iter();
+    let mut delivered = kept.take_while(|next| next.zxid <= delivered);
+    delivered.all(|transaction| holds(&new.durable().history, transaction))
+}
+
+fn deliveries_go_forward<M: StateMachine, E: Bounded>(old: &H<M, E>, new: &H<M, E>) -> bool {
+    match (old.node(), new.node()) {
+        (Some(old), Some(new)) => old.volatile.delivered.zxid <= new.volatile.delivered.zxid,
+        // A crash forgets what the snapshot does not hold.
+        _ => true,
+    }
+}
+
+fn acknowledgements_go_forward<M: StateMachine, E: Bounded>(old: &H<M, E>, new: &H<M, E>) -> bool {
+    let (Some((was, old)), Some((is, new))) = (primary(old), primary(new)) else {
+        return true;
+    };
+    was != is
+        || old
+            .learners
+            .iter()
+            .all(|(follower, last)| new.learners.get(follower) >= Some(last))
+}
+
+fn starts_looking<M: StateMachine, E: Bounded>(
+    action: &Action<Zab<M, E>>,
+    after: &W<M, E>,
+) -> bool {
+    let Action::Restart(id) = action else {
+        return true;
+    };
+    after
+        .host(*id)
+        .and_then(Host::node)
+        .is_some_and(|node| node.volatile.role == Role::Looking && node.volatile.waiting.is_empty())
+}

@@ -1,0 +1,255 @@
+//! What must be true of ZAB, and the worlds and mutants it is checked with.
+//!
+//! Verified here: the six properties of primary-order atomic broadcast (DSN 2011, §III.B), the
+//! claims that their proof rests on, that nothing is promised which a crash could undo, that
+//! each command is done once, and linearizability of writes and synced reads; all under an
+//! election that may name anybody to anybody at any time ([`Oracle`]). Not verified here:
+//! time, and that a local read is recent, for it need not be.
+
+mod catalogue;
+mod inert;
+mod invariants;
+mod labels;
+mod laws;
+mod linearizability;
+mod liveness;
+mod mutants;
+mod oracle;
+mod reachable;
+mod scenarios;
+
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt::Debug;
+
+use derive_where::derive_where;
+use serde::{Deserialize, Serialize};
+
+pub use self::catalogue::{FUZZED, MODELS};
+pub use self::linearizability::is_linearizable;
+pub use self::mutants::MUTANTS;
+pub use self::oracle::{Names, Nominations, Oracle, Silence};
+pub use self::scenarios::{
+    at_large, broadcast, cluster, contact, deposed, diff, discovery, establish, everything,
+    handover, join, reads, recency, request, snap, start, trunc, writes,
+};
+
+use super::election::Election;
+use super::history::{Content, History, Snapshot, Transaction};
+use super::message::Message;
+use super::state::{Leading, Primary, Role};
+use super::zxid::{Epoch, Zxid};
+use super::{Command, Event, Timer, Zab};
+use crate::machine::StateMachine;
+use crate::protocol::{Effect, Node, NodeId};
+use crate::specification::{Answer, Invariant, Law, Liveness, Reachable, Specification};
+use crate::world::{Envelope, Host};
+
+/// What the properties remember.
+#[derive_where(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Ghost<M: StateMachine> {
+    /// Every epoch for which a leader had the promises of a quorum.
+    pub reigns: BTreeMap<Epoch, Reign>,
+    /// Every transaction that an established leader has broadcast, by its id.
+    pub broadcast: BTreeMap<Zxid, Content<M::Command>>,
+    /// Every transaction ever delivered anywhere, in the order of delivery.
+    pub delivered: Vec<Delivered<M::Command>>,
+}
+
+/// An epoch's leader.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Reign {
+    /// The leader.
+    pub leader: NodeId,
+    /// The last transaction of the epoch's initial history (`I_e`).
+    pub initial: Zxid,
+    /// Whether a quorum has taken the initial history over.
+    pub established: bool,
+}
+
+/// A transaction that some node has delivered.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Delivered<C> {
+    /// The epoch of the node that delivered it first: the leader of every later one must have
+    /// it.
+    pub in_epoch: Epoch,
+    /// The transaction.
+    pub transaction: Transaction<C>,
+}
+
+/// What makes ZAB's state space finite. Histories are bounded by what the clients ask.
+#[derive_where(Clone, Debug)]
+pub struct Bounds<E: Bounded> {
+    /// What the election may do.
+    pub election: E::Bounds,
+    /// Whether leaders ping.
+    pub pings: bool,
+    /// Whether nodes may lose patience with each other. Without it they still change leaders
+    /// when the election says so.
+    pub impatient: bool,
+}
+
+/// An election that can be kept from going on for ever.
+pub trait Bounded: Election {
+    /// What makes it finite.
+    type Bounds: Clone + Debug + Send + Sync + 'static;
+
+    /// Whether the bounds let the timer run out now on node `id`, which has accepted this epoch.
+    fn permits(
+        bounds: &Self::Bounds,
+        id: NodeId,
+        accepted: Epoch,
+        state: &Self::State,
+        timer: &Self::Timer,
+    ) -> bool;
+}
+
+impl<M: StateMachine, E: Bounded> Specification for Zab<M, E> {
+    type Ghost = Ghost<M>;
+    type Bounds = Bounds<E>;
+
+    const INVARIANTS: &'static [Invariant<Self>] = Self::STATE_PROPERTIES;
+    const LAWS: &'static [Law<Self>] = Self::TRANSITION_PROPERTIES;
+    const REACHABLE: &'static [Reachable<Self>] = Self::WITNESSES;
+    const LIVENESS: &'static [Liveness<Self>] = Self::PROGRESS;
+
+    fn observe(ghost: &mut Ghost<M>, id: NodeId, node: &Node<Self>, _effects: &[Effect<Self>]) {
+        ghost.note_reign(id, node);
+        ghost.note_broadcasts(id, node);
+        ghost.note_deliveries(node);
+    }
+
+    fn permits(bounds: &Bounds<E>, id: NodeId, node: &Node<Self>, timer: &Timer<E>) -> bool {
+        match timer {
+            Timer::Init | Timer::Sync => bounds.impatient,
+            Timer::Ping => bounds.pings,
+            Timer::Election(timer) => {
+                let accepted = node.durable().accepted_epoch;
+                E::permits(
+                    &bounds.election,
+                    id,
+                    accepted,
+                    &node.volatile.election,
+                    timer,
+                )
+            }
+        }
+    }
+
+    fn is_inert(
+        envelope: &Envelope<Message<M, E>>,
+        _sender: &Host<Self>,
+        receiver: &Host<Self>,
+    ) -> bool {
+        inert::is_inert(envelope, receiver)
+    }
+
+    fn answer(command: &Command<M>, event: &Event<M>) -> Option<Answer> {
+        let asked = command.request();
+        match event {
+            Event::Reply { request, .. } if *request == asked => Some(Answer::Done),
+            Event::Refused { request } if *request == asked => Some(Answer::Refused),
+            Event::Reply { .. }
+            | Event::Refused { .. }
+            | Event::Abandoned { .. }
+            | Event::Superseded { .. }
+            | Event::Leading { .. }
+            | Event::Following { .. }
+            | Event::Looking => None,
+        }
+    }
+
+    fn message_label(message: &Message<M, E>) -> String {
+        message.to_string()
+    }
+
+    fn node_label(node: &Node<Self>) -> String {
+        labels::node(node)
+    }
+
+    fn command_label(command: &Command<M>) -> String {
+        labels::command(command)
+    }
+}
+
+impl<M: StateMachine> Ghost<M> {
+    fn note_reign<E: Election>(&mut self, id: NodeId, node: &Node<Zab<M, E>>) {
+        let Role::Leading(Leading::Primary(primary)) = &node.volatile.role else {
+            return;
+        };
+        let reign = self.reigns.entry(node.durable().accepted_epoch);
+        let reign = reign.or_insert(Reign {
+            leader: id,
+            initial: node.durable().history.last_zxid(),
+            established: false,
+        });
+        reign.established |= primary.established;
+    }
+
+    /// What is of a primary's epoch and on its disk, it has broadcast; even if it crashed
+    /// before anybody heard.
+    fn note_broadcasts<E: Election>(&mut self, id: NodeId, node: &Node<Zab<M, E>>) {
+        for transaction in node.durable().history.transactions() {
+            let reign = self.reigns.get(&transaction.zxid.epoch);
+            if reign.is_some_and(|reign| reign.leader == id) {
+                let content = || transaction.content.clone();
+                self.broadcast
+                    .entry(transaction.zxid)
+                    .or_insert_with(content);
+            }
+        }
+    }
+
+    /// What a step has delivered is in the history when it ends: a snapshot takes the place of
+    /// what earlier steps have.
+    fn note_deliveries<E: Election>(&mut self, node: &Node<Zab<M, E>>) {
+        let (last, delivered) = (self.last_delivered(), node.volatile.delivered.zxid);
+        let transactions = node.durable().history.transactions().iter();
+        let news = transactions.filter(|new| new.zxid > last && new.zxid <= delivered);
+        self.delivered.extend(news.map(|transaction| Delivered {
+            in_epoch: node.durable().current_epoch,
+            transaction: transaction.clone(),
+        }));
+    }
+
+    /// The last transaction ever delivered.
+    pub fn last_delivered(&self) -> Zxid {
+        let last = self.delivered.last();
+        last.map_or(Zxid::default(), |last| last.transaction.zxid)
+    }
+
+    /// The state that the transactions delivered up to `zxid` make.
+    fn replay(&self, zxid: Zxid) -> Snapshot<M> {
+        let mut state: Snapshot<M> = Snapshot::default();
+        let delivered = self
+            .delivered
+            .iter()
+            .map(|delivered| &delivered.transaction);
+        for transaction in delivered.take_while(|transaction| transaction.zxid <= zxid) {
+            state.zxid = transaction.zxid;
+            if let Content::Command { request, command } = &transaction.content {
+                let response = state.machine.apply(command);
+                state.sessions.record(*request, response);
+            }
+        }
+        state
+    }
+}
+
+/// The office of a host that runs and has the promises of a quorum, with its epoch.
+fn primary<M: StateMachine, E: Election>(host: &Host<Zab<M, E>>) -> Option<(Epoch, &Primary)> {
+    let node = host.node()?;
+    match &node.volatile.role {
+        Role::Leading(Leading::Primary(primary)) => Some((node.durable().accepted_epoch, primary)),
+        Role::Looking | Role::Following(_) | Role::Leading(_) => None,
+    }
+}
+
+/// Whether the transaction is in the history, or in its snapshot.
+fn holds<M: StateMachine>(history: &History<M>, transaction: &Transaction<M::Command>) -> bool {
+    let is_in_snapshot = transaction.zxid <= history.begins_after();
+    is_in_snapshot || history.transactions().contains(transaction)
+}

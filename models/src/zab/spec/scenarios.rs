@@ -1,0 +1,361 @@
+//! The worlds in which ZAB is checked.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::protocol::NodeId;
+use crate::raft::spec::{Add, Adder, Total};
+use crate::session::{ClientId, RequestId, Sequence};
+use crate::world::{Action, Delivery, Disk, Duplicates, Faults, Scenario, Timing, World};
+use crate::zab::zxid::Epoch;
+use crate::zab::{Command, Timer, Zab};
+
+use super::oracle::{Names, Oracle};
+use super::{Bounds, Nominations};
+
+type Z = Zab<Adder, Oracle>;
+type Checked = Scenario<Z>;
+
+/// A node for each of `times`, which is told so often whom to follow. Each of `leaders` may be
+/// named a leader until it has accepted that epoch.
+pub fn cluster(times: &[u8], leaders: &[(u16, u64)]) -> Checked {
+    let times = times.to_vec();
+    let ids: Vec<NodeId> = (0u16..).map(NodeId).take(times.len()).collect();
+    let nodes = ids.iter().map(|&id| {
+        let nodes = ids.clone();
+        Zab::new(id, ids.clone(), Oracle { nodes })
+    });
+    let leaders = leaders.iter().map(|&(id, last)| (NodeId(id), Epoch(last)));
+    let leaders = leaders.collect();
+    let bounds = Bounds {
+        election: Nominations { leaders, times },
+        pings: false,
+        impatient: false,
+    };
+    Scenario::new(nodes.collect(), bounds)
+}
+
+/// With `crashes` crashes, on disks that may keep any part of what a step has written, in
+/// order: ZAB needs no more of its disk than that.
+fn crashing(crashes: u8, scenario: Checked) -> Checked {
+    Scenario {
+        disk: Disk::TornFrame,
+        faults: Faults {
+            crashes,
+            ..Faults::default()
+        },
+        ..scenario
+    }
+}
+
+/// Discovery and synchronisation alone: nodes that are named leaders at the same time.
+pub fn discovery(times: &[u8], leaders: &[(u16, u64)], crashes: u8) -> Checked {
+    crashing(crashes, cluster(times, leaders))
+}
+
+/// n0 leads from a cold start, and a client writes.
+pub fn start(delivery: Delivery) -> Checked {
+    Scenario {
+        delivery,
+        scripts: writes(&[1]),
+        ..cluster(&[1, 1, 1], &[(0, 1)])
+    }
+}
+
+/// The id of the `sequence`th request of the `client`th script.
+pub fn request(client: usize, sequence: usize) -> RequestId {
+    RequestId {
+        client: ClientId(client as u64),
+        sequence: Sequence(sequence as u64 + 1),
+    }
+}
+
+/// Scripts of writes: a client for each of `commands`, which asks so many. Every one adds
+/// another power of two.
+pub fn writes(commands: &[usize]) -> Vec<Vec<Command<Adder>>> {
+    let mut bit = 1u8;
+    let mut write = |client, sequence| {
+        let command = Add(bit);
+        bit = bit.rotate_left(1);
+        Command::Write {
+            request: request(client, sequence),
+            command,
+        }
+    };
+    let mut scripts = Vec::new();
+    for (client, &length) in commands.iter().enumerate() {
+        scripts.push(
+            (0..length)
+                .map(|sequence| write(client, sequence))
+                .collect(),
+        );
+    }
+    scripts
+}
+
+/// A script of one synced read.
+fn synced_read(client: usize) -> Vec<Command<Adder>> {
+    vec![Command::SyncedRead {
+        request: request(client, 0),
+        query: Total,
+    }]
+}
+
+/// What happens before a model begins, played by hand.
+struct Prologue<'a> {
+    scenario: &'a Checked,
+    world: World<Z>,
+    steps: Vec<Action<Z>>,
+}
+
+impl<'a> Prologue<'a> {
+    fn of(scenario: &'a Checked) -> Self {
+        Self {
+            scenario,
+            world: World::initial(scenario),
+            steps: Vec::new(),
+        }
+    }
+
+    fn act(&mut self, action: Action<Z>) {
+        let played = self.world.apply(self.scenario, &action);
+        assert!(played.is_ok(), "not possible in the prologue: {action:?}");
+        self.steps.push(action);
+    }
+
+    /// Names `leader` to itself and to `followers`, and lets them talk until all is said.
+    fn establish(&mut self, leader: u16, followers: &[u16]) {
+        let nodes: Vec<u16> = [&[leader], followers].concat();
+        for &node in &nodes {
+            self.act(Action::Fire {
+                node: NodeId(node),
+                timer: Timer::Election(Names(NodeId(leader))),
+            });
+        }
+        self.settle(&nodes);
+    }
+
+    fn ask(&mut self, client: usize, node: u16) {
+        let node = NodeId(node);
+        self.act(Action::Ask { client, node });
+    }
+
+    /// Delivers what is under way between `nodes` until nothing is left.
+    fn settle(&mut self, nodes: &[u16]) {
+        let is_between =
+            |from: NodeId, to: NodeId| nodes.contains(&from.0) && nodes.contains(&to.0);
+        loop {
+            let mut in_flight = self.world.network.in_flight().into_iter();
+            let next = in_flight.find(|envelope| is_between(envelope.from, envelope.to));
+            let Some(envelope) = next else {
+                return;
+            };
+            self.act(Action::Deliver(envelope));
+        }
+    }
+}
+
+/// Makes `play` the scenario's prologue.
+fn after(mut scenario: Checked, play: impl FnOnce(&mut Prologue<'_>)) -> Checked {
+    let mut prologue = Prologue::of(&scenario);
+    play(&mut prologue);
+    scenario.prologue = prologue.steps;
+    scenario
+}
+
+/// The steps by which `leader` is established with `followers`, from the start of `scenario`.
+pub fn establish(scenario: &Checked, leader: u16, followers: &[u16]) -> Vec<Action<Z>> {
+    let mut prologue = Prologue::of(scenario);
+    prologue.establish(leader, followers);
+    prologue.steps
+}
+
+/// n0 leads all of `size` nodes; a client for each of `commands` writes so often.
+pub fn broadcast(size: u16, commands: &[usize], tries: u8) -> Checked {
+    let scenario = Scenario {
+        scripts: writes(commands),
+        tries,
+        ..cluster(&vec![1; usize::from(size)], &[(0, 1)])
+    };
+    let others: Vec<u16> = (1..size).collect();
+    after(scenario, |prologue| prologue.establish(0, &others))
+}
+
+/// n0 leads epoch 1 with n1, and n2 joins them while a client writes.
+pub fn join() -> Checked {
+    let scenario = Scenario {
+        scripts: writes(&[1, 1]),
+        ..cluster(&[1, 1, 1], &[(0, 1)])
+    };
+    after(scenario, |prologue| {
+        prologue.establish(0, &[1]);
+        prologue.ask(0, 0);
+        prologue.settle(&[0, 1]);
+    })
+}
+
+/// n0 leads epoch 1 with n1, and has proposed what nobody else has heard of. n1 may lead now,
+/// and n0 follow: its transaction must go. Its client may ask again.
+pub fn trunc(tries: u8, crashes: u8) -> Checked {
+    let scenario = Scenario {
+        scripts: writes(&[1]),
+        tries,
+        ..crashing(crashes, cluster(&[2, 2, 1], &[(0, 1), (1, 2)]))
+    };
+    after(scenario, |prologue| {
+        prologue.establish(0, &[1]);
+        prologue.ask(0, 0);
+    })
+}
+
+/// n0 and n1 have two transactions that n2 lacks; n2 joins, one transaction a DIFF. n1 may
+/// lead next.
+pub fn diff(crashes: u8) -> Checked {
+    let mut scenario = Scenario {
+        scripts: writes(&[2]),
+        ..crashing(crashes, cluster(&[1, 2, 2], &[(0, 1), (1, 2)]))
+    };
+    for node in &mut scenario.nodes {
+        node.max_diff_weight = 1;
+    }
+    after(scenario, |prologue| without_n2(prologue, 2))
+}
+
+/// n0 and n1 have three transactions that n2 lacks, and the first two in a snapshot alone: n2
+/// needs a SNAP, and a DIFF behind it.
+pub fn snap(crashes: u8) -> Checked {
+    let mut scenario = Scenario {
+        scripts: writes(&[3]),
+        ..crashing(crashes, cluster(&[1, 2, 1], &[(0, 1), (1, 2)]))
+    };
+    for node in &mut scenario.nodes {
+        node.snapshot_every = 2;
+    }
+    after(scenario, |prologue| without_n2(prologue, 3))
+}
+
+fn without_n2(prologue: &mut Prologue<'_>, writes: usize) {
+    prologue.establish(0, &[1]);
+    for _ in 0..writes {
+        prologue.ask(0, 0);
+        prologue.settle(&[0, 1]);
+    }
+}
+
+/// n0 has proposed two transactions in epoch 1 that nobody else has; since then n1 and n2 have
+/// committed one of epoch 2. n0's history is the longer. It is named to lead epoch 3.
+pub fn recency() -> Checked {
+    let scenario = Scenario {
+        scripts: writes(&[1, 1, 1]),
+        ..cluster(&[3, 3, 3], &[(0, 3), (1, 2)])
+    };
+    after(scenario, |prologue| {
+        prologue.establish(0, &[1]);
+        prologue.ask(0, 0);
+        prologue.ask(1, 0);
+        prologue.establish(1, &[2]);
+        prologue.ask(2, 1);
+        prologue.settle(&[1, 2]);
+    })
+}
+
+/// n0 leads all. One client writes, another reads and wants the latest.
+pub fn reads() -> Checked {
+    let mut scenario = Scenario {
+        scripts: writes(&[1]),
+        ..cluster(&[1, 1, 1], &[(0, 1)])
+    };
+    scenario.scripts.push(synced_read(1));
+    after(scenario, |prologue| prologue.establish(0, &[1, 2]))
+}
+
+/// n0 has led epoch 1 with n1 and n2, and believes in itself; n1 leads epoch 2 with n2. One
+/// client writes, another reads and wants the latest.
+pub fn deposed() -> Checked {
+    let mut scenario = Scenario {
+        scripts: writes(&[1]),
+        ..cluster(&[1, 2, 2], &[(0, 1), (1, 2)])
+    };
+    scenario.scripts.push(synced_read(1));
+    after(scenario, |prologue| {
+        prologue.establish(0, &[1, 2]);
+        prologue.establish(1, &[2]);
+    })
+}
+
+/// n0 leads epoch 1 with n1 and n2; n1 may lead epoch 2, while a client writes and another
+/// reads and wants the latest.
+pub fn handover() -> Checked {
+    let mut scenario = Scenario {
+        scripts: writes(&[1]),
+        ..cluster(&[1, 2, 2], &[(0, 1), (1, 2)])
+    };
+    scenario.scripts.push(synced_read(1));
+    after(scenario, |prologue| prologue.establish(0, &[1, 2]))
+}
+
+/// Three nodes that may all lead, from a cold start, and a client; a crash.
+pub fn everything() -> Checked {
+    let leaders = [(0, 3), (1, 3), (2, 3)];
+    let mut scenario = Scenario {
+        scripts: writes(&[2]),
+        ..crashing(1, cluster(&[3, 3, 3], &leaders))
+    };
+    for node in &mut scenario.nodes {
+        node.snapshot_every = 1;
+        node.retained = 1;
+    }
+    scenario
+}
+
+/// Connections, messages that beat timers, and nodes that lose patience: a link is cut, and
+/// pings make up for what is lost.
+pub fn contact(cuts: u8) -> Checked {
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        scripts: writes(&[1]),
+        faults: Faults {
+            cuts,
+            ..Faults::default()
+        },
+        ..cluster(&[2, 2], &[(0, 2)])
+    };
+    scenario.bounds.pings = true;
+    scenario.bounds.impatient = true;
+    scenario
+}
+
+/// A world too large to walk: `size` nodes that may all lead, two clients that write and one
+/// that reads, and all faults, with budgets that a run rarely exhausts.
+pub fn at_large(size: u16, delivery: Delivery) -> Checked {
+    let leaders: Vec<(u16, u64)> = (0..size).map(|id| (id, 40)).collect();
+    let mut scenario = Scenario {
+        delivery,
+        faults: Faults {
+            drops: 30,
+            duplicates: Duplicates::UpTo(30),
+            crashes: 10,
+            crash_within_step: true,
+            cuts: 10,
+            lost_replies: 5,
+            lost_disks: 0,
+        },
+        scripts: writes(&[4, 4]),
+        tries: 3,
+        ..cluster(&vec![u8::MAX; usize::from(size)], &leaders)
+    };
+    scenario.bounds.pings = true;
+    scenario.bounds.impatient = true;
+    let reads = (0..4).map(|sequence| Command::SyncedRead {
+        request: request(2, sequence),
+        query: Total,
+    });
+    scenario.scripts.push(reads.collect());
+    for node in &mut scenario.nodes {
+        node.max_diff_weight = 2;
+        node.snapshot_every = 3;
+        node.retained = 1;
+    }
+    scenario
+}
