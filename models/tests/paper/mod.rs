@@ -9,4 +9,6 @@ mod s5_2_election;
 mod s5_3_replication;
 mod s5_4_safety;
 mod s5_5_crashes;
+mod s6_membership;
 mod s8_clients;
+mod t4_2_1_learners;

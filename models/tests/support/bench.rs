@@ -1,6 +1,8 @@
 //! One Raft node on a workbench: an input goes in, records and effects come out.
 
+use models::raft::configuration::Configuration;
 use models::raft::log::{Content, Entry, Index, Term};
+use models::raft::membership::{Change, Refusal};
 use models::raft::message::{AppendOutcome, Message, Round, VoteOutcome};
 use models::raft::session::{ClientId, RequestId, Sequence};
 use models::raft::spec::{Add, Adder, Total};
@@ -37,6 +39,18 @@ impl Bench {
     ) -> Self {
         let raft = Raft::new(NodeId(id), (0..size).map(NodeId));
         let node = Node::boot(&raft, disk(term, voted_for, log), &mut Outbox::new());
+        let records = Vec::new();
+        Self {
+            raft,
+            node,
+            records,
+        }
+    }
+
+    /// Node `id`, which joins a cluster that it does not know yet.
+    pub(crate) fn joining(id: u16) -> Self {
+        let raft = Raft::joining(NodeId(id));
+        let node = Node::boot(&raft, Persistent::default(), &mut Outbox::new());
         let records = Vec::new();
         Self {
             raft,
@@ -135,6 +149,11 @@ impl Bench {
     /// The node.
     pub(crate) fn node(&self) -> &Node<Checked> {
         &self.node
+    }
+
+    /// The configuration that it acts on.
+    pub(crate) fn acts_on(&self) -> &Configuration {
+        self.raft.configuration(&self.node)
     }
 
     /// Its term.
@@ -246,6 +265,52 @@ pub(crate) fn add(sequence: u64, amount: u8) -> Command<Adder> {
         request: request(sequence),
         command: Add(amount),
     }
+}
+
+/// The client's `sequence`th request: change the membership.
+pub(crate) fn change(sequence: u64, change: Change) -> Command<Adder> {
+    Command::ChangeMembership {
+        request: request(sequence),
+        change,
+    }
+}
+
+/// The members that take over from `outgoing`, if from any; the last are learners.
+pub(crate) fn members(outgoing: &[u16], voters: &[u16], learners: &[u16]) -> Configuration {
+    let set = |ids: &[u16]| ids.iter().copied().map(NodeId).collect();
+    Configuration {
+        voters: set(voters),
+        outgoing: set(outgoing),
+        learners: set(learners),
+    }
+}
+
+/// An entry of `term` that holds a configuration.
+pub(crate) fn membership(term: u64, configuration: Configuration) -> Entry<Add> {
+    Entry {
+        term: Term(term),
+        content: Content::Configuration(configuration),
+    }
+}
+
+/// The effect of saying that another configuration is in force.
+pub(crate) fn membership_changed(configuration: Configuration) -> Effect<Checked> {
+    Effect::Emit(Event::MembershipChanged { configuration })
+}
+
+/// The effect of saying that the `sequence`th request, for a change, is done.
+pub(crate) fn changed(sequence: u64, configuration: Configuration) -> Effect<Checked> {
+    let request = request(sequence);
+    Effect::Emit(Event::Changed {
+        request,
+        configuration,
+    })
+}
+
+/// The effect of refusing the `sequence`th request, for a change.
+pub(crate) fn refusal(sequence: u64, refusal: Refusal) -> Effect<Checked> {
+    let request = request(sequence);
+    Effect::Emit(Event::Refused { request, refusal })
 }
 
 /// The client's `sequence`th request: what is the total?
