@@ -34,6 +34,8 @@ scenarios! { models::raft::Raft<models::raft::spec::Adder>, "raft":
     conflict_hints
     a_late_append
     a_partition
+    a_replacement
+    a_leader_removes_itself
 }
 
 impl Told for Raft<Adder> {
