@@ -2,7 +2,20 @@
 //!
 //! `quorums` holds the constructions of §3 against the conditions of §2. `arbiter` and
 //! `requester` ask of one node what §4 says, sentence by sentence; `clients`, `membership` and
-//! `orchestrator` what is added. `originals` lets the seed programs' defects run until they break
-//! what they break, and shows where they do not; `messages` counts.
+//! `orchestrator` what is added, and `forged` that nothing breaks a node. `originals` lets the
+//! seed programs' defects run until they break what they break, and shows where they do not.
+//! `messages` counts them, and how often a request is overtaken; `inert` shows that dropping
+//! inert messages changes nothing.
 
+mod arbiter;
+mod bench;
+mod clients;
+mod forged;
+mod inert;
+mod membership;
+mod messages;
+mod orchestrator;
+mod originals;
 mod quorums;
+mod requester;
+mod search;

@@ -46,6 +46,7 @@ macro_rules! scenarios {
 mod bully;
 mod difference;
 mod interpreter;
+mod maekawa;
 mod narrator;
 mod raft;
 mod script;

@@ -205,6 +205,22 @@ const EPOCHS: &[Model<Maekawa>] = &[
         scenario: scenarios::join,
     },
     Model {
+        name: "maekawa/four-become-five",
+        size: Size::Gate,
+        purpose: "a new quorum that has no arbiter in common with the holder's old one",
+        faults: "none",
+        bounds: "channels in order, messages beat timers; 4 members and 1 to be, 2 claims",
+        states: Some(6_411),
+        reaches: &[
+            "a node enters",
+            "the lock changes hands",
+            "an epoch ends while the lock is held",
+            "a node enters in a later epoch",
+            "a node joins",
+        ],
+        scenario: scenarios::four_become_five,
+    },
+    Model {
         name: "maekawa/join-datagrams",
         size: Size::Gate,
         purpose: "late copies of what was said in an earlier epoch",

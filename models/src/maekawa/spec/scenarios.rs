@@ -164,6 +164,15 @@ pub fn join_datagrams() -> Checked {
     scenario
 }
 
+/// Four members of which the third claims the lock, and a fifth node that joins them and claims
+/// it too, by a quorum that has no arbiter in common with the third's old one.
+pub fn four_become_five() -> Checked {
+    let mut scenario = founded(4, 1, Construction::Plane);
+    scenario.scripts = vec![claims(3, 0, 1), claims(5, 0, 1)];
+    scenario.bounds.retries = true;
+    connected(scenario)
+}
+
 /// Three members of which the first leaves, while it and the second claim the lock.
 pub fn leave() -> Checked {
     let mut scenario = founded(3, 0, Construction::Plane);

@@ -19,7 +19,7 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         id: "MAE-4",
         defect: "no epochs: quorums change under a held lock",
         source: "a seed program",
-        model: "maekawa/join",
+        model: "maekawa/four-become-five",
         inject: |scenario| scenario.step = changes_quorums_on_the_fly,
     },
     Mutant {

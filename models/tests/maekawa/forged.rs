@@ -1,0 +1,145 @@
+//! Whatever arrives, from whomever: no node panics, and no number runs out.
+
+use models::maekawa::Timer;
+use models::maekawa::message::{Epoch, FURTHEST_AHEAD, Message};
+use models::maekawa::{Command, Maekawa};
+use models::{Input, NodeId};
+use proptest::prelude::*;
+
+use super::bench::*;
+
+/// Numbers at the edges, and near what is really in use.
+fn numbers() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        4 => 0..6u64,
+        1 => Just(u64::MAX),
+        1 => Just(FURTHEST_AHEAD),
+        1 => any::<u64>(),
+    ]
+}
+
+fn messages() -> impl Strategy<Value = Message> {
+    let parts = (0..13u8, numbers(), numbers(), 0..5u16, numbers());
+    parts.prop_map(|(kind, epoch, clock, node, number)| {
+        let (epoch, request) = (Epoch(epoch), stamp(clock, node));
+        match kind {
+            0 => Message::Request { epoch, request },
+            1 => Message::Locked {
+                epoch,
+                request,
+                number,
+                clock,
+            },
+            2 => Message::Failed { epoch, request },
+            3 => Message::Inquire {
+                epoch,
+                request,
+                number,
+            },
+            4 => Message::Relinquish {
+                epoch,
+                request,
+                number,
+            },
+            5 => Message::Release {
+                epoch,
+                request,
+                counter: number,
+            },
+            6 => Message::Register { after: epoch },
+            7 => Message::Deregister { epoch },
+            8 => Message::Freeze { epoch },
+            9 => Message::Frozen { epoch },
+            10 => Message::Install {
+                epoch,
+                members: ids((0..5).filter(|id| number & (1 << id) != 0)),
+            },
+            11 => Message::Ping { epoch },
+            _ => Message::Pong { epoch },
+        }
+    })
+}
+
+fn inputs() -> impl Strategy<Value = Input<Maekawa>> {
+    let timers = prop_oneof![
+        Just(Timer::Retry),
+        Just(Timer::Register),
+        Just(Timer::Lease),
+        Just(Timer::HealthCheck),
+    ];
+    let claims = (0..3u16, 0..2u64, numbers())
+        .prop_map(|(node, number, sequence)| models::maekawa::spec::claim(node, number, sequence));
+    let commands = (0..5u8, claims).prop_map(|(kind, claim)| match kind {
+        0 | 1 => Command::Acquire { claim },
+        2 => Command::Release { claim },
+        3 => Command::End {
+            session: claim.session,
+        },
+        _ => Command::Register,
+    });
+    prop_oneof![
+        8 => (0..5u16, messages()).prop_map(|(from, message)| {
+            let from = NodeId(from);
+            Input::Deliver { from, message }
+        }),
+        2 => timers.prop_map(Input::Fire),
+        2 => commands.prop_map(Input::Ask),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn nothing_panics(
+        inputs in proptest::collection::vec(inputs(), 1..120),
+        orchestrator in any::<bool>(),
+    ) {
+        let mut bench = if orchestrator {
+            Bench::orchestrator(3)
+        } else {
+            Bench::member(1, 3)
+        };
+        for input in inputs {
+            let epoch = bench.node.durable().epoch;
+            bench.feed(input);
+            let now = bench.node.durable().epoch;
+            prop_assert!(epoch <= now && now.0 - epoch.0 <= FURTHEST_AHEAD);
+        }
+    }
+}
+
+/// One message cannot carry a node's clock, its numbers or its epoch out of reach.
+#[test]
+fn absurd_numbers_are_ignored() {
+    let mut bench = Bench::member(1, 3);
+    let before = bench.node.clone();
+    for message in [
+        request(u64::MAX, 2),
+        release(u64::MAX, 2, 0),
+        release(1, 2, u64::MAX),
+    ] {
+        assert_eq!(bench.deliver(2, message), []);
+    }
+    assert_eq!(bench.deliver(0, install(u64::MAX, [1, 2])), []);
+    assert_eq!(
+        bench.deliver(
+            0,
+            Message::Freeze {
+                epoch: Epoch(u64::MAX)
+            }
+        ),
+        []
+    );
+    assert_eq!(bench.node, before);
+    bench.acquire(1);
+    let waiting = bench.node.clone();
+    assert_eq!(bench.deliver(2, locked(1, 1, u64::MAX)), []);
+    assert_eq!(bench.deliver(2, inquire(1, 1, u64::MAX)), []);
+    assert_eq!(
+        bench.deliver(2, inquire(9, 1, 1)),
+        [],
+        "a request that it never made"
+    );
+    assert_eq!(bench.node, waiting);
+}
