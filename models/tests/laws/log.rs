@@ -119,17 +119,6 @@ proptest! {
         prop_assert_eq!(log.first_of(Term(term)), kept.first().copied());
         prop_assert_eq!(log.last_of(Term(term)), kept.last().copied().or(base));
     }
-
-    /// Discarding never changes what is known of what remains.
-    #[test]
-    fn what_is_kept_does_not_depend_on_what_is_discarded(records in records()) {
-        let is_discard = |record: &Record| matches!(record, Record::Discard { .. });
-        let whole: Vec<Record> = records.iter().filter(|record| !is_discard(record)).cloned().collect();
-        let (log, whole) = (log(&records), log(&whole));
-        // A truncation stops at what is discarded: only whole logs lose that too.
-        prop_assume!(whole.last_index() == log.last_index());
-        prop_assert_eq!(log.from(Index(0)), whole.from(log.base_index().next()));
-    }
 }
 
 #[test]
