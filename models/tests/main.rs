@@ -14,3 +14,4 @@ mod maekawa;
 mod paper;
 mod scenarios;
 mod support;
+mod zab;

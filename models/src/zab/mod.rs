@@ -16,6 +16,7 @@
 //! [`message`] what it says, `discovery`, `synchronization` and `broadcast` the three phases;
 //! `contact` is what holds them together, `client` what they are for.
 
+pub mod bully;
 pub mod election;
 pub mod history;
 pub mod message;

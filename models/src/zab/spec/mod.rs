@@ -6,6 +6,7 @@
 //! election that may name anybody to anybody at any time ([`Oracle`]). Not verified here:
 //! time, and that a local read is recent, for it need not be.
 
+mod bully;
 mod catalogue;
 mod inert;
 mod invariants;
