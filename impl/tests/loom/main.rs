@@ -7,6 +7,7 @@
 //! ```
 #![cfg(lockstep_loom)]
 
+mod counter;
 mod gate;
 mod queue;
 
