@@ -67,8 +67,12 @@ impl<P: Told> Interpreter<P> {
             }
             ["isolate", node] => self.act(&Action::Isolate(id(node))),
             ["heal"] => self.act(&Action::Heal),
-            ["ask", client, node] => self.act(&Action::Ask {
-                client: number(client.strip_prefix('c').expect("a client")),
+            ["ask", name, node] => self.act(&Action::Ask {
+                client: client(name),
+                node: id(node),
+            }),
+            ["ask", name, node, "unheard"] => self.act(&Action::AskUnheard {
+                client: client(name),
                 node: id(node),
             }),
             ["settle", ..] => self.each("*->*", &["all"], Action::Deliver),
@@ -260,6 +264,12 @@ fn link_of<P: Told>(action: &Action<P>) -> Option<(NodeId, NodeId)> {
 pub(super) fn number<T: std::str::FromStr>(text: &str) -> T {
     text.parse()
         .unwrap_or_else(|_| panic!("not a number: {text}"))
+}
+
+/// The client of that name, `c0`.
+fn client(text: &str) -> usize {
+    let digits = text.strip_prefix('c');
+    number(digits.unwrap_or_else(|| panic!("not a client: {text}")))
 }
 
 /// The node of that name, `n0`.

@@ -23,7 +23,8 @@
 //! - `crash n0`, `restart n0`, `crash n0 within deliver n1`, `crash n0 within fire TIMER`:
 //!   within a step, its records are on disk and none of its effects has left
 //! - `cut n0->n1`, `isolate n0`, `heal`
-//! - `ask c0 n1`: the client asks the node the next request of its script, or again
+//! - `ask c0 n1`: the client asks the node the next request of its script, or again;
+//!   with `unheard`, the answer is lost
 //! - `settle [quietly]`: deliver until nothing is left to deliver
 //! - `state`, `network`, `history`: show, change nothing
 
@@ -44,6 +45,7 @@ macro_rules! scenarios {
 }
 
 mod bully;
+mod counter;
 mod difference;
 mod interpreter;
 mod maekawa;
