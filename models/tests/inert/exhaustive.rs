@@ -7,30 +7,9 @@ use models::raft::state::Record;
 use models::world::{Delivery, Disk, Duplicates, Faults, Scenario, Timing};
 use models::{Input, Node, NodeId, Outbox, Protocol};
 
+use super::reduction::same_either_way;
 use crate::support::bench::{Checked, disk, read};
-use crate::support::runs::{cluster, explore};
-
-/// Searches `scenario` with and without the reduction, and hands back both counts of worlds.
-fn same_either_way(scenario: Scenario<Checked>) -> (usize, usize) {
-    let reduced = explore(&Scenario {
-        drop_inert: true,
-        ..scenario.clone()
-    });
-    let full = explore(&Scenario {
-        drop_inert: false,
-        ..scenario
-    });
-    assert_eq!(reduced.broken, full.broken);
-    for (states, others, which) in [
-        (&full.node_states, &reduced.node_states, "full"),
-        (&reduced.node_states, &full.node_states, "reduced"),
-    ] {
-        let alone = states.iter().find(|(state, _)| !others.contains_key(state));
-        assert!(alone.is_none(), "only in the {which} search: {alone:?}");
-    }
-    assert!(reduced.worlds <= full.worlds);
-    (reduced.worlds, full.worlds)
-}
+use crate::support::runs::cluster;
 
 /// Messages that arrive any number of times, and a crash, also within a step.
 fn harsh(scenario: Scenario<Checked>, crashes: u8) -> Scenario<Checked> {

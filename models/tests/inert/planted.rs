@@ -6,8 +6,9 @@ use models::raft::state::{Record, Role};
 use models::world::{Disk, Duplicates, Faults, Scenario};
 use models::{Input, Node, NodeId, Outbox, Protocol};
 
+use super::reduction::broken_either_way;
 use crate::support::bench::{Checked, disk};
-use crate::support::runs::{cluster, explore, explore_until};
+use crate::support::runs::{cluster, explore};
 
 /// Searches with and without the reduction; `property` must be broken both times.
 fn found_either_way(scenario: Scenario<Checked>, property: &str) {
@@ -17,17 +18,7 @@ fn found_either_way(scenario: Scenario<Checked>, property: &str) {
         ..scenario.clone()
     };
     assert_eq!(explore(&control).broken, [""; 0], "without the defect");
-    for drop_inert in [true, false] {
-        let scenario = Scenario {
-            drop_inert,
-            ..scenario.clone()
-        };
-        let broken = explore_until(&scenario, property).broken;
-        assert!(
-            broken.contains(&property),
-            "reduced: {drop_inert}; {broken:?}"
-        );
-    }
+    broken_either_way(&scenario, property);
 }
 
 fn candidates(scenario: &mut Scenario<Checked>, terms: &[(u16, u64)]) {

@@ -1,9 +1,12 @@
 //! What is inert changes nothing, and stays so.
 
-use models::world::{Action, Delivery, Disk, Duplicates, Envelope, Faults, Scenario, World};
-use models::{NodeId, Specification, raft};
+use models::world::{Action, Disk, Duplicates, Envelope, Faults, Scenario, World};
+use models::{NodeId, raft};
 use proptest::prelude::*;
 
+use super::reduction::{
+    assert_brings_about_what_is_inert, assert_changes_nothing, assert_stays_inert, inert, lasting,
+};
 use crate::support::bench::*;
 use crate::support::runs::{any_troubled, apply, choices, cluster, fixed_choices, troubled, walk};
 
@@ -19,54 +22,6 @@ const DISKS: &[Disk<Checked>] = &[
         forgets: |record| matches!(record, raft::state::Record::Append(_)),
     },
 ];
-
-/// The messages under way that are inert now.
-fn inert(world: &World<Checked>) -> Vec<Envelope<Msg>> {
-    let is_inert = |envelope: &Envelope<Msg>| {
-        let (sender, receiver) = (world.host(envelope.from), world.host(envelope.to));
-        sender
-            .zip(receiver)
-            .is_some_and(|(sender, receiver)| Checked::is_inert(envelope, sender, receiver))
-    };
-    let mut under_way = world.network.in_flight();
-    under_way.retain(is_inert);
-    under_way
-}
-
-/// A world in which messages are never used up, so that what was inert at any time can still
-/// be delivered at any later time.
-fn lasting(scenario: Scenario<Checked>) -> Scenario<Checked> {
-    Scenario {
-        drop_inert: false,
-        delivery: Delivery::Bag,
-        faults: Faults {
-            duplicates: Duplicates::Unlimited,
-            cuts: 0,
-            ..scenario.faults
-        },
-        timing: models::world::Timing::Any,
-        ..scenario
-    }
-}
-
-/// Delivers each inert message on the side: nothing but the network may change. Returns how
-/// many there were that could be delivered.
-fn assert_changes_nothing(scenario: &Scenario<Checked>, world: &World<Checked>) -> usize {
-    let mut delivered = 0;
-    for envelope in inert(world) {
-        let action = Action::Deliver(envelope);
-        let mut after = world.clone();
-        if after.apply(scenario, &action).is_err() {
-            continue;
-        }
-        delivered += 1;
-        assert_eq!(after.hosts, world.hosts, "{action:?}");
-        assert_eq!(after.ghost, world.ghost, "{action:?}");
-        assert_eq!(after.clients, world.clients, "{action:?}");
-        assert_eq!(after.history, world.history, "{action:?}");
-    }
-    delivered
-}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
@@ -90,18 +45,9 @@ proptest! {
         choices in choices(120),
     ) {
         let scenario = lasting(scenario);
-        walk(&scenario, &choices, |before, action, after| {
-            let still = inert(after);
-            let gone = |envelope: &Envelope<Msg>| !after.network.in_flight().contains(envelope);
-            for envelope in inert(before) {
-                let stays = still.contains(&envelope) || gone(&envelope);
-                assert!(stays, "{envelope:?} lives again after {action:?}");
-            }
-        });
+        walk(&scenario, &choices, assert_stays_inert);
     }
 
-    /// An inert message that is delivered sends nothing but what is inert in turn: otherwise
-    /// dropping it early would lose something.
     #[test]
     fn what_an_inert_message_brings_about_is_inert(
         scenario in any_troubled(DISKS),
@@ -109,16 +55,7 @@ proptest! {
     ) {
         let scenario = lasting(scenario);
         walk(&scenario, &choices, |_, _, world| {
-            for envelope in inert(world) {
-                let mut after = world.clone();
-                if after.apply(&scenario, &Action::Deliver(envelope.clone())).is_ok() {
-                    let before = world.network.in_flight();
-                    let still = inert(&after);
-                    let mut news = after.network.in_flight();
-                    news.retain(|sent| !before.contains(sent));
-                    assert!(news.iter().all(|sent| still.contains(sent)), "{envelope:?}: {news:?}");
-                }
-            }
+            assert_brings_about_what_is_inert(&scenario, world);
         });
     }
 

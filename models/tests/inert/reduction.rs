@@ -1,0 +1,130 @@
+//! Compares worlds that drop what is inert with those that do not, of any protocol.
+
+use models::Specification;
+use models::world::{Action, Delivery, Duplicates, Envelope, Faults, Scenario, Timing, World};
+
+use crate::support::runs::{explore, explore_until};
+
+/// Searches `scenario` with and without the reduction, and hands back both counts of worlds.
+pub(super) fn same_either_way<P: Specification>(scenario: Scenario<P>) -> (usize, usize) {
+    let reduced = explore(&Scenario {
+        drop_inert: true,
+        ..scenario.clone()
+    });
+    let full = explore(&Scenario {
+        drop_inert: false,
+        ..scenario
+    });
+    assert_eq!(reduced.broken, full.broken);
+    for (states, others, which) in [
+        (&full.node_states, &reduced.node_states, "full"),
+        (&reduced.node_states, &full.node_states, "reduced"),
+    ] {
+        let alone = states.iter().find(|(state, _)| !others.contains_key(state));
+        assert!(alone.is_none(), "only in the {which} search: {alone:?}");
+    }
+    assert!(reduced.worlds <= full.worlds);
+    (reduced.worlds, full.worlds)
+}
+
+/// Searches with and without the reduction; `property` must be broken both times.
+pub(super) fn broken_either_way<P: Specification>(scenario: &Scenario<P>, property: &str) {
+    for drop_inert in [true, false] {
+        let scenario = Scenario {
+            drop_inert,
+            ..scenario.clone()
+        };
+        let broken = explore_until(&scenario, property).broken;
+        assert!(
+            broken.contains(&property),
+            "reduced: {drop_inert}; {broken:?}"
+        );
+    }
+}
+
+/// The messages under way that are inert now.
+pub(super) fn inert<P: Specification>(world: &World<P>) -> Vec<Envelope<P::Message>> {
+    let is_inert = |envelope: &Envelope<P::Message>| {
+        let (sender, receiver) = (world.host(envelope.from), world.host(envelope.to));
+        sender
+            .zip(receiver)
+            .is_some_and(|(sender, receiver)| P::is_inert(envelope, sender, receiver))
+    };
+    let mut under_way = world.network.in_flight();
+    under_way.retain(is_inert);
+    under_way
+}
+
+/// A world in which messages are never used up, so that what was inert at any time can still
+/// be delivered at any later time.
+pub(super) fn lasting<P: Specification>(scenario: Scenario<P>) -> Scenario<P> {
+    Scenario {
+        drop_inert: false,
+        delivery: Delivery::Bag,
+        faults: Faults {
+            duplicates: Duplicates::Unlimited,
+            cuts: 0,
+            ..scenario.faults
+        },
+        timing: Timing::Any,
+        ..scenario
+    }
+}
+
+/// Delivers each inert message on the side: nothing but the network may change. Returns how
+/// many there were that could be delivered.
+pub(super) fn assert_changes_nothing<P: Specification>(
+    scenario: &Scenario<P>,
+    world: &World<P>,
+) -> usize {
+    let mut delivered = 0;
+    for envelope in inert(world) {
+        let action = Action::Deliver(envelope);
+        let mut after = world.clone();
+        if after.apply(scenario, &action).is_err() {
+            continue;
+        }
+        delivered += 1;
+        assert_eq!(after.hosts, world.hosts, "{action:?}");
+        assert_eq!(after.ghost, world.ghost, "{action:?}");
+        assert_eq!(after.clients, world.clients, "{action:?}");
+        assert_eq!(after.history, world.history, "{action:?}");
+    }
+    delivered
+}
+
+/// What was inert before a transition, and is still under way, must be inert after it.
+pub(super) fn assert_stays_inert<P: Specification>(
+    before: &World<P>,
+    action: &Action<P>,
+    after: &World<P>,
+) {
+    let still = inert(after);
+    let gone = |envelope: &Envelope<P::Message>| !after.network.in_flight().contains(envelope);
+    for envelope in inert(before) {
+        let stays = still.contains(&envelope) || gone(&envelope);
+        assert!(stays, "{envelope:?} lives again after {action:?}");
+    }
+}
+
+/// An inert message that is delivered sends nothing but what is inert in turn: otherwise
+/// dropping it early would lose something.
+pub(super) fn assert_brings_about_what_is_inert<P: Specification>(
+    scenario: &Scenario<P>,
+    world: &World<P>,
+) {
+    for envelope in inert(world) {
+        let mut after = world.clone();
+        let delivery = Action::Deliver(envelope.clone());
+        if after.apply(scenario, &delivery).is_ok() {
+            let before = world.network.in_flight();
+            let still = inert(&after);
+            let mut news = after.network.in_flight();
+            news.retain(|sent| !before.contains(sent));
+            assert!(
+                news.iter().all(|sent| still.contains(sent)),
+                "{envelope:?}: {news:?}"
+            );
+        }
+    }
+}
