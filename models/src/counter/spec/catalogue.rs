@@ -376,4 +376,25 @@ const SAMPLED: &[Model<Counter>] = &[
         reaches: COMMON,
         scenario: || scenarios::at_large(3, Delivery::Bag),
     },
+    Model {
+        name: "counter/fuzz-hosts",
+        size: Size::Large,
+        purpose: "names for new and lost disks, a node that leaves, counts as large as can be",
+        faults: "drops, duplicates, cuts, lost answers, crashes, also within a step, a lost disk",
+        bounds: "3 nodes; 4 clients, 11 increments, asked up to 3 times; 10 incarnations drawn; \
+                 one node is to leave",
+        states: None,
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+            "what a crashed node has counted is known elsewhere",
+            "a retry is not counted again",
+            "a node counts again under a new name after its disk was lost",
+            "a node has told all that it knows and may leave",
+            "the value exceeds 64 bits",
+            "a component is as large as it can be",
+        ],
+        scenario: || scenarios::hosts_at_large(3, Delivery::Bag),
+    },
 ];

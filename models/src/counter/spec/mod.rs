@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 pub use self::catalogue::{FUZZED, MODELS};
 pub use self::mutants::MUTANTS;
 pub use self::scenarios::{
-    Limits, at_large, cluster, connected, counting, identities, increments, leaving, membership,
-    overflowing, replica, request, retries, torn_frames, windowed,
+    Limits, at_large, cluster, connected, counting, hosts_at_large, identities, increments,
+    leaving, membership, overflowing, replica, request, retries, torn_frames, windowed,
 };
 
 use super::counts::Counts;

@@ -300,3 +300,38 @@ pub fn at_large(size: u16, delivery: Delivery) -> Checked {
     ]);
     scenario
 }
+
+/// A world too large to walk, about names and hosts: nodes whose disks are empty at first and
+/// may be lost, hosts that draw incarnations and let a node leave, clients of which two count
+/// nearly as far as 64 bits go, and one that reads; and all faults, with budgets that a run
+/// rarely exhausts.
+pub fn hosts_at_large(size: u16, delivery: Delivery) -> Checked {
+    let mut scenario = Scenario {
+        delivery,
+        faults: Faults {
+            drops: 30,
+            duplicates: Duplicates::UpTo(30),
+            crashes: 5,
+            crash_within_step: true,
+            cuts: 5,
+            lost_disks: 1,
+            lost_replies: 5,
+        },
+        tries: 3,
+        ..identities(size, 10, &[3, 3], Limits::ALL)
+    };
+    let amounts: [&[u64]; 2] = [&[u64::MAX - 9, 9, 1], &[u64::MAX - 3, 4]];
+    for amounts in amounts {
+        let client = scenario.scripts.len();
+        let script = amounts.iter().enumerate();
+        let script = script.map(|(sequence, &amount)| increment(client, sequence, amount, 0));
+        scenario.scripts.push(script.collect());
+    }
+    let reader = scenario.scripts.len();
+    let reads = (0..4).map(|sequence| Command::Read {
+        request: request(reader, sequence),
+    });
+    scenario.scripts.push(reads.collect());
+    scenario.scripts.push(vec![Command::Leave]);
+    scenario
+}
