@@ -207,6 +207,8 @@ impl Member {
         let waiters = Arc::new(Waiters::new(id));
         let told = waiters.clone();
         let mut raft = KvRaft::new(id, addresses.keys().copied());
+        raft.pre_vote = true;
+        raft.check_quorum = true;
         raft.max_append_weight = MAX_APPEND_WEIGHT;
         let options = NodeOptions {
             seed: seed.wrapping_add(u64::from(id.0)),

@@ -45,6 +45,8 @@ impl Storm {
         let mut simulation = Simulation::new(options, spans(&Timing::default()));
         for id in NODES {
             let mut raft = KvRaft::new(id, NODES);
+            raft.pre_vote = true;
+            raft.check_quorum = true;
             // A few entries an append, so that catching up takes several.
             raft.max_append_weight = 300;
             simulation.add(raft);
@@ -114,6 +116,7 @@ impl Storm {
                     );
                 }
                 Event::Redirect { .. }
+                | Event::Transfer { .. }
                 | Event::Leading { .. }
                 | Event::Following { .. }
                 | Event::Changed { .. }

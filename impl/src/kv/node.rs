@@ -244,7 +244,8 @@ pub(super) fn report(id: NodeId, node: &Node<KvRaft>) -> Report {
     let applied = &volatile.applied;
     let (role, leader) = match &volatile.role {
         Role::Leader(_) => ("leader", Some(id)),
-        Role::Candidate { .. } => ("candidate", None),
+        // One that asks whether it would win is on its way to stand.
+        Role::PreCandidate { .. } | Role::Candidate { .. } => ("candidate", None),
         Role::Follower { leader } => ("follower", *leader),
     };
     Report {
@@ -272,6 +273,8 @@ fn identity(config: &Config, node: NodeId) -> Identity {
 fn raft(config: &Config, id: NodeId) -> KvRaft {
     let mut raft = KvRaft::new(id, config.nodes.iter().map(|node| node.id));
     raft.max_append_weight = MAX_APPEND_WEIGHT;
+    raft.pre_vote = true;
+    raft.check_quorum = true;
     raft
 }
 
@@ -292,11 +295,13 @@ fn peer_addresses(config: &Config, id: NodeId) -> BTreeMap<NodeId, String> {
 /// How long Raft's timers last.
 pub fn spans(timing: &Timing) -> impl Fn(&Timer) -> TimerSpan + Send + Sync + 'static {
     let heartbeat = Duration::from_millis(timing.heartbeat_ms);
-    let election = Duration::from_millis(timing.election_min_ms)
-        ..=Duration::from_millis(timing.election_max_ms);
+    let lease = Duration::from_millis(timing.election_min_ms);
+    let election = lease..=Duration::from_millis(timing.election_max_ms);
     move |timer| match timer {
         Timer::Election => TimerSpan::Between(election.clone()),
         Timer::Heartbeat => TimerSpan::Exactly(heartbeat),
+        Timer::Lease => TimerSpan::Exactly(lease),
+        Timer::Transfer => TimerSpan::Exactly(*election.end()),
     }
 }
 
@@ -316,6 +321,9 @@ fn log_event(node: NodeId, event: &Event<Kv>) {
         | Event::Superseded { .. }
         | Event::Changed { .. }
         | Event::Refused { .. } => {}
+        Event::Transfer { outcome, .. } => {
+            tracing::info!(%node, ?outcome, "a leadership transfer has ended");
+        }
     }
 }
 

@@ -258,9 +258,10 @@ impl Journey<'_> {
     fn settle(&self, refusal: Refusal) -> Refusal {
         match &self.command {
             Command::Propose { .. } if self.uncertain => Refusal::Unknown,
-            Command::Propose { .. } | Command::Read { .. } | Command::ChangeMembership { .. } => {
-                refusal
-            }
+            Command::Propose { .. }
+            | Command::Read { .. }
+            | Command::ChangeMembership { .. }
+            | Command::TransferLeadership { .. } => refusal,
         }
     }
 }

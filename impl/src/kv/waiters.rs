@@ -88,6 +88,8 @@ impl Waiters {
                 }
                 self.tell_first_of(request, Verdict::Redirect(leader));
             }
+            // Nobody asks for one over HTTP.
+            Event::Transfer { .. } => {}
             Event::Leading { .. } => self.learn(Some(self.id)),
             Event::Following { leader, .. } => {
                 self.learn(leader);

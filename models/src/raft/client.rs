@@ -19,9 +19,12 @@ impl<M: StateMachine> Raft<M> {
         command: M::Command,
         out: &mut Outbox<Self>,
     ) {
-        let Role::Leader(_) = node.volatile.role else {
+        let Role::Leader(leadership) = &node.volatile.role else {
             return redirect(node, request, out);
         };
+        if leadership.transfer.is_some() {
+            return redirect(node, request, out);
+        }
         // A command known to be applied needs no second entry.
         match node.volatile.applied.sessions.find(request) {
             Known::New => {}
@@ -122,7 +125,10 @@ impl<M: StateMachine> Raft<M> {
             Role::Leader(leadership) if !leadership.reads.is_empty() => {
                 self.confirmed_round(node, leadership)
             }
-            Role::Follower { .. } | Role::Candidate { .. } | Role::Leader(_) => return,
+            Role::Follower { .. }
+            | Role::PreCandidate { .. }
+            | Role::Candidate { .. }
+            | Role::Leader(_) => return,
         };
         let applied = &node.volatile.applied;
         let Role::Leader(leadership) = &mut node.volatile.role else {
@@ -187,7 +193,7 @@ pub(super) fn redirect<M: StateMachine>(
 ) {
     let leader = match &node.volatile.role {
         Role::Follower { leader } => *leader,
-        Role::Candidate { .. } | Role::Leader(_) => None,
+        Role::PreCandidate { .. } | Role::Candidate { .. } | Role::Leader(_) => None,
     };
     out.emit(Event::Redirect { request, leader });
 }

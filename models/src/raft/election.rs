@@ -12,7 +12,8 @@ use super::{Event, Raft, Timer};
 use crate::protocol::{Node, NodeId, Outbox, Protocol};
 
 impl<M: StateMachine> Raft<M> {
-    /// "If election timeout elapses: start election" (Figure 2, "Followers", "Candidates").
+    /// "If election timeout elapses: start election" (Figure 2, "Followers", "Candidates");
+    /// with PreVote, first ask whether it can be won (thesis §9.6).
     pub(super) fn on_election_timeout(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         if matches!(node.volatile.role, Role::Leader(_)) {
             return;
@@ -20,6 +21,23 @@ impl<M: StateMachine> Raft<M> {
         if !self.may_stand(node) {
             return self.miss_leader(node, out);
         }
+        self.forget_leader(node, out);
+        if self.pre_vote {
+            self.ask_for_pre_votes(node, out);
+        } else {
+            self.stand(node, false, out);
+        }
+    }
+
+    /// "Increment currentTerm, vote for self, reset election timer, send RequestVote RPCs to
+    /// all other servers" (Figure 2, "Candidates"). `leadership_transfer`: because the leader
+    /// has said so.
+    pub(super) fn stand(
+        &self,
+        node: &mut Node<Self>,
+        leadership_transfer: bool,
+        out: &mut Outbox<Self>,
+    ) {
         let term = node.durable().current_term.next();
         // Term and own vote are one record: a candidate that restarts must not vote for
         // another in the term in which it has stood.
@@ -40,6 +58,7 @@ impl<M: StateMachine> Raft<M> {
                     term,
                     last_log_index: log.last_index(),
                     last_log_term: log.last_term(),
+                    leadership_transfer,
                 },
             );
         }
@@ -83,11 +102,7 @@ impl<M: StateMachine> Raft<M> {
             return VoteOutcome::StaleTerm { current_term };
         }
         let vote_is_free = durable.voted_for.is_none_or(|voted| voted == candidate);
-        // "If the logs have last entries with different terms, then the log with the later
-        // term is more up-to-date. If the logs end with the same term, then whichever log
-        // is longer is more up-to-date" (§5.4.1).
-        let up_to_date = last >= (durable.log.last_term(), durable.log.last_index());
-        if !vote_is_free || !up_to_date {
+        if !vote_is_free || !is_up_to_date(node, last) {
             return VoteOutcome::Refused;
         }
         if durable.voted_for.is_none() {
@@ -140,8 +155,11 @@ impl<M: StateMachine> Raft<M> {
             round: Round(0),
             reads: Vec::new(),
             change: None,
+            transfer: None,
+            heard: BTreeSet::new(),
         });
         out.disarm(Timer::Election);
+        self.begin_check_quorum(out);
         out.emit(Event::Leading { term });
         node.write(Record::Append(Entry {
             term,
@@ -159,9 +177,12 @@ impl<M: StateMachine> Raft<M> {
         leader: Option<NodeId>,
         out: &mut Outbox<Self>,
     ) {
+        self.forget_leader(node, out);
         let role = core::mem::replace(&mut node.volatile.role, Role::Follower { leader });
         if let Role::Leader(leadership) = &role {
             out.disarm(Timer::Heartbeat);
+            self.end_check_quorum(out);
+            self.end_transfer(leadership.transfer, out);
             let reads = leadership.reads.iter().map(|read| read.request);
             for request in reads.chain(leadership.change) {
                 out.emit(Event::Redirect { request, leader });
@@ -175,4 +196,12 @@ impl<M: StateMachine> Raft<M> {
             leader,
         });
     }
+}
+
+/// "If the logs have last entries with different terms, then the log with the later term is
+/// more up-to-date. If the logs end with the same term, then whichever log is longer is more
+/// up-to-date" (§5.4.1). `last` is the term and index of the candidate's last entry.
+pub(super) fn is_up_to_date<M: StateMachine>(node: &Node<Raft<M>>, last: (Term, Index)) -> bool {
+    let log = &node.durable().log;
+    last >= (log.last_term(), log.last_index())
 }

@@ -33,6 +33,9 @@ pub enum Message<C> {
         last_log_index: Index,
         /// The term of the candidate's last entry (§5.4.1).
         last_log_term: Term,
+        /// The leader itself has told the candidate to stand: who hears the leader votes all
+        /// the same (thesis §4.2.3, last paragraph).
+        leadership_transfer: bool,
     },
     /// The answer to a vote request.
     RequestVoteResponse {
@@ -40,6 +43,28 @@ pub enum Message<C> {
         term: Term,
         /// What came of the request.
         outcome: VoteOutcome,
+    },
+    /// A node asks whether it would get a vote in a term in which it does not stand yet
+    /// (thesis §9.6). Changes nothing on either side.
+    PreVote {
+        /// The term that the sender would stand for: the one after its own.
+        term: Term,
+        /// The index of the sender's last entry.
+        last_log_index: Index,
+        /// The term of the sender's last entry.
+        last_log_term: Term,
+    },
+    /// The answer to a pre-vote request.
+    PreVoteResponse {
+        /// The term of the request that this answers.
+        term: Term,
+        /// What came of the request.
+        outcome: VoteOutcome,
+    },
+    /// A leader tells a follower whose log is complete to stand at once (thesis §3.10).
+    TimeoutNow {
+        /// The leader's term.
+        term: Term,
     },
     /// A leader replicates entries, or shows that it lives (§5.2, §5.3).
     AppendEntries {
@@ -67,14 +92,15 @@ pub enum Message<C> {
     },
 }
 
-/// What came of a vote request.
+/// What came of a vote or a pre-vote request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum VoteOutcome {
-    /// The candidate has the vote, on disk.
+    /// The candidate has the vote, on disk; or, for a pre-vote, would get it.
     Granted,
     /// It has not: the vote is another's, or the candidate's log is behind.
     Refused,
-    /// The request came from an earlier term than the voter's, and was ignored (§5.1).
+    /// The request came from an earlier term than the voter's, and was ignored (§5.1); or,
+    /// for a pre-vote, the term asked for has begun already.
     StaleTerm {
         /// The voter's term.
         current_term: Term,
@@ -107,7 +133,8 @@ pub enum AppendOutcome {
 }
 
 impl<C> Message<C> {
-    /// The term of the exchange: the sender's in a request, the request's in an answer.
+    /// The term of the exchange: the sender's in a request, the request's in an answer. Of a
+    /// pre-vote it is the term asked for, in which nobody is.
     ///
     /// An answer bears its request's term so that a node which has moved on knows it for
     /// what it is, the answer to a question that it no longer asks: an RPC library would
@@ -116,15 +143,24 @@ impl<C> Message<C> {
         match self {
             Self::RequestVote { term, .. }
             | Self::RequestVoteResponse { term, .. }
+            | Self::PreVote { term, .. }
+            | Self::PreVoteResponse { term, .. }
+            | Self::TimeoutNow { term }
             | Self::AppendEntries { term, .. }
             | Self::AppendEntriesResponse { term, .. } => *term,
         }
     }
 
-    /// The term that the message makes known (§5.1): its sender's at the time.
+    /// The term that the message makes known (§5.1): its sender's at the time. A pre-vote
+    /// makes none known, for it must change nothing (thesis §9.6); a node that is behind
+    /// learns so from the answer to a pre-vote of its own.
     pub fn sender_term(&self) -> Term {
         match self {
             Self::RequestVoteResponse {
+                outcome: VoteOutcome::StaleTerm { current_term },
+                ..
+            }
+            | Self::PreVoteResponse {
                 outcome: VoteOutcome::StaleTerm { current_term },
                 ..
             }
@@ -132,6 +168,7 @@ impl<C> Message<C> {
                 outcome: AppendOutcome::StaleTerm { current_term },
                 ..
             } => *current_term,
+            Self::PreVote { .. } | Self::PreVoteResponse { .. } => Term(0),
             _ => self.term(),
         }
     }
@@ -139,8 +176,22 @@ impl<C> Message<C> {
     /// Whether this answers a request.
     pub fn is_response(&self) -> bool {
         match self {
-            Self::RequestVoteResponse { .. } | Self::AppendEntriesResponse { .. } => true,
-            Self::RequestVote { .. } | Self::AppendEntries { .. } => false,
+            Self::RequestVoteResponse { .. }
+            | Self::PreVoteResponse { .. }
+            | Self::AppendEntriesResponse { .. } => true,
+            Self::RequestVote { .. }
+            | Self::PreVote { .. }
+            | Self::TimeoutNow { .. }
+            | Self::AppendEntries { .. } => false,
+        }
+    }
+
+    /// Whether this answers a question that a node at `current_term` no longer asks: one of a
+    /// term that it has left behind, or a pre-vote for a term that it has reached.
+    pub fn is_late_at(&self, current_term: Term) -> bool {
+        match self {
+            Self::PreVoteResponse { term, .. } => *term <= current_term,
+            _ => self.is_response() && self.term() < current_term,
         }
     }
 }

@@ -5,11 +5,12 @@
 //! Implemented: leader election (§5.2, §5.4.1), log replication with conflict hints (§5.3),
 //! the current-term commit rule (§5.4.2), a no-op at the start of each term, client sessions
 //! and linearizable reads by read-index (§8; thesis §6.3, §6.4), membership changes by joint
-//! consensus (§6) with learners (thesis §4.2.1).
+//! consensus (§6) with learners (thesis §4.2.1); PreVote (thesis §9.6) and CheckQuorum (thesis
+//! §6.2), where the configuration says so; leadership transfer (thesis §3.10).
 //!
 //! Read it in the order of the paper: [`state`] is Figure 2's "State", [`message`] its RPCs,
-//! [`Raft::step`] its "Rules for Servers"; `election`, `replication`, `client` and
-//! `membership` hold the handlers.
+//! [`Raft::step`] its "Rules for Servers"; `election`, `pre_vote`, `check_quorum`, `transfer`,
+//! `replication`, `client` and `membership` hold the handlers.
 
 pub mod configuration;
 pub mod log;
@@ -19,9 +20,12 @@ pub mod snapshot;
 pub mod spec;
 pub mod state;
 
+mod check_quorum;
 mod client;
 mod election;
+mod pre_vote;
 mod replication;
+mod transfer;
 
 pub use crate::{machine, session};
 
@@ -37,6 +41,7 @@ use self::membership::{Change, Refusal};
 use self::message::Message;
 use self::session::RequestId;
 use self::state::{Persistent, Record, Role, Volatile};
+pub use self::transfer::{Transfer, TransferOutcome};
 use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
 
 /// One Raft node's configuration.
@@ -47,6 +52,16 @@ pub struct Raft<M: StateMachine> {
     /// An append carries entries until their [`weight`](StateMachine::weight) reaches this;
     /// one entry always travels, whatever its weight.
     pub max_append_weight: usize,
+    /// Before this node stands for election it asks whether a quorum would vote for it
+    /// (PreVote, thesis §9.6): a node that cannot win does not raise anybody's term.
+    ///
+    /// Use it together with `check_quorum`. Alone it lets a leader that cannot hear hold on to
+    /// followers that hear it, for these refuse every pre-vote.
+    pub pre_vote: bool,
+    /// A leader that has not heard from a quorum for an election timeout steps down
+    /// (CheckQuorum, thesis §6.2); and a node that has heard from a leader within the minimum
+    /// election timeout ignores who asks for a vote (thesis §4.2.3).
+    pub check_quorum: bool,
     machine: PhantomData<fn() -> M>,
 }
 
@@ -58,6 +73,14 @@ pub enum Timer {
     Election,
     /// Runs on leaders: time to show that they live. Much shorter than an election timeout.
     Heartbeat,
+    /// Lasts exactly the minimum election timeout. Runs on a follower from each time that it
+    /// hears from its leader: until it runs out, there is a leader to stand by. Runs on a
+    /// leader all the time: whenever it runs out, a quorum must have answered meanwhile. Only
+    /// with [`Raft::pre_vote`] or [`Raft::check_quorum`].
+    Lease,
+    /// Lasts an election timeout. Runs on a leader while it transfers its leadership: a target
+    /// that has not taken over by then is not waited for (thesis §3.10).
+    Transfer,
 }
 
 /// What a client asks.
@@ -87,6 +110,13 @@ pub enum Command<M: StateMachine> {
         /// What shall change.
         change: Change,
     },
+    /// Make another node the leader (thesis §3.10). Answered by [`Event::Transfer`].
+    TransferLeadership {
+        /// Who asks. Needs no session; the id only finds the way back.
+        request: RequestId,
+        /// The node that is to lead: a voter.
+        to: NodeId,
+    },
 }
 
 impl<M: StateMachine> Command<M> {
@@ -95,7 +125,8 @@ impl<M: StateMachine> Command<M> {
         match self {
             Self::Propose { request, .. }
             | Self::Read { request, .. }
-            | Self::ChangeMembership { request, .. } => *request,
+            | Self::ChangeMembership { request, .. }
+            | Self::TransferLeadership { request, .. } => *request,
         }
     }
 }
@@ -112,8 +143,9 @@ pub enum Event<M: StateMachine> {
         /// The state machine's answer.
         response: M::Response,
     },
-    /// This node does not lead. The request was not done here, and may be retried there; a
-    /// change of membership may have begun here, and may be retried all the same.
+    /// This node does not lead, or is handing its leadership over. The request was not done
+    /// here, and may be retried there; a change of membership may have begun here, and may be
+    /// retried all the same.
     Redirect {
         /// Whose request.
         request: RequestId,
@@ -147,6 +179,13 @@ pub enum Event<M: StateMachine> {
     },
     /// This node has left the cluster, and that is committed: its host may stop it.
     Retired,
+    /// What came of a transfer of leadership.
+    Transfer {
+        /// Whose request.
+        request: RequestId,
+        /// What came of it.
+        outcome: TransferOutcome,
+    },
     /// This node leads from now on.
     Leading {
         /// In this term.
@@ -162,7 +201,8 @@ pub enum Event<M: StateMachine> {
 }
 
 impl<M: StateMachine> Raft<M> {
-    /// The node `id` of a cluster of `voters`, itself included.
+    /// The node `id` of a cluster of `voters`, itself included: the paper's Raft, without
+    /// PreVote and CheckQuorum.
     ///
     /// # Panics
     /// If `id` is not among the voters.
@@ -173,6 +213,8 @@ impl<M: StateMachine> Raft<M> {
             id,
             initial,
             max_append_weight: usize::MAX,
+            pre_vote: false,
+            check_quorum: false,
             machine: PhantomData,
         }
     }
@@ -184,6 +226,8 @@ impl<M: StateMachine> Raft<M> {
             id,
             initial: Configuration::default(),
             max_append_weight: usize::MAX,
+            pre_vote: false,
+            check_quorum: false,
             machine: PhantomData,
         }
     }
@@ -245,6 +289,7 @@ impl<M: StateMachine> Protocol for Raft<M> {
         let applied = durable.snapshot.state.clone();
         Volatile {
             role: Role::Follower { leader: None },
+            hears_leader: false,
             commit_index: applied.last_applied,
             applied,
             configuration: self.latest_configuration(durable),
@@ -255,9 +300,10 @@ impl<M: StateMachine> Protocol for Raft<M> {
         match input {
             Input::Deliver { from, message } => {
                 let current_term = node.durable().current_term;
-                // The answer to a request of a term that this node has left behind.
-                let is_late = message.is_response() && message.term() < current_term;
-                if is_late || !current_term.may_reach(message.sender_term()) {
+                if message.is_late_at(current_term)
+                    || !current_term.may_reach(message.sender_term())
+                    || self.is_disruptive(node, &message)
+                {
                     return;
                 }
                 self.adopt_higher_term(node, from, &message, out);
@@ -266,12 +312,24 @@ impl<M: StateMachine> Protocol for Raft<M> {
                         term,
                         last_log_index,
                         last_log_term,
+                        leadership_transfer: _,
                     } => {
                         let last = (last_log_term, last_log_index);
                         self.on_request_vote(node, from, term, last, out);
                     }
                     Message::RequestVoteResponse { outcome, .. } => {
                         self.on_request_vote_response(node, from, outcome, out);
+                    }
+                    Message::PreVote {
+                        term,
+                        last_log_index,
+                        last_log_term,
+                    } => {
+                        let last = (last_log_term, last_log_index);
+                        self.on_pre_vote(node, from, term, last, out);
+                    }
+                    Message::PreVoteResponse { term, outcome } => {
+                        self.on_pre_vote_response(node, from, term, outcome, out);
                     }
                     Message::AppendEntries {
                         term,
@@ -290,6 +348,11 @@ impl<M: StateMachine> Protocol for Raft<M> {
                         };
                         self.on_append_entries(node, from, term, append, out);
                     }
+                    Message::TimeoutNow { term } => {
+                        if term == node.durable().current_term {
+                            self.on_timeout_now(node, from, out);
+                        }
+                    }
                     Message::AppendEntriesResponse { outcome, round, .. } => {
                         self.on_append_entries_response(node, from, outcome, round, out);
                     }
@@ -297,12 +360,17 @@ impl<M: StateMachine> Protocol for Raft<M> {
             }
             Input::Fire(Timer::Election) => self.on_election_timeout(node, out),
             Input::Fire(Timer::Heartbeat) => self.on_heartbeat_timeout(node, out),
+            Input::Fire(Timer::Lease) => self.on_lease_timeout(node, out),
+            Input::Fire(Timer::Transfer) => self.on_transfer_timeout(node, out),
             Input::Ask(Command::Propose { request, command }) => {
                 self.on_propose(node, request, command, out);
             }
             Input::Ask(Command::Read { request, query }) => self.on_read(node, request, query, out),
             Input::Ask(Command::ChangeMembership { request, change }) => {
                 self.on_change_membership(node, request, &change, out);
+            }
+            Input::Ask(Command::TransferLeadership { request, to }) => {
+                self.on_transfer_leadership(node, request, to, out);
             }
         }
     }

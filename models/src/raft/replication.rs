@@ -88,7 +88,7 @@ impl<M: StateMachine> Raft<M> {
             // "If the leader's term is at least as large as the candidate's current term,
             // then the candidate recognizes the leader as legitimate" (§5.2).
             self.recognise(node, leader, out);
-            out.arm(Timer::Election);
+            self.hear_leader(node, out);
             self.append(node, append, out)
         };
         out.send(
@@ -155,9 +155,11 @@ impl<M: StateMachine> Raft<M> {
             AppendOutcome::Accepted { match_index } => accepted(node, follower, match_index),
             AppendOutcome::Conflict { .. } => conflicted(node, follower, outcome),
         };
+        self.hear_from(node, follower);
         if let Some(progress) = progress_of(node, follower) {
             progress.round = progress.round.max(round);
         }
+        self.summon(node, follower, out);
         if resend {
             self.send_append(node, follower, out);
         }
@@ -208,7 +210,7 @@ pub(super) fn progress_of<M: StateMachine>(
 ) -> Option<&mut Progress> {
     match &mut node.volatile.role {
         Role::Leader(leadership) => leadership.progress.get_mut(&peer),
-        Role::Follower { .. } | Role::Candidate { .. } => None,
+        Role::Follower { .. } | Role::PreCandidate { .. } | Role::Candidate { .. } => None,
     }
 }
 

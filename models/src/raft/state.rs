@@ -12,6 +12,7 @@ use super::machine::StateMachine;
 use super::message::Round;
 use super::session::RequestId;
 use super::snapshot::{Applied, Snapshot};
+use super::transfer::Transfer;
 use crate::protocol::{Durable, NodeId};
 
 /// "Persistent state on all servers" (Figure 2), and the snapshot (Figure 12).
@@ -119,8 +120,12 @@ impl<M: StateMachine> Durable for Persistent<M> {
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Volatile<M: StateMachine> {
-    /// Follower, candidate or leader.
+    /// Follower, pre-candidate, candidate or leader.
     pub role: Role<M>,
+    /// A follower's: the leader of the current term has been heard of within the minimum
+    /// election timeout. As long as that is so, [`Timer::Lease`](super::Timer::Lease) runs and
+    /// this node ignores who wants to depose that leader (thesis §4.2.3).
+    pub hears_leader: bool,
     /// The highest index known to be committed. Increases monotonically.
     pub commit_index: Index,
     /// The state machine, and how far it has come.
@@ -139,6 +144,12 @@ pub enum Role<M: StateMachine> {
     Follower {
         /// The leader of the current term, once it has been heard of.
         leader: Option<NodeId>,
+    },
+    /// Asks who would vote for it in the term after this one, and stands only when a quorum
+    /// would (thesis §9.6). Its own term and vote remain what they are.
+    PreCandidate {
+        /// Who would, this node included.
+        votes: BTreeSet<NodeId>,
     },
     /// Asks for votes.
     Candidate {
@@ -165,6 +176,11 @@ pub struct Leadership<M: StateMachine> {
     pub reads: Vec<PendingRead<M>>,
     /// Who waits for the membership change under way.
     pub change: Option<RequestId>,
+    /// The transfer of leadership that is under way. No command is taken meanwhile.
+    pub transfer: Option<Transfer>,
+    /// The peers that have answered an append since the lease timer last ran out. Stays empty
+    /// without [`check_quorum`](super::Raft::check_quorum).
+    pub heard: BTreeSet<NodeId>,
 }
 
 /// What a leader knows of one peer.

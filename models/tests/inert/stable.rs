@@ -1,5 +1,6 @@
 //! What is inert changes nothing, and stays so.
 
+use models::raft::spec::guarded;
 use models::world::{Action, Disk, Duplicates, Envelope, Faults, Scenario, World};
 use models::{NodeId, raft};
 use proptest::prelude::*;
@@ -83,22 +84,29 @@ proptest! {
 #[test]
 fn there_are_inert_messages() {
     let scenario = lasting(troubled(3));
+    let guarded = lasting(guarded(troubled(3)));
     let (mut delivered, mut requests, mut votes, mut acknowledgements) = (0, 0, 0, 0);
-    for seed in 0..40 {
-        let end = walk(&scenario, &fixed_choices(seed, 120), |_, _, world| {
-            delivered += assert_changes_nothing(&scenario, world);
+    let mut pre_votes = 0;
+    for seed in 0..80 {
+        let scenario = if seed % 2 == 0 { &scenario } else { &guarded };
+        let end = walk(scenario, &fixed_choices(seed, 120), |_, _, world| {
+            delivered += assert_changes_nothing(scenario, world);
         });
         for envelope in inert(&end) {
             match envelope.message {
                 raft::message::Message::RequestVoteResponse { .. } => votes += 1,
                 raft::message::Message::AppendEntriesResponse { .. } => acknowledgements += 1,
+                raft::message::Message::PreVote { .. }
+                | raft::message::Message::PreVoteResponse { .. } => pre_votes += 1,
                 raft::message::Message::RequestVote { .. }
+                | raft::message::Message::TimeoutNow { .. }
                 | raft::message::Message::AppendEntries { .. } => requests += 1,
             }
         }
     }
     assert!(delivered > 1_000, "{delivered}");
     assert!(requests > 10 && votes > 10 && acknowledgements > 10);
+    assert!(pre_votes > 10);
 }
 
 /// A refusal at exactly `match_index` looks like old news, and is not: it may be a late copy

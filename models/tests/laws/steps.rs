@@ -8,7 +8,7 @@ use models::raft::{Command, Timer};
 use models::{Durable, Input, Node, NodeId, Outbox, Protocol};
 use proptest::prelude::*;
 
-use crate::support::bench::{Bench, Checked, Msg, Record, add, entry, noop, read};
+use crate::support::bench::{Bench, Checked, Msg, Record, add, entry, noop, read, transfer};
 
 fn term() -> impl Strategy<Value = Term> {
     (0u64..5).prop_map(Term)
@@ -55,15 +55,28 @@ fn append_outcome() -> impl Strategy<Value = AppendOutcome> {
 fn message() -> impl Strategy<Value = Msg> {
     let entries = proptest::collection::vec(any_entry(), 0..4);
     prop_oneof![
+        (term(), index(), term(), any::<bool>()).prop_map(
+            |(term, last_log_index, last_log_term, leadership_transfer)| {
+                Message::RequestVote {
+                    term,
+                    last_log_index,
+                    last_log_term,
+                    leadership_transfer,
+                }
+            }
+        ),
+        term().prop_map(|term| Message::TimeoutNow { term }),
+        (term(), vote_outcome())
+            .prop_map(|(term, outcome)| Message::RequestVoteResponse { term, outcome }),
         (term(), index(), term()).prop_map(|(term, last_log_index, last_log_term)| {
-            Message::RequestVote {
+            Message::PreVote {
                 term,
                 last_log_index,
                 last_log_term,
             }
         }),
         (term(), vote_outcome())
-            .prop_map(|(term, outcome)| Message::RequestVoteResponse { term, outcome }),
+            .prop_map(|(term, outcome)| Message::PreVoteResponse { term, outcome }),
         (term(), index(), term(), entries, index(), round()).prop_map(
             |(term, prev_log_index, prev_log_term, entries, leader_commit, round)| {
                 Message::AppendEntries {
@@ -90,6 +103,7 @@ fn command() -> impl Strategy<Value = Command<Adder>> {
     prop_oneof![
         (1u64..4, 1u8..9).prop_map(|(sequence, amount)| add(sequence, amount)),
         (1u64..4).prop_map(read),
+        (1u64..4, 0u16..4).prop_map(|(sequence, to)| transfer(sequence, to)),
     ]
 }
 
@@ -101,9 +115,17 @@ fn inputs() -> impl Strategy<Value = Vec<Input<Checked>>> {
         }),
         1 => Just(Input::Fire(Timer::Election)),
         1 => Just(Input::Fire(Timer::Heartbeat)),
+        1 => Just(Input::Fire(Timer::Lease)),
+        1 => Just(Input::Fire(Timer::Transfer)),
         2 => command().prop_map(Input::Ask),
     ];
     proptest::collection::vec(input, 0..40)
+}
+
+/// A node that has just started for the first time, with PreVote and CheckQuorum or without.
+fn bench(guarded: bool) -> Bench {
+    let bench = Bench::start(0, 3, 0, None, &[]);
+    if guarded { bench.guarded() } else { bench }
 }
 
 /// What the disk remembers after these records.
@@ -119,8 +141,8 @@ proptest! {
     /// Law 1: durable state changes only through records. Folding what a node has written
     /// gives what it believes to be on disk, after every step.
     #[test]
-    fn the_records_make_the_durable_state(inputs in inputs()) {
-        let mut bench = Bench::start(0, 3, 0, None, &[]);
+    fn the_records_make_the_durable_state(guarded in any::<bool>(), inputs in inputs()) {
+        let mut bench = bench(guarded);
         let mut journal = Vec::new();
         for input in inputs {
             bench.feed(input);
@@ -132,8 +154,8 @@ proptest! {
     /// Law 2: a crash keeps the durable state and nothing else. A node that restarts is a node
     /// that is started from the same disk.
     #[test]
-    fn recovery_is_a_first_start(inputs in inputs()) {
-        let mut bench = Bench::start(0, 3, 0, None, &[]);
+    fn recovery_is_a_first_start(guarded in any::<bool>(), inputs in inputs()) {
+        let mut bench = bench(guarded);
         let mut journal = Vec::new();
         for input in inputs {
             bench.feed(input);
@@ -149,8 +171,8 @@ proptest! {
     /// A step is a function: equal nodes and equal inputs give equal nodes, records and
     /// effects.
     #[test]
-    fn a_step_is_a_function(inputs in inputs()) {
-        let mut one = Bench::start(0, 3, 0, None, &[]);
+    fn a_step_is_a_function(guarded in any::<bool>(), inputs in inputs()) {
+        let mut one = bench(guarded);
         let mut other = one.clone();
         for input in inputs {
             prop_assert_eq!(one.feed(input.clone()), other.feed(input));
@@ -162,8 +184,8 @@ proptest! {
     /// A node that was written down and read back goes on as if nothing had happened, and so
     /// do inputs and effects.
     #[test]
-    fn nodes_inputs_and_effects_survive_json(inputs in inputs()) {
-        let mut bench = Bench::start(0, 3, 0, None, &[]);
+    fn nodes_inputs_and_effects_survive_json(guarded in any::<bool>(), inputs in inputs()) {
+        let mut bench = bench(guarded);
         let mut copy = bench.node().clone();
         for input in inputs {
             let json = serde_json::to_string(&input).expect("an input as JSON");
@@ -188,8 +210,8 @@ proptest! {
     /// Whatever a node is told, its term and its commit index never decrease, and its vote in
     /// a term stands (Figure 2).
     #[test]
-    fn terms_votes_and_commits_stand(inputs in inputs()) {
-        let mut bench = Bench::start(0, 3, 0, None, &[]);
+    fn terms_votes_and_commits_stand(guarded in any::<bool>(), inputs in inputs()) {
+        let mut bench = bench(guarded);
         for input in inputs {
             let (term, commit, vote) = (bench.term(), bench.commit_index(), bench.voted_for());
             bench.feed(input);
@@ -200,8 +222,8 @@ proptest! {
 
     /// Nobody answers itself, and nobody answers a message to a third.
     #[test]
-    fn answers_go_to_who_asked(inputs in inputs()) {
-        let mut bench = Bench::start(0, 3, 0, None, &[]);
+    fn answers_go_to_who_asked(guarded in any::<bool>(), inputs in inputs()) {
+        let mut bench = bench(guarded);
         for input in inputs {
             let asked = match &input {
                 Input::Deliver { from, message } if !message.is_response() => Some(*from),

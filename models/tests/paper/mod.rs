@@ -11,4 +11,7 @@ mod s5_4_safety;
 mod s5_5_crashes;
 mod s6_membership;
 mod s8_clients;
+mod t3_10_transfer;
 mod t4_2_1_learners;
+mod t6_2_check_quorum;
+mod t9_6_pre_vote;

@@ -1,18 +1,21 @@
 //! Scenarios of Raft.
 //!
-//! - `cluster 3 [bag] [entries=1] [joining=1]`: so many entries at most in one append; the
-//!   last so many nodes are to join, the others have founded the cluster
+//! - `cluster 3 [bag] [entries=1] [joining=1] [guarded]`: so many entries at most in one
+//!   append; the last so many nodes are to join, the others have founded the cluster;
+//!   `guarded`: with PreVote and CheckQuorum
 //! - `disk n0 term=3 vote=n1 log=1,1,2`: entries by their terms
-//! - `client c0 add=5 read learn=n3 promote=n3 remove=n0 replace=n0->n3`
-//! - `fire n0 election`, `fire n0 heartbeat`
+//! - `client c0 add=5 read learn=n3 promote=n3 remove=n0 replace=n0->n3 transfer=n1`
+//! - `fire n0 election`, `fire n0 heartbeat`, `fire n0 lease`, `fire n0 transfer`
 //! - `log`: shows every log, with `|` behind what the node knows to be committed
+
+use std::collections::BTreeSet;
 
 use models::raft::log::{Content, Entry, Index, Log, Term};
 use models::raft::membership::Change;
 use models::raft::message::{AppendOutcome, Message, Round, VoteOutcome};
 use models::raft::spec::{Add, Adder, Bounds, Total, request};
 use models::raft::state::{Persistent, Record, Role};
-use models::raft::{Command, Event, Raft, Timer};
+use models::raft::{Command, Event, Raft, Timer, TransferOutcome};
 use models::world::{Host, Scenario, World};
 use models::{NodeId, Protocol};
 
@@ -36,6 +39,8 @@ scenarios! { models::raft::Raft<models::raft::spec::Adder>, "raft":
     a_partition
     a_replacement
     a_leader_removes_itself
+    a_partitioned_node_returns
+    a_transfer
 }
 
 impl Told for Raft<Adder> {
@@ -44,6 +49,12 @@ impl Told for Raft<Adder> {
         let mut nodes: Vec<Self> = ids.iter().map(|&id| Raft::new(id, ids.clone())).collect();
         for option in options {
             match option.split_once('=') {
+                None if *option == "guarded" => {
+                    for node in &mut nodes {
+                        node.pre_vote = true;
+                        node.check_quorum = true;
+                    }
+                }
                 Some(("entries", most)) => {
                     for node in &mut nodes {
                         node.max_append_weight = number(most);
@@ -63,7 +74,14 @@ impl Told for Raft<Adder> {
             }
         }
         let candidates = ids.into_iter().map(|id| (id, Term(u64::MAX))).collect();
-        Scenario::new(nodes, Bounds { candidates })
+        let in_time = BTreeSet::new();
+        Scenario::new(
+            nodes,
+            Bounds {
+                candidates,
+                in_time,
+            },
+        )
     }
 
     fn disk(fields: &[&str]) -> Persistent<Adder> {
@@ -86,6 +104,10 @@ impl Told for Raft<Adder> {
                 request,
                 command: Add(number(amount)),
             },
+            Some(("transfer", to)) => Command::TransferLeadership {
+                request,
+                to: id(to),
+            },
             None if words == "read" => Command::Read {
                 request,
                 query: Total,
@@ -102,6 +124,8 @@ impl Told for Raft<Adder> {
         match name {
             "election" => Timer::Election,
             "heartbeat" => Timer::Heartbeat,
+            "lease" => Timer::Lease,
+            "transfer" => Timer::Transfer,
             _ => panic!("no such timer: {name}"),
         }
     }
@@ -110,6 +134,8 @@ impl Told for Raft<Adder> {
         match timer {
             Timer::Election => "election".to_owned(),
             Timer::Heartbeat => "heartbeat".to_owned(),
+            Timer::Lease => "lease".to_owned(),
+            Timer::Transfer => "transfer".to_owned(),
         }
     }
 
@@ -147,6 +173,13 @@ impl Told for Raft<Adder> {
             Event::Refused { request, refusal } => format!("{request} refused: {refusal:?}"),
             Event::MembershipChanged { configuration } => format!("members {configuration}"),
             Event::Retired => "retired".to_owned(),
+            Event::Transfer { request, outcome } => match outcome {
+                TransferOutcome::SteppedDown => format!("{request}: leads no longer"),
+                TransferOutcome::TimedOut => format!("{request}: timed out, leads on"),
+                TransferOutcome::AlreadyLeads => format!("{request}: leads already"),
+                TransferOutcome::NotAVoter => format!("{request}: that is no voter"),
+                TransferOutcome::Busy { to } => format!("{request}: busy, {to} is to lead"),
+            },
             Event::Leading { term } => format!("leading in {term}"),
             Event::Following { term, leader } => match leader {
                 Some(leader) => format!("following {leader} in {term}"),
@@ -161,16 +194,26 @@ impl Told for Raft<Adder> {
                 term,
                 last_log_index,
                 last_log_term,
-            } => format!("RequestVote {term}, last {last_log_index}:{last_log_term}"),
-            Message::RequestVoteResponse { term, outcome } => {
-                let outcome = match outcome {
-                    VoteOutcome::Granted => "granted".to_owned(),
-                    VoteOutcome::Refused => "refused".to_owned(),
-                    VoteOutcome::StaleTerm { current_term } => {
-                        format!("stale, it is {current_term}")
-                    }
+                leadership_transfer,
+            } => {
+                let by_leave = if *leadership_transfer {
+                    ", by leave of the leader"
+                } else {
+                    ""
                 };
-                format!("RequestVoteResponse {term}, {outcome}")
+                format!("RequestVote {term}, last {last_log_index}:{last_log_term}{by_leave}")
+            }
+            Message::TimeoutNow { term } => format!("TimeoutNow {term}"),
+            Message::RequestVoteResponse { term, outcome } => {
+                format!("RequestVoteResponse {term}, {}", vote_outcome(*outcome))
+            }
+            Message::PreVote {
+                term,
+                last_log_index,
+                last_log_term,
+            } => format!("PreVote {term}, last {last_log_index}:{last_log_term}"),
+            Message::PreVoteResponse { term, outcome } => {
+                format!("PreVoteResponse {term}, {}", vote_outcome(*outcome))
             }
             Message::AppendEntries {
                 term,
@@ -205,6 +248,7 @@ impl Told for Raft<Adder> {
             Command::Propose { request, command } => format!("{request} add {}", command.0),
             Command::Read { request, .. } => format!("{request} read"),
             Command::ChangeMembership { request, change } => format!("{request} {change}"),
+            Command::TransferLeadership { request, to } => format!("{request} transfer to {to}"),
         }
     }
 
@@ -263,6 +307,14 @@ fn change(name: &str, nodes: &str) -> Change {
     }
 }
 
+fn vote_outcome(outcome: VoteOutcome) -> String {
+    match outcome {
+        VoteOutcome::Granted => "granted".to_owned(),
+        VoteOutcome::Refused => "refused".to_owned(),
+        VoteOutcome::StaleTerm { current_term } => format!("stale, it is {current_term}"),
+    }
+}
+
 fn append_outcome(outcome: &AppendOutcome) -> String {
     match outcome {
         AppendOutcome::Accepted { match_index } => format!("matches up to {match_index}"),
@@ -313,12 +365,15 @@ fn role_words(role: &Role<Adder>) -> String {
         Role::Follower {
             leader: Some(leader),
         } => format!("follower of {leader}"),
-        Role::Candidate { votes } => {
-            let votes: Vec<String> = votes.iter().map(NodeId::to_string).collect();
-            format!("candidate with {}", votes.join(" "))
-        }
+        Role::PreCandidate { votes } => format!("pre-candidate with {}", node_words(votes)),
+        Role::Candidate { votes } => format!("candidate with {}", node_words(votes)),
         Role::Leader(_) => "leader".to_owned(),
     }
+}
+
+fn node_words(ids: &BTreeSet<NodeId>) -> String {
+    let ids: Vec<String> = ids.iter().map(NodeId::to_string).collect();
+    ids.join(" ")
 }
 
 fn logs(world: &World<Raft<Adder>>) -> Vec<String> {

@@ -95,6 +95,13 @@ impl Bench {
         self
     }
 
+    /// Turns PreVote and CheckQuorum on from here on.
+    pub(crate) fn guarded(mut self) -> Self {
+        self.raft.pre_vote = true;
+        self.raft.check_quorum = true;
+        self
+    }
+
     /// Takes one step and hands back its effects.
     pub(crate) fn feed(&mut self, input: Input<Checked>) -> Effects {
         let mut out = Outbox::new();
@@ -186,7 +193,7 @@ impl Bench {
     pub(crate) fn follows(&self) -> Option<Option<NodeId>> {
         match &self.node.volatile.role {
             Role::Follower { leader } => Some(*leader),
-            Role::Candidate { .. } | Role::Leader(_) => None,
+            Role::PreCandidate { .. } | Role::Candidate { .. } | Role::Leader(_) => None,
         }
     }
 
@@ -199,7 +206,7 @@ impl Bench {
     pub(crate) fn leads(&self) -> Option<&Leadership<Adder>> {
         match &self.node.volatile.role {
             Role::Leader(leadership) => Some(leadership),
-            Role::Follower { .. } | Role::Candidate { .. } => None,
+            Role::Follower { .. } | Role::PreCandidate { .. } | Role::Candidate { .. } => None,
         }
     }
 
@@ -321,13 +328,48 @@ pub(crate) fn read(sequence: u64) -> Command<Adder> {
     }
 }
 
+/// The client's `sequence`th request: let node `to` lead.
+pub(crate) fn transfer(sequence: u64, to: u16) -> Command<Adder> {
+    Command::TransferLeadership {
+        request: request(sequence),
+        to: NodeId(to),
+    }
+}
+
 /// A candidate of `term` whose last entry is at `last.0` and of term `last.1` asks for a vote.
 pub(crate) fn request_vote(term: u64, last: (u64, u64)) -> Msg {
     Message::RequestVote {
         term: Term(term),
         last_log_index: Index(last.0),
         last_log_term: Term(last.1),
+        leadership_transfer: false,
     }
+}
+
+/// The same, of a candidate whom the leader has told to stand.
+pub(crate) fn request_vote_by_leave(term: u64, last: (u64, u64)) -> Msg {
+    Message::RequestVote {
+        term: Term(term),
+        last_log_index: Index(last.0),
+        last_log_term: Term(last.1),
+        leadership_transfer: true,
+    }
+}
+
+/// A node asks whether it would get a vote in `term`; its last entry is at `last.0` and of
+/// term `last.1`.
+pub(crate) fn pre_vote(term: u64, last: (u64, u64)) -> Msg {
+    Message::PreVote {
+        term: Term(term),
+        last_log_index: Index(last.0),
+        last_log_term: Term(last.1),
+    }
+}
+
+/// The answer to such a question.
+pub(crate) fn pre_voted(term: u64, outcome: VoteOutcome) -> Msg {
+    let term = Term(term);
+    Message::PreVoteResponse { term, outcome }
 }
 
 /// The answer to a vote request of `term`.

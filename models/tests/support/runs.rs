@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use models::raft::log::Term;
-use models::raft::spec::{Bounds, Total, client_commands, request};
+use models::raft::spec::{Bounds, Total, client_commands, guarded, request};
 use models::raft::{Command, Raft};
 use models::world::{Action, Delivery, Disk, Duplicates, Faults, Kind, Scenario, Timing, World};
 use models::{NodeId, Specification};
@@ -17,7 +17,14 @@ pub(crate) fn cluster(size: u16, max_term: u64) -> Scenario<Checked> {
     let ids: Vec<NodeId> = (0..size).map(NodeId).collect();
     let nodes = ids.iter().map(|&id| Raft::new(id, ids.clone())).collect();
     let candidates = ids.into_iter().map(|id| (id, Term(max_term))).collect();
-    Scenario::new(nodes, Bounds { candidates })
+    let in_time = BTreeSet::new();
+    Scenario::new(
+        nodes,
+        Bounds {
+            candidates,
+            in_time,
+        },
+    )
 }
 
 /// A cluster in which everything can go wrong that an honest disk survives: a writer of two
@@ -43,19 +50,28 @@ pub(crate) fn troubled(size: u16) -> Scenario<Checked> {
     }
 }
 
-/// [`troubled`] under each network and timing, and under the disks of `disks`.
+/// [`troubled`] under each network and timing, and under the disks of `disks`, with PreVote and
+/// CheckQuorum or without.
 pub(crate) fn any_troubled(disks: &'static [Disk<Checked>]) -> BoxedStrategy<Scenario<Checked>> {
     let delivery = prop_oneof![Just(Delivery::Bag), Just(Delivery::Fifo)];
     let timing = prop_oneof![3 => Just(Timing::Any), 1 => Just(Timing::Quiescent)];
     let disk = proptest::sample::select(disks);
-    let knobs = (1u16..=4, delivery, timing, disk, any::<bool>());
+    let flags = (any::<bool>(), any::<bool>());
+    let knobs = (1u16..=4, delivery, timing, disk, flags);
     knobs
-        .prop_map(|(size, delivery, timing, disk, drop_inert)| Scenario {
-            delivery,
-            timing,
-            disk,
-            drop_inert,
-            ..troubled(size)
+        .prop_map(|(size, delivery, timing, disk, (drop_inert, is_guarded))| {
+            let troubled = troubled(size);
+            Scenario {
+                delivery,
+                timing,
+                disk,
+                drop_inert,
+                ..if is_guarded {
+                    guarded(troubled)
+                } else {
+                    troubled
+                }
+            }
         })
         .boxed()
 }

@@ -6,6 +6,11 @@
 //! candidate (leader) now will not be a candidate (leader) *of term `t`* again, crash or not.
 //! A leader's `match_index`, and the round a peer has answered, never decrease.
 //!
+//! A pre-vote is another matter: a node asks for the same term again and again, also after a
+//! crash, and counts what was given to an earlier question. But it asks for the term after its
+//! own, so once its term has reached the one asked for, it neither asks nor listens any more;
+//! and being asked changes nothing. A refusal teaches nobody anything at any time.
+//!
 //! Terms are judged by what is on disk, not by what the node believes: a crash on a broken
 //! disk takes a node back, and a message that it had outgrown matters again.
 //!
@@ -15,11 +20,11 @@
 //! the receiver has moved on.
 
 use crate::protocol::NodeId;
-use crate::raft::Raft;
 use crate::raft::log::Term;
 use crate::raft::machine::StateMachine;
 use crate::raft::message::{AppendOutcome, Message, Round, VoteOutcome};
 use crate::raft::state::{Progress, Role};
+use crate::raft::{Raft, Timer};
 use crate::world::{Envelope, Host};
 
 pub(super) fn is_inert<M: StateMachine>(
@@ -37,6 +42,12 @@ pub(super) fn is_inert<M: StateMachine>(
             term < receiver_term
                 || term == receiver_term
                     && !teaches_candidate(envelope.from, term, outcome, receiver)
+        }
+        // Its receiver stands for the term after, and then it is of an earlier one.
+        Message::TimeoutNow { .. } => term < receiver_term,
+        Message::PreVote { .. } => term <= sender.on_disk().current_term,
+        Message::PreVoteResponse { outcome, .. } => {
+            term <= receiver_term || *outcome == VoteOutcome::Refused
         }
         Message::AppendEntriesResponse { outcome, round, .. } => {
             term < receiver_term
@@ -61,7 +72,7 @@ fn teaches_candidate<M: StateMachine>(
             Role::Candidate { votes } => {
                 node.durable().current_term == term && !votes.contains(&voter)
             }
-            Role::Follower { .. } | Role::Leader(_) => false,
+            Role::Follower { .. } | Role::PreCandidate { .. } | Role::Leader(_) => false,
         }),
     }
 }
@@ -88,7 +99,8 @@ fn teaches_leader<M: StateMachine>(
 }
 
 /// Whether the host's node leads `term`, and `is_news` is true of what it knows of the
-/// follower.
+/// follower; or any answer is news to it, because it counts who answers (CheckQuorum): then its
+/// lease timer runs as long as it leads.
 fn leads<M: StateMachine>(
     host: &Host<Raft<M>>,
     term: Term,
@@ -97,7 +109,9 @@ fn leads<M: StateMachine>(
 ) -> bool {
     match super::leadership(host) {
         Some((led, leadership)) if led == term => {
-            leadership.progress.get(&follower).is_some_and(is_news)
+            let counts = matches!(host, Host::Up { armed, .. } if armed.contains(&Timer::Lease));
+            let progress = leadership.progress.get(&follower);
+            progress.is_some_and(|progress| counts || is_news(progress))
         }
         _ => false,
     }

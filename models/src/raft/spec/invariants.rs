@@ -113,12 +113,40 @@ impl<M: StateMachine> Raft<M> {
         },
         Self::SNAPSHOT_IS_APPLIED_PREFIX,
         Self::LOG_CONTINUES_SNAPSHOT,
+        Self::TRANSFER_IS_COMPLETE,
+        Self::TRANSFER_ENDS,
+        Invariant {
+            name: "What a quorum has is committed",
+            source: "Figure 2, \"Leaders\": a majority of matchIndex[i] ≥ N, of the current term",
+            holds: what_a_quorum_has_is_committed,
+        },
         Invariant {
             name: "Linearizability",
             source: "§8; Herlihy and Wing 1990",
             holds: is_linearizable,
         },
     ];
+}
+
+/// No leader waits for more than a quorum. An entry of an earlier term waits for one of the
+/// leader's own.
+fn what_a_quorum_has_is_committed<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+) -> bool {
+    world.running().all(|(id, node)| match &node.volatile.role {
+        Role::Leader(leadership) => {
+            let raft = &scenario.nodes[usize::from(id.0)];
+            let last_index = node.durable().log.last_index();
+            let replicated = raft.configuration(node).reached_by_quorum(|voter| {
+                let progress = leadership.progress.get(&voter);
+                let matched = progress.map_or(Index(0), |peer| peer.match_index);
+                if voter == id { last_index } else { matched }
+            });
+            replicated < leadership.term_start || node.volatile.commit_index >= replicated
+        }
+        Role::Follower { .. } | Role::PreCandidate { .. } | Role::Candidate { .. } => true,
+    })
 }
 
 fn election_safety<M: StateMachine>(world: &World<Raft<M>>) -> bool {
@@ -138,7 +166,7 @@ fn leader_append_only<M: StateMachine>(world: &World<Raft<M>>) -> bool {
             let own = log.from(leadership.term_start);
             begins && own.iter().all(|entry| entry.term == term)
         }
-        Role::Follower { .. } | Role::Candidate { .. } => true,
+        Role::Follower { .. } | Role::PreCandidate { .. } | Role::Candidate { .. } => true,
     })
 }
 
@@ -222,7 +250,7 @@ fn votes_are_durable<M: StateMachine>(
         let term = node.durable().current_term;
         let stands = |voter: NodeId| voted_on_disk(world, voter, term, id);
         match &node.volatile.role {
-            Role::Follower { .. } => true,
+            Role::Follower { .. } | Role::PreCandidate { .. } => true,
             // Its own vote is on its way to disk together with its request for others'.
             Role::Candidate { votes } => votes.iter().all(|&voter| voter == id || stands(voter)),
             Role::Leader(leadership) => {

@@ -76,12 +76,27 @@ impl<C: Debug> Display for Message<C> {
                 term,
                 last_log_index,
                 last_log_term,
+                leadership_transfer,
             } => write!(
                 f,
-                "RequestVote {term} last={last_log_index}@{last_log_term}"
+                "RequestVote {term} last={last_log_index}@{last_log_term}{}",
+                if *leadership_transfer {
+                    " transfer"
+                } else {
+                    ""
+                }
             ),
+            Self::TimeoutNow { term } => write!(f, "TimeoutNow {term}"),
             Self::RequestVoteResponse { term, outcome } => {
                 write!(f, "RequestVoteResponse {term} {outcome}")
+            }
+            Self::PreVote {
+                term,
+                last_log_index,
+                last_log_term,
+            } => write!(f, "PreVote {term} last={last_log_index}@{last_log_term}"),
+            Self::PreVoteResponse { term, outcome } => {
+                write!(f, "PreVoteResponse {term} {outcome}")
             }
             Self::AppendEntries {
                 term,
@@ -161,6 +176,7 @@ fn role<M: StateMachine>(role: &Role<M>) -> String {
         Role::Follower {
             leader: Some(leader),
         } => format!("follower of {leader}"),
+        Role::PreCandidate { votes } => format!("pre-candidate with {}", nodes(votes)),
         Role::Candidate { votes } => format!("candidate with {}", nodes(votes)),
         Role::Leader(_) => "LEADER".to_string(),
     }
@@ -172,5 +188,6 @@ pub(super) fn command<M: StateMachine>(command: &Command<M>) -> String {
         Command::Propose { request, command } => format!("{request} {command:?}"),
         Command::Read { request, query } => format!("{request} read {query:?}"),
         Command::ChangeMembership { request, change } => format!("{request} {change}"),
+        Command::TransferLeadership { request, to } => format!("{request} transfer to {to}"),
     }
 }

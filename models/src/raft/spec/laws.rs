@@ -6,8 +6,9 @@ use crate::raft::log::Term;
 use crate::raft::machine::StateMachine;
 use crate::raft::state::Role;
 use crate::specification::Law;
-use crate::world::{Action, Host, World};
+use crate::world::{Action, Host, Scenario, World};
 
+use super::disruption::{self, disturbs};
 use super::invariants::{agree_up_to, holds_committed, logs_match};
 use super::{leadership, membership};
 
@@ -65,7 +66,7 @@ impl<M: StateMachine> Raft<M> {
         Law {
             name: "The larger term is adopted",
             source: "§5.1: a server whose term is smaller updates it and reverts to follower",
-            holds: |_, before, action, after| larger_term_is_adopted(before, action, after),
+            holds: larger_term_is_adopted,
         },
         Law {
             name: "Voters have caught up",
@@ -85,6 +86,71 @@ impl<M: StateMachine> Raft<M> {
             name: "Servers start as followers",
             source: "§5.2",
             holds: |_, _, action, after| starts_as_follower(action, after),
+        },
+        Law {
+            name: "Who hears a leader stands by it →",
+            source: "thesis §4.2.3: within the minimum election timeout no vote, and no new term",
+            holds: disruption::who_hears_a_leader_stands_by_it,
+        },
+        Law {
+            name: "A pre-vote changes nothing →",
+            source: "thesis §9.6: neither term nor vote",
+            holds: |_, before, action, after| {
+                disruption::a_pre_vote_changes_nothing(before, action, after)
+            },
+        },
+        Law {
+            name: "A pre-vote counts for its term →",
+            source: "thesis §9.6",
+            holds: |_, before, action, after| {
+                disruption::pre_votes_are_of_their_term(before, action, after)
+            },
+        },
+        Law {
+            name: "Who stands has a quorum behind it →",
+            source: "thesis §9.6: a term is begun by who could win it",
+            holds: disruption::who_stands_has_a_quorum_behind_it,
+        },
+        Law {
+            name: "Who is behind learns so →",
+            source: "§5.1; thesis §9.6: a node of an earlier term is answered, not ignored",
+            holds: |_, before, action, after| {
+                disruption::who_is_behind_learns_so(before, action, after)
+            },
+        },
+        Law {
+            name: "Only the leader of its term is heard →",
+            source: "§5.2; thesis §4.2.3: \"a current leader\"",
+            holds: |_, before, action, after| {
+                disruption::only_the_leader_is_heard(before, action, after)
+            },
+        },
+        Law {
+            name: "A leader without a quorum steps down →",
+            source: "thesis §6.2: after an election timeout without answers of a majority",
+            holds: disruption::a_leader_without_a_quorum_steps_down,
+        },
+        Law {
+            name: "A leader counts who answers it →",
+            source: "thesis §6.2",
+            holds: |_, before, action, after| {
+                disruption::a_leader_counts_answers(before, action, after)
+            },
+        },
+        Law {
+            name: "Who steps down refuses its reads →",
+            source: "thesis §6.2, §6.4: a client is not kept waiting by a leader without a quorum",
+            holds: |scenario, before, _, after| {
+                disruption::who_steps_down_refuses_its_reads(scenario, before, after)
+            },
+        },
+        Self::PERMISSION_IS_GIVEN,
+        Law {
+            name: "A healthy quorum is left alone →",
+            source: "thesis §9.6: a server that cannot win disrupts nobody",
+            holds: |scenario, before, _, after| {
+                disruption::a_healthy_quorum_is_left_alone(scenario, before, after)
+            },
         },
     ];
 }
@@ -196,6 +262,7 @@ fn match_index_increases<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M
 }
 
 fn larger_term_is_adopted<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
     before: &World<Raft<M>>,
     action: &Action<Raft<M>>,
     after: &World<Raft<M>>,
@@ -206,8 +273,9 @@ fn larger_term_is_adopted<M: StateMachine>(
     let (Some(old), Some(new)) = (before.host(envelope.to), after.host(envelope.to)) else {
         return true;
     };
-    // An answer to a request of a term that the node has left is not for it any more.
-    if envelope.message.is_response() && envelope.message.term() < term_of(old) {
+    // An answer to a question that the node no longer asks is not for it, and a candidate who
+    // would depose a leader that the node hears is ignored (thesis §4.2.3).
+    if envelope.message.is_late_at(term_of(old)) || disturbs(scenario, old, envelope) {
         return true;
     }
     let term = envelope.message.sender_term();

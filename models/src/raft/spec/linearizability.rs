@@ -30,7 +30,7 @@ fn operations<'a, M: StateMachine>(
                     Command::Propose { command, .. } => Some(Call::Command(command)),
                     Command::Read { query, .. } => Some(Call::Query(query)),
                     // Not the state machine's.
-                    Command::ChangeMembership { .. } => None,
+                    Command::ChangeMembership { .. } | Command::TransferLeadership { .. } => None,
                 };
                 open[*client] = call.is_some().then_some(operations.len());
                 operations.extend(call.map(|call| Operation {

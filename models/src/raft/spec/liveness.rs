@@ -53,6 +53,6 @@ fn has_agreed_leader<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     world.running().all(|(id, node)| match &node.volatile.role {
         Role::Leader(_) => id == chosen,
         Role::Follower { leader } => *leader == Some(chosen),
-        Role::Candidate { .. } => false,
+        Role::PreCandidate { .. } | Role::Candidate { .. } => false,
     })
 }

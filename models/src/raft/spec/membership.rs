@@ -289,6 +289,7 @@ pub(super) fn whoever_is_asked_votes<M: StateMachine>(
         term,
         last_log_index,
         last_log_term,
+        leadership_transfer: _,
     } = &envelope.message
     else {
         return true;

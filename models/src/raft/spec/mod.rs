@@ -6,6 +6,7 @@
 //! the timeouts that a host chooses.
 
 mod catalogue;
+mod disruption;
 mod inert;
 mod invariants;
 mod labels;
@@ -18,6 +19,7 @@ mod mutants;
 mod reachable;
 mod scenarios;
 mod snapshots;
+mod transfer;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -29,6 +31,9 @@ pub use self::catalogue::{FUZZED, MODELS};
 pub use self::linearizability::is_linearizable;
 pub use self::machine::{Add, Adder, Total};
 pub use self::mutants::MUTANTS;
+pub use self::scenarios::leadership::{
+    check_quorum, disruption, guarded, mixed_terms, pre_vote, returning, transfer,
+};
 pub use self::scenarios::{
     at_large, catch_up, client_commands, clients, connected, divergence, election,
     election_of_five, figure_8, reads, reads_deposed, replication, request, torn_frames,
@@ -77,6 +82,8 @@ impl<C> Default for Ghost<C> {
 pub struct Bounds {
     /// The nodes that stand for election, and the highest term that each stands for.
     pub candidates: BTreeMap<NodeId, Term>,
+    /// The nodes that hear from each other in time: their leases never run out.
+    pub in_time: BTreeSet<NodeId>,
 }
 
 impl<M: StateMachine> Specification for Raft<M> {
@@ -108,7 +115,8 @@ impl<M: StateMachine> Specification for Raft<M> {
                 .candidates
                 .get(&id)
                 .is_some_and(|&last| node.durable().current_term < last),
-            Timer::Heartbeat => true,
+            Timer::Heartbeat | Timer::Transfer => true,
+            Timer::Lease => !bounds.in_time.contains(&id),
         }
     }
 
@@ -123,7 +131,11 @@ impl<M: StateMachine> Specification for Raft<M> {
     fn answer(command: &Command<M>, event: &Event<M>) -> Option<Answer> {
         let asked = command.request();
         match event {
-            Event::Reply { request, .. } | Event::Changed { request, .. } if *request == asked => {
+            Event::Reply { request, .. }
+            | Event::Changed { request, .. }
+            | Event::Transfer { request, .. }
+                if *request == asked =>
+            {
                 Some(Answer::Done)
             }
             Event::Redirect { request, .. } | Event::Refused { request, .. }
@@ -138,6 +150,7 @@ impl<M: StateMachine> Specification for Raft<M> {
             | Event::Refused { .. }
             | Event::MembershipChanged { .. }
             | Event::Retired
+            | Event::Transfer { .. }
             | Event::Leading { .. }
             | Event::Following { .. } => None,
         }
@@ -161,7 +174,7 @@ fn leadership<M: StateMachine>(host: &Host<Raft<M>>) -> Option<(Term, &Leadershi
     let node = host.node()?;
     match &node.volatile.role {
         Role::Leader(leadership) => Some((node.durable().current_term, leadership)),
-        Role::Follower { .. } | Role::Candidate { .. } => None,
+        Role::Follower { .. } | Role::PreCandidate { .. } | Role::Candidate { .. } => None,
     }
 }
 

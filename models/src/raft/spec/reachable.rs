@@ -66,6 +66,26 @@ impl<M: StateMachine> Raft<M> {
             name: "a read is answered",
             seen: |scenario, world| answers(scenario, world).any(is_read),
         },
+        Self::LEADERSHIP_IS_TRANSFERRED,
+        Self::TRANSFER_IS_GIVEN_UP,
+        Reachable {
+            name: "a leader steps down of itself",
+            seen: |_, world| {
+                let mut nodes = world.running();
+                nodes.any(|(id, node)| {
+                    let led = world
+                        .ghost
+                        .leaders
+                        .contains(&(node.durable().current_term, id));
+                    led && world.faults.crashes == 0
+                        && !matches!(node.volatile.role, Role::Leader(_))
+                })
+            },
+        },
+        Reachable {
+            name: "a node asks for pre-votes while a quorum hears the leader",
+            seen: asks_in_vain,
+        },
         Reachable {
             name: "a retried command is in the log twice",
             seen: |_, world| is_repeated(world),
@@ -148,12 +168,12 @@ fn answers<'a, M: StateMachine>(
     })
 }
 
-fn is_proposal<M: StateMachine>(command: &Command<M>) -> bool {
-    matches!(command, Command::Propose { .. })
-}
-
 fn is_read<M: StateMachine>(command: &Command<M>) -> bool {
     matches!(command, Command::Read { .. })
+}
+
+fn is_proposal<M: StateMachine>(command: &Command<M>) -> bool {
+    matches!(command, Command::Propose { .. })
 }
 
 fn is_repeated<M: StateMachine>(world: &World<Raft<M>>) -> bool {
@@ -166,4 +186,15 @@ fn is_repeated<M: StateMachine>(world: &World<Raft<M>>) -> bool {
             Content::Command { request, .. } => !seen.insert(*request),
             Content::Noop | Content::Configuration(_) => false,
         })
+}
+
+/// A node asks for pre-votes, and a quorum leads or hears who leads.
+fn asks_in_vain<M: StateMachine>(scenario: &Scenario<Raft<M>>, world: &World<Raft<M>>) -> bool {
+    let roles = || world.running().map(|(id, node)| (id, &node.volatile));
+    let asks = roles().any(|(_, node)| matches!(node.role, Role::PreCandidate { .. }));
+    let leads = |role: &Role<M>| matches!(role, Role::Leader(_));
+    let content = roles().filter(|(_, node)| node.hears_leader || leads(&node.role));
+    let content = content.map(|(id, _)| id).collect();
+    let is_led = roles().any(|(_, node)| leads(&node.role));
+    asks && is_led && scenario.nodes[0].initial().has_quorum(&content)
 }

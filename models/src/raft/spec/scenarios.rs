@@ -4,6 +4,9 @@ mod membership;
 
 pub(super) use self::membership::*;
 
+pub(super) mod leadership;
+
+use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -24,6 +27,7 @@ fn cluster(size: u16, max_term: u64) -> Checked {
     let nodes = ids.iter().map(|&id| Raft::new(id, ids.clone())).collect();
     let bounds = Bounds {
         candidates: ids.into_iter().map(|id| (id, Term(max_term))).collect(),
+        in_time: BTreeSet::new(),
     };
     Scenario::new(nodes, bounds)
 }

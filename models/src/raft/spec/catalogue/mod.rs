@@ -2,6 +2,7 @@
 
 mod core;
 mod fuzzed;
+mod leadership;
 mod membership;
 
 use super::machine::Adder;
@@ -12,7 +13,9 @@ const LOSSY: &str = "any loss, duplication and reordering";
 const LOSSY_AND_CRASH: &str = "any loss, duplication and reordering; 1 crash, also within a step";
 
 /// Every model of Raft that can be walked.
-pub const MODELS: &[&[Model<Raft<Adder>>]] = &[core::MODELS, membership::MODELS];
+pub const MODELS: &[&[Model<Raft<Adder>>]] =
+    &[core::MODELS, membership::MODELS, leadership::MODELS];
 
 /// Every model of Raft that is too large to walk, and is sampled instead.
-pub const FUZZED: &[&[Model<Raft<Adder>>]] = &[fuzzed::FUZZED, membership::FUZZED];
+pub const FUZZED: &[&[Model<Raft<Adder>>]] =
+    &[fuzzed::FUZZED, membership::FUZZED, leadership::FUZZED];

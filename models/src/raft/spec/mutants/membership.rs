@@ -206,7 +206,7 @@ fn target(raft: &R, node: &mut Node<R>, input: &Input<R>) -> Option<Configuratio
 fn is_established(node: &Node<R>) -> bool {
     match &node.volatile.role {
         Role::Leader(leadership) => node.volatile.commit_index >= leadership.term_start,
-        Role::Follower { .. } | Role::Candidate { .. } => false,
+        Role::Follower { .. } | Role::PreCandidate { .. } | Role::Candidate { .. } => false,
     }
 }
 
@@ -215,7 +215,7 @@ fn has_caught_up(node: &Node<R>) -> bool {
     match &node.volatile.role {
         Role::Leader(leadership) => { leadership.progress.values() }
             .all(|peer| peer.match_index == node.volatile.commit_index),
-        Role::Follower { .. } | Role::Candidate { .. } => false,
+        Role::Follower { .. } | Role::PreCandidate { .. } | Role::Candidate { .. } => false,
     }
 }
 

@@ -3,9 +3,12 @@
 //! one, so that the right one knows nothing of mutants.
 
 mod clients;
+mod disruption;
 mod election;
+mod heartbeat;
 mod membership;
 mod replication;
+mod transfer;
 
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
 use crate::raft::Raft;
@@ -24,6 +27,9 @@ pub const MUTANTS: &[&[Mutant<R>]] = &[
     replication::MUTANTS,
     clients::MUTANTS,
     membership::MUTANTS,
+    disruption::MUTANTS,
+    transfer::MUTANTS,
+    heartbeat::MUTANTS,
 ];
 
 fn forget(scenario: &mut Scenario<R>, forgets: fn(&Record<Adder>) -> bool) {

@@ -1,0 +1,157 @@
+//! The models of who leads, and for how long: PreVote and CheckQuorum.
+
+use super::super::machine::Adder;
+use super::super::scenarios::{self, leadership};
+use super::LOSSY;
+use crate::raft::Raft;
+use crate::specification::{Model, Size};
+use crate::world::Delivery;
+
+pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
+    Model {
+        name: "raft/pre-vote",
+        size: Size::Gate,
+        purpose: "elections with PreVote",
+        faults: LOSSY,
+        bounds: "n0 may stand as far as term 2, n1 for term 1",
+        states: Some(29_135),
+        reaches: &[
+            "a leader is elected",
+            "the leader changes",
+            "two nodes lead at once, in different terms",
+            "an entry is committed",
+            "an entry of an earlier term is committed",
+            "logs diverge",
+        ],
+        scenario: leadership::pre_vote,
+    },
+    Model {
+        name: "raft/disruption",
+        size: Size::Gate,
+        purpose: "a node that cannot win, beside a leader and a quorum that hears it",
+        faults: LOSSY,
+        bounds: "n0 leads term 1 from the start, n1 hears it; n2 may stand as far as term 3",
+        states: Some(402),
+        reaches: &[
+            "a leader is elected",
+            "an entry is committed",
+            "a node asks for pre-votes while a quorum hears the leader",
+        ],
+        scenario: leadership::disruption,
+    },
+    Model {
+        name: "raft/mixed-terms",
+        size: Size::Gate,
+        purpose: "nodes of different terms that need each other's pre-votes",
+        faults: LOSSY,
+        bounds: "from a prepared state; n1 may stand as far as term 4",
+        states: Some(4_635),
+        reaches: &[
+            "a leader is elected",
+            "an entry is committed",
+            "an entry of an earlier term is committed",
+        ],
+        scenario: leadership::mixed_terms,
+    },
+    Model {
+        name: "raft/check-quorum",
+        size: Size::Gate,
+        purpose: "a leader that is cut off, and who writes and reads meanwhile",
+        faults: "1 cut, around the leader from the start",
+        bounds: "channels in order, messages beat timers; n0 leads term 1 from the start, n1 may \
+                 stand for term 2; 1 command, 1 read",
+        states: Some(87_380),
+        reaches: &[
+            "a leader is elected",
+            "the leader changes",
+            "two nodes lead at once, in different terms",
+            "an entry is committed",
+            "a command is committed",
+            "an entry of an earlier term is committed",
+            "logs diverge",
+            "a command is answered",
+            "a read is answered",
+            "a leader steps down of itself",
+        ],
+        scenario: leadership::check_quorum,
+    },
+    Model {
+        name: "raft/returning",
+        size: Size::Gate,
+        purpose: "a node that was cut off and returns",
+        faults: "1 cut",
+        bounds: "channels in order, messages beat timers; n0 leads term 1 from the start, n1 and \
+                 n2 may stand for term 2",
+        states: Some(104_734),
+        reaches: &[
+            "a leader is elected",
+            "the leader changes",
+            "two nodes lead at once, in different terms",
+            "an entry is committed",
+            "an entry of an earlier term is committed",
+            "a leader steps down of itself",
+            "a node asks for pre-votes while a quorum hears the leader",
+        ],
+        scenario: leadership::returning,
+    },
+    Model {
+        name: "raft/transfer",
+        size: Size::Gate,
+        purpose: "leadership that is handed over, while a client writes",
+        faults: "1 message lost",
+        bounds: "channels in order, messages beat timers; n0 leads term 1 from the start, n1 is \
+                 to lead term 2; 1 command, 1 transfer",
+        states: Some(45_866),
+        reaches: &[
+            "a leader is elected",
+            "the leader changes",
+            "two nodes lead at once, in different terms",
+            "a command is committed",
+            "a command is answered",
+            "leadership is transferred",
+            "a transfer is given up",
+        ],
+        scenario: leadership::transfer,
+    },
+    Model {
+        name: "raft/guarded-partition",
+        size: Size::Large,
+        purpose: "raft/partition with PreVote and CheckQuorum",
+        faults: "1 cut",
+        bounds: "channels in order, messages beat timers; terms ≤ 2, 1 command",
+        states: None,
+        reaches: &[
+            "a leader is elected",
+            "the leader changes",
+            "an entry is committed",
+            "a command is committed",
+            "a command is answered",
+            "a leader steps down of itself",
+            "a node asks for pre-votes while a quorum hears the leader",
+        ],
+        scenario: || leadership::guarded(scenarios::connected(2, 0, 1, 1)),
+    },
+];
+
+pub(super) const FUZZED: &[Model<Raft<Adder>>] = &[Model {
+    name: "raft/fuzz-guarded",
+    size: Size::Large,
+    purpose: "five nodes, three clients and every fault, with PreVote and CheckQuorum",
+    faults: super::fuzzed::EVERYTHING,
+    bounds: "terms ≤ 40; 3 clients, 4 requests each, asked up to 3 times; 2 entries an append",
+    states: None,
+    reaches: &[
+        "a leader is elected",
+        "the leader changes",
+        "two nodes lead at once, in different terms",
+        "an entry is committed",
+        "a command is committed",
+        "an entry of an earlier term is committed",
+        "logs diverge",
+        "a command is answered",
+        "a read is answered",
+        "a leader steps down of itself",
+        "a node asks for pre-votes while a quorum hears the leader",
+    ],
+    scenario: || leadership::guarded(scenarios::at_large(5, Delivery::Fifo)),
+}];

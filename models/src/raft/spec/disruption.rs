@@ -1,0 +1,400 @@
+//! That leaders are deposed by nobody who cannot win, and by themselves when nobody follows
+//! (thesis §4.2.3, §6.2, §9.6): what must hold of every transition where PreVote and
+//! CheckQuorum are on.
+//!
+//! Verified here: each rule by itself, and their sum where it can be stated, for a quorum
+//! whose timers do not run out. Not verified: that a leader without a quorum steps down *in
+//! time*, for there is no time.
+
+use alloc::collections::BTreeSet;
+
+use crate::protocol::NodeId;
+use crate::raft::log::Term;
+use crate::raft::machine::StateMachine;
+use crate::raft::message::{AppendOutcome, Message, VoteOutcome};
+use crate::raft::state::Role;
+use crate::raft::{Raft, Timer};
+use crate::world::{Action, Envelope, Host, Scenario, World};
+
+use super::leadership;
+
+type Sent<M> = Envelope<Message<<M as StateMachine>::Command>>;
+
+/// The message that the action delivers.
+fn delivered<M: StateMachine>(action: &Action<Raft<M>>) -> Option<&Sent<M>> {
+    match action {
+        Action::Deliver(envelope) | Action::Duplicate(envelope) => Some(envelope),
+        _ => None,
+    }
+}
+
+/// Whether the host leads, or has heard from its leader within the minimum election timeout.
+fn believes<M: StateMachine>(host: &Host<Raft<M>>) -> bool {
+    let Host::Up { node, armed, .. } = host else {
+        return false;
+    };
+    match &node.volatile.role {
+        Role::Leader(_) => true,
+        Role::Follower { .. } => armed.contains(&Timer::Lease),
+        Role::PreCandidate { .. } | Role::Candidate { .. } => false,
+    }
+}
+
+/// Whether the message asks its receiver to give up a leader that it believes in.
+pub(super) fn disturbs<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    receiver: &Host<Raft<M>>,
+    envelope: &Sent<M>,
+) -> bool {
+    let raft = &scenario.nodes[usize::from(envelope.to.0)];
+    let term = receiver.durable().current_term;
+    let asks = match &envelope.message {
+        Message::RequestVote {
+            term: asked,
+            leadership_transfer,
+            ..
+        } => raft.check_quorum && *asked > term && !leadership_transfer,
+        Message::PreVote { term: asked, .. } => *asked > term,
+        _ => false,
+    };
+    asks && believes(receiver)
+}
+
+/// "It does not update its term or grant its vote" (thesis §4.2.3), nor does anything else.
+pub(super) fn who_hears_a_leader_stands_by_it<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let Some(envelope) = delivered(action) else {
+        return true;
+    };
+    let (Some(old), Some(new)) = (before.host(envelope.to), after.host(envelope.to)) else {
+        return true;
+    };
+    !disturbs(scenario, old, envelope)
+        || old == new && !answers_anew(before, after, envelope, is_granted)
+}
+
+fn is_granted<C>(message: &Message<C>) -> bool {
+    matches!(
+        message,
+        Message::PreVoteResponse {
+            outcome: VoteOutcome::Granted,
+            ..
+        } | Message::RequestVoteResponse {
+            outcome: VoteOutcome::Granted,
+            ..
+        }
+    )
+}
+
+/// Whether the step has sent its sender such an answer for the first time.
+fn answers_anew<M: StateMachine>(
+    before: &World<Raft<M>>,
+    after: &World<Raft<M>>,
+    envelope: &Sent<M>,
+    is_such: fn(&Message<M::Command>) -> bool,
+) -> bool {
+    let answered = |world: &World<Raft<M>>| {
+        let mut sent = world.network.in_flight().into_iter();
+        sent.any(|answer| {
+            answer.from == envelope.to
+                && answer.to == envelope.from
+                && answer.message.term() == envelope.message.term()
+                && is_such(&answer.message)
+        })
+    };
+    answered(after) && !answered(before)
+}
+
+/// A pre-vote changes neither term nor vote, nor anything else of who is asked.
+pub(super) fn a_pre_vote_changes_nothing<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    match delivered(action) {
+        Some(envelope) if matches!(envelope.message, Message::PreVote { .. }) => {
+            before.host(envelope.to) == after.host(envelope.to)
+        }
+        _ => true,
+    }
+}
+
+/// A pre-candidate's votes grow by what a voter has granted for the term that is asked for.
+pub(super) fn pre_votes_are_of_their_term<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    after.running().all(|(id, node)| {
+        let Role::PreCandidate { votes } = &node.volatile.role else {
+            return true;
+        };
+        let old = before.host(id).and_then(Host::node);
+        let known = |voter: &NodeId| {
+            *voter == id
+                || old.is_some_and(|old| match &old.volatile.role {
+                    Role::PreCandidate { votes } => votes.contains(voter),
+                    Role::Follower { .. } | Role::Candidate { .. } | Role::Leader(_) => false,
+                })
+        };
+        let next = node.durable().current_term.next();
+        let mut new = votes.iter().filter(|voter| !known(voter));
+        new.all(|voter| grants(action, *voter, id, next))
+    })
+}
+
+/// Whether the action delivers a pre-vote of `voter` for `candidate` in `term`.
+fn grants<M: StateMachine>(
+    action: &Action<Raft<M>>,
+    voter: NodeId,
+    candidate: NodeId,
+    term: Term,
+) -> bool {
+    delivered(action).is_some_and(|envelope| {
+        let outcome = VoteOutcome::Granted;
+        envelope.from == voter
+            && envelope.to == candidate
+            && envelope.message == Message::PreVoteResponse { term, outcome }
+    })
+}
+
+/// Where PreVote is on, who begins a term has had the pre-votes of a quorum for it.
+pub(super) fn who_stands_has_a_quorum_behind_it<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    after.running().all(|(id, node)| {
+        let raft = &scenario.nodes[usize::from(id.0)];
+        let stands = matches!(node.volatile.role, Role::Candidate { .. } | Role::Leader(_));
+        let term = node.durable().current_term;
+        let Some(old) = before.host(id) else {
+            return true;
+        };
+        if !raft.pre_vote || !stands || old.durable().current_term == term {
+            return true;
+        }
+        let summoned = delivered(action).is_some_and(|envelope| {
+            envelope.to == id && matches!(envelope.message, Message::TimeoutNow { .. })
+        });
+        if summoned {
+            return true;
+        }
+        let Some(Role::PreCandidate { votes }) = old.node().map(|node| &node.volatile.role) else {
+            return raft.configuration(node).has_quorum(&BTreeSet::from([id]));
+        };
+        let mut votes = votes.clone();
+        let voters = raft.configuration(node).all_voters().into_iter();
+        votes.extend(voters.filter(|&voter| grants(action, voter, id, term)));
+        raft.configuration(node).has_quorum(&votes)
+    })
+}
+
+/// Who asks for a term that has begun is told so, unless it has learned so meanwhile. If it
+/// were left without an answer, two nodes of three that need each other could ask for ever.
+pub(super) fn who_is_behind_learns_so<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let Some(envelope) = delivered(action) else {
+        return true;
+    };
+    let (Some(sender), Some(receiver)) = (after.host(envelope.from), before.host(envelope.to))
+    else {
+        return true;
+    };
+    let current_term = receiver.durable().current_term;
+    let asked = envelope.message.term();
+    let is_behind = match &envelope.message {
+        Message::PreVote { .. } => asked <= current_term && sender.on_disk().current_term < asked,
+        // A node left behind in a higher term, to a leader that its appends find it by.
+        Message::AppendEntries { .. } => {
+            asked < current_term && sender.on_disk().current_term <= asked
+        }
+        _ => false,
+    };
+    let is_reachable =
+        after.network.connects(envelope.to, envelope.from) && sender.node().is_some();
+    !is_behind
+        || !is_reachable
+        || after.network.in_flight().iter().any(|answer| {
+            answer.from == envelope.to
+                && answer.to == envelope.from
+                && answer.message.term() == asked
+                && answer.message.sender_term() >= current_term
+                && is_stale(&answer.message)
+        })
+}
+
+fn is_stale<C>(message: &Message<C>) -> bool {
+    matches!(
+        message,
+        Message::PreVoteResponse {
+            outcome: VoteOutcome::StaleTerm { .. },
+            ..
+        } | Message::AppendEntriesResponse {
+            outcome: AppendOutcome::StaleTerm { .. },
+            ..
+        }
+    )
+}
+
+/// Only what the leader of a node's own term sends makes the node believe in a leader, and it
+/// believes as long as its lease timer runs.
+pub(super) fn only_the_leader_is_heard<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    after.all_hosts().all(|(id, host)| {
+        let Host::Up { node, armed, .. } = host else {
+            return true;
+        };
+        let hears = node.volatile.hears_leader;
+        let leads = matches!(node.volatile.role, Role::Leader(_));
+        let timed = leads || armed.contains(&Timer::Lease) == hears;
+        let heard = before
+            .host(id)
+            .and_then(Host::node)
+            .is_some_and(|old| old.volatile.hears_leader);
+        let leader_speaks = delivered(action).is_some_and(|envelope| {
+            let leader = Some(envelope.from);
+            envelope.to == id
+                && matches!(envelope.message, Message::AppendEntries { .. })
+                && envelope.message.term() == node.durable().current_term
+                && node.volatile.role == Role::Follower { leader }
+        });
+        timed && (heard || !hears || leader_speaks)
+    })
+}
+
+/// Whenever a leader's lease timer runs out, a quorum has answered since the last time, or it
+/// leads no longer; and it begins to count anew.
+pub(super) fn a_leader_without_a_quorum_steps_down<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let Action::Fire {
+        node,
+        timer: Timer::Lease,
+    } = action
+    else {
+        return true;
+    };
+    let raft = &scenario.nodes[usize::from(node.0)];
+    let (Some(old), Some(new)) = (before.host(*node), after.host(*node)) else {
+        return true;
+    };
+    let (Some((_, led)), Some((_, leads)), Some(state)) =
+        (leadership(old), leadership(new), old.node())
+    else {
+        return true;
+    };
+    let mut heard = led.heard.clone();
+    heard.insert(*node);
+    raft.configuration(state).has_quorum(&heard) && leads.heard.is_empty()
+}
+
+/// A leader has heard whom it counts: in its own term, and by an answer to an append.
+pub(super) fn a_leader_counts_answers<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    after.all_hosts().all(|(id, host)| {
+        let Some((term, leads)) = leadership(host) else {
+            return true;
+        };
+        let led = before.host(id).and_then(leadership);
+        let known = |peer: &NodeId| led.is_some_and(|(_, led)| led.heard.contains(peer));
+        let answers = |peer: NodeId| {
+            delivered(action).is_some_and(|envelope| {
+                (envelope.from, envelope.to) == (peer, id)
+                    && envelope.message.is_response()
+                    && envelope.message.term() == term
+            })
+        };
+        let mut new = leads.heard.iter().filter(|peer| !known(peer));
+        new.all(|&peer| answers(peer))
+    })
+}
+
+/// Nobody waits any more for a read at a node that led when it was asked and leads no longer:
+/// each was answered or refused.
+pub(super) fn who_steps_down_refuses_its_reads<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    before.all_hosts().all(|(id, old)| {
+        let Some((led, old)) = leadership(old) else {
+            return true;
+        };
+        let Some(new) = after.host(id).filter(|new| new.node().is_some()) else {
+            return true;
+        };
+        if leadership(new).is_some_and(|(leads, _)| leads == led) {
+            return true;
+        }
+        let waits = |client: usize, state: &crate::world::Client| {
+            let asked = scenario.scripts[client].get(state.next);
+            state.waits_at.contains_key(&id)
+                && asked.is_some_and(|asked| {
+                    let mut reads = old.reads.iter();
+                    reads.any(|read| read.request == asked.request())
+                })
+        };
+        let mut clients = after.clients.iter().enumerate();
+        !clients.any(|(client, state)| waits(client, state))
+    })
+}
+
+/// "A node that cannot win does not raise the term of a healthy quorum": as long as a leader
+/// and a quorum that hears it are in time (their timers do not run out, and nobody crashes),
+/// no term begins, whatever the others do.
+///
+/// Elsewhere it is not true to the letter: pre-votes may have been given when no leader was
+/// heard, and be counted when one is again.
+pub(super) fn a_healthy_quorum_is_left_alone<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let bounds = &scenario.bounds;
+    let steady = || {
+        let hosts = before.all_hosts();
+        hosts.filter(|(id, _)| bounds.in_time.contains(id))
+    };
+    let applies = scenario.faults.crashes == 0
+        && scenario
+            .nodes
+            .iter()
+            .all(|raft| raft.pre_vote && raft.check_quorum)
+        && scenario.nodes[0].initial().has_quorum(&bounds.in_time);
+    let leader = steady().find_map(|(id, host)| Some((id, leadership(host)?.0)));
+    let Some((leader, term)) = leader.filter(|_| applies) else {
+        return true;
+    };
+    let hears = |(id, host): (NodeId, &Host<Raft<M>>)| {
+        let follows = host.node().is_some_and(|node| {
+            let leader = Some(leader);
+            node.volatile.role == Role::Follower { leader }
+        });
+        let stands = bounds.candidates.get(&id).is_some_and(|&last| last > term);
+        let hears = believes(host) && follows && host.durable().current_term == term;
+        (id == leader || hears) && !stands
+    };
+    let highest = |world: &World<Raft<M>>| {
+        let hosts = world.all_hosts();
+        hosts.map(|(_, host)| host.durable().current_term).max()
+    };
+    !steady().all(hears) || highest(before) != Some(term) || highest(after) == Some(term)
+}

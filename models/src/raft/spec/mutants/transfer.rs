@@ -1,0 +1,97 @@
+//! Defects of leadership transfer (thesis §3.10).
+
+use super::R;
+use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
+use crate::raft::message::Message;
+use crate::raft::spec::machine::Adder;
+use crate::raft::state::{Leadership, Role};
+use crate::raft::{Command, Timer};
+use crate::specification::Mutant;
+
+pub(super) const MUTANTS: &[Mutant<R>] = &[
+    Mutant {
+        id: "RAFT-TRANSFER-BEHIND",
+        defect: "the target is told to stand before its log is complete",
+        source: "thesis §3.10, step 2",
+        model: "raft/transfer",
+        inject: |scenario| scenario.step = summons_at_once,
+    },
+    Mutant {
+        id: "RAFT-TRANSFER-PROPOSALS",
+        defect: "commands are taken while leadership is transferred, and the target lacks them",
+        source: "thesis §3.10, step 1",
+        model: "raft/transfer",
+        inject: |scenario| scenario.step = takes_commands,
+    },
+    Mutant {
+        id: "RAFT-TRANSFER-ENDLESS",
+        defect: "a transfer is never given up: where the target is away, no command is taken any \
+                 more. As a safety property: a pending transfer has its timer running",
+        source: "thesis §3.10, last paragraph",
+        model: "raft/transfer",
+        inject: |scenario| scenario.step = never_gives_up,
+    },
+    Mutant {
+        id: "RAFT-TRANSFER-UNPERMITTED",
+        defect: "a vote request claims the leader's permission without having it",
+        source: "thesis §4.2.3, last paragraph",
+        model: "raft/check-quorum",
+        inject: |scenario| scenario.step = claims_permission,
+    },
+];
+
+fn leadership(node: &mut Node<R>) -> Option<&mut Leadership<Adder>> {
+    match &mut node.volatile.role {
+        Role::Leader(leadership) => Some(leadership),
+        Role::Follower { .. } | Role::PreCandidate { .. } | Role::Candidate { .. } => None,
+    }
+}
+
+fn summons_at_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let target = match &input {
+        Input::Ask(Command::TransferLeadership { to, .. }) => Some(*to),
+        _ => None,
+    };
+    raft.step(node, input, out);
+    let term = node.durable().current_term;
+    if let Some(to) = target
+        && leadership(node).is_some_and(|leadership| leadership.transfer.is_some())
+    {
+        out.send(to, Message::TimeoutNow { term });
+    }
+}
+
+fn takes_commands(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    if !matches!(input, Input::Ask(Command::Propose { .. })) {
+        return raft.step(node, input, out);
+    }
+    let pending = leadership(node).and_then(|leadership| leadership.transfer.take());
+    raft.step(node, input, out);
+    if let Some(leadership) = leadership(node) {
+        leadership.transfer = pending;
+    }
+}
+
+fn never_gives_up(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    if input != Input::Fire(Timer::Transfer) {
+        raft.step(node, input, out);
+    }
+}
+
+fn claims_permission(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    super::step_and_rewrite(raft, node, input, out, |_, mut effect| {
+        if let crate::protocol::Effect::Send {
+            message:
+                Message::RequestVote {
+                    leadership_transfer,
+                    ..
+                },
+            ..
+        } = &mut effect
+        {
+            // One is enough, and the others can take office.
+            *leadership_transfer |= raft.id() == NodeId(1);
+        }
+        effect
+    });
+}

@@ -1,0 +1,141 @@
+//! What must be true of leadership transfer (thesis §3.10).
+
+use crate::raft::machine::StateMachine;
+use crate::raft::message::Message;
+use crate::raft::{Command, Event, Raft, Timer, TransferOutcome};
+use crate::specification::{Invariant, Law, Reachable};
+use crate::world::{Action, Host, Occurrence, Scenario, World};
+
+use super::leadership;
+
+impl<M: StateMachine> Raft<M> {
+    pub(super) const TRANSFER_IS_COMPLETE: Invariant<Self> = Invariant {
+        name: "A transfer's target has the whole log",
+        source: "thesis §3.10: the target is told to stand when its log is complete, and nothing \
+                 is added then",
+        holds: |_, world| target_has_the_whole_log(world),
+    };
+
+    pub(super) const TRANSFER_ENDS: Invariant<Self> = Invariant {
+        name: "A pending transfer ends",
+        source: "thesis §3.10: it is given up after an election timeout; its target is a voter",
+        holds: pending_transfer_ends,
+    };
+
+    pub(super) const PERMISSION_IS_GIVEN: Law<Self> = Law {
+        name: "Who claims the leader's permission has it →",
+        source: "thesis §3.10, §4.2.3: only who is told to stand bears it",
+        holds: |_, before, action, after| permission_is_given(before, action, after),
+    };
+
+    pub(super) const LEADERSHIP_IS_TRANSFERRED: Reachable<Self> = Reachable {
+        name: "leadership is transferred",
+        seen: |scenario, world| {
+            was_told(world, TransferOutcome::SteppedDown) && leads_what_was_asked(scenario, world)
+        },
+    };
+
+    pub(super) const TRANSFER_IS_GIVEN_UP: Reachable<Self> = Reachable {
+        name: "a transfer is given up",
+        seen: |_, world| was_told(world, TransferOutcome::TimedOut),
+    };
+}
+
+fn target_has_the_whole_log<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    world.all_hosts().all(|(id, host)| {
+        let Some((term, leads)) = leadership(host) else {
+            return true;
+        };
+        let Some(transfer) = leads.transfer else {
+            return true;
+        };
+        let summoned = world.network.in_flight().iter().any(|envelope| {
+            envelope.from == id
+                && envelope.to == transfer.to
+                && envelope.message == Message::TimeoutNow { term }
+        });
+        let last_index = host.durable().log.last_index();
+        !summoned
+            || world.host(transfer.to).is_some_and(|target| {
+                let disk = target.on_disk();
+                disk.current_term > term || disk.log.last_index() >= last_index
+            })
+    })
+}
+
+fn pending_transfer_ends<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+) -> bool {
+    world.all_hosts().all(|(id, host)| {
+        let Host::Up { node, armed, .. } = host else {
+            return true;
+        };
+        let pending = leadership(host).and_then(|(_, leads)| leads.transfer);
+        let raft = &scenario.nodes[usize::from(id.0)];
+        pending.is_none_or(|transfer| {
+            armed.contains(&Timer::Transfer) && raft.configuration(node).is_voter(transfer.to)
+        })
+    })
+}
+
+/// A vote request that claims the leader's permission is sent by who is being told to stand.
+fn permission_is_given<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let is_told = match action {
+        Action::Deliver(envelope) | Action::Duplicate(envelope) => {
+            matches!(envelope.message, Message::TimeoutNow { .. })
+        }
+        _ => false,
+    };
+    let claims = |world: &World<Raft<M>>| {
+        let sent = world.network.in_flight().into_iter();
+        sent.filter(|envelope| {
+            matches!(
+                envelope.message,
+                Message::RequestVote {
+                    leadership_transfer: true,
+                    ..
+                }
+            )
+        })
+        .count()
+    };
+    is_told || claims(after) <= claims(before)
+}
+
+/// Whether a client has been told that.
+fn was_told<M: StateMachine>(world: &World<Raft<M>>, wanted: TransferOutcome) -> bool {
+    let mut occurrences = world.history.occurrences().iter();
+    occurrences.any(|occurrence| {
+        matches!(
+            occurrence,
+            Occurrence::Return {
+                event: Event::Transfer { outcome, .. },
+                ..
+            } if *outcome == wanted
+        )
+    })
+}
+
+/// Whether a node leads that a client wanted to lead.
+fn leads_what_was_asked<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+) -> bool {
+    scenario
+        .scripts
+        .iter()
+        .flatten()
+        .any(|command| match command {
+            Command::TransferLeadership { to, .. } => {
+                world.host(*to).and_then(leadership).is_some()
+            }
+            Command::Propose { .. } | Command::Read { .. } | Command::ChangeMembership { .. } => {
+                false
+            }
+        })
+}
