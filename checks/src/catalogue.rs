@@ -52,7 +52,13 @@ pub fn protocols() -> Vec<ProtocolRow> {
             "zab",
             &[zab::spec::MODELS],
             &[zab::spec::FUZZED],
-            &[zab::spec::MUTANTS],
+            zab::spec::MUTANTS,
+        ),
+        protocol(
+            "zab-bully",
+            &[zab::spec::bully::MODELS],
+            &[zab::spec::bully::FUZZED],
+            &[zab::spec::bully::MUTANTS],
         ),
     ]
 }

@@ -11,7 +11,11 @@ use crate::support::runs;
 /// Writes one after the other, each settled before the next: how far each node delivers.
 fn sequential_writes(id: &str, size: u16) -> Vec<u64> {
     let mut scenario = spec::broadcast(size, &[1, 1], 1);
-    let mutant = MUTANTS.iter().find(|mutant| mutant.id == id);
+    let mutant = MUTANTS
+        .iter()
+        .copied()
+        .flatten()
+        .find(|mutant| mutant.id == id);
     (mutant.expect("a mutant").inject)(&mut scenario);
     let mut world = World::initial(&scenario);
     for client in 0..2 {

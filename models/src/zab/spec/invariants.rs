@@ -405,7 +405,11 @@ fn nobody_waits_in_vain<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
     world.all_hosts().all(|(_, host)| match host {
         Host::Up { node, armed, .. } => {
             let (serves, timers) = expected(&node.volatile.role);
-            (serves || node.volatile.waiting.is_empty())
+            let runs = |timer| armed.contains(&Timer::Election(timer));
+            let looks_in_vain =
+                node.volatile.role == Role::Looking && !E::goes_on(&node.volatile.election, runs);
+            !looks_in_vain
+                && (serves || node.volatile.waiting.is_empty())
                 && timers.iter().all(|timer| armed.contains(timer))
         }
         Host::Down { .. } => true,

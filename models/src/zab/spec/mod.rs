@@ -6,7 +6,7 @@
 //! election that may name anybody to anybody at any time ([`Oracle`]). Not verified here:
 //! time, and that a local read is recent, for it need not be.
 
-mod bully;
+pub mod bully;
 mod catalogue;
 mod inert;
 mod invariants;
@@ -98,6 +98,13 @@ pub trait Bounded: Election {
     /// What makes it finite.
     type Bounds: Clone + Debug + Send + Sync + 'static;
 
+    /// Whether the bounds let a node lose patience with its leader, so that it looks for another.
+    fn may_look(bounds: &Self::Bounds, state: &Self::State) -> bool;
+
+    /// Whether the election will name a leader to a node that looks for one, as long as time
+    /// goes on: a timer runs, as `runs` says.
+    fn goes_on(state: &Self::State, runs: impl Fn(Self::Timer) -> bool) -> bool;
+
     /// Whether the bounds let the timer run out now on node `id`, which has accepted this epoch.
     fn permits(
         bounds: &Self::Bounds,
@@ -125,7 +132,9 @@ impl<M: StateMachine, E: Bounded> Specification for Zab<M, E> {
 
     fn permits(bounds: &Bounds<E>, id: NodeId, node: &Node<Self>, timer: &Timer<E>) -> bool {
         match timer {
-            Timer::Init | Timer::Sync => bounds.impatient,
+            Timer::Init | Timer::Sync => {
+                bounds.impatient && E::may_look(&bounds.election, &node.volatile.election)
+            }
             Timer::Ping => bounds.pings,
             Timer::Election(timer) => {
                 let accepted = node.durable().accepted_epoch;

@@ -80,6 +80,16 @@ pub struct Nominations {
 impl Bounded for Oracle {
     type Bounds = Nominations;
 
+    /// That alone brings no new leader.
+    fn may_look(_: &Nominations, _: &u8) -> bool {
+        true
+    }
+
+    /// It names whom it likes when it likes.
+    fn goes_on(_: &u8, _: impl Fn(Names) -> bool) -> bool {
+        true
+    }
+
     fn permits(
         nominations: &Nominations,
         id: NodeId,

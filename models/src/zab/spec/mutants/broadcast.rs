@@ -1,0 +1,200 @@
+//! What is wrong in broadcast.
+
+use alloc::vec::Vec;
+
+use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
+use crate::specification::Mutant;
+use crate::zab::history::Transaction;
+use crate::zab::message::Message;
+use crate::zab::state::Record;
+
+use super::{Z, apply_again, following, last_zxid, message, office};
+
+/// Those mutants.
+pub(super) const MUTANTS: &[Mutant<Z>] = &[
+    Mutant {
+        id: "ZAB-1",
+        defect: "COMMIT is sent again on each ACK past a majority, and delivery goes by count",
+        source: "a seed program; DSN 2011, step f.3.3",
+        model: "zab/five",
+        inject: |scenario| scenario.step = delivers_by_count,
+    },
+    Mutant {
+        id: "ZAB-2",
+        defect: "the zxid goes up with each COMMIT, not with each PROPOSE",
+        source: "a seed program; DSN 2011, step l.3.1",
+        model: "zab/broadcast",
+        inject: |scenario| scenario.step = counts_commits,
+    },
+    Mutant {
+        id: "ZAB-3",
+        defect: "the leader does not count itself",
+        source: "a seed program; DSN 2011, step l.3.2",
+        model: "zab/broadcast",
+        inject: |scenario| scenario.step = does_not_count_itself,
+    },
+    Mutant {
+        id: "ZAB-5",
+        defect: "a proposal is accepted from any sender",
+        source: "a seed program; DSN 2011, step f.3.2",
+        model: "zab/handover",
+        inject: |scenario| {
+            scenario.step = accepts_from_anybody;
+            // The world would drop what comes late: to the right protocol it is inert.
+            scenario.drop_inert = false;
+        },
+    },
+    Mutant {
+        id: "ZAB-COMMIT-ORDER",
+        defect: "a committed transaction is delivered before an earlier one",
+        source: "DSN 2011, step f.3.3",
+        model: "zab/broadcast",
+        inject: |scenario| scenario.step = delivers_out_of_order,
+    },
+    Mutant {
+        id: "ZAB-GAP",
+        defect: "a proposal is accepted while the one before it is missing",
+        source: "DSN 2011, step f.3.2",
+        model: "zab/broadcast",
+        inject: |scenario| scenario.step = accepts_gaps,
+    },
+    Mutant {
+        id: "ZAB-4712",
+        defect: "a proposal of the old leader is logged after the promise to a new one",
+        source: "ZOOKEEPER-4712",
+        model: "zab/handover",
+        inject: |scenario| {
+            scenario.step = logs_for_the_old_leader;
+            scenario.drop_inert = false;
+        },
+    },
+];
+
+fn delivers_by_count(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let delivered = node.volatile.delivered.zxid;
+    let committed = match message(&input) {
+        Some((leader, Message::Commit { zxid })) => {
+            zab.has_joined(node, leader, zxid.epoch).then_some(*zxid)
+        }
+        _ => None,
+    };
+    let acknowledged = match message(&input) {
+        Some((_, Message::Ack { zxid })) => Some(*zxid),
+        _ => None,
+    };
+    zab.step(node, input, out);
+    if committed.is_some_and(|zxid| zxid <= delivered) {
+        deliver_blindly(node);
+    }
+    if let Some((zxid, primary)) = acknowledged.zip(office(node)) {
+        let acks = primary.learners.values().flatten();
+        let acks = acks.filter(|&&accepted| accepted >= zxid).count();
+        if acks > zab.quorum() {
+            let followers: Vec<NodeId> = primary.joined().collect();
+            for follower in followers {
+                out.send(follower, Message::Commit { zxid });
+            }
+            deliver_blindly(node);
+        }
+    }
+}
+
+/// Takes the next transaction for delivered, whether it is there or not.
+fn deliver_blindly(node: &mut Node<Z>) {
+    let delivered = node.volatile.delivered.zxid;
+    node.volatile.delivered.zxid = delivered.successor_in(delivered.epoch);
+}
+
+fn counts_commits(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let length = node.durable().history.transactions().len();
+    let delivered = node.volatile.delivered.zxid;
+    let mut right = node.clone();
+    zab.step(&mut right, input.clone(), &mut Outbox::new());
+    let proposed = right.durable().history.transactions().get(length).cloned();
+    let leads = office(node).is_some();
+    let outstanding = office(node).is_some_and(|primary| !primary.outstanding.is_empty());
+    let Some(transaction) = proposed.filter(|_| leads && outstanding) else {
+        return zab.step(node, input, out);
+    };
+    let transaction = Transaction {
+        zxid: delivered.successor_in(transaction.zxid.epoch),
+        ..transaction
+    };
+    node.volatile = right.volatile;
+    node.write(Record::Append(transaction.clone()));
+    for &follower in office(node)
+        .iter()
+        .flat_map(|primary| primary.learners.keys())
+    {
+        out.send(follower, Message::Propose(transaction.clone()));
+    }
+}
+
+fn does_not_count_itself(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let Some((follower, &Message::Ack { zxid })) = message(&input) else {
+        return zab.step(node, input, out);
+    };
+    if !zab.leads_established(node) || !zab.note(node, follower, zxid) {
+        return;
+    }
+    let acks = office(node)
+        .into_iter()
+        .flat_map(|primary| primary.learners.values());
+    if acks.flatten().filter(|&&accepted| accepted >= zxid).count() >= zab.quorum() {
+        zab.advance_commit(node, out);
+    }
+}
+
+fn accepts_from_anybody(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if let Some((sender, Message::Propose(transaction))) = message(&input)
+        && following(node).is_some()
+        && !zab.has_joined(node, sender, transaction.zxid.epoch)
+        && transaction.zxid > last_zxid(node)
+    {
+        let zxid = transaction.zxid;
+        node.write(Record::Append(transaction.clone()));
+        return out.send(sender, Message::Ack { zxid });
+    }
+    zab.step(node, input, out);
+}
+
+fn delivers_out_of_order(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if let Some((leader, &Message::Commit { zxid })) = message(&input)
+        && zab.has_joined(node, leader, zxid.epoch)
+    {
+        let delivered = node.volatile.delivered.zxid;
+        let due = node.durable().history.after(delivered).to_vec();
+        if let Some(transaction) = due.iter().find(|next| next.zxid == zxid) {
+            apply_again(node, transaction);
+            node.volatile.delivered.zxid = zxid;
+        }
+        return;
+    }
+    zab.step(node, input, out);
+}
+
+fn accepts_gaps(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if let Some((leader, Message::Propose(transaction))) = message(&input)
+        && zab.has_joined(node, leader, transaction.zxid.epoch)
+        && transaction.zxid > last_zxid(node)
+    {
+        let zxid = transaction.zxid;
+        node.write(Record::Append(transaction.clone()));
+        return out.send(leader, Message::Ack { zxid });
+    }
+    zab.step(node, input, out);
+}
+
+fn logs_for_the_old_leader(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let current = node.durable().current_epoch;
+    if let Some((leader, Message::Propose(transaction))) = message(&input)
+        && transaction.zxid.epoch == current
+        && current < node.durable().accepted_epoch
+        && transaction.zxid == last_zxid(node).successor_in(current)
+    {
+        let zxid = transaction.zxid;
+        node.write(Record::Append(transaction.clone()));
+        return out.send(leader, Message::Ack { zxid });
+    }
+    zab.step(node, input, out);
+}

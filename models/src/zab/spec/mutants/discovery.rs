@@ -1,0 +1,193 @@
+//! What is wrong in discovery, and between boot and election.
+
+use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
+use crate::raft::spec::Adder;
+use crate::specification::Mutant;
+use crate::zab::Timer;
+use crate::zab::Zab;
+use crate::zab::election::Election;
+use crate::zab::message::{AckEpoch, Message};
+use crate::zab::spec::Oracle;
+use crate::zab::state::{Following, Leading, Persistent, Phase, Primary, Record, Role, Volatile};
+use crate::zab::zxid::{Epoch, Zxid};
+
+use super::{Z, following, forget, message, step_and_rewrite};
+
+/// Those mutants.
+pub(super) const MUTANTS: &[Mutant<Z>] = &[
+    Mutant {
+        id: "ZAB-4",
+        defect: "epochs are not persisted",
+        source: "a seed program; DSN 2011, step f.1.2",
+        model: "zab/discovery-crash",
+        inject: |scenario| {
+            forget(scenario, |record| {
+                matches!(record, Record::AcceptedEpoch(_) | Record::CurrentEpoch(_))
+            });
+        },
+    },
+    Mutant {
+        id: "ZAB-MINORITY",
+        defect: "an epoch that a minority has promised is used",
+        source: "DSN 2011, step l.1.2",
+        model: "zab/discovery",
+        inject: |scenario| scenario.step = reigns_without_promises,
+    },
+    Mutant {
+        id: "ZAB-EPOCH-TWICE",
+        defect: "a follower promises one epoch to two leaders",
+        source: "DSN 2011, step f.1.2",
+        model: "zab/discovery",
+        inject: |scenario| scenario.step = promises_twice,
+    },
+    Mutant {
+        id: "ZAB-LOWER-EPOCH",
+        defect: "a follower joins a leader whose epoch is below the one it has accepted",
+        source: "DSN 2011, step f.1.2",
+        model: "zab/discovery",
+        inject: |scenario| {
+            scenario.step = joins_lower_epochs;
+            scenario.drop_inert = false;
+        },
+    },
+    Mutant {
+        id: "ZAB-BY-LENGTH",
+        defect: "the more recent history is told by its length",
+        source: "DSN 2011, step l.1.2",
+        model: "zab/recency",
+        inject: |scenario| scenario.step = compares_lengths,
+    },
+    Mutant {
+        id: "ZAB-BLIND",
+        defect: "a leader does not ask whether a follower's history is more recent",
+        source: "DSN 2011, step l.1.2",
+        model: "zab/recency",
+        inject: |scenario| scenario.step = ignores_recency,
+    },
+    Mutant {
+        id: "ZAB-2307",
+        defect: "the current epoch is written before the accepted epoch",
+        source: "ZOOKEEPER-2307, ZOOKEEPER-2354",
+        model: "zab/discovery-crash",
+        inject: |scenario| scenario.step = writes_epochs_in_wrong_order,
+    },
+    Mutant {
+        id: "ZAB-NO-INIT",
+        defect: "a follower waits for ever for a leader that has started anew",
+        source: "Medeiros 2012, §3.5",
+        model: "zab/discovery-crash",
+        inject: |scenario| scenario.step = is_patient,
+    },
+    Mutant {
+        id: "ZAB-LEADS-AFTER-BOOT",
+        defect: "a leader that restarts goes on in its epoch",
+        source: "DSN 2011, step l.1.1",
+        model: "zab/discovery-crash",
+        inject: |scenario| scenario.boot = resumes_office,
+    },
+];
+
+/// Whatever the election.
+pub(in crate::zab::spec) fn reigns_without_promises<E: Election>(
+    zab: &Zab<Adder, E>,
+    node: &mut Node<Zab<Adder, E>>,
+    input: Input<Zab<Adder, E>>,
+    out: &mut Outbox<Zab<Adder, E>>,
+) {
+    zab.step(node, input, out);
+    zab.begin_reign(node, out);
+}
+
+fn promises_twice(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    step_and_rewrite(zab, node, input, out, |_, effect| match effect {
+        Effect::Send {
+            to,
+            message: Message::AckEpoch { epoch, ack },
+        } => {
+            let ack = AckEpoch {
+                promises: true,
+                ..ack
+            };
+            let message = Message::AckEpoch { epoch, ack };
+            Some(Effect::Send { to, message })
+        }
+        effect => Some(effect),
+    });
+}
+
+fn joins_lower_epochs(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if let Some((leader, &Message::NewEpoch { epoch })) = message(&input)
+        && following(node).is_some_and(|f| f.leader == leader && f.phase == Phase::Discovery)
+        && epoch < node.durable().accepted_epoch
+    {
+        node.write(Record::AcceptedEpoch(epoch));
+        node.volatile.role = Role::Following(Following {
+            leader,
+            phase: Phase::Synchronization,
+        });
+        return zab.acknowledge_epoch(node, leader, true, out);
+    }
+    zab.step(node, input, out);
+}
+
+fn compares_lengths(zab: &Z, node: &mut Node<Z>, mut input: Input<Z>, out: &mut Outbox<Z>) {
+    rewrite_recency(node, &mut input, |theirs, own| {
+        theirs.counter <= own.counter
+    });
+    zab.step(node, input, out);
+}
+
+/// Rewrites what a follower that promises says of its history.
+fn rewrite_recency(
+    node: &Node<Z>,
+    input: &mut Input<Z>,
+    is_hidden: impl FnOnce(Zxid, Zxid) -> bool,
+) {
+    let own = node.durable().recency();
+    if let Input::Deliver {
+        message: Message::AckEpoch { ack, .. },
+        ..
+    } = input
+        && ack.promises
+        && is_hidden(ack.recency.last_zxid, own.last_zxid)
+    {
+        ack.recency = own;
+    }
+}
+
+fn ignores_recency(zab: &Z, node: &mut Node<Z>, mut input: Input<Z>, out: &mut Outbox<Z>) {
+    rewrite_recency(node, &mut input, |_, _| true);
+    zab.step(node, input, out);
+}
+
+fn writes_epochs_in_wrong_order(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let mut right = node.clone();
+    zab.step(&mut right, input.clone(), &mut Outbox::new());
+    let epoch: Epoch = right.durable().accepted_epoch;
+    if epoch > node.durable().accepted_epoch {
+        node.write(Record::CurrentEpoch(epoch));
+    }
+    zab.step(node, input, out);
+}
+
+fn is_patient(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let is_new_epoch = matches!(message(&input), Some((_, Message::NewEpoch { .. })));
+    step_and_rewrite(zab, node, input, out, |_, effect| {
+        let arms = matches!(effect, Effect::Arm(Timer::Init));
+        (!(is_new_epoch && arms)).then_some(effect)
+    });
+}
+
+fn resumes_office(
+    zab: &Z,
+    durable: &Persistent<Adder>,
+    out: &mut Outbox<Z>,
+) -> Volatile<Adder, Oracle> {
+    let mut volatile = zab.boot(durable, out);
+    let led = durable.history.last_zxid().epoch;
+    if zab.id() == NodeId(0) && durable.current_epoch > Epoch(0) && led <= durable.current_epoch {
+        volatile.role = Role::Leading(Leading::Primary(Primary::default()));
+        out.arm(Timer::Init);
+    }
+    volatile
+}

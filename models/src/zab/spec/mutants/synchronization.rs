@@ -1,0 +1,258 @@
+//! What is wrong in synchronisation.
+
+use alloc::vec::Vec;
+
+use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
+use crate::session::Sessions;
+use crate::specification::Mutant;
+use crate::world::Disk;
+use crate::zab::message::Message;
+use crate::zab::state::{Phase, Record};
+
+use super::{Z, apply_again, following, forget, last_zxid, message, office};
+
+/// Those mutants.
+pub(super) const MUTANTS: &[Mutant<Z>] = &[
+    Mutant {
+        id: "ZAB-6",
+        defect: "the new epoch becomes current before the history it stands for is there",
+        source: "a seed program; DSN 2011, step f.2.1",
+        model: "zab/diff",
+        inject: |scenario| scenario.step = takes_epoch_at_once,
+    },
+    Mutant {
+        id: "ZAB-4643",
+        defect: "the current epoch is written before the transactions of the synchronisation",
+        source: "ZOOKEEPER-4643; DSN 2011, step f.2.1",
+        model: "zab/diff",
+        inject: |scenario| scenario.step = takes_epoch_before_history,
+    },
+    Mutant {
+        id: "ZAB-4646",
+        defect: "NEWLEADER is acknowledged before the transactions are on disk",
+        source: "ZOOKEEPER-4646; DSN 2011, step f.2.1",
+        model: "zab/start",
+        inject: |scenario| scenario.disk = Disk::SendBeforeSync,
+    },
+    Mutant {
+        id: "ZAB-3911",
+        defect: "transactions are acknowledged and never get to disk",
+        source: "ZOOKEEPER-3911; DSN 2011, steps f.2.1 and f.3.2",
+        model: "zab/start",
+        inject: |scenario| forget(scenario, |record| matches!(record, Record::Append(_))),
+    },
+    Mutant {
+        id: "ZAB-2845",
+        defect: "TRUNC is skipped: the tail stays in the history of the new epoch",
+        source: "ZOOKEEPER-2845; Medeiros 2012, §4.2",
+        model: "zab/trunc",
+        inject: |scenario| scenario.step = skips_truncation,
+    },
+    Mutant {
+        id: "ZAB-5094",
+        defect: "a truncation is acknowledged and not on disk",
+        source: "ZOOKEEPER-5094; Medeiros 2012, §4.2",
+        model: "zab/overwrite",
+        inject: |scenario| forget(scenario, |record| matches!(record, Record::Truncate { .. })),
+    },
+    Mutant {
+        id: "ZAB-LATE-TRUNC",
+        defect: "a TRUNC that comes late takes what has been acknowledged since",
+        source: "DSN 2011, step f.2.1",
+        model: "zab/overwrite",
+        inject: |scenario| scenario.step = truncates_late,
+    },
+    Mutant {
+        id: "ZAB-UPTODATE-EARLY",
+        defect: "UPTODATE is sent before a quorum has acknowledged NEWLEADER",
+        source: "DSN 2011, step l.2.2",
+        model: "zab/discovery",
+        inject: |scenario| scenario.step = broadcasts_early,
+    },
+    Mutant {
+        id: "ZAB-SYNC-LOST",
+        defect: "a proposal between NEWLEADER and UPTODATE is acknowledged and lost",
+        source: "ZOOKEEPER-4394, ZOOKEEPER-3023",
+        model: "zab/join",
+        inject: |scenario| scenario.step = loses_early_proposals,
+    },
+    Mutant {
+        id: "ZAB-SYNC-TWICE",
+        defect: "what was committed while a follower synchronised is delivered twice",
+        source: "ZOOKEEPER-4685",
+        model: "zab/join",
+        inject: |scenario| scenario.step = delivers_twice,
+    },
+    Mutant {
+        id: "ZAB-SYNC-COMMIT",
+        defect: "a COMMIT during synchronisation is applied to the history as it is by then",
+        source: "ZOOKEEPER-4394",
+        model: "zab/overwrite",
+        inject: |scenario| scenario.step = commits_while_synchronizing,
+    },
+    Mutant {
+        id: "ZAB-STALE-ACK",
+        defect: "acknowledgements of an earlier epoch count",
+        source: "DSN 2011, steps l.2.2 and l.3.2",
+        model: "zab/discovery-crash",
+        inject: |scenario| {
+            scenario.step = counts_stale_acks;
+            scenario.drop_inert = false;
+        },
+    },
+    Mutant {
+        id: "ZAB-4925",
+        defect: "a partial DIFF leaves a hole in the history",
+        source: "ZOOKEEPER-4925",
+        model: "zab/diff",
+        inject: |scenario| scenario.step = applies_partial_diffs,
+    },
+    Mutant {
+        id: "ZAB-3642",
+        defect: "a SNAP is taken in memory alone, and the DIFF behind it goes to disk",
+        source: "ZOOKEEPER-3642",
+        model: "zab/snap",
+        inject: |scenario| forget(scenario, |record| matches!(record, Record::Restore(_))),
+    },
+    Mutant {
+        id: "ZAB-SNAP-SESSIONS",
+        defect: "the session table is not in the snapshot",
+        source: "a retry after a SNAP must be known for one",
+        model: "zab/snap",
+        inject: |scenario| scenario.step = snaps_without_sessions,
+    },
+];
+
+fn takes_epoch_at_once(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let accepted = node.durable().accepted_epoch;
+    zab.step(node, input, out);
+    let epoch = node.durable().accepted_epoch;
+    if epoch > accepted && following(node).is_some() {
+        node.write(Record::CurrentEpoch(epoch));
+    }
+}
+
+fn takes_epoch_before_history(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if let Some((
+        leader,
+        &(Message::Diff { epoch, .. } | Message::Trunc { epoch, .. } | Message::Snap { epoch, .. }),
+    )) = message(&input)
+        && zab.follows(node, leader, epoch)
+        && !zab.has_joined(node, leader, epoch)
+    {
+        node.write(Record::CurrentEpoch(epoch));
+    }
+    zab.step(node, input, out);
+}
+
+fn skips_truncation(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    match message(&input) {
+        Some((_, Message::Trunc { .. })) => {}
+        Some((leader, &Message::NewLeader { epoch, last_zxid }))
+            if zab.follows(node, leader, epoch) =>
+        {
+            node.write(Record::CurrentEpoch(epoch));
+            out.send(leader, Message::AckNewLeader { epoch, last_zxid });
+        }
+        _ => zab.step(node, input, out),
+    }
+}
+
+fn truncates_late(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if let Some((leader, &Message::Trunc { epoch, to })) = message(&input)
+        && zab.has_joined(node, leader, epoch)
+        && to < last_zxid(node)
+    {
+        return node.write(Record::Truncate { to });
+    }
+    zab.step(node, input, out);
+}
+
+fn broadcasts_early(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    zab.step(node, input, out);
+    if office(node).is_some_and(|primary| !primary.established) {
+        zab.begin_broadcast(node, out);
+    }
+}
+
+fn loses_early_proposals(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if let Some((leader, Message::Propose(transaction))) = message(&input)
+        && zab.has_joined(node, leader, transaction.zxid.epoch)
+        && following(node).is_some_and(|f| f.phase == Phase::Synchronization)
+    {
+        let zxid = transaction.zxid;
+        return out.send(leader, Message::Ack { zxid });
+    }
+    zab.step(node, input, out);
+}
+
+fn delivers_twice(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let delivered = node.volatile.delivered.zxid;
+    let is_up_to_date = matches!(message(&input), Some((_, Message::UpToDate { .. })));
+    zab.step(node, input, out);
+    if is_up_to_date {
+        let news = node.durable().history.after(delivered).to_vec();
+        let up_to = node.volatile.delivered.zxid;
+        for transaction in news.iter().take_while(|next| next.zxid <= up_to) {
+            apply_again(node, transaction);
+        }
+    }
+}
+
+fn commits_while_synchronizing(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if let Some((leader, &Message::Commit { zxid })) = message(&input)
+        && zab.follows(node, leader, zxid.epoch)
+    {
+        return zab.deliver_up_to(node, zxid, out);
+    }
+    let learners: Vec<NodeId> = office(node)
+        .into_iter()
+        .flat_map(|primary| primary.learners.iter())
+        .filter(|(_, joined)| joined.is_none())
+        .map(|(&learner, _)| learner)
+        .collect();
+    let delivered = node.volatile.delivered.zxid;
+    zab.step(node, input, out);
+    let zxid = node.volatile.delivered.zxid;
+    if zxid > delivered && zxid.epoch == node.durable().accepted_epoch {
+        for learner in learners {
+            out.send(learner, Message::Commit { zxid });
+        }
+    }
+}
+
+fn counts_stale_acks(zab: &Z, node: &mut Node<Z>, mut input: Input<Z>, out: &mut Outbox<Z>) {
+    let current = node.durable().accepted_epoch;
+    if let Input::Deliver {
+        message: Message::AckNewLeader { epoch, .. },
+        ..
+    } = &mut input
+    {
+        *epoch = current;
+    }
+    zab.step(node, input, out);
+}
+
+fn applies_partial_diffs(zab: &Z, node: &mut Node<Z>, mut input: Input<Z>, out: &mut Outbox<Z>) {
+    let last = last_zxid(node);
+    if let Input::Deliver {
+        message: Message::Diff { after, .. },
+        ..
+    } = &mut input
+        && *after > last
+    {
+        *after = last;
+    }
+    zab.step(node, input, out);
+}
+
+fn snaps_without_sessions(zab: &Z, node: &mut Node<Z>, mut input: Input<Z>, out: &mut Outbox<Z>) {
+    if let Input::Deliver {
+        message: Message::Snap { snapshot, .. },
+        ..
+    } = &mut input
+    {
+        snapshot.sessions = Sessions::default();
+    }
+    zab.step(node, input, out);
+}
