@@ -1,17 +1,24 @@
 //! ZAB with whole clusters: the ways a history is synchronised, controls for the mutants, and
 //! what must be borne.
 
+mod broadcast;
 mod controls;
+mod discovery;
 mod forged;
 mod synchronization;
+mod with_bully;
 
-use models::NodeId;
-use models::raft::spec::Adder;
-use models::world::{Action, Scenario, World};
+use models::raft::spec::{Add, Adder};
+use models::session::{ClientId, RequestId, Sequence};
+use models::world::{Action, Envelope, Scenario, World};
 use models::zab::election::Election;
-use models::zab::spec::{Bounded, Names, Oracle};
-use models::zab::zxid::Zxid;
+use models::zab::history::{Content, Transaction};
+use models::zab::message::Message;
+use models::zab::spec::{Bounded, Names, Oracle, cluster, writes};
+use models::zab::state::{Persistent, Record, Role};
+use models::zab::zxid::{Epoch, Zxid};
 use models::zab::{Timer, Zab};
+use models::{Durable, NodeId};
 
 use crate::support::runs::{apply, broken};
 
@@ -69,4 +76,75 @@ fn delivered<E: Election + Bounded>(world: &World<Checked<E>>) -> Vec<Zxid> {
     nodes
         .map(|(_, node)| node.volatile.delivered.zxid)
         .collect()
+}
+
+/// A cluster of `size` whose election names whom it likes, as often as it likes.
+fn free(size: usize) -> Scenario<Checked<Oracle>> {
+    let leaders: Vec<(u16, u64)> = (0u16..).take(size).map(|id| (id, u64::MAX)).collect();
+    Scenario {
+        scripts: writes(&[1, 1]),
+        tries: 2,
+        ..cluster(&vec![u8::MAX; size], &leaders)
+    }
+}
+
+/// A disk that has accepted an epoch, and holds these transactions of its current epoch and
+/// earlier ones.
+fn disk(accepted: u64, current: u64, history: &[(u64, u64)]) -> Persistent<Adder> {
+    let mut disk = Persistent::default();
+    disk.apply(&Record::AcceptedEpoch(Epoch(accepted)));
+    disk.apply(&Record::CurrentEpoch(Epoch(current)));
+    for &(epoch, counter) in history {
+        let request = RequestId {
+            client: ClientId(100 + epoch),
+            sequence: Sequence(counter),
+        };
+        let zxid = Zxid {
+            epoch: Epoch(epoch),
+            counter,
+        };
+        let command = Add(1);
+        let content = Content::Command { request, command };
+        disk.apply(&Record::Append(Transaction { zxid, content }));
+    }
+    disk
+}
+
+/// What is under way, as traces show it.
+fn in_flight<E: Bounded>(world: &World<Checked<E>>) -> Vec<String> {
+    let envelopes = world.network.in_flight().into_iter();
+    envelopes
+        .map(|envelope| format!("{}->{} {}", envelope.from, envelope.to, envelope.message))
+        .collect()
+}
+
+/// Delivers the message that a trace shows so, or so begins.
+fn deliver<E: Bounded>(
+    scenario: &Scenario<Checked<E>>,
+    world: &mut World<Checked<E>>,
+    label: &str,
+) {
+    let mut envelopes = world.network.in_flight().into_iter();
+    let is_it = |envelope: &Envelope<Message<Adder, E>>| {
+        format!("{}->{} {}", envelope.from, envelope.to, envelope.message).starts_with(label)
+    };
+    let envelope = envelopes.find(is_it);
+    let envelope = envelope.unwrap_or_else(|| panic!("no {label} in {:?}", in_flight(world)));
+    act(scenario, world, &Action::Deliver(envelope));
+}
+
+/// A running node's role.
+fn role(world: &World<Checked<Oracle>>, id: u16) -> &Role {
+    let host = world.host(NodeId(id)).expect("a host");
+    &host.node().expect("a running node").volatile.role
+}
+
+fn ask(
+    scenario: &Scenario<Checked<Oracle>>,
+    world: &mut World<Checked<Oracle>>,
+    client: usize,
+    node: u16,
+) {
+    let node = NodeId(node);
+    act(scenario, world, &Action::Ask { client, node });
 }
