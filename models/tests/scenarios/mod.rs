@@ -53,6 +53,7 @@ mod narrator;
 mod raft;
 mod script;
 mod told;
+mod zab;
 
 use std::fs;
 use std::path::{Path, PathBuf};
