@@ -248,6 +248,22 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
         scenario: || scenarios::contact(1),
     },
     Model {
+        name: "zab/asked-again",
+        size: Size::Gate,
+        purpose: "the old leader's tail, and the same command again in its place",
+        faults: LOSSY,
+        bounds: "n0 has led epoch 1; n1 leads epoch 2; the client of the tail asks again",
+        states: Some(10_622),
+        reaches: &[
+            "a leader is established",
+            "the leader changes",
+            "a later leader broadcasts a command again",
+            "histories diverge",
+            "TRUNC",
+        ],
+        scenario: || scenarios::trunc(2, 0),
+    },
+    Model {
         name: "zab/overwrite",
         size: Size::Large,
         purpose: "the old leader's tail, and new transactions in its place",
