@@ -117,7 +117,7 @@ impl Cluster {
         let mut tasks = JoinSet::new();
         let started = Instant::now();
         for _ in 0..clients {
-            let client = ClientId(self.next_client.fetch_add(1, Ordering::Relaxed));
+            let client = ClientId::new(self.next_client.fetch_add(1, Ordering::Relaxed));
             let (cluster, left, value) = (self.clone(), left.clone(), value.clone());
             tasks.spawn(async move { cluster.run_client(client, &left, &value).await });
         }
@@ -137,7 +137,7 @@ impl Cluster {
 
     async fn run_client(&self, client: ClientId, left: &AtomicU64, value: &Bytes) -> Latencies {
         let leader = self.leader();
-        let key = Bytes::from(format!("key-{}", client.0));
+        let key = Bytes::from(format!("key-{}", client.number));
         let mut latencies = Latencies::new();
         let mut sequence = Sequence(0);
         while take_one(left) {

@@ -116,7 +116,7 @@ impl Trio {
             total: commits,
         };
         for client in 0..in_flight.min(commits) {
-            let first = clients.ask(ClientId(client), Sequence(1));
+            let first = clients.ask(ClientId::new(client), Sequence(1));
             self.inputs.extend(first.map(|ask| (LEADER, ask)));
         }
         self.run(|event| clients.take(event));

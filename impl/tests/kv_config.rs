@@ -58,6 +58,7 @@ fn what_is_left_out_has_a_default() {
     let end = GOOD.find("[[nodes]]").expect("there");
     let text = format!("{}{}", &GOOD[..start], &GOOD[end..]);
     assert_eq!(load(&text).expect("good").timing, Timing::default());
+    assert_eq!(load(&text).expect("good").limits.max_sessions, 65536);
     let text = GOOD.replace("heartbeat_ms = 20\n", "");
     let text = text.replace("election_min_ms = 100", "election_min_ms = 150");
     assert_eq!(load(&text).expect("good").timing.heartbeat_ms, 50);
@@ -150,6 +151,11 @@ const BAD: &[(&str, &str, &[&str])] = &[
             "timing.request_timeout_ms: 399 gives an election no time",
             "election_max_ms, 400",
         ],
+    ),
+    (
+        "[timing]",
+        "[limits]\nmax_sessions = 0\n\n[timing]",
+        &["limits.max_sessions: it is 0; choose"],
     ),
     (
         "id = 2",

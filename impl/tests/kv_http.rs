@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use lockstep::kv::config::Timing;
-use lockstep::kv::headers::{CLIENT, SEQUENCE};
+use lockstep::kv::config::{Limits, Timing};
+use lockstep::kv::headers::{CLIENT, SEQUENCE, SINCE};
 use lockstep::kv::machine::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::kv::{KvCluster, impatient};
+use crate::support::kv::{Answer, KvCluster, impatient};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_put_is_got_everywhere_until_it_is_deleted() {
@@ -174,6 +174,45 @@ async fn a_retry_is_applied_once_and_gets_the_first_answer() {
     assert_eq!(other.status, 400, "the pair was a put: {other:?}");
     assert_eq!(cluster.get(1, "/kv/k").await.text, "two");
     cluster.stop_all().await;
+}
+
+/// A client that comes back after more sessions than the cluster keeps is told so, and its old
+/// request is not done again. A request without a session never hears of any of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_expires_is_answered_410_and_another_may_begin() {
+    let limits = Limits { max_sessions: 2 };
+    let cluster = KvCluster::start_within(3, Timing::default(), limits).await;
+    let first = cluster.put_as(1, (7, 1), "k", "one").await;
+    assert_eq!(first.status, 200, "{first:?}");
+    // A slot of the nodes, unused while others come and go.
+    assert_eq!(cluster.put(2, "slot", "a").await.status, 200);
+    let mut since = String::from("0");
+    for client in 8..12 {
+        let client = client.to_string();
+        let mut answer = put_since(&cluster, &client, &since).await;
+        if answer.status == 410 {
+            since = answer.since.expect("where to begin");
+            answer = put_since(&cluster, &client, &since).await;
+        }
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let late = cluster.put_as(3, (7, 1), "k", "one").await;
+    assert_eq!(late.status, 410, "{late:?}");
+    assert!(late.text.contains("has expired"), "{late:?}");
+    assert!(late.text.contains("has changed nothing"), "{late:?}");
+    assert_eq!(cluster.get(1, "/kv/k").await.text, "11");
+    let anew = put_since(&cluster, "7", &late.since.expect("where to begin")).await;
+    assert_eq!(anew.status, 200, "{anew:?}");
+    assert_eq!(cluster.put(2, "slot", "b").await.status, 200);
+    assert_eq!(cluster.get(1, "/kv/slot").await.text, "b");
+    cluster.stop_all().await;
+}
+
+/// The first request of a session that begins at `since`.
+async fn put_since(cluster: &KvCluster, client: &str, since: &str) -> Answer {
+    let fields = [(CLIENT, client), (SEQUENCE, "1"), (SINCE, since)];
+    let put = cluster.send(2, Method::PUT, "/kv/k", client, &fields);
+    put.await
 }
 
 /// RAFT-6, over HTTP: many at once, each gets its own answer.

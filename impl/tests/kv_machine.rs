@@ -116,7 +116,7 @@ fn keys_and_values_have_bounds() {
 
 fn entry(command: Command) -> Entry<Command> {
     let request = RequestId {
-        client: ClientId(u64::MAX),
+        client: ClientId::new(u64::MAX),
         sequence: Sequence(u64::MAX),
     };
     Entry {

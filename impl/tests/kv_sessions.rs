@@ -8,12 +8,12 @@ use lockstep::kv::waiters::{Verdict, Waiters};
 use models::NodeId;
 use models::raft::Event;
 use models::raft::log::Term;
-use models::raft::session::{ClientId, RequestId, Sequence};
+use models::raft::session::{ClientId, Position, RequestId, Sequence};
 use tokio::sync::oneshot::Receiver;
 
 fn request(client: u64, sequence: u64) -> RequestId {
     RequestId {
-        client: ClientId(client),
+        client: ClientId::new(client),
         sequence: Sequence(sequence),
     }
 }
@@ -128,15 +128,32 @@ fn slots_are_used_again_and_never_a_sequence() {
 }
 
 #[test]
+fn a_slot_whose_session_has_expired_begins_another() {
+    let sessions = Sessions::new(7, 1);
+    let mut lease = sessions.lease().expect("free");
+    let expired = lease.request();
+    lease.renew(Position(5));
+    let anew = lease.request();
+    assert_eq!(anew.client.number, expired.client.number);
+    assert_ne!(anew.client, expired.client);
+    drop(lease);
+    let next = sessions.lease().expect("free").request();
+    assert_eq!(
+        (next.client, next.sequence.0),
+        (anew.client, anew.sequence.0 + 1)
+    );
+}
+
+#[test]
 fn a_processs_ids_are_its_own() {
     let ids = |seed| {
         let sessions = Sessions::new(seed, 50);
         let leases: Vec<_> = (0..50).map(|_| sessions.lease().expect("free")).collect();
         let mut ids: Vec<u64> = leases
             .iter()
-            .map(|lease| lease.request().client.0)
+            .map(|lease| lease.request().client.number)
             .collect();
-        ids.push(sessions.read().client.0);
+        ids.push(sessions.read().client.number);
         ids
     };
     let all: Vec<u64> = (0..50).flat_map(ids).collect();

@@ -54,7 +54,9 @@ impl Storm {
         Self {
             simulation,
             rng: Rng::with_seed(seed),
-            sequences: (1..=CLIENTS).map(|client| (ClientId(client), 1)).collect(),
+            sequences: (1..=CLIENTS)
+                .map(|client| (ClientId::new(client), 1))
+                .collect(),
             acknowledged: BTreeMap::new(),
         }
     }
@@ -115,6 +117,7 @@ impl Storm {
                         "{request} was given up"
                     );
                 }
+                Event::SessionExpired { request, .. } => panic!("{request} has not expired"),
                 Event::Redirect { .. }
                 | Event::Transfer { .. }
                 | Event::Leading { .. }
@@ -185,7 +188,7 @@ fn fold(entries: &[raft::log::Entry<Command>]) -> (Kv, BTreeMap<RequestId, Respo
 
 /// A request is the same each time it is tried.
 fn command(request: RequestId) -> Command {
-    let key = format!("key-{}", request.client.0 % 3).into();
+    let key = format!("key-{}", request.client.number % 3).into();
     if request.sequence.0.is_multiple_of(5) {
         return Command::Delete { key };
     }

@@ -23,6 +23,8 @@ pub struct Client {
     nodes: Vec<String>,
     timeout: Duration,
     session: u64,
+    /// Where the session begins.
+    since: u64,
     sequence: u64,
 }
 
@@ -65,6 +67,7 @@ pub enum ClientError {
 struct Answer {
     status: StatusCode,
     revision: Option<u64>,
+    since: Option<u64>,
     body: Bytes,
 }
 
@@ -89,6 +92,7 @@ impl Client {
             nodes,
             timeout,
             session: fastrand::u64(..FIRST_RESERVED),
+            since: 0,
             sequence: 0,
         })
     }
@@ -160,15 +164,28 @@ impl Client {
         self.sequence += 1;
         let deadline = Instant::now() + self.timeout;
         let mut last = String::from("none was made");
+        let mut uncertain = false;
         while Instant::now() < deadline {
             for _ in 0..self.nodes.len() {
                 match self
                     .attempt(method.clone(), key, body.clone(), deadline)
                     .await
                 {
+                    // No try of this request was done, and none will be.
+                    Ok(answer) if answer.status == StatusCode::GONE && !uncertain => {
+                        last = describe(&self.nodes[0], &answer);
+                        self.since = answer.since.unwrap_or(self.since);
+                        continue;
+                    }
                     Ok(answer) if is_final(answer.status) => return self.settle(answer),
-                    Ok(answer) => last = describe(&self.nodes[0], &answer),
-                    Err(error) => last = error,
+                    Ok(answer) => {
+                        uncertain |= answer.status != StatusCode::SERVICE_UNAVAILABLE;
+                        last = describe(&self.nodes[0], &answer);
+                    }
+                    Err(error) => {
+                        uncertain = true;
+                        last = error;
+                    }
                 }
                 self.nodes.rotate_left(1);
             }
@@ -208,6 +225,7 @@ impl Client {
         if method != Method::GET {
             request = request
                 .header(headers::CLIENT, self.session)
+                .header(headers::SINCE, self.since)
                 .header(headers::SEQUENCE, self.sequence);
         }
         let answer = request.send().await.map_err(|error| in_full(&error))?;
@@ -215,12 +233,13 @@ impl Client {
             return Err(format!("{node} is no node of a cluster"));
         }
         let status = answer.status();
-        let revision = answer.headers().get(headers::REVISION);
-        let revision = revision.and_then(|text| text.to_str().ok()?.parse().ok());
+        let number = |name| answer.headers().get(name)?.to_str().ok()?.parse().ok();
+        let (revision, since) = (number(headers::REVISION), number(headers::SINCE));
         let body = answer.bytes().await.map_err(|error| in_full(&error))?;
         Ok(Answer {
             status,
             revision,
+            since,
             body,
         })
     }

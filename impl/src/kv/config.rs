@@ -18,6 +18,9 @@ pub struct Config {
     /// How patient the nodes are.
     #[serde(default)]
     pub timing: Timing,
+    /// How much the nodes keep and bear.
+    #[serde(default)]
+    pub limits: Limits,
     /// The nodes.
     #[serde(default)]
     pub nodes: Vec<NodeConfig>,
@@ -36,6 +39,15 @@ pub struct Timing {
     pub election_max_ms: u64,
     /// A client's request is answered after this time at the latest.
     pub request_timeout_ms: u64,
+}
+
+/// How much the nodes keep and bear.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// So many sessions are remembered, about 100 bytes each: of more, the least recently used
+    /// expire. Must be well above the number of clients that write within a retry's time.
+    pub max_sessions: usize,
 }
 
 /// One node.
@@ -108,6 +120,15 @@ impl Default for Timing {
     }
 }
 
+impl Default for Limits {
+    /// Some megabytes.
+    fn default() -> Self {
+        Self {
+            max_sessions: 1 << 16,
+        }
+    }
+}
+
 impl Timing {
     /// How long a client's request may take.
     pub fn request_timeout(&self) -> Duration {
@@ -175,6 +196,7 @@ impl Config {
             return Err(fault("cluster", "it is empty", remedy));
         }
         self.timing.check()?;
+        self.limits.check()?;
         if self.nodes.is_empty() {
             let remedy = "list each node under [[nodes]]";
             return Err(fault("nodes", "there is no node", remedy));
@@ -318,6 +340,16 @@ impl Timing {
                 format!("{} gives an election no time", self.request_timeout_ms),
                 format!("choose at least twice election_max_ms, {least}"),
             ));
+        }
+        Ok(())
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<(), Fault> {
+        if self.max_sessions == 0 {
+            let remedy = "choose at least 1, such as 65536";
+            return Err(fault("limits.max_sessions", "it is 0", remedy));
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::headers;
 use super::machine::Unfit;
 use super::service::Refusal;
 
@@ -57,6 +58,10 @@ impl IntoResponse for Failure {
                     }
                     Refusal::Unknown => (StatusCode::GATEWAY_TIMEOUT, text).into_response(),
                     Refusal::Superseded => (StatusCode::CONFLICT, text).into_response(),
+                    Refusal::SessionExpired { since } => {
+                        let since = [(headers::SINCE, since.to_string())];
+                        (StatusCode::GONE, since, text).into_response()
+                    }
                 }
             }
         }

@@ -10,7 +10,7 @@
 //! | `GET /log?index=&limit=` | 200, a page of this node's committed log as JSON |
 //!
 //! A key is a byte string, percent-encoded. 400, 405, 413 and 414 say what is wrong with the
-//! request; 409 that a later one was applied; 503 that nothing was changed and when to try
+//! request; 409 that a later one was applied; 410 that its session has expired; 503 that nothing was changed and when to try
 //! again; 504 that the outcome is not known.
 
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use models::raft::log::Index;
-use models::raft::session::{ClientId, RequestId, Sequence};
+use models::raft::session::{ClientId, Position, RequestId, Sequence};
 use percent_encoding::{percent_decode, percent_decode_str};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -289,13 +289,14 @@ fn key_in(uri: &Uri) -> Result<Bytes, Unfit> {
 fn session_in(fields: &HeaderMap) -> Result<Option<RequestId>, Failure> {
     let client = number_in(fields, headers::CLIENT)?;
     let sequence = number_in(fields, headers::SEQUENCE)?;
+    let since = number_in(fields, headers::SINCE)?.map(Position);
     match (client, sequence) {
         (None, None) => Ok(None),
         (Some(client), Some(_)) if client >= FIRST_RESERVED => Err(bad(format!(
             "Lockstep-Client must be below 2^63, and is {client}; nothing was changed"
         ))),
         (Some(client), Some(sequence)) => Ok(Some(RequestId {
-            client: ClientId(client),
+            client: ClientId::new(client).anew(since.unwrap_or_default()),
             sequence: Sequence(sequence),
         })),
         (Some(_), None) | (None, Some(_)) => Err(bad(

@@ -35,7 +35,7 @@ pub(super) fn read(node: &Node<KvRaft>, from: Index, limit: usize) -> LogPage {
             break;
         }
         weight += match &entry.content {
-            Content::Noop | Content::Configuration(_) => 1,
+            Content::Noop | Content::ExpireSessions { .. } | Content::Configuration(_) => 1,
             Content::Command { command, .. } => Kv::weight(command),
         };
         entries.push((Index(index), entry.clone()));
@@ -69,9 +69,14 @@ fn entry_json(index: Index, entry: &Entry<Command>) -> Value {
             object.insert("kind".into(), "noop".into());
         }
         Content::Command { request, command } => {
-            object.insert("client".into(), request.client.0.into());
+            object.insert("client".into(), request.client.number.into());
+            object.insert("since".into(), request.client.since.0.into());
             object.insert("sequence".into(), request.sequence.0.into());
             add_command(&mut object, command);
+        }
+        Content::ExpireSessions { through } => {
+            object.insert("kind".into(), "expire_sessions".into());
+            object.insert("through".into(), through.0.into());
         }
         Content::Configuration(configuration) => {
             object.insert("kind".into(), "configuration".into());

@@ -36,7 +36,7 @@ pub type KvRaft = models::raft::Raft<Kv>;
 /// The name of the protocol, in handshakes and journals.
 pub const PROTOCOL: &str = "raft-kv";
 /// The version of its messages and records.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The names of the headers that this service adds to HTTP.
 pub mod headers {
@@ -44,6 +44,9 @@ pub mod headers {
     pub const CLIENT: &str = "lockstep-client";
     /// Request: the number of the request within the session. A retry bears the same.
     pub const SEQUENCE: &str = "lockstep-sequence";
+    /// Request: where the client's session begins, 0 if nothing is said. A part of the session's
+    /// name. Answer, with the status 410: where another session may begin.
+    pub const SINCE: &str = "lockstep-since";
     /// Answer: the node that gives it.
     pub const NODE: &str = "lockstep-node";
     /// Answer: the leader as far as that node knows, or `unknown`.

@@ -273,6 +273,7 @@ fn identity(config: &Config, node: NodeId) -> Identity {
 fn raft(config: &Config, id: NodeId) -> KvRaft {
     let mut raft = KvRaft::new(id, config.nodes.iter().map(|node| node.id));
     raft.max_append_weight = MAX_APPEND_WEIGHT;
+    raft.max_sessions = config.limits.max_sessions;
     raft.pre_vote = true;
     raft.check_quorum = true;
     raft
@@ -319,6 +320,7 @@ fn log_event(node: NodeId, event: &Event<Kv>) {
         Event::Reply { .. }
         | Event::Redirect { .. }
         | Event::Superseded { .. }
+        | Event::SessionExpired { .. }
         | Event::Changed { .. }
         | Event::Refused { .. } => {}
         Event::Transfer { outcome, .. } => {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use models::NodeId;
 
-use super::config::{Config, NodeConfig, Timing};
+use super::config::{Config, Limits, NodeConfig, Timing};
 
 /// A node has this long to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -86,6 +86,7 @@ impl Processes {
         let config = Config {
             cluster: "loopback".to_owned(),
             timing,
+            limits: Limits::default(),
             nodes: nodes(count).map_err(failed("finding free ports"))?,
         };
         let mut processes = Self {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use models::NodeId;
 use models::raft::Command;
-use models::raft::session::RequestId;
+use models::raft::session::{Position, RequestId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -52,6 +52,17 @@ pub enum Refusal {
          not remembered, and it will not be done any more. Number requests upwards, one at a time"
     )]
     Superseded,
+    /// The session is not remembered any more, so the write is not done.
+    #[error(
+        "the session of this Lockstep-Client has expired, or began with a Lockstep-Since of too \
+         long ago; this try has changed nothing. Whether an earlier try of the request did is \
+         not remembered: if there was none, try again in another session, with \
+         Lockstep-Since: {since}; else read back first"
+    )]
+    SessionExpired {
+        /// Where another session may begin.
+        since: u64,
+    },
 }
 
 impl Refusal {
@@ -59,9 +70,12 @@ impl Refusal {
     fn is_uncertain(&self) -> bool {
         match self {
             Self::Unknown => true,
-            Self::NoLeader | Self::Busy | Self::Stopped | Self::Unanswered | Self::Superseded => {
-                false
-            }
+            Self::NoLeader
+            | Self::Busy
+            | Self::Stopped
+            | Self::Unanswered
+            | Self::Superseded
+            | Self::SessionExpired { .. } => false,
         }
     }
 }
@@ -119,10 +133,21 @@ impl Service {
             let command = Command::Propose { request, command };
             return self.carry_out(command, self.limits()).await;
         }
-        let lease = self.sessions.lease().ok_or(Refusal::Busy)?;
-        let request = lease.request();
-        let command = Command::Propose { request, command };
-        self.carry_out(command, self.limits()).await
+        let mut lease = self.sessions.lease().ok_or(Refusal::Busy)?;
+        let limits = self.limits();
+        loop {
+            let proposal = Command::Propose {
+                request: lease.request(),
+                command: command.clone(),
+            };
+            match self.carry_out(proposal, limits).await {
+                // Said only where no try can have been done: the write is as good as new.
+                Err(Refusal::SessionExpired { since }) if Instant::now() < limits.deadline => {
+                    lease.renew(Position(since));
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Answers a query with a state at least as new as every write acknowledged before it.
@@ -171,6 +196,9 @@ impl Journey<'_> {
             let leader = match self.ask_here().await? {
                 Verdict::Reply(response) => return Ok(response),
                 Verdict::Superseded => return Err(Refusal::Superseded),
+                Verdict::SessionExpired(Position(since)) => {
+                    return Err(self.settle(Refusal::SessionExpired { since }));
+                }
                 Verdict::Redirect(leader) => leader,
                 Verdict::Deposed => {
                     self.uncertain = true;
@@ -180,7 +208,9 @@ impl Journey<'_> {
             if let Some(leader) = leader.filter(|leader| *leader != self.service.id) {
                 match self.ask_there(leader).await {
                     Ok(response) => return Ok(response),
-                    Err(Refusal::Superseded) => return Err(Refusal::Superseded),
+                    Err(refusal @ (Refusal::Superseded | Refusal::SessionExpired { .. })) => {
+                        return Err(self.settle(refusal));
+                    }
                     Err(refusal) => self.uncertain |= refusal.is_uncertain(),
                 }
             }
@@ -257,7 +287,9 @@ impl Journey<'_> {
     /// What to tell the client: a write that may have been done is never refused as undone.
     fn settle(&self, refusal: Refusal) -> Refusal {
         match &self.command {
-            Command::Propose { .. } if self.uncertain => Refusal::Unknown,
+            Command::Propose { .. } if self.uncertain && refusal != Refusal::Superseded => {
+                Refusal::Unknown
+            }
             Command::Propose { .. }
             | Command::Read { .. }
             | Command::ChangeMembership { .. }

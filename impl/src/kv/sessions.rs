@@ -3,12 +3,13 @@
 //! Raft applies a command at most once for each client and sequence. A request without them
 //! borrows a slot: a client id of this process with a sequence of its own and one request
 //! outstanding. So the table of sessions, which every node keeps, grows with how many
-//! requests run at the same time and not with how many there are.
+//! requests run at the same time and not with how many there are. A slot that is not used for
+//! long may find its session expired, and begins another.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fastrand::Rng;
-use models::raft::session::{ClientId, RequestId, Sequence};
+use models::raft::session::{ClientId, Position, RequestId, Sequence};
 
 use crate::sync::Mutex;
 
@@ -84,11 +85,16 @@ impl Sessions {
     }
 
     fn client(&self, slot: u64) -> ClientId {
-        ClientId(self.base.wrapping_add(slot) | FIRST_RESERVED)
+        ClientId::new(self.base.wrapping_add(slot) | FIRST_RESERVED)
     }
 }
 
 impl Lease<'_> {
+    /// Gives the slot a session that begins at `since`: the one that it had has expired.
+    pub fn renew(&mut self, since: Position) {
+        self.slot.client = self.slot.client.anew(since);
+    }
+
     /// The id of the request that has this slot.
     pub fn request(&self) -> RequestId {
         RequestId {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use models::NodeId;
 use models::raft::Event;
-use models::raft::session::RequestId;
+use models::raft::session::{Position, RequestId};
 use tokio::sync::{oneshot, watch};
 
 use super::Kv;
@@ -20,6 +20,8 @@ pub enum Verdict {
     Redirect(Option<NodeId>),
     /// A later request of the same client was applied.
     Superseded,
+    /// The session has expired; another may begin there.
+    SessionExpired(Position),
     /// The node has lost its leadership, or heard of another's: it may not say anything any
     /// more, and the request may be done or not.
     Deposed,
@@ -81,6 +83,10 @@ impl Waiters {
                 self.tell_all_of(request, &Verdict::Reply(response));
             }
             Event::Superseded { request } => self.tell_all_of(request, &Verdict::Superseded),
+            // A try that is older was answered already: what it appended is applied by now.
+            Event::SessionExpired { request, since } => {
+                self.tell_all_of(request, &Verdict::SessionExpired(since));
+            }
             Event::Redirect { request, leader } => {
                 // A node that stands for election knows no leader, and says so here only.
                 if leader != self.view.borrow().leader {

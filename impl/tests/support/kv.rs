@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lockstep::kv::config::{Config, NodeConfig, Timing};
+use lockstep::kv::config::{Config, Limits, NodeConfig, Timing};
 use lockstep::kv::node::{Listeners, Report};
 use lockstep::kv::{KvNode, headers};
 use models::NodeId;
@@ -31,6 +31,7 @@ pub(crate) struct Answer {
     pub(crate) node: String,
     pub(crate) leader: String,
     pub(crate) retry_after: Option<String>,
+    pub(crate) since: Option<String>,
     pub(crate) text: String,
 }
 
@@ -50,6 +51,10 @@ pub(crate) fn impatient() -> Timing {
 
 impl KvCluster {
     pub(crate) async fn start(count: u16, timing: Timing) -> Self {
+        Self::start_within(count, timing, Limits::default()).await
+    }
+
+    pub(crate) async fn start_within(count: u16, timing: Timing, limits: Limits) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut listeners = Vec::new();
         let mut nodes = Vec::new();
@@ -65,6 +70,7 @@ impl KvCluster {
         let config = Config {
             cluster: "blue".into(),
             timing,
+            limits,
             nodes,
         };
         config.check().expect("a good configuration");
@@ -208,6 +214,7 @@ pub(crate) async fn read(response: Response) -> Answer {
         node: field(headers::NODE).unwrap_or_default(),
         leader: field(headers::LEADER).unwrap_or_default(),
         retry_after: field("retry-after"),
+        since: field(headers::SINCE),
         text: response.text().await.expect("a body"),
     }
 }

@@ -4,7 +4,7 @@ use super::log::{Content, Entry, Index};
 use super::machine::StateMachine;
 use super::message::Round;
 use super::session::{Known, RequestId};
-use super::snapshot::Outcome;
+use super::snapshot::{Outcome, Verdict};
 use super::state::{Leadership, PendingRead, Progress, Record, Role};
 use super::{Event, Raft};
 use crate::protocol::{Node, Outbox, Protocol};
@@ -35,10 +35,40 @@ impl<M: StateMachine> Raft<M> {
                 });
             }
             Known::Superseded => return out.emit(Event::Superseded { request }),
+            Known::Expired => {
+                let since = node.volatile.applied.sessions.position();
+                return out.emit(Event::SessionExpired { request, since });
+            }
         }
         node.write(Record::Append(Entry {
             term: node.durable().current_term,
             content: Content::Command { request, command },
+        }));
+        self.send_to_idle_peers(node, out);
+        self.advance_commit_index(node, out);
+    }
+
+    /// Lets the oldest sessions expire when there are more than this leader wants kept: by an
+    /// entry, so that every replica forgets the same sessions at the same place of the log,
+    /// whatever limit it has itself (thesis §6.3). An eighth at once, for that takes a look at
+    /// them all.
+    pub(super) fn expire_sessions(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        let sessions = &node.volatile.applied.sessions;
+        let Role::Leader(leadership) = &mut node.volatile.role else {
+            return;
+        };
+        let is_under_way = leadership.expiring > sessions.horizon();
+        if is_under_way || sessions.len() <= self.max_sessions {
+            return;
+        }
+        let kept = self.max_sessions - self.max_sessions / 8;
+        let Some(through) = sessions.excess(kept) else {
+            return;
+        };
+        leadership.expiring = through;
+        node.write(Record::Append(Entry {
+            term: node.durable().current_term,
+            content: Content::ExpireSessions { through },
         }));
         self.send_to_idle_peers(node, out);
         self.advance_commit_index(node, out);
@@ -176,10 +206,11 @@ impl<M: StateMachine> Raft<M> {
 
 impl<M: StateMachine> From<Outcome<M>> for Event<M> {
     fn from(outcome: Outcome<M>) -> Self {
-        let Outcome { request, response } = outcome;
-        match response {
-            Some(response) => Self::Reply { request, response },
-            None => Self::Superseded { request },
+        let Outcome { request, verdict } = outcome;
+        match verdict {
+            Verdict::Applied(response) => Self::Reply { request, response },
+            Verdict::Superseded => Self::Superseded { request },
+            Verdict::Expired(since) => Self::SessionExpired { request, since },
         }
     }
 }

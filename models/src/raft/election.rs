@@ -7,6 +7,7 @@ use super::log::{Content, Entry, Index, Term};
 use super::machine::StateMachine;
 use super::membership::unknown_progress;
 use super::message::{Message, Round, VoteOutcome};
+use super::session::Position;
 use super::state::{Leadership, Record, Role};
 use super::{Event, Raft, Timer};
 use crate::protocol::{Node, NodeId, Outbox, Protocol};
@@ -154,6 +155,7 @@ impl<M: StateMachine> Raft<M> {
             term_start,
             round: Round(0),
             reads: Vec::new(),
+            expiring: Position(0),
             change: None,
             transfer: None,
             heard: BTreeSet::new(),

@@ -6,7 +6,7 @@ use core::fmt::{self, Display};
 use serde::{Deserialize, Serialize};
 
 use super::configuration::{Configuration, InForce};
-use super::session::RequestId;
+use super::session::{Position, RequestId};
 
 /// A term: Raft's logical clock (§5.1). Term 0 is before the first election.
 #[derive(
@@ -84,6 +84,12 @@ pub enum Content<C> {
         request: RequestId,
         /// The command.
         command: C,
+    },
+    /// The sessions whose last command was applied at this position or before are forgotten
+    /// (thesis §6.3).
+    ExpireSessions {
+        /// The last of those positions.
+        through: Position,
     },
     /// Who the members of the cluster are from here on (§6).
     Configuration(Configuration),
@@ -192,7 +198,7 @@ impl<C> Log<C> {
                 index: self.index_of(position),
                 configuration: configuration.clone(),
             }),
-            Content::Noop | Content::Command { .. } => None,
+            Content::Noop | Content::Command { .. } | Content::ExpireSessions { .. } => None,
         });
         configurations.next()
     }

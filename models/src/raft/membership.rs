@@ -234,7 +234,7 @@ impl<M: StateMachine> Raft<M> {
     ) {
         let configuration = match &entry.content {
             Content::Configuration(configuration) => Some(configuration.clone()),
-            Content::Noop | Content::Command { .. } => None,
+            Content::Noop | Content::Command { .. } | Content::ExpireSessions { .. } => None,
         };
         node.write(Record::Append(entry));
         if let Some(configuration) = configuration {

@@ -39,7 +39,7 @@ use self::log::Term;
 use self::machine::StateMachine;
 use self::membership::{Change, Refusal};
 use self::message::Message;
-use self::session::RequestId;
+use self::session::{Position, RequestId};
 use self::state::{Persistent, Record, Role, Volatile};
 pub use self::transfer::{Transfer, TransferOutcome};
 use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
@@ -52,6 +52,10 @@ pub struct Raft<M: StateMachine> {
     /// An append carries entries until their [`weight`](StateMachine::weight) reaches this;
     /// one entry always travels, whatever its weight.
     pub max_append_weight: usize,
+    /// A leader lets sessions expire when there are more than so many, the least recently used
+    /// first (thesis §6.3). Entries under way come on top. What the others have here makes no
+    /// difference while they follow.
+    pub max_sessions: usize,
     /// Before this node stands for election it asks whether a quorum would vote for it
     /// (PreVote, thesis §9.6): a node that cannot win does not raise anybody's term.
     ///
@@ -157,6 +161,17 @@ pub enum Event<M: StateMachine> {
         /// Whose request.
         request: RequestId,
     },
+    /// The session that the request belongs to has expired: it has been used less recently than
+    /// as many others as the leader keeps. This try has changed nothing and will not. Whether an
+    /// earlier try did is forgotten: a client that has made none may ask again in another
+    /// session.
+    SessionExpired {
+        /// Whose request.
+        request: RequestId,
+        /// A session that begins at this position is new
+        /// ([`ClientId::anew`](session::ClientId::anew)).
+        since: Position,
+    },
     /// The membership is as the request wanted it, and committed.
     Changed {
         /// Whose request.
@@ -213,6 +228,7 @@ impl<M: StateMachine> Raft<M> {
             id,
             initial,
             max_append_weight: usize::MAX,
+            max_sessions: usize::MAX,
             pre_vote: false,
             check_quorum: false,
             machine: PhantomData,
@@ -226,6 +242,7 @@ impl<M: StateMachine> Raft<M> {
             id,
             initial: Configuration::default(),
             max_append_weight: usize::MAX,
+            max_sessions: usize::MAX,
             pre_vote: false,
             check_quorum: false,
             machine: PhantomData,

@@ -184,6 +184,7 @@ impl<M: StateMachine> Raft<M> {
             self.commit_up_to(node, replicated, out);
         }
         self.settle_configuration(node, out);
+        self.expire_sessions(node, out);
     }
 
     /// The highest index that a quorum has on disk.
@@ -216,7 +217,7 @@ pub(super) fn progress_of<M: StateMachine>(
 
 fn entry_weight<M: StateMachine>(entry: &Entry<M::Command>) -> usize {
     match &entry.content {
-        Content::Noop | Content::Configuration(_) => 1,
+        Content::Noop | Content::ExpireSessions { .. } | Content::Configuration(_) => 1,
         Content::Command { command, .. } => M::weight(command),
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::configuration::InForce;
 use super::log::{Content, Entry, Index, Term};
 use crate::machine::StateMachine;
-use crate::session::{Known, RequestId, Sessions};
+use crate::session::{Known, Position, RequestId, Sessions};
 
 /// The state machine with its sessions, after the entries up to `last_applied`.
 #[derive_where(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,8 +29,19 @@ pub struct Applied<M: StateMachine> {
 pub struct Outcome<M: StateMachine> {
     /// Whose request.
     pub request: RequestId,
-    /// The response; none where the client has since had a later command applied.
-    pub response: Option<M::Response>,
+    /// What to tell the client.
+    pub verdict: Verdict<M::Response>,
+}
+
+/// What is to be said of a client's command that has been committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict<R> {
+    /// It is applied, now or before, and this is the response.
+    Applied(R),
+    /// The client has since had a later command applied.
+    Superseded,
+    /// Its session has expired. One that begins at this position is new.
+    Expired(Position),
 }
 
 impl<M: StateMachine> Applied<M> {
@@ -41,6 +52,10 @@ impl<M: StateMachine> Applied<M> {
         self.last_applied = self.last_applied.next();
         let (request, command) = match content {
             Content::Noop => return None,
+            Content::ExpireSessions { through } => {
+                self.sessions.expire(*through);
+                return None;
+            }
             Content::Command { request, command } => (request, command),
             Content::Configuration(configuration) => {
                 self.configuration = Some(InForce {
@@ -51,16 +66,17 @@ impl<M: StateMachine> Applied<M> {
             }
         };
         let request = *request;
-        let response = match self.sessions.find(request) {
+        let verdict = match self.sessions.find(request) {
             Known::New => {
                 let response = self.machine.apply(command);
                 self.sessions.record(request, response.clone());
-                Some(response)
+                Verdict::Applied(response)
             }
-            Known::Applied(response) => Some(response.clone()),
-            Known::Superseded => None,
+            Known::Applied(response) => Verdict::Applied(response.clone()),
+            Known::Superseded => Verdict::Superseded,
+            Known::Expired => Verdict::Expired(self.sessions.position()),
         };
-        Some(Outcome { request, response })
+        Some(Outcome { request, verdict })
     }
 }
 

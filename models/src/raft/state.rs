@@ -10,7 +10,7 @@ use super::configuration::InForce;
 use super::log::{Entry, Index, Log, Term};
 use super::machine::StateMachine;
 use super::message::Round;
-use super::session::RequestId;
+use super::session::{Position, RequestId};
 use super::snapshot::{Applied, Snapshot};
 use super::transfer::Transfer;
 use crate::protocol::{Durable, NodeId};
@@ -174,6 +174,8 @@ pub struct Leadership<M: StateMachine> {
     pub round: Round,
     /// Reads that wait, oldest first.
     pub reads: Vec<PendingRead<M>>,
+    /// How far sessions expire by the last entry that this leader has appended to say so.
+    pub expiring: Position,
     /// Who waits for the membership change under way.
     pub change: Option<RequestId>,
     /// The transfer of leadership that is under way. No command is taken meanwhile.

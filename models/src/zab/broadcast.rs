@@ -162,7 +162,7 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
                     Some(response)
                 }
                 Known::Applied(response) => Some(response.clone()),
-                Known::Superseded => None,
+                Known::Superseded | Known::Expired => None,
             },
             Content::Sync { .. } => match node.volatile.waiting.get(&request) {
                 Some(Waiting::Read(query)) => Some(delivered.machine.query(query)),

@@ -30,7 +30,8 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
                 request,
                 response: response.clone(),
             }),
-            Known::Superseded => out.emit(Event::Superseded { request }),
+            // No session expires here: no transaction says so.
+            Known::Superseded | Known::Expired => out.emit(Event::Superseded { request }),
         }
     }
 
@@ -105,7 +106,7 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
                     request,
                     response: response.clone(),
                 },
-                Known::Superseded => Event::Superseded { request },
+                Known::Superseded | Known::Expired => Event::Superseded { request },
             };
             node.volatile.waiting.remove(&request);
             out.emit(event);

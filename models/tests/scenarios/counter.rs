@@ -95,7 +95,7 @@ impl Told for Counter {
             Record::Counted { request, counts } => format!("{request} counted: {counts}"),
             Record::Learned { counts } => format!("learned: {counts}"),
             Record::Expired { before } => format!("expired before {before}"),
-            Record::Forgotten(client) => format!("c{} forgotten", client.0),
+            Record::Forgotten(client) => format!("{client} forgotten"),
         }
     }
 

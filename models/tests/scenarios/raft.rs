@@ -166,6 +166,9 @@ impl Told for Raft<Adder> {
                 None => format!("{request} redirected, leader unknown"),
             },
             Event::Superseded { request } => format!("{request} superseded"),
+            Event::SessionExpired { request, since } => {
+                format!("{request}: session expired, anew since {}", since.0)
+            }
             Event::Changed {
                 request,
                 configuration,
@@ -343,6 +346,9 @@ fn round_words(round: Round) -> String {
 fn entry_words(entry: &Entry<Add>) -> String {
     match &entry.content {
         Content::Noop => entry.term.to_string(),
+        Content::ExpireSessions { through } => {
+            format!("{}:expire through {}", entry.term, through.0)
+        }
         Content::Command { request, command } => {
             format!("{}:{request}+{}", entry.term, command.0)
         }

@@ -211,7 +211,7 @@ fn earlier(zxid: &str) -> Transaction<Add> {
         counter: number(counter),
     };
     let request = RequestId {
-        client: ClientId(100 + zxid.epoch.0),
+        client: ClientId::new(100 + zxid.epoch.0),
         sequence: Sequence(zxid.counter),
     };
     let command = Add(number(counter));

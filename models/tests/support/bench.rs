@@ -95,6 +95,12 @@ impl Bench {
         self
     }
 
+    /// Lets a leader keep so many sessions.
+    pub(crate) fn keeping(mut self, sessions: usize) -> Self {
+        self.raft.max_sessions = sessions;
+        self
+    }
+
     /// Turns PreVote and CheckQuorum on from here on.
     pub(crate) fn guarded(mut self) -> Self {
         self.raft.pre_vote = true;
@@ -261,7 +267,7 @@ pub(crate) fn entry(term: u64, sequence: u64, amount: u8) -> Entry<Add> {
 /// The client's `sequence`th request.
 pub(crate) fn request(sequence: u64) -> RequestId {
     RequestId {
-        client: ClientId(0),
+        client: ClientId::new(0),
         sequence: Sequence(sequence),
     }
 }

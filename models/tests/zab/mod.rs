@@ -96,7 +96,7 @@ fn disk(accepted: u64, current: u64, history: &[(u64, u64)]) -> Persistent<Adder
     disk.apply(&Record::CurrentEpoch(Epoch(current)));
     for &(epoch, counter) in history {
         let request = RequestId {
-            client: ClientId(100 + epoch),
+            client: ClientId::new(100 + epoch),
             sequence: Sequence(counter),
         };
         let zxid = Zxid {

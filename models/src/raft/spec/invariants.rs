@@ -6,13 +6,12 @@ use crate::protocol::NodeId;
 use crate::raft::Raft;
 use crate::raft::log::{Content, Entry, Index, Log, Term};
 use crate::raft::machine::StateMachine;
-use crate::raft::session::RequestId;
 use crate::raft::snapshot::Applied;
 use crate::raft::state::Role;
 use crate::specification::Invariant;
 use crate::world::{Scenario, World};
 
-use super::{Committed, is_linearizable, leadership, membership};
+use super::{Committed, is_linearizable, leadership, membership, sessions};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const STATE_PROPERTIES: &'static [Invariant<Self>] = &[
@@ -108,9 +107,10 @@ impl<M: StateMachine> Raft<M> {
         },
         Invariant {
             name: "Exactly once",
-            source: "§8: each command of the committed log is applied once",
+            source: "§8; thesis §6.3: each command of the committed log is applied once at most",
             holds: |_, world| exactly_once(world),
         },
+        Self::REPLICAS_AGREE,
         Self::SNAPSHOT_IS_APPLIED_PREFIX,
         Self::LOG_CONTINUES_SNAPSHOT,
         Self::TRANSFER_IS_COMPLETE,
@@ -331,8 +331,8 @@ fn indices_are_in_order<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     })
 }
 
-/// Each node's state machine is what the committed log makes when the first occurrence of
-/// each request counts and no other.
+/// Each node's state machine is what the committed log makes when each request counts once at
+/// most.
 fn exactly_once<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     world
         .running()
@@ -341,19 +341,5 @@ fn exactly_once<M: StateMachine>(world: &World<Raft<M>>) -> bool {
 
 /// Whether the machine is what the committed log makes up to its last applied index.
 pub(super) fn is_replay<M: StateMachine>(world: &World<Raft<M>>, applied: &Applied<M>) -> bool {
-    applied.machine == replay(world, applied)
-}
-
-fn replay<M: StateMachine>(world: &World<Raft<M>>, applied: &Applied<M>) -> M {
-    let mut machine = M::default();
-    let mut seen: BTreeSet<RequestId> = BTreeSet::new();
-    let count = usize::try_from(applied.last_applied.0).unwrap_or(usize::MAX);
-    for committed in world.ghost.committed.iter().take(count) {
-        if let Content::Command { request, command } = &committed.entry.content
-            && seen.insert(*request)
-        {
-            machine.apply(command);
-        }
-    }
-    machine
+    applied.machine == sessions::replay(world, applied)
 }

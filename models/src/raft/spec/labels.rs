@@ -19,6 +19,9 @@ impl<C: Debug> Display for Entry<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.content {
             Content::Noop => write!(f, "{}:no-op", self.term),
+            Content::ExpireSessions { through } => {
+                write!(f, "{}:sessions expire through {}", self.term, through.0)
+            }
             Content::Configuration(configuration) => write!(f, "{}:{configuration}", self.term),
             Content::Command { request, command } => {
                 write!(f, "{}:{request} {command:?}", self.term)

@@ -24,7 +24,7 @@ fn configurations<'a, C: 'a>(
 ) -> impl Iterator<Item = &'a Configuration> {
     contents.filter_map(|content| match content {
         Content::Configuration(configuration) => Some(configuration),
-        Content::Noop | Content::Command { .. } => None,
+        Content::Noop | Content::Command { .. } | Content::ExpireSessions { .. } => None,
     })
 }
 
@@ -359,7 +359,7 @@ pub(super) fn change_is_inherited<M: StateMachine>(world: &World<Raft<M>>) -> bo
             false
         }
         Content::Configuration(_) => begun.take().is_some_and(|term| term < entry.term),
-        Content::Noop | Content::Command { .. } => false,
+        Content::Noop | Content::Command { .. } | Content::ExpireSessions { .. } => false,
     })
 }
 

@@ -18,6 +18,7 @@ mod membership;
 mod mutants;
 mod reachable;
 mod scenarios;
+mod sessions;
 mod snapshots;
 mod transfer;
 
@@ -132,6 +133,8 @@ impl<M: StateMachine> Specification for Raft<M> {
         let asked = command.request();
         match event {
             Event::Reply { request, .. }
+            | Event::Superseded { request }
+            | Event::SessionExpired { request, .. }
             | Event::Changed { request, .. }
             | Event::Transfer { request, .. }
                 if *request == asked =>
@@ -146,6 +149,7 @@ impl<M: StateMachine> Specification for Raft<M> {
             Event::Reply { .. }
             | Event::Redirect { .. }
             | Event::Superseded { .. }
+            | Event::SessionExpired { .. }
             | Event::Changed { .. }
             | Event::Refused { .. }
             | Event::MembershipChanged { .. }

@@ -90,6 +90,10 @@ impl<M: StateMachine> Raft<M> {
             name: "a retried command is in the log twice",
             seen: |_, world| is_repeated(world),
         },
+        Self::REQUEST_IS_SUPERSEDED,
+        Self::SESSION_EXPIRES,
+        Self::RETRY_FINDS_NO_SESSION,
+        Self::SESSION_BEGINS_ANEW,
         Reachable {
             name: "a joint configuration is committed",
             seen: |_, world| membership::joint_is_committed(world),
@@ -184,7 +188,7 @@ fn is_repeated<M: StateMachine>(world: &World<Raft<M>>) -> bool {
         .iter()
         .any(|committed| match &committed.entry.content {
             Content::Command { request, .. } => !seen.insert(*request),
-            Content::Noop | Content::Configuration(_) => false,
+            Content::Noop | Content::ExpireSessions { .. } | Content::Configuration(_) => false,
         })
 }
 

@@ -12,15 +12,16 @@ use alloc::vec::Vec;
 
 use crate::protocol::{Durable, NodeId};
 use crate::raft::log::{Content, Entry, Term};
-use crate::raft::session::{ClientId, RequestId, Sequence};
+use crate::raft::session::{ClientId, Position, RequestId, Sequence};
 use crate::raft::state::{Persistent, Record};
 use crate::raft::{Command, Raft, Timer};
-use crate::world::{Action, Delivery, Disk, Duplicates, Faults, Scenario, Timing, World};
+use crate::world::{Action, Delivery, Disk, Duplicates, Envelope, Faults, Scenario, Timing, World};
 
 use super::Bounds;
 use super::machine::{Add, Adder, Total};
 
 type Checked = Scenario<Raft<Adder>>;
+type Message = Envelope<crate::raft::message::Message<Add>>;
 
 fn cluster(size: u16, max_term: u64) -> Checked {
     let ids: Vec<NodeId> = (0..size).map(NodeId).collect();
@@ -92,6 +93,64 @@ pub fn clients(size: u16, tries: u8, commands: &[usize]) -> Checked {
     candidates(&mut scenario, &[(0, 1)]);
     scenario.tries = tries;
     scenario
+}
+
+/// Two nodes that keep one session. n0 has led term 1, and has replicated to n1 what the first
+/// client has asked of it; now n1 leads term 2, and the client has no answer yet. When it has
+/// one it begins another session. A second client has a session of its own. All ask up to twice.
+pub(super) fn session_expiry() -> Checked {
+    let (n0, n1) = (NodeId(0), NodeId(1));
+    let mut scenario = Scenario {
+        scripts: client_commands(&[2, 1]),
+        tries: 2,
+        faults: Faults {
+            drops: 1,
+            ..Faults::default()
+        },
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        ..cluster(2, 0)
+    };
+    candidates(&mut scenario, &[(0, 1), (1, 2)]);
+    for node in &mut scenario.nodes {
+        node.max_sessions = 1;
+    }
+    let client = request(0, 0).client.anew(Position(1));
+    let begun = RequestId {
+        client,
+        ..request(0, 0)
+    };
+    ask_as(&mut scenario, (0, 1), begun);
+    scenario.prologue = Prologue::of(&scenario)
+        .fire(n0, Timer::Election)
+        .deliver(n0, n1)
+        .deliver(n1, n0)
+        .ask(0, n0)
+        .deliver(n0, n1)
+        .deliver(n1, n0)
+        .deliver(n0, n1)
+        .lose(n1, n0)
+        .fire(n1, Timer::Election)
+        .deliver(n1, n0)
+        .deliver(n0, n1)
+        .steps;
+    scenario
+}
+
+/// Two clients that share a session: one asks its first request, the other its second, as a
+/// client does that has given the first up.
+pub(super) fn shared_session() -> Checked {
+    let mut scenario = clients(2, 1, &[1, 1]);
+    ask_as(&mut scenario, (1, 0), request(0, 1));
+    scenario
+}
+
+/// Gives a command of a script, `at` which client's and which of theirs, another id.
+fn ask_as(scenario: &mut Checked, at: (usize, usize), id: RequestId) {
+    let (client, position) = at;
+    if let Command::Propose { request, .. } = &mut scenario.scripts[client][position] {
+        *request = id;
+    }
 }
 
 /// A writer and a reader. The nodes of `last_terms` stand for election.
@@ -192,6 +251,60 @@ pub fn figure_8() -> Checked {
     scenario
 }
 
+/// Steps from the start of a scenario, told as who does what.
+struct Prologue<'a> {
+    scenario: &'a Checked,
+    world: World<Raft<Adder>>,
+    steps: Vec<Action<Raft<Adder>>>,
+}
+
+impl<'a> Prologue<'a> {
+    fn of(scenario: &'a Checked) -> Self {
+        let world = World::initial(scenario);
+        let steps = Vec::new();
+        Self {
+            scenario,
+            world,
+            steps,
+        }
+    }
+
+    fn play(mut self, action: Action<Raft<Adder>>) -> Self {
+        let played = self.world.apply(self.scenario, &action);
+        assert!(played.is_ok(), "not possible: {action:?}");
+        self.steps.push(action);
+        self
+    }
+
+    fn fire(self, node: NodeId, timer: Timer) -> Self {
+        self.play(Action::Fire { node, timer })
+    }
+
+    fn ask(self, client: usize, node: NodeId) -> Self {
+        self.play(Action::Ask { client, node })
+    }
+
+    /// Delivers what is under way from one node to another.
+    fn deliver(self, from: NodeId, to: NodeId) -> Self {
+        self.each(from, to, Action::Deliver)
+    }
+
+    /// Drops what is under way from one node to another.
+    fn lose(self, from: NodeId, to: NodeId) -> Self {
+        self.each(from, to, Action::Drop)
+    }
+
+    fn each(mut self, from: NodeId, to: NodeId, what: fn(Message) -> Action<Raft<Adder>>) -> Self {
+        for message in self.world.network.in_flight() {
+            let is_there = self.world.network.in_flight().contains(&message);
+            if (message.from, message.to) == (from, to) && is_there {
+                self = self.play(what(message));
+            }
+        }
+        self
+    }
+}
+
 /// The steps by which `candidate` is elected by `voters`, from the start of `scenario`.
 fn elect(scenario: &Checked, candidate: NodeId, voters: &[NodeId]) -> Vec<Action<Raft<Adder>>> {
     let timer = Timer::Election;
@@ -220,7 +333,7 @@ fn elect(scenario: &Checked, candidate: NodeId, voters: &[NodeId]) -> Vec<Action
 /// The id of the `sequence`th request of the `client`th script.
 pub fn request(client: usize, sequence: usize) -> RequestId {
     RequestId {
-        client: ClientId(client as u64),
+        client: ClientId::new(client as u64),
         sequence: Sequence(sequence as u64 + 1),
     }
 }

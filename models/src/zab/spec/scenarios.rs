@@ -65,7 +65,7 @@ pub fn start(delivery: Delivery) -> Checked {
 /// The id of the `sequence`th request of the `client`th script.
 pub fn request(client: usize, sequence: usize) -> RequestId {
     RequestId {
-        client: ClientId(client as u64),
+        client: ClientId::new(client as u64),
         sequence: Sequence(sequence as u64 + 1),
     }
 }

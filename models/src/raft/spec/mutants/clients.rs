@@ -3,7 +3,7 @@
 use super::{R, leads, step_and_rewrite};
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
 use crate::raft::log::{Content, Index};
-use crate::raft::session::{RequestId, Sessions};
+use crate::raft::session::{Known, Position, RequestId, Sessions};
 use crate::raft::spec::machine::Total;
 use crate::raft::state::Role;
 use crate::raft::{Command, Event};
@@ -30,6 +30,27 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         source: "a seed program; §8",
         model: "raft/retries",
         inject: |scenario| scenario.step = forgets_sessions,
+    },
+    Mutant {
+        id: "RAFT-SESSION-FORGOTTEN",
+        defect: "a session that has expired leaves no trace, and a retry begins it again",
+        source: "thesis §6.3: a command of an expired session must not be applied",
+        model: "raft/sessions",
+        inject: |scenario| scenario.step = leaves_no_horizon,
+    },
+    Mutant {
+        id: "RAFT-SESSION-LOCAL",
+        defect: "a leader lets sessions expire in its own table, and the others keep them",
+        source: "thesis §6.3: the servers must agree on when to expire a session",
+        model: "raft/sessions",
+        inject: |scenario| scenario.step = expires_for_itself,
+    },
+    Mutant {
+        id: "RAFT-SESSION-SUPERSEDED",
+        defect: "a request older than the last of its session is taken for a new one",
+        source: "§8; thesis §6.3",
+        model: "raft/shared-session",
+        inject: |scenario| scenario.step = takes_old_for_new,
     },
     Mutant {
         id: "RAFT-READ-UNCONFIRMED",
@@ -61,7 +82,7 @@ fn last_asker(node: &Node<R>) -> Option<RequestId> {
     let entries = node.durable().log.from(Index(1)).iter().rev();
     let mut requests = entries.filter_map(|entry| match &entry.content {
         Content::Command { request, .. } => Some(*request),
-        Content::Noop | Content::Configuration(_) => None,
+        Content::Noop | Content::ExpireSessions { .. } | Content::Configuration(_) => None,
     });
     requests.next()
 }
@@ -82,7 +103,39 @@ fn answer_now(node: &Node<R>, request: RequestId, query: &Total, out: &mut Outbo
 }
 
 fn forgets_sessions(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
-    node.volatile.applied.sessions = Sessions::default();
+    let before = node.volatile.applied.last_applied;
+    raft.step(node, input, out);
+    if node.volatile.applied.last_applied > before {
+        node.volatile.applied.sessions = Sessions::default();
+    }
+}
+
+fn leaves_no_horizon(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    raft.step(node, input, out);
+    let sessions = &mut node.volatile.applied.sessions;
+    if sessions.horizon() > Position(0) {
+        *sessions = Sessions::default();
+    }
+}
+
+fn expires_for_itself(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let mut lenient = raft.clone();
+    lenient.max_sessions = usize::MAX;
+    lenient.step(node, input, out);
+    let sessions = &mut node.volatile.applied.sessions;
+    if let Some(through) = sessions.excess(raft.max_sessions)
+        && matches!(node.volatile.role, Role::Leader(_))
+    {
+        sessions.expire(through);
+    }
+}
+
+fn takes_old_for_new(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    if let Input::Ask(Command::Propose { request, .. }) = &input
+        && node.volatile.applied.sessions.find(*request) == Known::Superseded
+    {
+        node.volatile.applied.sessions = Sessions::default();
+    }
     raft.step(node, input, out);
 }
 
