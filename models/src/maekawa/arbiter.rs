@@ -1,6 +1,6 @@
 //! A node as an arbiter: whom it is locked for (§4 of the paper).
 
-use super::message::{Epoch, FURTHEST_AHEAD, Message, Timestamp};
+use super::message::{Epoch, Message, Timestamp, is_absurd};
 use super::state::{Arbiter, Grant};
 use super::{Maekawa, in_epoch};
 use crate::protocol::{Node, NodeId, Outbox};
@@ -25,8 +25,8 @@ impl Maekawa {
         let Some((clock, membership)) = in_epoch(node, from, epoch) else {
             return;
         };
-        let is_absurd = request.clock > clock.saturating_add(FURTHEST_AHEAD);
-        if request.node != from || is_absurd || membership.arbiter.has_finished(request) {
+        let is_late = membership.arbiter.has_finished(request);
+        if request.node != from || is_late || is_absurd(request.clock, *clock) {
             return;
         }
         *clock = request.clock.max(*clock);
@@ -97,9 +97,8 @@ impl Maekawa {
             return;
         };
         let arbiter = &mut membership.arbiter;
-        let is_absurd = counter > arbiter.counter.saturating_add(FURTHEST_AHEAD)
-            || request.clock > clock.saturating_add(FURTHEST_AHEAD);
-        if request.node != from || is_absurd || arbiter.has_finished(request) {
+        let is_forged = is_absurd(request.clock, *clock) || is_absurd(counter, arbiter.counter);
+        if request.node != from || is_forged || arbiter.has_finished(request) {
             return;
         }
         *clock = request.clock.max(*clock);

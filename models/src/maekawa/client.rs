@@ -38,7 +38,10 @@ impl Maekawa {
         refuse(Command::Acquire { claim }, why, out);
     }
 
-    /// A client leaves the critical section, or gives its claim up.
+    /// A client leaves the critical section, or gives its claim up: also one that this node has
+    /// never heard of. It may have had it before it crashed, or hear of it later, for what a
+    /// client asks may be overtaken by what it asks next; granted then, the claim would hold the
+    /// lock with nobody there to release it.
     pub(super) fn on_release_claim(
         &self,
         node: &mut Node<Self>,
@@ -54,8 +57,11 @@ impl Maekawa {
             self.finish(node, claim, out);
         } else if local.is_over(claim) {
             out.emit(Event::Released { claim });
+        } else if local.claim_of(claim.session).is_some() {
+            refuse(Command::Release { claim }, Refusal::Busy, out);
         } else {
-            refuse(Command::Release { claim }, Refusal::Unknown, out);
+            local.close(claim);
+            out.emit(Event::Released { claim });
         }
     }
 

@@ -161,23 +161,30 @@ impl Maekawa {
         self.request(node, out);
     }
 
-    /// The health check. It also shows that the orchestrator counts on this node.
+    /// The health check. The orchestrator counts on this node: as an arbiter too, so one that is
+    /// no member any more, and is not to be one, says so. Nothing else would: its Deregister may
+    /// be lost, and what sent it with it, in a crash.
     pub(super) fn on_ping(
         &self,
         node: &mut Node<Self>,
         from: NodeId,
         epoch: Epoch,
+        renews: bool,
         out: &mut Outbox<Self>,
     ) {
-        let known = node.durable().epoch;
+        let (known, registered) = (node.durable().epoch, node.durable().registered);
         let Some(local) = local(node) else {
             return;
         };
         if from != self.orchestrator {
             return;
         }
-        if local.membership.is_some() && epoch == known {
-            out.arm(Timer::Lease);
+        match &local.membership {
+            Some(_) if epoch == known && renews => out.arm(Timer::Lease),
+            None if epoch == known && !registered => {
+                out.send(from, Message::Deregister { epoch });
+            }
+            Some(_) | None => {}
         }
         out.send(from, Message::Pong { epoch: known });
     }
@@ -185,7 +192,12 @@ impl Maekawa {
     /// The orchestrator may have given this node up, and let others have what it holds. It gives
     /// up itself: what it knew in the epoch is forgotten as in a crash.
     pub(super) fn on_lease_timeout(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        let (registered, epoch) = (node.durable().registered, node.durable().epoch);
         self.leave(node, out);
+        if !registered {
+            out.disarm(Timer::Register);
+            out.emit(Event::Left { epoch });
+        }
         self.announce(node, out);
     }
 

@@ -18,8 +18,18 @@ use serde::{Deserialize, Serialize};
 use crate::protocol::NodeId;
 
 /// How far ahead of what a node knows a number may be that it is told. Nothing that really
-/// happens gets so far, and so no forged message can use the numbers up.
+/// happens gets so far.
 pub const FURTHEST_AHEAD: u64 = 1 << 32;
+
+/// The greatest number that a node believes. From there on it can count by itself for longer
+/// than anything lasts, and so no forged messages, however many, can use the numbers up.
+pub const GREATEST: u64 = u64::MAX / 2;
+
+/// Whether a number that a node is told, where it knows of `known`, is none that it could ever
+/// come to.
+pub fn is_absurd(told: u64, known: u64) -> bool {
+    told > known.saturating_add(FURTHEST_AHEAD).min(GREATEST)
+}
 
 /// The number of a membership: who the members are, and so what the quorums are. Of each epoch
 /// all that its members said and granted ends with it.
@@ -37,7 +47,7 @@ impl Epoch {
 
     /// Whether a node in this epoch may believe in `epoch`.
     pub fn may_reach(self, epoch: Self) -> bool {
-        epoch.0 <= self.0.saturating_add(FURTHEST_AHEAD)
+        !is_absurd(epoch.0, self.0)
     }
 }
 
@@ -172,6 +182,11 @@ pub enum Message {
     Ping {
         /// The latest epoch that the orchestrator has installed.
         epoch: Epoch,
+        /// Whether the orchestrator has had an answer since the last health check, and so
+        /// counts anew from this one before it gives the node up. Only then does the node's
+        /// lease begin anew: else a node that hears, and is not heard, would go on for as long
+        /// as it hears, and be given up meanwhile.
+        renews: bool,
     },
     /// The answer to a health check.
     Pong {

@@ -35,9 +35,16 @@
 //! So exclusion between *living* holders rests on the health check being right. No protocol can
 //! do without in an asynchronous system: a slow holder cannot be told from a dead one. In real
 //! time it is right if a node gives up its membership sooner ([`Timer::Lease`]) than the
-//! orchestrator gives up the node. What holds even where it errs: exclusion within each epoch,
-//! and that a living holder of an earlier epoch has a lesser token, by which the resource can
-//! refuse it.
+//! orchestrator gives up the node: [`Times::check`] tells a host whether its durations are such.
+//! What holds even where it errs: exclusion within each epoch, and that a living holder of an
+//! earlier epoch has a lesser token, by which the resource can refuse it.
+//!
+//! Two things are taken for granted. A disk is not lost, nor set back to an earlier state: a node
+//! that does not remember that it was in an epoch joins it again, and knows nothing of the locks
+//! that it has given; an orchestrator that does not remember its epochs numbers them again. (A
+//! node whose disk is lost comes back under another id.) And there is one orchestrator: while it
+//! is down no epoch begins or ends, and when it is down for longer than a lease all members give
+//! up, and nobody enters until it is back.
 
 pub mod message;
 pub mod quorum;
@@ -49,6 +56,7 @@ mod client;
 mod member;
 mod orchestrator;
 mod requester;
+mod times;
 
 use alloc::collections::{BTreeSet, VecDeque};
 
@@ -58,6 +66,8 @@ use self::message::{Epoch, Message, Token};
 use self::quorum::Construction;
 use self::state::{Claim, Local, Membership, Orchestration, Persistent, Session, Volatile};
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
+
+pub use self::times::{BadTimes, Times};
 
 /// One node's configuration: of a node that locks and is locked, or of the orchestrator.
 #[derive(Clone, Debug)]
@@ -81,9 +91,10 @@ pub enum Timer {
     /// Runs while a node is not what it is to be, a member or none: time to tell the
     /// orchestrator again.
     Register,
-    /// Runs on members, anew with each health check: the orchestrator has been silent for so
-    /// long that it may have given this node up. To be shorter than [`Maekawa::misses`] health
-    /// checks, by more than clocks drift apart and a message takes.
+    /// Runs on members, anew with each health check that says that the last one's answer has
+    /// arrived: the two have not heard each other for so long that the orchestrator may have
+    /// given this node up. To be shorter than [`Maekawa::misses`] health checks, by more than
+    /// clocks drift apart and a message takes: see [`Times::check`].
     Lease,
     /// Runs on the orchestrator: time for a health check.
     HealthCheck,
@@ -188,8 +199,6 @@ pub enum Refusal {
     Busy,
     /// Too many claims wait at this node.
     Full,
-    /// The node knows nothing of the claim. It may have had it before it crashed.
-    Unknown,
 }
 
 impl Maekawa {
@@ -343,7 +352,7 @@ impl Maekawa {
             Message::Freeze { epoch } => self.on_freeze(node, from, epoch, out),
             Message::Frozen { epoch } => self.on_frozen(node, from, epoch, out),
             Message::Install { epoch, members } => self.on_install(node, from, epoch, members, out),
-            Message::Ping { epoch } => self.on_ping(node, from, epoch, out),
+            Message::Ping { epoch, renews } => self.on_ping(node, from, epoch, renews, out),
             Message::Pong { epoch } => self.on_pong(node, from, epoch, out),
         }
     }

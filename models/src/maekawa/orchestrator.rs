@@ -46,7 +46,7 @@ impl Maekawa {
         self.change(node, out);
     }
 
-    /// A member asks to be made none.
+    /// A member, or one that is to be a member, asks to be made none.
     pub(super) fn on_deregister(
         &self,
         node: &mut Node<Self>,
@@ -58,7 +58,8 @@ impl Maekawa {
             return;
         }
         let durable = node.durable();
-        if epoch != durable.epoch || !durable.members.contains(&from) {
+        let is_counted_on = durable.members.contains(&from) || durable.roster.contains(&from);
+        if epoch != durable.epoch || !is_counted_on {
             return self.inform(node, from, epoch, out);
         }
         if durable.roster.contains(&from) {
@@ -108,6 +109,7 @@ impl Maekawa {
 
     /// Begins the next epoch once nobody is or will be in the critical section of this one. It
     /// is on disk before anybody hears of it: no other set of members ever bears its number.
+    /// With it the members' leases begin, and so does the count of what they leave unanswered.
     fn install_if_drained(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         let old = node.durable().members.clone();
         let Some(orchestration) = orchestration(node) else {
@@ -117,6 +119,7 @@ impl Maekawa {
             return;
         }
         orchestration.frozen.clear();
+        orchestration.silent.clear();
         node.write(Record::Install);
         let (epoch, members) = (node.durable().epoch, node.durable().members.clone());
         out.emit(Event::Installed {
@@ -199,7 +202,7 @@ impl Maekawa {
     }
 
     /// Asks all that are or are to be members for a sign of life, but those that are known to
-    /// have left.
+    /// have left. Who has answered the last time is given [`Maekawa::misses`] checks from now on.
     fn ping(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         let durable = node.durable();
         let (epoch, roster, members) = (
@@ -213,8 +216,9 @@ impl Maekawa {
         for &to in roster.union(&members) {
             if roster.contains(&to) || !orchestration.frozen.contains(&to) {
                 let checks = orchestration.silent.entry(to).or_default();
+                let renews = *checks == 0;
                 *checks = self.misses.min(checks.saturating_add(1));
-                out.send(to, Message::Ping { epoch });
+                out.send(to, Message::Ping { epoch, renews });
             }
         }
     }

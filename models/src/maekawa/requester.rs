@@ -1,6 +1,6 @@
 //! A node as a requester: how it locks its arbiters (§4 of the paper).
 
-use super::message::{Epoch, FURTHEST_AHEAD, Message, Timestamp, Token};
+use super::message::{Epoch, Message, Timestamp, Token, is_absurd};
 use super::state::{Attempt, Membership, Standing, View};
 use super::{Event, Maekawa, Timer, in_epoch, local};
 use crate::protocol::{Node, NodeId, Outbox};
@@ -57,7 +57,7 @@ impl Maekawa {
         let Some((clock, _)) = in_epoch(node, from, epoch) else {
             return;
         };
-        if arbiter_clock > clock.saturating_add(FURTHEST_AHEAD) {
+        if is_absurd(arbiter_clock, *clock) {
             return;
         }
         *clock = arbiter_clock.max(*clock);
@@ -165,8 +165,7 @@ impl Maekawa {
     ) -> Option<&'a mut View> {
         let (clock, membership) = in_epoch(node, arbiter, epoch)?;
         let known = membership.arbiter.counter.max(membership.counter);
-        let is_absurd = number > known.saturating_add(FURTHEST_AHEAD);
-        if is_absurd || request.node != self.id || request.clock > *clock {
+        if is_absurd(number, known) || request.node != self.id || request.clock > *clock {
             return None;
         }
         let counter = membership.counter;

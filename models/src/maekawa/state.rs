@@ -99,7 +99,8 @@ pub struct Local {
 pub struct Session {
     /// The node.
     pub node: NodeId,
-    /// Tells the node's sessions apart.
+    /// Tells the node's sessions apart. The host never gives a number out twice, crash or not:
+    /// what the client of an earlier session has asked may still arrive.
     pub number: u64,
 }
 

@@ -100,6 +100,17 @@ impl Bench {
         }
     }
 
+    pub(super) fn local_mut(&mut self) -> &mut Local {
+        match &mut self.node.volatile {
+            Volatile::Node(local) => local,
+            Volatile::Orchestrator(_) => panic!("the orchestrator"),
+        }
+    }
+
+    pub(super) fn member_mut(&mut self) -> &mut Membership {
+        self.local_mut().membership.as_mut().expect("a member")
+    }
+
     pub(super) fn orchestration(&self) -> &Orchestration {
         match &self.node.volatile {
             Volatile::Node(_) => panic!("no orchestrator"),
@@ -200,6 +211,12 @@ pub(super) fn install(epoch: u64, members: impl IntoIterator<Item = u16>) -> Mes
         epoch: Epoch(epoch),
         members: ids(members),
     }
+}
+
+/// The health check of an orchestrator in `epoch`.
+pub(super) fn ping(epoch: u64, renews: bool) -> Message {
+    let epoch = Epoch(epoch);
+    Message::Ping { epoch, renews }
 }
 
 /// The effect of sending `message` to node `to`.

@@ -66,10 +66,8 @@ fn refusals_say_why() {
     assert_eq!(bench.ask(acquire(elsewhere)), [wrong]);
     let second = bench.claim(2);
     assert_eq!(bench.acquire(2), [refused(acquire(second), Refusal::Busy)]);
-    let unknown = Command::Release {
-        claim: claim(1, 5, 1),
-    };
-    assert_eq!(bench.ask(unknown), [refused(unknown, Refusal::Unknown)]);
+    let another = Command::Release { claim: second };
+    assert_eq!(bench.ask(another), [refused(another, Refusal::Busy)]);
     bench.maekawa.max_claims = 1;
     let one_more = acquire(claim(1, 6, 1));
     assert_eq!(bench.ask(one_more), [refused(one_more, Refusal::Full)]);
@@ -110,6 +108,17 @@ fn a_client_that_waits_may_give_up() {
     bench.release(1);
     let effects = bench.ask(Command::Release { claim: next });
     assert_eq!(sent(&effects), [send(2, release(2, 1, 0))]);
+}
+
+/// What a client asks may be overtaken by what it asks next: a claim that is given up before the
+/// node has heard of it is over, and holds nothing when it comes.
+#[test]
+fn a_claim_may_be_given_up_before_it_is_made() {
+    let mut bench = Bench::member(1, 3);
+    assert_eq!(bench.release(1), [released(bench.claim(1))]);
+    let over = refused(acquire(bench.claim(1)), Refusal::Over);
+    assert_eq!(bench.acquire(1), [over]);
+    assert_eq!(sent(&bench.acquire(2)), [send(2, request(1, 1))]);
 }
 
 /// A client that is gone holds nothing and waits for nothing, and its session is forgotten: its

@@ -1,12 +1,15 @@
 //! Whatever arrives, from whomever: no node panics, and no number runs out.
 
 use models::maekawa::Timer;
-use models::maekawa::message::{Epoch, FURTHEST_AHEAD, Message};
+use models::maekawa::message::{Epoch, FURTHEST_AHEAD, GREATEST, Message};
+use models::maekawa::spec::at_large;
 use models::maekawa::{Command, Maekawa};
-use models::{Input, NodeId};
+use models::world::{Delivery, Timing, World};
+use models::{Input, NodeId, Outbox, Protocol};
 use proptest::prelude::*;
 
 use super::bench::*;
+use crate::support::runs::{choices, walk};
 
 /// Numbers at the edges, and near what is really in use.
 fn numbers() -> impl Strategy<Value = u64> {
@@ -54,7 +57,10 @@ fn messages() -> impl Strategy<Value = Message> {
                 epoch,
                 members: ids((0..5).filter(|id| number & (1 << id) != 0)),
             },
-            11 => Message::Ping { epoch },
+            11 => Message::Ping {
+                epoch,
+                renews: number % 2 == 0,
+            },
             _ => Message::Pong { epoch },
         }
     })
@@ -69,13 +75,14 @@ fn inputs() -> impl Strategy<Value = Input<Maekawa>> {
     ];
     let claims = (0..3u16, 0..2u64, numbers())
         .prop_map(|(node, number, sequence)| models::maekawa::spec::claim(node, number, sequence));
-    let commands = (0..5u8, claims).prop_map(|(kind, claim)| match kind {
+    let commands = (0..6u8, claims).prop_map(|(kind, claim)| match kind {
         0 | 1 => Command::Acquire { claim },
         2 => Command::Release { claim },
         3 => Command::End {
             session: claim.session,
         },
-        _ => Command::Register,
+        4 => Command::Register,
+        _ => Command::Deregister,
     });
     prop_oneof![
         8 => (0..5u16, messages()).prop_map(|(from, message)| {
@@ -107,6 +114,46 @@ proptest! {
             prop_assert!(epoch <= now && now.0 - epoch.0 <= FURTHEST_AHEAD);
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// The same at nodes as a world with all faults brings them forth: with requests, grants,
+    /// waiting queues, epochs that end.
+    #[test]
+    fn nothing_panics_wherever_a_node_has_come_to(
+        choices in choices(120),
+        forged in proptest::collection::vec(inputs(), 1..60),
+    ) {
+        let scenario = at_large(Delivery::Bag, Timing::Any);
+        let mut last = World::initial(&scenario);
+        walk(&scenario, &choices, |_, _, world| last = world.clone());
+        for (id, node) in last.running() {
+            let mut node = node.clone();
+            let protocol = &scenario.nodes[usize::from(id.0)];
+            for input in &forged {
+                protocol.step(&mut node, input.clone(), &mut Outbox::new());
+            }
+        }
+    }
+}
+
+/// However many forged messages arrive, each as far ahead as is believed: a node's own numbers
+/// do not run out.
+#[test]
+fn numbers_do_not_run_out() {
+    let mut bench = Bench::member(1, 3);
+    for jumps in [GREATEST - 7, GREATEST] {
+        bench.member_mut().arbiter.counter = jumps;
+        bench.local_mut().clock = jumps;
+        for clock in [GREATEST + 1, GREATEST + FURTHEST_AHEAD, u64::MAX] {
+            assert_eq!(bench.deliver(2, request(clock, 2)), []);
+            assert_eq!(bench.deliver(2, release(1, 2, clock)), []);
+        }
+    }
+    assert_eq!(sent(&bench.acquire(1)).len(), 1, "it still asks");
+    assert!(bench.local().clock > GREATEST);
 }
 
 /// One message cannot carry a node's clock, its numbers or its epoch out of reach.

@@ -135,9 +135,19 @@ fn who_is_expelled_has_lost_the_lock() {
 #[test]
 fn a_member_that_hears_nothing_gives_up() {
     let mut bench = Bench::member(1, 3);
-    let effects = bench.deliver(0, Message::Ping { epoch: Epoch(1) });
+    let effects = bench.deliver(0, ping(1, true));
     let pong = Message::Pong { epoch: Epoch(1) };
-    assert_eq!(effects, [Effect::Arm(Timer::Lease), send(0, pong)]);
+    assert_eq!(effects, [Effect::Arm(Timer::Lease), send(0, pong.clone())]);
+    assert_eq!(
+        bench.deliver(0, ping(1, false)),
+        [send(0, pong.clone())],
+        "the orchestrator hears nothing"
+    );
+    assert_eq!(
+        bench.deliver(0, ping(2, true)),
+        [send(0, pong)],
+        "a lease in an epoch that it does not know"
+    );
     bench.acquire(1);
     bench.deliver(2, locked(1, 1, 1));
     let (claim, token) = (bench.claim(1), bench.held().expect("holds"));
@@ -151,11 +161,7 @@ fn a_member_that_hears_nothing_gives_up() {
 #[test]
 fn nobody_else_is_obeyed() {
     let mut bench = Bench::member(1, 3);
-    for message in [
-        FREEZE,
-        install(2, [2, 3]),
-        Message::Ping { epoch: Epoch(1) },
-    ] {
+    for message in [FREEZE, install(2, [2, 3]), ping(1, true)] {
         assert_eq!(bench.deliver(2, message), []);
     }
     assert!(bench.is_member() && !bench.membership().frozen);
@@ -170,4 +176,27 @@ fn a_node_that_is_installed_against_its_will_leaves_again() {
     assert_eq!(sent(&effects), [send(0, deregister)]);
     assert!(effects.contains(&Effect::Arm(Timer::Register)));
     assert!(bench.membership().members.contains(&NodeId(1)));
+}
+
+/// A node that is to leave and crashes is a member no more, and its Deregister may be lost. While
+/// the orchestrator counts on it, others wait for it as an arbiter. It says so when it is asked
+/// whether it lives; and so does one whose lease runs out.
+#[test]
+fn who_is_none_says_so_when_it_is_asked() {
+    let deregister = Message::Deregister { epoch: Epoch(1) };
+    let pong = Message::Pong { epoch: Epoch(1) };
+    let both = [send(0, deregister), send(0, pong.clone())];
+    let mut crashed = Bench::member(1, 3);
+    crashed.ask(Command::Deregister);
+    assert_eq!(crashed.crash(), []);
+    assert_eq!(crashed.deliver(0, ping(1, true)), both);
+    let mut silent = Bench::member(1, 3);
+    silent.ask(Command::Deregister);
+    let effects = silent.fire(Timer::Lease);
+    assert!(effects.contains(&Effect::Emit(Event::Left { epoch: Epoch(1) })));
+    assert_eq!(silent.deliver(0, ping(1, true)), both);
+    let mut registered = Bench::member(1, 3);
+    registered.crash();
+    let only_pong = [send(0, pong)];
+    assert_eq!(registered.deliver(0, ping(1, true)), only_pong);
 }

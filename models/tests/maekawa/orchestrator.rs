@@ -101,13 +101,13 @@ fn a_member_that_registers_again_has_crashed() {
 #[test]
 fn the_silent_are_expelled() {
     let mut bench = Bench::orchestrator(2);
-    let ping = Message::Ping { epoch: Epoch(1) };
     let pong = Message::Pong { epoch: Epoch(1) };
-    for _ in 0..3 {
+    for check in 0..3 {
         let effects = bench.fire(Timer::HealthCheck);
         assert_eq!(
             sent(&effects),
-            [send(1, ping.clone()), send(2, ping.clone())]
+            [send(1, ping(1, check == 0)), send(2, ping(1, true))],
+            "a lease is renewed where the last answer has arrived"
         );
         assert_eq!(bench.deliver(2, pong.clone()), []);
     }
@@ -116,7 +116,10 @@ fn the_silent_are_expelled() {
     assert!(effects.contains(&Effect::Emit(suspected)));
     assert_eq!(bench.records, [Record::Strike(NodeId(1)), Record::Change]);
     assert!(sent(&effects).contains(&send(2, freeze(1))));
-    assert!(!sent(&effects).contains(&send(1, ping)), "{effects:?}");
+    assert!(
+        !sent(&effects).contains(&send(1, ping(1, false))),
+        "{effects:?}"
+    );
     let effects = bench.deliver(2, frozen(1));
     assert!(sent(&effects).contains(&send(2, install(2, [2]))));
 }
@@ -134,6 +137,35 @@ fn a_sign_of_life_counts() {
         let effects = bench.fire(Timer::HealthCheck);
         assert_eq!(bench.records, [], "{effects:?}");
     }
+}
+
+/// With an epoch its leases begin, and so does the count: what was left unanswered before, by one
+/// that was to be a member and is one now, does not count.
+#[test]
+fn an_epoch_begins_with_a_new_count() {
+    let mut bench = Bench::orchestrator(1);
+    bench.deliver(2, register(0));
+    for _ in 0..2 {
+        bench.fire(Timer::HealthCheck);
+        bench.deliver(1, Message::Pong { epoch: Epoch(1) });
+    }
+    assert_eq!(bench.orchestration().silent[&NodeId(2)], 2);
+    bench.deliver(1, frozen(1));
+    assert!(bench.orchestration().silent.is_empty());
+    let effects = bench.fire(Timer::HealthCheck);
+    assert!(sent(&effects).contains(&send(2, ping(2, true))));
+}
+
+/// Who has changed its mind before it was a member is not made one.
+#[test]
+fn who_is_to_be_a_member_may_change_its_mind() {
+    let mut bench = Bench::orchestrator(1);
+    bench.deliver(2, register(1));
+    let epoch = Epoch(1);
+    bench.deliver(2, Message::Deregister { epoch });
+    assert_eq!(bench.records, [Record::Strike(NodeId(2))]);
+    let effects = bench.deliver(1, frozen(1));
+    assert_eq!(sent(&effects), [send(1, install(2, [1]))]);
 }
 
 /// A lost Install is found out by the health check, a lost Freeze is repeated by it.
@@ -179,7 +211,7 @@ fn nonsense_changes_nothing() {
         (1, request(1, 1)),
         (1, install(9, [1])),
         (1, freeze(1)),
-        (1, Message::Ping { epoch: Epoch(1) }),
+        (1, ping(1, true)),
     ] {
         assert_eq!(bench.deliver(from, message), []);
     }

@@ -24,6 +24,7 @@ scenarios! { models::maekawa::Maekawa, "maekawa":
     sanders_case
     five_become_seven
     a_holder_dies
+    a_lost_deregister
     a_stale_holder_is_fenced_off
 }
 

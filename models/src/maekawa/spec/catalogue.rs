@@ -123,7 +123,7 @@ const EXCLUSION: &[Model<Maekawa>] = &[
         purpose: "clients that queue at a node, and give up",
         faults: NONE,
         bounds: "2 members; 2 clients at one that may give up, 1 at the other that may vanish",
-        states: Some(95_916),
+        states: Some(59_882),
         reaches: &[
             "a node enters",
             "the lock changes hands",
@@ -131,6 +131,16 @@ const EXCLUSION: &[Model<Maekawa>] = &[
             "a request gives way",
         ],
         scenario: scenarios::clients,
+    },
+    Model {
+        name: "maekawa/forged",
+        size: Size::Gate,
+        purpose: "numbers out of reach, others' requests and the orchestrator's words, forged",
+        faults: "1 member says what it has no right to; channels in order",
+        bounds: "2 members, 1 claim each",
+        states: Some(259),
+        reaches: &["a node enters", "the lock changes hands"],
+        scenario: scenarios::forged,
     },
     Model {
         name: "maekawa/lossy",
@@ -270,7 +280,7 @@ const EPOCHS: &[Model<Maekawa>] = &[
         purpose: "a member dies, a holder or not, or the orchestrator does",
         faults: "1 crash, also within a step",
         bounds: "channels in order, messages beat timers; 3 members, 2 claims, epochs ≤ 3",
-        states: Some(230_777),
+        states: Some(230_621),
         reaches: &[
             "a node enters",
             "the lock changes hands",
@@ -288,7 +298,7 @@ const EPOCHS: &[Model<Maekawa>] = &[
         faults: "1 crash, also within a step",
         bounds: "channels in order, messages beat timers; 2 members and 1 to be, 2 claims, \
                  epochs ≤ 3",
-        states: Some(67_843),
+        states: Some(67_191),
         reaches: &[
             "a node enters",
             "an epoch ends while the lock is held",
@@ -304,13 +314,37 @@ const EPOCHS: &[Model<Maekawa>] = &[
         purpose: "living nodes are taken for dead: tokens fence off what they still do",
         faults: "the health check errs",
         bounds: "messages in any order, timers at any time; 2 members, 1 claim each, epochs ≤ 2",
-        states: Some(14_915),
+        states: Some(14_263),
         reaches: &[
             "a node enters",
             "a node enters in a later epoch",
             "a holder that was given up meets its successor",
         ],
         scenario: || scenarios::suspicion(2, 2, false),
+    },
+    Model {
+        name: "maekawa/leave-and-crash",
+        size: Size::Gate,
+        purpose: "a node that is told to leave, and crashes before anybody hears of it",
+        faults: "1 crash, 1 message lost",
+        bounds: "channels in order, messages beat timers; 2 members, 2 misses, epochs ≤ 2",
+        states: Some(5_691),
+        reaches: &[
+            "a node leaves",
+            "a node that is to be none is still counted on",
+        ],
+        scenario: scenarios::leave_and_crash,
+    },
+    Model {
+        name: "maekawa/health",
+        size: Size::Gate,
+        purpose: "health checks and answers that are lost, and what a lease may be counted from",
+        faults: "3 messages lost",
+        bounds: "channels in order, messages beat timers; 2 members and 1 to be, 2 misses, \
+                 epochs ≤ 3",
+        states: Some(9_480),
+        reaches: &["a node joins", "a health check is missed, and not for good"],
+        scenario: scenarios::health,
     },
     Model {
         name: "maekawa/deaths",

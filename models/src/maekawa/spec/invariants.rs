@@ -2,9 +2,9 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use crate::maekawa::message::{Epoch, Timestamp};
+use crate::maekawa::message::{Epoch, FURTHEST_AHEAD, Timestamp};
 use crate::maekawa::state::{Membership, Volatile};
-use crate::maekawa::{Maekawa, Timer};
+use crate::maekawa::{Command, Maekawa, Timer};
 use crate::protocol::NodeId;
 use crate::specification::{Invariant, Specification};
 use crate::world::{Faulted, Host, Scenario, World};
@@ -51,6 +51,25 @@ pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
         name: "Deadlock freedom",
         source: "§4; Sanders 1987: no state without a way out in which somebody waits",
         holds: deadlock_freedom,
+    },
+    Invariant {
+        name: "Who has given up neither holds nor waits",
+        source: "a claim that is over is over, in whatever order a client's words arrive",
+        holds: |scenario, world| {
+            let mut clients = world.clients.iter().zip(&scenario.scripts);
+            world.faults.crashes > 0
+                || clients.all(|(client, script)| {
+                    let answered = script.iter().take(client.next);
+                    answered
+                        .into_iter()
+                        .all(|command| !is_still_claimed(world, command))
+                })
+        },
+    },
+    Invariant {
+        name: "Nobody believes what cannot be",
+        source: "a number that is absurd, or an epoch that the orchestrator has not begun",
+        holds: |_, world| world.all_hosts().all(|(_, host)| is_possible(world, host)),
     },
     Invariant {
         name: "What waits has its timer",
@@ -152,6 +171,27 @@ fn deadlock_freedom(scenario: &Scenario<Maekawa>, world: &World<Maekawa>) -> boo
         || !members(world).any(|(_, member)| waits(member))
         || !world.network.in_flight().is_empty()
         || has_a_timer(scenario, world)
+}
+
+/// Whether the node's numbers are such as the nodes themselves come to, and no forger.
+fn is_possible(world: &World<Maekawa>, host: &Host<Maekawa>) -> bool {
+    let local = host.node().and_then(local_of);
+    let clock = local.map_or(0, |local| local.clock);
+    let member = host.node().and_then(membership_of);
+    let counter = member.map_or(0, |member| member.counter.max(member.arbiter.counter));
+    let begun = orchestrator(world).map_or(Epoch(0), |durable| durable.epoch);
+    let lost = world.faults.lost_disks > 0;
+    clock.max(counter) < FURTHEST_AHEAD && (lost || host.durable().epoch <= begun)
+}
+
+/// Whether the command gives up a claim that some node holds or waits for. (A crash may make a
+/// node forget that a claim is over.)
+fn is_still_claimed(world: &World<Maekawa>, command: &Command) -> bool {
+    let Command::Release { claim } = command else {
+        return false;
+    };
+    let mut local = world.running().filter_map(|(_, node)| local_of(node));
+    local.any(|local| local.claims.contains(claim))
 }
 
 fn has_a_timer(scenario: &Scenario<Maekawa>, world: &World<Maekawa>) -> bool {

@@ -62,7 +62,10 @@ impl Display for Message {
             Self::Freeze { epoch } => write!(f, "Freeze {epoch}"),
             Self::Frozen { epoch } => write!(f, "Frozen {epoch}"),
             Self::Install { epoch, members } => write!(f, "Install {epoch} {}", set(members)),
-            Self::Ping { epoch } => write!(f, "Ping {epoch}"),
+            Self::Ping { epoch, renews } => {
+                let renews = if *renews { ", renews the lease" } else { "" };
+                write!(f, "Ping {epoch}{renews}")
+            }
             Self::Pong { epoch } => write!(f, "Pong {epoch}"),
         }
     }

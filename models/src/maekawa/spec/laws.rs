@@ -5,7 +5,7 @@ use crate::maekawa::state::{Grant, Membership, Volatile};
 use crate::maekawa::{Maekawa, Timer};
 use crate::protocol::{Node, NodeId};
 use crate::specification::Law;
-use crate::world::{Action, Host, Scenario, World};
+use crate::world::{Action, Envelope, Host, Scenario, World};
 
 use super::{local_of, members, membership_of, orchestrator};
 
@@ -43,12 +43,11 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
     },
     Law {
         name: "Epochs increase",
-        source: "an epoch that is over is over, crash or not",
-        holds: |_, before, _, after| {
-            let hosts = before.all_hosts().zip(after.all_hosts());
-            hosts
-                .into_iter()
-                .all(|((_, old), (_, new))| old.durable().epoch <= new.durable().epoch)
+        source: "an epoch that is over is over, crash or not; the loss of a disk aside",
+        holds: |_, before, action, after| {
+            let mut hosts = before.all_hosts().zip(after.all_hosts());
+            matches!(action, Action::LoseDisk(_))
+                || hosts.all(|((_, old), (_, new))| old.durable().epoch <= new.durable().epoch)
         },
     },
     Law {
@@ -63,6 +62,16 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
         holds: |scenario, before, action, after| {
             the_dead_are_expelled(scenario, before, action, after)
         },
+    },
+    Law {
+        name: "A lease begins when the orchestrator begins to count",
+        source: "a node gives up before it is given up, whatever is lost on the way",
+        holds: |_, before, action, after| leases_begin_with_the_count(before, action, after),
+    },
+    Law {
+        name: "Who is counted on and is no member says so",
+        source: "a request that waits for an arbiter which is none waits for ever",
+        holds: |_, before, action, after| who_is_none_says_so(before, action, after),
     },
     Law {
         name: "Nodes restart as strangers",
@@ -224,7 +233,7 @@ fn drained(scenario: &Scenario<Maekawa>, before: &World<Maekawa>, after: &World<
     let (Some(old), Some(new)) = (orchestrator(before), orchestrator(after)) else {
         return true;
     };
-    if old.epoch == new.epoch || !scenario.bounds.accurate {
+    if old.epoch >= new.epoch || !scenario.bounds.accurate {
         return true;
     }
     let mut ended = members(after).filter(|(_, member)| member.epoch == old.epoch);
@@ -271,4 +280,63 @@ fn the_dead_are_expelled(
             let ends = is.changing || is.epoch > was.epoch;
             !is.roster.contains(dead) && (!was.members.contains(dead) || ends)
         })
+}
+
+/// A member's lease begins with a Ping that renews it, and with the Install of its epoch. Its
+/// health checks are counted from there; the first of them may follow in the same step.
+fn leases_begin_with_the_count(
+    before: &World<Maekawa>,
+    action: &Action<Maekawa>,
+    after: &World<Maekawa>,
+) -> bool {
+    let node = after.host(NodeId(0)).and_then(Host::node);
+    let Some(node) = node.filter(|node| matches!(node.volatile, Volatile::Orchestrator(_))) else {
+        return true;
+    };
+    let counted = |id: NodeId| match &node.volatile {
+        Volatile::Orchestrator(orchestration) => orchestration.silent.get(&id).copied(),
+        Volatile::Node(_) => None,
+    };
+    let known = before.network.in_flight();
+    let begins = orchestrator(before).map(|durable| durable.epoch) < Some(node.durable().epoch);
+    let mut said = after.network.in_flight().into_iter();
+    let pinged = said.all(|envelope| match envelope.message {
+        Message::Ping { renews: true, .. } if !known.contains(&envelope) => {
+            counted(envelope.to) == Some(1)
+        }
+        _ => true,
+    });
+    let mut members = node.durable().members.iter();
+    let first = u8::from(matches!(action, Action::Fire { .. }));
+    pinged && (!begins || members.all(|&id| counted(id).unwrap_or(0) <= first))
+}
+
+/// The health check finds a node that is no member of the epoch, although the orchestrator takes
+/// it for one, and that is not to be one: the answer must not be only that it lives.
+fn who_is_none_says_so(
+    before: &World<Maekawa>,
+    action: &Action<Maekawa>,
+    after: &World<Maekawa>,
+) -> bool {
+    let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
+        return true;
+    };
+    let (Message::Ping { epoch, .. }, id, asker) = (&envelope.message, envelope.to, envelope.from)
+    else {
+        return true;
+    };
+    let Some(node) = after.host(id).and_then(Host::node) else {
+        return true;
+    };
+    let is_none = membership_of(node).is_none() && !node.durable().registered;
+    let hears = after.host(asker).is_some_and(|host| host.node().is_some())
+        && before.network.connects(id, asker);
+    let says_so = |envelope: &Envelope<Message>| {
+        (envelope.from, envelope.to) == (id, asker)
+            && envelope.message == Message::Deregister { epoch: *epoch }
+    };
+    node.durable().epoch != *epoch
+        || !is_none
+        || !hears
+        || after.network.in_flight().iter().any(says_so)
 }

@@ -2,12 +2,12 @@
 
 use crate::maekawa::Maekawa;
 use crate::maekawa::message::Epoch;
-use crate::maekawa::state::{Membership, Standing};
+use crate::maekawa::state::{Membership, Standing, Volatile};
 use crate::protocol::NodeId;
 use crate::specification::Reachable;
 use crate::world::Host;
 
-use super::{holders, members, orchestrator};
+use super::{holders, members, membership_of, orchestrator};
 
 pub(super) const REACHABLE: &[Reachable<Maekawa>] = &[
     Reachable {
@@ -107,6 +107,35 @@ pub(super) const REACHABLE: &[Reachable<Maekawa>] = &[
         seen: |_, world| {
             let host = world.host(NodeId(0));
             host.is_some_and(|host| host.node().is_none() && host.durable().changing)
+        },
+    },
+    Reachable {
+        name: "a health check is missed, and not for good",
+        seen: |_, world| {
+            let node = world.host(NodeId(0)).and_then(Host::node);
+            node.is_some_and(|node| match &node.volatile {
+                Volatile::Orchestrator(orchestration) => {
+                    let mut silent = orchestration.silent.iter();
+                    silent.any(|(id, &checks)| {
+                        checks > 1 && world.host(*id).is_some_and(|host| host.node().is_some())
+                    })
+                }
+                Volatile::Node(_) => false,
+            })
+        },
+    },
+    Reachable {
+        name: "a node that is to be none is still counted on",
+        seen: |_, world| {
+            let durable = orchestrator(world).filter(|durable| !durable.changing);
+            durable.is_some_and(|durable| {
+                world.running().any(|(id, node)| {
+                    durable.members.contains(&id)
+                        && node.durable().epoch == durable.epoch
+                        && !node.durable().registered
+                        && membership_of(node).is_none()
+                })
+            })
         },
     },
     Reachable {

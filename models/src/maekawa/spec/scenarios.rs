@@ -4,11 +4,11 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::maekawa::message::{Epoch, Message};
+use crate::maekawa::message::{Epoch, Message, Timestamp};
 use crate::maekawa::quorum::Construction;
 use crate::maekawa::state::{Claim, Persistent, Record, Session};
 use crate::maekawa::{Command, Maekawa, Timer};
-use crate::protocol::{Durable, NodeId};
+use crate::protocol::{Durable, Input, Node, NodeId, Outbox, Protocol};
 use crate::world::{Action, Delivery, Duplicates, Envelope, Faults, Scenario, Timing, World};
 
 use super::Bounds;
@@ -223,6 +223,114 @@ pub fn orchestrator_crash() -> Checked {
     connected(scenario)
 }
 
+/// Two members that claim the lock, of which the second, whenever a client claims there, also sends
+/// the first all that it has no right to say.
+pub fn forged() -> Checked {
+    Scenario {
+        step: forges,
+        delivery: Delivery::Fifo,
+        ..contention(2, Construction::Plane, &[(1, 1), (2, 1)])
+    }
+}
+
+pub(super) fn forges(
+    maekawa: &Maekawa,
+    node: &mut Node<Maekawa>,
+    input: Input<Maekawa>,
+    out: &mut Outbox<Maekawa>,
+) {
+    let begins = matches!(input, Input::Ask(Command::Acquire { .. }));
+    maekawa.step(node, input, out);
+    if begins && maekawa.id() == NodeId(2) {
+        for message in forgeries() {
+            out.send(NodeId(1), message);
+        }
+    }
+}
+
+/// Numbers that are out of reach; another's request, and its end; the orchestrator's words.
+fn forgeries() -> Vec<Message> {
+    let epoch = Epoch(1);
+    let of = |node, clock| Timestamp {
+        clock,
+        node: NodeId(node),
+    };
+    let locked = |number, clock| Message::Locked {
+        epoch,
+        request: of(1, 1),
+        number,
+        clock,
+    };
+    let release = |request, counter| Message::Release {
+        epoch,
+        request,
+        counter,
+    };
+    let ahead = Epoch(2);
+    vec![
+        Message::Request {
+            epoch,
+            request: of(2, u64::MAX),
+        },
+        Message::Request {
+            epoch,
+            request: of(3, 1),
+        },
+        locked(u64::MAX, 1),
+        locked(1, u64::MAX),
+        Message::Inquire {
+            epoch,
+            request: of(1, 1),
+            number: u64::MAX,
+        },
+        Message::Relinquish {
+            epoch,
+            request: of(1, 1),
+            number: 1,
+        },
+        release(of(2, u64::MAX), 0),
+        release(of(1, 1), 0),
+        Message::Freeze { epoch },
+        Message::Freeze { epoch: ahead },
+        Message::Install {
+            epoch: ahead,
+            members: [NodeId(1)].into(),
+        },
+    ]
+}
+
+/// Two members, of which the first is told to leave and may crash before that is heard, and one
+/// message of whoever may be lost; a health check that bears with one.
+pub fn leave_and_crash() -> Checked {
+    let mut scenario = founded(2, 0, Construction::Plane);
+    scenario.scripts = vec![vec![Command::Deregister]];
+    scenario.bounds.last_epoch = Epoch(2);
+    scenario.faults = Faults {
+        crashes: 1,
+        drops: 1,
+        ..Faults::default()
+    };
+    patient(connected(scenario))
+}
+
+/// Two members and a third node that joins them, of which health checks and answers may be lost;
+/// nothing is said of who is thought to be alive.
+pub fn health() -> Checked {
+    let mut scenario = founded(2, 1, Construction::Plane);
+    scenario.bounds.last_epoch = Epoch(3);
+    scenario.bounds.accurate = false;
+    scenario.faults.drops = 3;
+    patient(connected(scenario))
+}
+
+/// A health check that bears with one that is missed.
+fn patient(mut scenario: Checked) -> Checked {
+    for node in &mut scenario.nodes {
+        node.misses = 2;
+    }
+    scenario
+}
+
 /// `members` that live, and a health check that errs. The first member is in the critical section
 /// from the start, and has missed the first health check.
 pub fn suspicion(members: u16, last_epoch: u64, leases: bool) -> Checked {
@@ -273,16 +381,13 @@ fn one_is_in_and_silent(scenario: &Checked, members: u16) -> Vec<Action<Maekawa>
 /// A world too large to walk: five members and two nodes that join them, claims at most of them,
 /// and every fault. Nothing says that the health check is right.
 pub fn at_large(delivery: Delivery, timing: Timing) -> Checked {
-    let mut scenario = founded(5, 2, Construction::Plane);
+    let mut scenario = patient(founded(5, 2, Construction::Plane));
     scenario.scripts = [1, 2, 4, 6, 7].map(|node| claims(node, 0, 3)).to_vec();
     scenario.scripts.push(vec![
         Command::Deregister,
         Command::Register,
         Command::Deregister,
     ]);
-    for node in &mut scenario.nodes {
-        node.misses = 2;
-    }
     scenario.bounds = Bounds {
         retries: true,
         leases: true,

@@ -1,18 +1,16 @@
 //! Defects of the epoch change: who is a member, and since when.
 
+use alloc::vec;
+
 use crate::maekawa::message::{Epoch, Message};
 use crate::maekawa::state::{Record, Volatile};
-use crate::maekawa::{Event, Maekawa, Timer};
-use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
+use crate::maekawa::{Command, Event, Maekawa, Timer};
+use crate::protocol::{Effect, Input, Node, Protocol};
 use crate::specification::Mutant;
-use crate::world::{Disk, Timing};
+use crate::world::Disk;
 
-use super::{delivered, local_mut, member_mut, step_and_rewrite};
+use super::{In, N, Out, delivered, local_mut, member_mut, step_and_rewrite};
 use crate::maekawa::spec::{local_of, membership_of};
-
-type N = Node<Maekawa>;
-type In = Input<Maekawa>;
-type Out = Outbox<Maekawa>;
 
 pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
     Mutant {
@@ -65,20 +63,6 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         inject: |scenario| scenario.step = installs_two_views,
     },
     Mutant {
-        id: "MAE-DEAD",
-        defect: "the grant of a dead node is kept for ever: it remains a member",
-        source: "§5",
-        model: "maekawa/death",
-        inject: |scenario| scenario.step = expels_nobody,
-    },
-    Mutant {
-        id: "MAE-SUSPICION",
-        defect: "the health check errs: messages are slower than its timer",
-        source: "a slow holder cannot be told from a dead one",
-        model: "maekawa/death",
-        inject: |scenario| scenario.timing = Timing::Any,
-    },
-    Mutant {
         id: "MAE-REJOINS",
         defect: "a node does not remember that it was in an epoch, and joins it again",
         source: "§5: crashed nodes stop",
@@ -87,6 +71,19 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
             scenario.disk = Disk::Amnesia {
                 forgets: |record| matches!(record, Record::Epoch(_)),
             };
+        },
+    },
+    Mutant {
+        id: "MAE-LOST-DISK",
+        defect: "a node whose disk is lost comes back under its old id",
+        source: "who does not remember that it was in an epoch joins it again",
+        model: "maekawa/restart",
+        inject: |scenario| {
+            scenario.faults.lost_disks = 1;
+            // The operator tells the new disk that its node is to be a member.
+            scenario.scripts.push(vec![Command::Register]);
+            // A disk that is lost unsays what made a message inert.
+            scenario.drop_inert = false;
         },
     },
     Mutant {
@@ -120,13 +117,6 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         source: "whoever waits goes on waiting",
         model: "maekawa/join",
         inject: |scenario| scenario.step = forgets_to_ask_in_the_new_epoch,
-    },
-    Mutant {
-        id: "MAE-REGISTERS-ONCE",
-        defect: "a node tells the orchestrator once that it is to be a member",
-        source: "messages may be lost",
-        model: "maekawa/death",
-        inject: |scenario| scenario.step = registers_once,
     },
 ];
 
@@ -224,14 +214,6 @@ fn installs_two_views(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out)
     });
 }
 
-fn expels_nobody(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    let patient = Maekawa {
-        misses: u8::MAX,
-        ..maekawa.clone()
-    };
-    patient.step(node, input, out);
-}
-
 fn resumes_membership(
     maekawa: &Maekawa,
     durable: &crate::maekawa::state::Persistent,
@@ -272,13 +254,5 @@ fn forgets_to_ask_in_the_new_epoch(maekawa: &Maekawa, node: &mut N, input: In, o
             member.attempt = None;
         }
         Some(effect)
-    });
-}
-
-fn registers_once(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    let fires = matches!(input, Input::Fire(Timer::Register));
-    step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
-        Effect::Arm(Timer::Register) if fires => None,
-        effect => Some(effect),
     });
 }

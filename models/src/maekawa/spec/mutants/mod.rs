@@ -2,9 +2,12 @@
 //! function that does something before or after the right one, so that the right one knows
 //! nothing of mutants.
 
+mod arbiter;
 mod epochs;
-mod exclusion;
-mod table;
+mod health;
+mod late;
+mod quorums;
+mod requester;
 
 use crate::maekawa::message::{Message, Token};
 use crate::maekawa::state::{Attempt, Local, Membership, Volatile};
@@ -12,10 +15,21 @@ use crate::maekawa::{Event, Maekawa, Timer};
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::specification::Mutant;
 
-pub use self::table::FLAWED_TABLE_OF_21;
+pub use self::quorums::FLAWED_TABLE_OF_21;
+
+type N = Node<Maekawa>;
+type In = Input<Maekawa>;
+type Out = Outbox<Maekawa>;
 
 /// All mutants.
-pub const MUTANTS: &[&[Mutant<Maekawa>]] = &[exclusion::MUTANTS, epochs::MUTANTS];
+pub const MUTANTS: &[&[Mutant<Maekawa>]] = &[
+    requester::MUTANTS,
+    arbiter::MUTANTS,
+    late::MUTANTS,
+    quorums::MUTANTS,
+    epochs::MUTANTS,
+    health::MUTANTS,
+];
 
 /// The message that the input delivers, and its sender.
 fn delivered(input: &Input<Maekawa>) -> Option<(NodeId, &Message)> {

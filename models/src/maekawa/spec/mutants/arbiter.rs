@@ -1,0 +1,242 @@
+//! Defects of an arbiter: whom it is locked for, and whom it tells.
+
+use crate::maekawa::message::{Message, Timestamp};
+use crate::maekawa::state::{Grant, Membership};
+use crate::maekawa::{Command, Maekawa};
+use crate::protocol::{Effect, Input, NodeId, Protocol};
+use crate::specification::Mutant;
+
+use super::{In, N, Out, delivered, member_mut, step_and_rewrite};
+use crate::maekawa::spec::membership_of;
+
+pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
+    Mutant {
+        id: "MAE-5",
+        defect: "the node's own arbiter is not told that the request is over",
+        source: "a seed program; §4",
+        model: "maekawa/four",
+        inject: |scenario| scenario.step = keeps_its_own_lock,
+    },
+    Mutant {
+        id: "MAE-5-INQUIRE",
+        defect: "an arbiter forgets the request that has given way",
+        source: "a seed program; §4",
+        model: "maekawa/four",
+        inject: |scenario| scenario.step = drops_who_gives_way,
+    },
+    Mutant {
+        id: "MAE-5-LIFO",
+        defect: "an arbiter grants the latest of the waiting requests",
+        source: "a seed program; §4",
+        model: "maekawa/five",
+        inject: |scenario| scenario.step = grants_the_latest,
+    },
+    Mutant {
+        id: "MAE-6",
+        defect: "no FAILED to a waiting request that is overtaken",
+        source: "the 1985 paper; Sanders 1987",
+        model: "maekawa/four",
+        inject: |scenario| scenario.step = leaves_the_overtaken_in_hope,
+    },
+    Mutant {
+        id: "MAE-YIELD-TAIL",
+        defect: "a request that has given way queues at the end",
+        source: "§4",
+        model: "maekawa/five",
+        inject: |scenario| scenario.step = queues_at_the_end,
+    },
+    Mutant {
+        id: "MAE-NO-FAILED",
+        defect: "an arbiter sends no FAILED",
+        source: "§4",
+        model: "maekawa/two",
+        inject: |scenario| scenario.step = sends_no_failed,
+    },
+    Mutant {
+        id: "MAE-TWO-GRANTS",
+        defect: "an arbiter that is locked says LOCKED to the next as well",
+        source: "§4",
+        model: "maekawa/two",
+        inject: |scenario| scenario.step = grants_twice,
+    },
+    Mutant {
+        id: "MAE-TIES",
+        defect: "of two requests at the same time neither precedes",
+        source: "§4; Lamport 1978",
+        model: "maekawa/two",
+        inject: |scenario| scenario.step = breaks_no_ties,
+    },
+    Mutant {
+        id: "MAE-TOKEN",
+        defect: "arbiters number their grants without regard to the tokens that they were told",
+        source: "successive holders must have increasing tokens",
+        model: "maekawa/three",
+        inject: |scenario| scenario.step = numbers_alone,
+    },
+];
+
+fn keeps_its_own_lock(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let releases = matches!(input, Input::Ask(Command::Release { .. }));
+    let locked = membership_of(node).and_then(|member| member.arbiter.locked);
+    maekawa.step(node, input, out);
+    let own = locked.filter(|grant| grant.request.node == maekawa.id());
+    if let (true, Some(own), Some(member)) = (releases, own, member_mut(node)) {
+        member.arbiter.locked = Some(own);
+    }
+}
+
+fn drops_who_gives_way(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let relinquished = match delivered(&input) {
+        Some((_, Message::Relinquish { request, .. })) => Some(*request),
+        _ => None,
+    };
+    maekawa.step(node, input, out);
+    if let (Some(request), Some(member)) = (relinquished, member_mut(node)) {
+        member.arbiter.waiting.remove(&request);
+    }
+}
+
+fn swap_grant(
+    maekawa: &Maekawa,
+    node: &mut N,
+    input: In,
+    out: &mut Out,
+    other: impl Fn(&Membership, Grant) -> Option<Timestamp>,
+) {
+    step_and_rewrite(maekawa, node, input, out, |node, effect| {
+        let Effect::Send {
+            to,
+            message:
+                Message::Locked {
+                    epoch,
+                    request,
+                    number,
+                    clock,
+                },
+        } = effect
+        else {
+            return Some(effect);
+        };
+        let member = member_mut(node);
+        let swapped = member.and_then(|member| {
+            let grant = member
+                .arbiter
+                .locked
+                .filter(|grant| grant.request == request)?;
+            let chosen = other(member, grant).filter(|chosen| chosen.node != maekawa.id())?;
+            member.arbiter.waiting.remove(&chosen);
+            member.arbiter.waiting.insert(request);
+            member.arbiter.locked = Some(Grant {
+                request: chosen,
+                ..grant
+            });
+            Some(chosen)
+        });
+        let request = swapped.unwrap_or(request);
+        Some(Effect::Send {
+            to: swapped.map_or(to, |chosen| chosen.node),
+            message: Message::Locked {
+                epoch,
+                request,
+                number,
+                clock,
+            },
+        })
+    });
+}
+
+fn grants_the_latest(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    swap_grant(maekawa, node, input, out, |member, _| {
+        member.arbiter.waiting.last().copied()
+    });
+}
+
+fn queues_at_the_end(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    if let Some((from, Message::Relinquish { request, .. })) = delivered(&input)
+        && let (clock, Some(member)) = (request.clock, member_mut(node))
+    {
+        member.arbiter.finished.insert(gave_way(from), clock);
+    }
+    swap_grant(maekawa, node, input, out, |member, grant| {
+        let is_at_end = |request: &Timestamp| {
+            let marked = member.arbiter.finished.get(&gave_way(request.node));
+            marked == Some(&request.clock)
+        };
+        let mut others = member.arbiter.waiting.iter();
+        others
+            .find(|other| !is_at_end(other))
+            .filter(|_| is_at_end(&grant.request))
+            .copied()
+    });
+}
+
+fn gave_way(node: NodeId) -> NodeId {
+    NodeId(node.0 + 1000)
+}
+
+fn leaves_the_overtaken_in_hope(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let arriving = match delivered(&input) {
+        Some((_, Message::Request { request, .. })) => Some(*request),
+        _ => None,
+    };
+    step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
+        Effect::Send {
+            message: Message::Failed { request, .. },
+            ..
+        } if Some(request) != arriving => None,
+        effect => Some(effect),
+    });
+}
+
+fn sends_no_failed(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
+        Effect::Send {
+            message: Message::Failed { .. },
+            ..
+        } => None,
+        effect => Some(effect),
+    });
+}
+
+fn grants_twice(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    step_and_rewrite(maekawa, node, input, out, |node, effect| match effect {
+        Effect::Send {
+            to,
+            message: Message::Failed { epoch, request },
+        } => Some(Effect::Send {
+            to,
+            message: Message::Locked {
+                epoch,
+                request,
+                number: membership_of(node).map_or(1, |member| member.arbiter.counter),
+                clock: request.clock,
+            },
+        }),
+        effect => Some(effect),
+    });
+}
+
+fn breaks_no_ties(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    if let Some((_, Message::Request { epoch, request })) = delivered(&input)
+        && let (epoch, request) = (*epoch, *request)
+        && let Some(member) = member_mut(node)
+        && let Some(grant) = member.arbiter.locked
+        && grant.request.node != request.node
+        && grant.request.clock == request.clock
+    {
+        member.arbiter.waiting.insert(request);
+        return out.send(request.node, Message::Failed { epoch, request });
+    }
+    maekawa.step(node, input, out);
+}
+
+fn numbers_alone(maekawa: &Maekawa, node: &mut N, mut input: In, out: &mut Out) {
+    if let Input::Deliver {
+        message: Message::Release { counter, .. },
+        ..
+    } = &mut input
+    {
+        *counter = 0;
+    }
+    maekawa.step(node, input, out);
+}

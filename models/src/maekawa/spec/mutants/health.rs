@@ -1,0 +1,116 @@
+//! Defects in who is taken for dead, and in who says that it is alive.
+
+use crate::maekawa::message::Message;
+use crate::maekawa::state::Volatile;
+use crate::maekawa::{Maekawa, Timer};
+use crate::protocol::{Effect, Input, Protocol};
+use crate::specification::Mutant;
+use crate::world::Timing;
+
+use super::{In, N, Out, delivered, step_and_rewrite};
+
+pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
+    Mutant {
+        id: "MAE-DEAD",
+        defect: "the grant of a dead node is kept for ever: it remains a member",
+        source: "§5",
+        model: "maekawa/death",
+        inject: |scenario| scenario.step = expels_nobody,
+    },
+    Mutant {
+        id: "MAE-SUSPICION",
+        defect: "the health check errs: messages are slower than its timer",
+        source: "a slow holder cannot be told from a dead one",
+        model: "maekawa/death",
+        inject: |scenario| scenario.timing = Timing::Any,
+    },
+    Mutant {
+        id: "MAE-REGISTERS-ONCE",
+        defect: "a node tells the orchestrator once that it is to be a member",
+        source: "messages may be lost",
+        model: "maekawa/death",
+        inject: |scenario| scenario.step = registers_once,
+    },
+    Mutant {
+        id: "MAE-LEASE-ONE-WAY",
+        defect: "each health check renews the lease, whether its answers arrive or not",
+        source: "a node that hears and is not heard is given up while it has its lease",
+        model: "maekawa/health",
+        inject: |scenario| scenario.step = renews_every_lease,
+    },
+    Mutant {
+        id: "MAE-LEASE-AT-INSTALL",
+        defect: "an epoch begins, and its leases, with health checks left unanswered before",
+        source: "a new member is given up while it has its lease",
+        model: "maekawa/health",
+        inject: |scenario| scenario.step = counts_on_from_before,
+    },
+    Mutant {
+        id: "MAE-DEREGISTER-LOST",
+        defect: "a node that is to leave, and has crashed, answers health checks and no more",
+        source: "an arbiter that is none is waited for for ever",
+        model: "maekawa/leave-and-crash",
+        inject: |scenario| scenario.step = only_lives,
+    },
+];
+
+fn expels_nobody(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let patient = Maekawa {
+        misses: u8::MAX,
+        ..maekawa.clone()
+    };
+    patient.step(node, input, out);
+}
+
+fn registers_once(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let fires = matches!(input, Input::Fire(Timer::Register));
+    step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
+        Effect::Arm(Timer::Register) if fires => None,
+        effect => Some(effect),
+    });
+}
+
+fn renews_every_lease(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
+        Effect::Send {
+            to,
+            message: Message::Ping { epoch, .. },
+        } => Some(Effect::Send {
+            to,
+            message: Message::Ping {
+                epoch,
+                renews: true,
+            },
+        }),
+        effect => Some(effect),
+    });
+}
+
+fn counts_on_from_before(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let epoch = node.durable().epoch;
+    let counted = match &node.volatile {
+        Volatile::Orchestrator(orchestration) => orchestration.silent.clone(),
+        Volatile::Node(_) => return maekawa.step(node, input, out),
+    };
+    let speaker = match &input {
+        Input::Deliver { from, .. } => Some(*from),
+        Input::Fire(_) | Input::Ask(_) => None,
+    };
+    maekawa.step(node, input, out);
+    let begins = node.durable().epoch > epoch;
+    if let (true, Volatile::Orchestrator(orchestration)) = (begins, &mut node.volatile) {
+        let others = counted.into_iter().filter(|(id, _)| Some(*id) != speaker);
+        orchestration.silent.extend(others);
+    }
+}
+
+fn only_lives(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let is_asked = matches!(delivered(&input), Some((_, Message::Ping { .. })));
+    step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
+        Effect::Send {
+            message: Message::Deregister { .. },
+            ..
+        } if is_asked => None,
+        effect => Some(effect),
+    });
+}

@@ -1,0 +1,214 @@
+//! Defects in what is made of messages that come late, twice or out of order, or are forged.
+
+use crate::maekawa::Maekawa;
+use crate::maekawa::message::{Epoch, Message, Timestamp};
+use crate::protocol::{Effect, Input, NodeId, Protocol};
+use crate::specification::Mutant;
+
+use super::{In, N, Out, delivered, local_mut, member_mut, step_and_rewrite};
+use crate::maekawa::spec::membership_of;
+use crate::maekawa::spec::scenarios::forges;
+
+pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
+    Mutant {
+        id: "MAE-7",
+        defect: "messages bear no request, and a REQUEST overtakes a RELEASE",
+        source: "§2 assumes channels in order",
+        model: "maekawa/two",
+        inject: |scenario| {
+            scenario.step = knows_requests_by_their_nodes;
+            // What the right protocol recognises as late is not late to this one.
+            scenario.drop_inert = false;
+        },
+    },
+    Mutant {
+        id: "MAE-YIELD-TWICE",
+        defect: "an INQUIRE is answered twice, and the grant's number is not looked at",
+        source: "§4; a second grant to the same request",
+        model: "maekawa/duplicates",
+        inject: |scenario| {
+            scenario.step = ignores_grant_numbers;
+            scenario.drop_inert = false;
+        },
+    },
+    Mutant {
+        id: "MAE-INQUIRE-CROSSES-RELEASE",
+        defect: "an INQUIRE that comes after the RELEASE is answered with RELINQUISH, which \
+                 cancels the next grant",
+        source: "§4",
+        model: "maekawa/four",
+        inject: |scenario| {
+            scenario.step = relinquishes_what_it_has_released;
+            scenario.drop_inert = false;
+        },
+    },
+    Mutant {
+        id: "MAE-NUMBER-AGAIN",
+        defect: "the number of a grant that was given back is given to the next",
+        source: "what is late is told by the number",
+        model: "maekawa/four",
+        inject: |scenario| scenario.step = numbers_again,
+    },
+    Mutant {
+        id: "MAE-LATE-RELEASE",
+        defect: "a RELEASE ends its own request alone, and is ignored after a later one",
+        source: "messages in any order",
+        model: "maekawa/clients",
+        inject: |scenario| {
+            scenario.step = ends_one_request_alone;
+            scenario.drop_inert = false;
+        },
+    },
+    Mutant {
+        id: "MAE-BELIEVES",
+        defect: "a clock follows whatever number it is told",
+        source: "one message, and it never counts again",
+        model: "maekawa/forged",
+        inject: |scenario| scenario.step = believes_any_number,
+    },
+];
+
+fn knows_requests_by_their_nodes(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let input = match input {
+        Input::Deliver { from, message } => {
+            let message = match message {
+                Message::Request { epoch, request } => {
+                    rename_lock(node, from, request);
+                    Message::Request { epoch, request }
+                }
+                Message::Release {
+                    epoch,
+                    request,
+                    counter,
+                } => Message::Release {
+                    epoch,
+                    request: locked_for(node, from).unwrap_or(request),
+                    counter,
+                },
+                message => message,
+            };
+            Input::Deliver { from, message }
+        }
+        input => input,
+    };
+    maekawa.step(node, input, out);
+}
+
+fn rename_lock(node: &mut N, from: NodeId, request: Timestamp) {
+    if let Some(grant) = member_mut(node).and_then(|member| member.arbiter.locked.as_mut())
+        && grant.request.node == from
+        && grant.request < request
+    {
+        grant.request = request;
+    }
+}
+
+fn locked_for(node: &N, from: NodeId) -> Option<Timestamp> {
+    let grant = membership_of(node)?.arbiter.locked?;
+    (grant.request.node == from).then_some(grant.request)
+}
+
+fn ignores_grant_numbers(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let input = match input {
+        Input::Deliver {
+            from,
+            message:
+                Message::Relinquish {
+                    epoch,
+                    request,
+                    number,
+                },
+        } => {
+            let locked = membership_of(node).and_then(|member| member.arbiter.locked);
+            let grant = locked.filter(|grant| grant.request == request);
+            let message = Message::Relinquish {
+                epoch,
+                request,
+                number: grant.map_or(number, |grant| grant.number),
+            };
+            Input::Deliver { from, message }
+        }
+        input => input,
+    };
+    maekawa.step(node, input, out);
+}
+
+fn relinquishes_what_it_has_released(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let inquiry = matches!(delivered(&input), Some((_, Message::Inquire { .. })));
+    let input = match input {
+        Input::Deliver {
+            from,
+            message: Message::Relinquish { epoch, .. },
+        } => match membership_of(node).and_then(|member| member.arbiter.locked) {
+            // Whose it is nobody looks at.
+            Some(grant) => Input::Deliver {
+                from: grant.request.node,
+                message: Message::Relinquish {
+                    epoch,
+                    request: grant.request,
+                    number: grant.number,
+                },
+            },
+            None => Input::Deliver {
+                from,
+                message: Message::Frozen { epoch: Epoch(0) },
+            },
+        },
+        input => input,
+    };
+    step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
+        Effect::Send {
+            to,
+            message: Message::Release { epoch, request, .. },
+        } if inquiry => Some(Effect::Send {
+            to,
+            message: Message::Relinquish {
+                epoch,
+                request,
+                number: 0,
+            },
+        }),
+        effect => Some(effect),
+    });
+}
+
+fn numbers_again(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let gives_back = matches!(delivered(&input), Some((_, Message::Relinquish { .. })));
+    if let (true, Some(member)) = (gives_back, member_mut(node)) {
+        member.arbiter.counter = member.arbiter.counter.saturating_sub(1);
+    }
+    maekawa.step(node, input, out);
+}
+
+fn ends_one_request_alone(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let before = membership_of(node).map(|member| member.arbiter.clone());
+    let released = match delivered(&input) {
+        Some((_, Message::Release { request, .. })) => Some(*request),
+        _ => None,
+    };
+    if let (Some(released), Some(before)) = (released, before) {
+        let was = before
+            .locked
+            .filter(|grant| grant.request.node == released.node && grant.request < released);
+        if let (Some(_), Some(member)) = (was, member_mut(node)) {
+            member.arbiter.waiting.remove(&released);
+            member
+                .arbiter
+                .finished
+                .insert(released.node, released.clock);
+            return;
+        }
+    }
+    maekawa.step(node, input, out);
+}
+
+fn believes_any_number(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let told = match delivered(&input) {
+        Some((_, Message::Request { request, .. })) => request.clock,
+        _ => 0,
+    };
+    if let Some(local) = local_mut(node) {
+        local.clock = local.clock.max(told);
+    }
+    forges(maekawa, node, input, out);
+}

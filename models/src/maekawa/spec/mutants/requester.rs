@@ -1,0 +1,197 @@
+//! Defects of a requester: when it asks, enters and gives way.
+
+use crate::maekawa::message::Message;
+use crate::maekawa::state::{Standing, View};
+use crate::maekawa::{Command, Maekawa, Timer};
+use crate::protocol::{Effect, Input, Protocol};
+use crate::specification::Mutant;
+
+use super::{
+    In, N, Out, delivered, enter, enter_if_all_look_locked, local_mut, member_mut, step_and_rewrite,
+};
+use crate::maekawa::spec::{local_of, membership_of};
+
+pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
+    Mutant {
+        id: "MAE-1",
+        defect: "a node grants itself unconditionally",
+        source: "a seed program; §4",
+        model: "maekawa/three",
+        inject: |scenario| scenario.step = grants_itself,
+    },
+    Mutant {
+        id: "MAE-2",
+        defect: "the grants are not cleared after the critical section",
+        source: "a seed program; §4",
+        model: "maekawa/two",
+        inject: |scenario| scenario.step = keeps_its_grants,
+    },
+    Mutant {
+        id: "MAE-YIELD-HELD",
+        defect: "a node in the critical section gives way",
+        source: "§4",
+        model: "maekawa/four",
+        inject: |scenario| scenario.step = gives_way_in_the_critical_section,
+    },
+    Mutant {
+        id: "MAE-FAILED-FORGOTTEN",
+        defect: "a requester that is granted one arbiter forgets that another has failed",
+        source: "§4",
+        model: "maekawa/four",
+        inject: |scenario| {
+            scenario.step = forgets_what_failed;
+            scenario.drop_inert = false;
+        },
+    },
+    Mutant {
+        id: "MAE-ALL-BUT-ONE",
+        defect: "a node enters before its last arbiter is locked",
+        source: "§4",
+        model: "maekawa/two",
+        inject: |scenario| scenario.step = enters_early,
+    },
+    Mutant {
+        id: "MAE-CLOCK",
+        defect: "a node's clock does not learn from the requests that it sees",
+        source: "Lamport 1978",
+        model: "maekawa/two",
+        inject: |scenario| scenario.step = learns_no_time,
+    },
+    Mutant {
+        id: "MAE-ASKS-ONCE",
+        defect: "a node that waits asks again once at most",
+        source: "messages may be lost",
+        model: "maekawa/lossy",
+        inject: |scenario| scenario.step = asks_again_once,
+    },
+    Mutant {
+        id: "MAE-GIVEN-UP-TOO-SOON",
+        defect: "a claim that is given up before it is made is made all the same",
+        source: "what a client asks may be overtaken by what it asks next",
+        model: "maekawa/clients",
+        inject: |scenario| scenario.step = forgets_who_gave_up,
+    },
+];
+
+fn grants_itself(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    maekawa.step(node, input, out);
+    let own = maekawa.id();
+    if let Some(attempt) = member_mut(node).and_then(|member| member.attempt.as_mut())
+        && let Some(view) = attempt.arbiters.get_mut(&own)
+        && view.standing != Standing::Locked
+    {
+        view.standing = Standing::Locked;
+        enter_if_all_look_locked(node, out);
+    }
+}
+
+fn keeps_its_grants(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let attempt = |node: &N| membership_of(node).and_then(|member| member.attempt.clone());
+    let before = attempt(node).filter(|attempt| attempt.held.is_some());
+    let releases = matches!(input, Input::Ask(Command::Release { .. }));
+    maekawa.step(node, input, out);
+    if let Some(before) = before
+        && releases
+        && let Some(local) = local_mut(node)
+    {
+        // What is forgotten here is remembered in the place where the next attempt will look.
+        local.over.insert(REMEMBERED, before.request.clock);
+    }
+    let remembers = local_of(node).is_some_and(|local| local.over.contains_key(&REMEMBERED));
+    if let Some(local) = local_mut(node)
+        && let Some(attempt) = local.membership.as_mut().and_then(|it| it.attempt.as_mut())
+        && remembers
+    {
+        local.over.remove(&REMEMBERED);
+        for view in attempt.arbiters.values_mut() {
+            view.standing = Standing::Locked;
+        }
+        enter_if_all_look_locked(node, out);
+    }
+}
+
+const REMEMBERED: u64 = u64::MAX;
+
+fn gives_way_in_the_critical_section(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let inquiry = match delivered(&input) {
+        Some((
+            from,
+            Message::Inquire {
+                epoch,
+                request,
+                number,
+            },
+        )) => Some((from, *epoch, *request, *number)),
+        _ => None,
+    };
+    maekawa.step(node, input, out);
+    if let Some((from, epoch, request, number)) = inquiry
+        && let Some(attempt) = member_mut(node).and_then(|member| member.attempt.as_mut())
+        && attempt.request == request
+        && attempt.held.is_some()
+        && let Some(view) = attempt.arbiters.get_mut(&from)
+    {
+        view.standing = Standing::Failed;
+        out.send(
+            from,
+            Message::Relinquish {
+                epoch,
+                request,
+                number,
+            },
+        );
+    }
+}
+
+fn forgets_what_failed(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let is_locked = matches!(delivered(&input), Some((_, Message::Locked { .. })));
+    maekawa.step(node, input, out);
+    if let Some(attempt) = member_mut(node).and_then(|member| member.attempt.as_mut())
+        && is_locked
+    {
+        for view in attempt.arbiters.values_mut() {
+            if view.standing == Standing::Failed {
+                view.standing = Standing::Awaited;
+            }
+        }
+    }
+}
+
+fn enters_early(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    maekawa.step(node, input, out);
+    let attempt = membership_of(node).and_then(|member| member.attempt.as_ref());
+    let is_missing = |view: &&View| !view.standing.is_locked();
+    if attempt.is_some_and(|made| made.arbiters.values().filter(is_missing).count() == 1) {
+        enter(node, out);
+    }
+}
+
+fn learns_no_time(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let before = local_of(node).map(|local| local.clock);
+    let is_request = matches!(delivered(&input), Some((_, Message::Request { .. })));
+    maekawa.step(node, input, out);
+    if let (true, Some(before), Some(local)) = (is_request, before, local_mut(node)) {
+        local.clock = before;
+    }
+}
+
+fn asks_again_once(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let retries = matches!(input, Input::Fire(Timer::Retry));
+    step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
+        Effect::Arm(Timer::Retry) if retries => None,
+        effect => Some(effect),
+    });
+}
+
+fn forgets_who_gave_up(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let unknown = match (&input, local_of(node)) {
+        (Input::Ask(Command::Release { claim }), Some(local)) => {
+            (!local.claims.contains(claim)).then_some(claim.session.number)
+        }
+        _ => None,
+    };
+    maekawa.step(node, input, out);
+    if let (Some(session), Some(local)) = (unknown, local_mut(node)) {
+        local.over.remove(&session);
+    }
+}
