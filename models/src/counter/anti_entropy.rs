@@ -146,13 +146,14 @@ pub(super) fn arm_if_owing(node: &Node<Counter>, was_settled: bool, out: &mut Ou
 }
 
 /// When no member is owed anything any more, there is nothing to send; and who wants to leave
-/// may.
+/// may, if there is a member. Who knows of nobody has told nobody: it may merely be cut off from
+/// the others, and its disk the only one with what it has counted.
 pub(super) fn settle(node: &Node<Counter>, out: &mut Outbox<Counter>) {
     if !node.volatile.is_settled() {
         return;
     }
     out.disarm(Timer::Broadcast);
-    if node.volatile.leaving {
+    if node.volatile.leaving && !node.volatile.members.is_empty() {
         out.emit(Event::Drained);
     }
 }

@@ -1,5 +1,6 @@
 //! What a replica does for its clients, alone and at once: no other replica is asked.
 
+use super::anti_entropy::settle;
 use super::counts::Counts;
 use super::g_counter::{GCounter, Overflow, ReplicaId};
 use super::recent::Known;
@@ -26,7 +27,7 @@ impl Counter {
             Known::Counted => return answer(node, request, true, out),
             Known::Superseded => return refuse(request, Refusal::Superseded, out),
         }
-        self.advance(node, increment.now);
+        self.advance(node, increment.now, out);
         match self.growth(node, &increment) {
             Ok(counts) => {
                 self.count(node, request, counts, out);
@@ -84,7 +85,7 @@ impl Counter {
         now: u64,
         out: &mut Outbox<Self>,
     ) {
-        self.advance(node, now);
+        self.advance(node, now, out);
         let since = self.window.map_or(now, |window| window.start_at(now));
         let buckets = &node.durable().counts.buckets;
         let value = self.window.map(|window| buckets.value(window, since, now));
@@ -98,10 +99,21 @@ impl Counter {
 
     /// Lets the buckets expire that the window has left behind at `now`. The total keeps what
     /// they counted. A clock that is set back lets nothing expire, and brings nothing back.
-    fn advance(&self, node: &mut Node<Self>, now: u64) {
+    ///
+    /// What has expired is owed to nobody either: to a member that is cut off for days a bucket
+    /// more would be owed with each that passes, and none of them would be wanted.
+    fn advance(&self, node: &mut Node<Self>, now: u64, out: &mut Outbox<Self>) {
         let before = self.window.map(|window| window.start_at(now));
-        if let Some(before) = before.filter(|&before| before > node.durable().horizon) {
-            node.write(Record::Expired { before });
+        let Some(before) = before.filter(|&before| before > node.durable().horizon) else {
+            return;
+        };
+        node.write(Record::Expired { before });
+        let was_settled = node.volatile.is_settled();
+        for peer in node.volatile.members.values_mut() {
+            peer.pending.buckets.expire(before);
+        }
+        if !was_settled {
+            settle(node, out);
         }
     }
 }

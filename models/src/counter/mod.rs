@@ -182,7 +182,8 @@ pub enum Event {
     PeerAdded(NodeId),
     /// This member is told of increments no more.
     PeerRemoved(NodeId),
-    /// This node wants to leave, and every member knows all that it knows.
+    /// This node wants to leave, and every member knows all that it knows. Not said while it
+    /// knows of no other member.
     Drained,
 }
 

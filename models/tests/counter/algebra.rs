@@ -5,7 +5,7 @@
 use models::NodeId;
 use models::counter::counts::Counts;
 use models::counter::g_counter::{DataCentre, GCounter, Incarnation, Overflow, ReplicaId};
-use models::counter::window::{Bucket, Buckets};
+use models::counter::window::{Bucket, Buckets, Window};
 use proptest::prelude::*;
 
 fn replica() -> impl Strategy<Value = ReplicaId> {
@@ -61,6 +61,42 @@ proptest! {
         let bound = merged(&both, &c);
         prop_assert!(bound.includes(&both));
         prop_assert_eq!(both == a, a.includes(&b));
+    }
+
+    /// Merging is monotone: who knows more knows no less when both have learned the same.
+    #[test]
+    fn merge_is_monotone(a in counts(), b in counts(), c in counts()) {
+        let more = merged(&a, &b);
+        prop_assert!(merged(&more, &c).includes(&merged(&a, &c)));
+        prop_assert!(more.total.value() >= a.total.value());
+    }
+
+    /// To let buckets expire and then to merge is to merge and then to let them expire: replicas
+    /// whose clocks agree agree on the window, whoever lets go first.
+    #[test]
+    fn expiry_and_merge_commute(a in counts(), b in counts(), horizon in 0..5u64) {
+        let live = |counts: &Counts| Counts {
+            total: counts.total.clone(),
+            buckets: counts.buckets.only(|bucket| bucket.start >= horizon),
+        };
+        prop_assert_eq!(live(&merged(&a, &b)), merged(&live(&a), &live(&b)));
+    }
+
+    /// A window's value is the sum of its buckets and of no other, and grows with what is known.
+    #[test]
+    fn a_window_is_the_sum_of_its_buckets(a in counts(), b in counts(), now in 0..7u64) {
+        let window = Window::new(1, 3);
+        let since = window.start_at(now);
+        let value = |counts: &Counts| counts.buckets.value(window, since, now);
+        let sum: u128 = a
+            .components()
+            .filter_map(|(bucket, _, count)| Some((bucket?, count)))
+            .filter(|(bucket, _)| bucket.width == 1)
+            .filter(|(bucket, _)| (now.saturating_sub(2)..=now).contains(&bucket.start))
+            .map(|(_, count)| u128::from(count))
+            .sum();
+        prop_assert_eq!(value(&a), sum);
+        prop_assert!(value(&merged(&a, &b)) >= value(&a));
     }
 
     #[test]

@@ -3,4 +3,5 @@
 //! et al. 1987 (§1.3).
 
 mod algebra;
+mod forged;
 mod replica;

@@ -315,3 +315,39 @@ fn a_component_outlives_its_node() {
     let effects = bench.deliver(2, Message::DeltaAck { counts });
     assert!(effects.contains(&Effect::Emit(Event::Drained)));
 }
+
+/// Who knows of nobody has told nobody: it may merely be cut off, and its disk be the only one with
+/// what it has counted.
+#[test]
+fn who_knows_of_nobody_may_not_leave() {
+    let mut bench = Bench::new();
+    bench.count(0, 0, 1, 0);
+    bench.ask(Command::Leave);
+    let gone = |bench: &mut Bench, peer| bench.ask(Command::PeerGone(NodeId(peer)));
+    let drained = Effect::Emit(Event::Drained);
+    assert!(!gone(&mut bench, 1).contains(&drained));
+    assert!(!gone(&mut bench, 2).contains(&drained));
+    assert!(!bench.ask(Command::Leave).contains(&drained));
+    bench.ask(Command::PeerJoined(NodeId(2)));
+    let counts = of(replica(0), 1);
+    let effects = bench.deliver(2, Message::DeltaAck { counts });
+    assert!(effects.contains(&drained));
+}
+
+/// What has expired is not owed to a member that has not acknowledged it: its total is.
+#[test]
+fn what_has_expired_is_owed_to_nobody() {
+    let mut bench = Bench::new();
+    bench.counter.window = Some(Window::new(10, 2));
+    for bucket in 0..5 {
+        bench.count(0, bucket, 1, bucket as u64 * 10);
+    }
+    let pending = &bench.node.volatile.members[&NodeId(1)].pending;
+    let owed: Vec<u64> = pending
+        .buckets
+        .iter()
+        .map(|(bucket, _)| bucket.start)
+        .collect();
+    assert_eq!(owed, [30, 40]);
+    assert_eq!(pending.total.value(), 5);
+}

@@ -186,13 +186,28 @@ const SERVICE: &[Model<Counter>] = &[
         scenario: scenarios::retries,
     },
     Model {
+        name: "counter/sessions",
+        size: Size::Gate,
+        purpose: "more clients than there is room for",
+        faults: LOSSY,
+        bounds: "2 nodes that remember 1 client each, no push-pull; 2 clients, 1 increment each",
+
+        states: Some(145),
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "a client is forgotten",
+        ],
+        scenario: scenarios::sessions,
+    },
+    Model {
         name: "counter/window",
         size: Size::Gate,
         purpose: "buckets that expire while deltas about them are under way",
         faults: LOSSY,
         bounds: "2 nodes, no push-pull; a window of 2 buckets of 10; 2 clients that count at 1 \
                  and 25, and at 15; the window read at 15",
-        states: Some(47_846),
+        states: Some(36_112),
         reaches: &[
             "a bucket has expired",
             "an increment is acknowledged",
@@ -277,6 +292,23 @@ const SERVICE: &[Model<Counter>] = &[
             "a node has told all that it knows and may leave",
         ],
         scenario: || scenarios::leaving(2, &[1, 1], Limits::DELTAS),
+    },
+    Model {
+        name: "counter/leaving-alone",
+        size: Size::Gate,
+        purpose: "a node that is to leave, and thinks that there is nobody else",
+        faults: LOSSY,
+        bounds: "2 nodes, no push-pull; 1 client, 1 increment; n1 is gone and back; one node is \
+                 to leave",
+        states: Some(1_479),
+        reaches: &[
+            "an increment is acknowledged",
+            "all replicas agree on what all clients have counted",
+            "nobody owes anything any more",
+            "a node has told all that it knows and may leave",
+            "a node that wants to leave knows of nobody",
+        ],
+        scenario: scenarios::leaving_alone,
     },
 ];
 

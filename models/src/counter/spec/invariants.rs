@@ -67,13 +67,37 @@ pub(super) const INVARIANTS: &[Invariant<Counter>] = &[
         holds: |_, world| world.all_hosts().all(|(_, host)| timers_run(host)),
     },
     Invariant {
+        name: "No more clients are remembered than there is room for",
+        source: "a disk does not grow with the clients that have ever counted",
+        holds: |scenario, world| {
+            let nodes = scenario.nodes.iter().zip(world.all_hosts());
+            nodes.into_iter().all(|(config, (_, host))| {
+                host.durable().recent.len() <= config.max_sessions.max(1)
+            })
+        },
+    },
+    Invariant {
         name: "Values told are the sum",
         source: "Shapiro et al. 2011, Specification 6: query value",
         holds: |_, world| world.ghost.misreported.is_empty(),
     },
     Invariant {
+        name: "What has expired is owed to nobody",
+        source: "what is kept for a member that is cut off does not grow with time",
+        holds: |_, world| {
+            world.running().all(|(_, node)| {
+                let mut members = node.volatile.members.values();
+                members.all(|peer| {
+                    let mut buckets = peer.pending.buckets.iter();
+                    buckets.all(|(bucket, _)| bucket.start >= node.durable().horizon)
+                })
+            })
+        },
+    },
+    Invariant {
         name: "Who has left is not needed",
-        source: "what a node knew when it said so is on the disk of every member",
+        source: "what a node knew when it said so is on the disk of every member, and of one at \
+                 least",
         holds: |_, world| who_has_left_is_not_needed(world),
     },
 ];
@@ -243,6 +267,10 @@ fn who_owes_nothing_agrees(scenario: &Scenario<Counter>, world: &World<Counter>)
 fn who_has_left_is_not_needed(world: &World<Counter>) -> bool {
     let lost = world.faults.lost_disks > 0;
     lost || world.ghost.drained.iter().all(|(&id, counts)| {
+        let mut others = world.all_hosts().filter(|(other, _)| *other != id);
+        if !others.any(|(_, host)| host.on_disk().counts.total.includes(&counts.total)) {
+            return false;
+        }
         let Some(node) = world.host(id).and_then(Host::node) else {
             return true;
         };

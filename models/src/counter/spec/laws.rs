@@ -1,11 +1,15 @@
 //! What must hold of every transition.
 
+use alloc::collections::BTreeSet;
+
 use crate::counter::Counter;
 use crate::counter::counts::Counts;
 use crate::counter::g_counter::ReplicaId;
 use crate::counter::message::Message;
+use crate::counter::recent::Known;
 use crate::counter::window::Bucket;
 use crate::protocol::NodeId;
+use crate::session::RequestId;
 use crate::specification::Law;
 use crate::world::{Action, Envelope, Host, Scenario, World};
 
@@ -54,6 +58,11 @@ pub(super) const LAWS: &[Law<Counter>] = &[
         holds: |_, before, action, after| push_pull_is_complete(before, action, after),
     },
     Law {
+        name: "Who has just counted is remembered →",
+        source: "a retry at the same node counts once, as long as the node remembers its client",
+        holds: |_, before, _, after| the_latest_are_remembered(before, after),
+    },
+    Law {
         name: "A name is kept with its counts →",
         source: "a replica counts under one name, restart or not, until it gives it up",
         holds: |_, before, action, after| {
@@ -92,11 +101,9 @@ fn changed<'a>(
 }
 
 fn never_goes_back(old: &Host<Counter>, new: &Host<Counter>) -> bool {
-    let (old, new) = (old.durable(), new.durable());
-    old.counts.components().all(|(bucket, name, count)| {
-        let has_expired = bucket.is_some_and(|bucket| bucket.start < new.horizon);
-        has_expired || count <= new.counts.count(bucket, name)
-    })
+    let (mut old, new) = (old.durable().counts.clone(), new.durable());
+    old.buckets = old.buckets.only(|bucket| bucket.start >= new.horizon);
+    new.counts.includes(&old)
 }
 
 /// What is more than anybody knew before, its owner knows now.
@@ -195,4 +202,17 @@ fn push_pull_is_complete(
 fn answers(reply: &Envelope<Message>, asker: NodeId, receiver: NodeId) -> bool {
     let is_reply = matches!(reply.message, Message::PushPullReply { .. });
     is_reply && reply.from == receiver && reply.to == asker
+}
+
+/// What has been acknowledged in this transition is known when it is asked again.
+fn the_latest_are_remembered(before: &World<Counter>, after: &World<Counter>) -> bool {
+    let nothing = BTreeSet::new();
+    after.ghost.counted.iter().all(|(name, requests)| {
+        let known = before.ghost.counted.get(name).unwrap_or(&nothing);
+        let disk = after.host(name.node).map(Host::durable);
+        let is_remembered = |request: &RequestId| {
+            disk.is_some_and(|disk| disk.recent.find(*request) == Known::Counted)
+        };
+        requests.difference(known).all(is_remembered)
+    })
 }

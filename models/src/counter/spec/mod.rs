@@ -27,7 +27,8 @@ pub use self::catalogue::{FUZZED, MODELS};
 pub use self::mutants::MUTANTS;
 pub use self::scenarios::{
     Limits, at_large, cluster, connected, counting, hosts_at_large, identities, increments,
-    leaving, membership, overflowing, replica, request, retries, torn_frames, windowed,
+    leaving, leaving_alone, membership, overflowing, replica, request, retries, sessions,
+    torn_frames, windowed,
 };
 
 use super::counts::Counts;

@@ -1,5 +1,7 @@
 //! What must be possible: the guard against checks that hold because nothing happens.
 
+use alloc::collections::BTreeSet;
+
 use crate::counter::{Command, Counter, Event, Refusal};
 use crate::protocol::Node;
 use crate::specification::Reachable;
@@ -60,6 +62,16 @@ pub(super) const REACHABLE: &[Reachable<Counter>] = &[
         },
     },
     Reachable {
+        name: "a client is forgotten",
+        seen: |_, world| {
+            world.ghost.counted.iter().any(|(name, requests)| {
+                let clients: BTreeSet<_> = requests.iter().map(|one| one.client).collect();
+                let disk = world.host(name.node).map(Host::durable);
+                disk.is_some_and(|disk| (1..clients.len()).contains(&disk.recent.len()))
+            })
+        },
+    },
+    Reachable {
         name: "a retry elsewhere is counted again",
         seen: |_, world| {
             let requests = || world.ghost.counted.iter();
@@ -82,7 +94,7 @@ pub(super) const REACHABLE: &[Reachable<Counter>] = &[
             let buckets = world.running().any(|(_, node)| {
                 let buckets = &node.durable().counts.buckets;
                 let names = buckets.iter().flat_map(|(_, counter)| counter.components());
-                let names: alloc::collections::BTreeSet<_> = names.map(|(name, _)| name).collect();
+                let names: BTreeSet<_> = names.map(|(name, _)| name).collect();
                 buckets.iter().count() >= 2 && names.len() >= 2
             });
             buckets
@@ -101,6 +113,15 @@ pub(super) const REACHABLE: &[Reachable<Counter>] = &[
     Reachable {
         name: "a node has told all that it knows and may leave",
         seen: |_, world| has_counted(world) && !world.ghost.drained.is_empty(),
+    },
+    Reachable {
+        name: "a node that wants to leave knows of nobody",
+        seen: |_, world| {
+            let mut running = world.running();
+            has_counted(world)
+                && running
+                    .any(|(_, node)| node.volatile.leaving && node.volatile.members.is_empty())
+        },
     },
     Reachable {
         name: "the component of a node that is gone still counts",

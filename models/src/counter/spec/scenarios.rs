@@ -116,6 +116,16 @@ pub fn retries() -> Checked {
     scenario
 }
 
+/// Replicas that remember one client each, and two clients. Nobody asks again: a request that is
+/// forgotten is counted a second time.
+pub fn sessions() -> Checked {
+    let mut scenario = counting(2, &[1, 1], Limits::DELTAS, 0);
+    for node in &mut scenario.nodes {
+        node.max_sessions = 1;
+    }
+    scenario
+}
+
 fn data_centre(id: NodeId) -> DataCentre {
     DataCentre(id.0 % 2)
 }
@@ -242,6 +252,13 @@ pub fn membership(size: u16, gone: u16, clients: &[usize], limits: Limits) -> Ch
 /// Nodes of which one is asked to leave.
 pub fn leaving(size: u16, clients: &[usize], limits: Limits) -> Checked {
     let mut scenario = counting(size, clients, limits, 1);
+    scenario.scripts.push(vec![Command::Leave]);
+    scenario
+}
+
+/// Two nodes, either of which may be asked to leave, and told that the other is gone and back.
+pub fn leaving_alone() -> Checked {
+    let mut scenario = membership(2, 1, &[1], Limits::DELTAS);
     scenario.scripts.push(vec![Command::Leave]);
     scenario
 }

@@ -30,7 +30,18 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         defect: "a bucket that has expired is merged again",
         source: "a late delta brings it back",
         model: "counter/window",
-        inject: |scenario| scenario.step = merges_expired_buckets,
+        inject: |scenario| {
+            scenario.step = merges_expired_buckets;
+            // What has expired here is only inert if it stays so.
+            scenario.drop_inert = false;
+        },
+    },
+    Mutant {
+        id: "CNT-EXPIRED-OWED",
+        defect: "a bucket is owed to who has not acknowledged it, also when it has expired",
+        source: "what is kept for a member that is cut off grows without bound",
+        model: "counter/window",
+        inject: |scenario| scenario.step = owes_what_has_expired,
     },
     Mutant {
         id: "CNT-LAST-WRITER-WINS",
@@ -181,6 +192,23 @@ fn merges_expired_buckets(
             ..Counts::default()
         };
         node.write(Record::Learned { counts });
+    }
+}
+
+fn owes_what_has_expired(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let owed = node.volatile.members.clone();
+    counter.step(node, input, out);
+    let horizon = node.durable().horizon;
+    for (member, peer) in &mut node.volatile.members {
+        if let Some(before) = owed.get(member) {
+            let expired = before.pending.buckets.only(|bucket| bucket.start < horizon);
+            peer.pending.buckets.merge(&expired);
+        }
     }
 }
 

@@ -80,6 +80,13 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         model: "counter/leaving",
         inject: |scenario| scenario.step = leaves_at_once,
     },
+    Mutant {
+        id: "CNT-LEFT-ALONE",
+        defect: "a node that knows of nobody says that it may leave",
+        source: "what every member knows nobody knows, where there is none",
+        model: "counter/leaving-alone",
+        inject: |scenario| scenario.step = leaves_alone,
+    },
 ];
 
 fn identify(counter: &Counter, node: &mut Node<Counter>, name: ReplicaId, out: &mut Out) {
@@ -244,6 +251,13 @@ fn leaves_at_once(
     let is_asked = matches!(input, Input::Ask(Command::Leave));
     counter.step(node, input, out);
     if is_asked {
+        out.emit(Event::Drained);
+    }
+}
+
+fn leaves_alone(counter: &Counter, node: &mut Node<Counter>, input: Input<Counter>, out: &mut Out) {
+    counter.step(node, input, out);
+    if node.volatile.leaving && node.volatile.members.is_empty() {
         out.emit(Event::Drained);
     }
 }

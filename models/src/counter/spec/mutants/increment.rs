@@ -40,6 +40,20 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         inject: |scenario| scenario.step = forgets_requests,
     },
     Mutant {
+        id: "CNT-REMEMBERS-ALL",
+        defect: "no client is ever forgotten",
+        source: "a disk grows with the clients that have ever counted",
+        model: "counter/sessions",
+        inject: |scenario| scenario.step = remembers_all,
+    },
+    Mutant {
+        id: "CNT-FORGETS-THE-LATEST",
+        defect: "who has just counted is forgotten, to make room for others",
+        source: "a retry at the same node counts once",
+        model: "counter/sessions",
+        inject: |scenario| scenario.step = forgets_the_latest,
+    },
+    Mutant {
         id: "CNT-SEND-BEFORE-SYNC",
         defect: "answers and deltas leave before the increment is on disk",
         source: "the driver's law; Almeida et al. 2018, Algorithm 2: durable state",
@@ -151,6 +165,35 @@ fn forgets_requests(
         node.write(Record::Forgotten(increment.request.client));
     }
     counter.step(node, input, out);
+}
+
+fn remembers_all(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let roomy = Counter {
+        max_sessions: usize::MAX,
+        ..counter.clone()
+    };
+    roomy.step(node, input, out);
+}
+
+fn forgets_the_latest(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let client = match &input {
+        Input::Ask(Command::Increment(increment)) => Some(increment.request.client),
+        _ => None,
+    };
+    counter.step(node, input, out);
+    if let Some(client) = client {
+        node.write(Record::Forgotten(client));
+    }
 }
 
 /// Sends what it would have counted, and then loses the request.
