@@ -3,7 +3,7 @@
 use std::fs;
 
 use lockstep::kv::Config;
-use lockstep::kv::config::Timing;
+use lockstep::kv::config::{Limits, Timing};
 use models::NodeId;
 use tempfile::tempdir;
 
@@ -58,7 +58,7 @@ fn what_is_left_out_has_a_default() {
     let end = GOOD.find("[[nodes]]").expect("there");
     let text = format!("{}{}", &GOOD[..start], &GOOD[end..]);
     assert_eq!(load(&text).expect("good").timing, Timing::default());
-    assert_eq!(load(&text).expect("good").limits.max_sessions, 65536);
+    assert_eq!(load(&text).expect("good").limits, Limits::default());
     let text = GOOD.replace("heartbeat_ms = 20\n", "");
     let text = text.replace("election_min_ms = 100", "election_min_ms = 150");
     assert_eq!(load(&text).expect("good").timing.heartbeat_ms, 50);
@@ -156,6 +156,11 @@ const BAD: &[(&str, &str, &[&str])] = &[
         "[timing]",
         "[limits]\nmax_sessions = 0\n\n[timing]",
         &["limits.max_sessions: it is 0; choose"],
+    ),
+    (
+        "[timing]",
+        "[limits]\nmax_pending_reads = 0\n\n[timing]",
+        &["limits.max_pending_reads: it is 0; choose"],
     ),
     (
         "id = 2",

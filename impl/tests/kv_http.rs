@@ -176,11 +176,39 @@ async fn a_retry_is_applied_once_and_gets_the_first_answer() {
     cluster.stop_all().await;
 }
 
+/// Every node answers reads itself when asked to, and none with an old value.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_answers_reads_with_what_was_written_before() {
+    let cluster = KvCluster::start(3, Timing::default()).await;
+    let leader = cluster.leader().await;
+    for round in 0..20 {
+        let value = round.to_string();
+        assert_eq!(cluster.put(leader, "k", &value).await.status, 200);
+        for id in [1, 2, 3] {
+            let found = cluster.get(id, "/kv/k?here=true").await;
+            assert_eq!(
+                (found.status.as_u16(), &found.text),
+                (200, &value),
+                "{found:?}"
+            );
+            assert_eq!(found.node, id.to_string());
+        }
+        let page = cluster.get(1, "/kv?prefix=k&here=true").await;
+        assert_eq!(page.json()["entries"][0]["value"], value);
+    }
+    let bad = cluster.get(1, "/kv/k?there=true").await;
+    assert_eq!(bad.status, 400, "{bad:?}");
+    cluster.stop_all().await;
+}
+
 /// A client that comes back after more sessions than the cluster keeps is told so, and its old
 /// request is not done again. A request without a session never hears of any of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_that_expires_is_answered_410_and_another_may_begin() {
-    let limits = Limits { max_sessions: 2 };
+    let limits = Limits {
+        max_sessions: 2,
+        ..Limits::default()
+    };
     let cluster = KvCluster::start_within(3, Timing::default(), limits).await;
     let first = cluster.put_as(1, (7, 1), "k", "one").await;
     assert_eq!(first.status, 200, "{first:?}");

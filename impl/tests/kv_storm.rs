@@ -119,6 +119,7 @@ impl Storm {
                 }
                 Event::SessionExpired { request, .. } => panic!("{request} has not expired"),
                 Event::Redirect { .. }
+                | Event::Overloaded { .. }
                 | Event::Transfer { .. }
                 | Event::Leading { .. }
                 | Event::Following { .. }

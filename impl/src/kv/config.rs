@@ -48,6 +48,9 @@ pub struct Limits {
     /// So many sessions are remembered, about 100 bytes each: of more, the least recently used
     /// expire. Must be well above the number of clients that write within a retry's time.
     pub max_sessions: usize,
+    /// So many reads wait at a node for the leader to be confirmed: of more, the last are
+    /// answered 503.
+    pub max_pending_reads: usize,
 }
 
 /// One node.
@@ -125,6 +128,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_sessions: 1 << 16,
+            max_pending_reads: 1 << 14,
         }
     }
 }
@@ -350,6 +354,10 @@ impl Limits {
         if self.max_sessions == 0 {
             let remedy = "choose at least 1, such as 65536";
             return Err(fault("limits.max_sessions", "it is 0", remedy));
+        }
+        if self.max_pending_reads == 0 {
+            let remedy = "choose at least 1, such as 16384";
+            return Err(fault("limits.max_pending_reads", "it is 0", remedy));
         }
         Ok(())
     }

@@ -3,13 +3,14 @@
 //! | request | answer |
 //! |---|---|
 //! | `PUT /kv/{key}`, the body is the value | 200, revisions as JSON |
-//! | `GET /kv/{key}` | 200 and the value, or 404; linearizable |
+//! | `GET /kv/{key}?here=` | 200 and the value, or 404; linearizable |
 //! | `DELETE /kv/{key}` | 200, revisions as JSON, or 404 |
-//! | `GET /kv?prefix=&after=&limit=` | 200, a page of keys and values as JSON; linearizable |
+//! | `GET /kv?prefix=&after=&limit=&here=` | 200, a page of keys and values as JSON; linearizable |
 //! | `GET /status` | 200, how this node fares, as JSON |
 //! | `GET /log?index=&limit=` | 200, a page of this node's committed log as JSON |
 //!
-//! A key is a byte string, percent-encoded. 400, 405, 413 and 414 say what is wrong with the
+//! `here=true` asks this very node for the answer, leader or not, and spares the leader most of
+//! the work. A key is a byte string, percent-encoded. 400, 405, 413 and 414 say what is wrong with the
 //! request; 409 that a later one was applied; 410 that its session has expired; 503 that nothing was changed and when to try
 //! again; 504 that the outcome is not known.
 
@@ -84,9 +85,22 @@ async fn sign(State(service): Shared, request: Request, next: Next) -> Response 
     answer
 }
 
-async fn get_key(State(service): Shared, uri: Uri) -> Result<Response, Failure> {
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GetQuery {
+    #[serde(default)]
+    here: bool,
+}
+
+async fn get_key(
+    State(service): Shared,
+    uri: Uri,
+    query: Result<Query<GetQuery>, QueryRejection>,
+) -> Result<Response, Failure> {
     let key = key_in(&uri)?;
-    let machine::Response::Value(found) = service.read(machine::Query::Get { key }).await? else {
+    let Query(GetQuery { here }) = query?;
+    let query = machine::Query::Get { key };
+    let machine::Response::Value(found) = service.read(query, here).await? else {
         return Err(mismatch());
     };
     let Some(found) = found else {
@@ -158,6 +172,8 @@ struct RangeQuery {
     prefix: String,
     after: Option<String>,
     limit: Option<usize>,
+    #[serde(default)]
+    here: bool,
 }
 
 async fn range(
@@ -174,12 +190,13 @@ async fn range(
     if is_text.is_err() {
         return Err(bad("prefix and after must be UTF-8 after percent-decoding"));
     }
+    let here = query.here;
     let query = machine::Query::Range {
         prefix: query.prefix.into(),
         after: query.after.map(Into::into),
         limit: query.limit.unwrap_or(machine::MAX_RANGE_ENTRIES),
     };
-    let machine::Response::Range { entries, more } = service.read(query).await? else {
+    let machine::Response::Range { entries, more } = service.read(query, here).await? else {
         return Err(mismatch());
     };
     let entries: Vec<Value> = entries

@@ -274,6 +274,7 @@ fn raft(config: &Config, id: NodeId) -> KvRaft {
     let mut raft = KvRaft::new(id, config.nodes.iter().map(|node| node.id));
     raft.max_append_weight = MAX_APPEND_WEIGHT;
     raft.max_sessions = config.limits.max_sessions;
+    raft.max_pending_reads = config.limits.max_pending_reads;
     raft.pre_vote = true;
     raft.check_quorum = true;
     raft
@@ -321,6 +322,7 @@ fn log_event(node: NodeId, event: &Event<Kv>) {
         | Event::Redirect { .. }
         | Event::Superseded { .. }
         | Event::SessionExpired { .. }
+        | Event::Overloaded { .. }
         | Event::Changed { .. }
         | Event::Refused { .. } => {}
         Event::Transfer { outcome, .. } => {

@@ -150,13 +150,18 @@ impl Service {
         }
     }
 
-    /// Answers a query with a state at least as new as every write acknowledged before it.
+    /// Answers a query with a state at least as new as every write acknowledged before it:
+    /// the leader's, or this node's own if that is wanted and it knows a leader.
     ///
     /// # Errors
     /// When there is no answer.
-    pub async fn read(&self, query: Query) -> Result<Response, Refusal> {
+    pub async fn read(&self, query: Query, here: bool) -> Result<Response, Refusal> {
         let request = self.sessions.read();
-        let command = Command::Read { request, query };
+        let command = if here {
+            Command::ReadHere { request, query }
+        } else {
+            Command::Read { request, query }
+        };
         self.carry_out(command, self.limits()).await
     }
 
@@ -196,6 +201,7 @@ impl Journey<'_> {
             let leader = match self.ask_here().await? {
                 Verdict::Reply(response) => return Ok(response),
                 Verdict::Superseded => return Err(Refusal::Superseded),
+                Verdict::Busy => return Err(self.settle(Refusal::Busy)),
                 Verdict::SessionExpired(Position(since)) => {
                     return Err(self.settle(Refusal::SessionExpired { since }));
                 }
@@ -292,6 +298,7 @@ impl Journey<'_> {
             }
             Command::Propose { .. }
             | Command::Read { .. }
+            | Command::ReadHere { .. }
             | Command::ChangeMembership { .. }
             | Command::TransferLeadership { .. } => refusal,
         }

@@ -20,6 +20,8 @@ pub enum Verdict {
     Redirect(Option<NodeId>),
     /// A later request of the same client was applied.
     Superseded,
+    /// Too many reads wait there.
+    Busy,
     /// The session has expired; another may begin there.
     SessionExpired(Position),
     /// The node has lost its leadership, or heard of another's: it may not say anything any
@@ -83,6 +85,7 @@ impl Waiters {
                 self.tell_all_of(request, &Verdict::Reply(response));
             }
             Event::Superseded { request } => self.tell_all_of(request, &Verdict::Superseded),
+            Event::Overloaded { request } => self.tell_first_of(request, Verdict::Busy),
             // A try that is older was answered already: what it appended is applied by now.
             Event::SessionExpired { request, since } => {
                 self.tell_all_of(request, &Verdict::SessionExpired(since));

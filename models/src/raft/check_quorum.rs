@@ -9,7 +9,7 @@
 //! pause between any two lines.
 
 use super::machine::StateMachine;
-use super::message::Message;
+use super::message::{AppendOutcome, Message};
 use super::state::Role;
 use super::{Raft, Timer};
 use crate::protocol::{Node, NodeId, Outbox, Protocol};
@@ -22,8 +22,15 @@ impl<M: StateMachine> Raft<M> {
     /// A leader believes in itself until it finds that no quorum answers. If others have
     /// elected another meanwhile, it learns so from the answers to its own appends, and so it
     /// learns of a node that was left behind in a higher term: such a node refuses its appends
-    /// until the leader has followed it there.
-    pub(super) fn is_disruptive(&self, node: &Node<Self>, message: &Message<M::Command>) -> bool {
+    /// until the leader has followed it there. But only a member is followed. A node that has
+    /// been removed without hearing of it stands in ever higher terms, and refuses what the
+    /// leader sends it to tell it so.
+    pub(super) fn is_disruptive(
+        &self,
+        node: &Node<Self>,
+        from: NodeId,
+        message: &Message<M::Command>,
+    ) -> bool {
         let is_believed = match &node.volatile.role {
             Role::Leader(_) => true,
             Role::Follower { .. } => node.volatile.hears_leader,
@@ -44,9 +51,19 @@ impl<M: StateMachine> Raft<M> {
             Message::PreVote { term, .. } => {
                 self.keeps_lease() && is_believed && *term > current_term
             }
+            Message::AppendEntriesResponse {
+                outcome: AppendOutcome::StaleTerm { .. },
+                ..
+            } => {
+                self.check_quorum
+                    && matches!(node.volatile.role, Role::Leader(_))
+                    && !self.peers(node).contains(&from)
+            }
             Message::RequestVoteResponse { .. }
             | Message::PreVoteResponse { .. }
             | Message::TimeoutNow { .. }
+            | Message::ReadIndex { .. }
+            | Message::ReadIndexResponse { .. }
             | Message::AppendEntries { .. }
             | Message::AppendEntriesResponse { .. } => false,
         }
@@ -68,6 +85,7 @@ impl<M: StateMachine> Raft<M> {
 
     /// The leader that this node has heard of is none to stand by any more.
     pub(super) fn forget_leader(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        self.redirect_follower_reads(node, out);
         if node.volatile.hears_leader {
             node.volatile.hears_leader = false;
             out.disarm(Timer::Lease);

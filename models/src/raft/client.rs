@@ -2,10 +2,10 @@
 
 use super::log::{Content, Entry, Index};
 use super::machine::StateMachine;
-use super::message::Round;
+use super::message::{Message, ReadIndexOutcome, Round};
 use super::session::{Known, RequestId};
 use super::snapshot::{Outcome, Verdict};
-use super::state::{Leadership, PendingRead, Progress, Record, Role};
+use super::state::{Leadership, PendingRead, Progress, Reader, Record, Role};
 use super::{Event, Raft};
 use crate::protocol::{Node, Outbox, Protocol};
 
@@ -102,15 +102,12 @@ impl<M: StateMachine> Raft<M> {
         let Role::Leader(leadership) = &mut node.volatile.role else {
             return redirect(node, request, out);
         };
-        leadership.reads.push(PendingRead {
-            request,
-            query,
-            // Until the term's first entry commits, a leader does not know what its
-            // predecessors have committed (§8): the read then waits for that entry.
-            read_index: commit_index.max(leadership.term_start),
-            // A message that is already under way confirms only what was before it was sent.
-            round: leadership.round.next(),
-        });
+        // A leader that is cut off confirms nothing: its readers must not pile up.
+        if leadership.reads.len() >= self.max_pending_reads {
+            return out.emit(Event::Overloaded { request });
+        }
+        let reader = Reader::Client { query };
+        leadership.register_read(commit_index, request, reader);
         self.confirm_reads(node, out);
     }
 
@@ -160,19 +157,39 @@ impl<M: StateMachine> Raft<M> {
             | Role::Candidate { .. }
             | Role::Leader(_) => return,
         };
+        let term = node.durable().current_term;
         let applied = &node.volatile.applied;
         let Role::Leader(leadership) = &mut node.volatile.role else {
             return;
         };
         leadership.reads.retain(|read| {
-            let ready = read.round <= confirmed && read.read_index <= applied.last_applied;
-            if ready {
-                out.emit(Event::Reply {
-                    request: read.request,
-                    response: applied.machine.query(&read.query),
-                });
+            let request = read.request;
+            let is_confirmed = read.round <= confirmed;
+            match &read.reader {
+                Reader::Client { query } => {
+                    let ready = is_confirmed && read.read_index <= applied.last_applied;
+                    if ready {
+                        let response = applied.machine.query(query);
+                        out.emit(Event::Reply { request, response });
+                    }
+                    !ready
+                }
+                Reader::Follower { node } => {
+                    if is_confirmed {
+                        let read_index = read.read_index;
+                        let outcome = ReadIndexOutcome::Confirmed { read_index };
+                        out.send(
+                            *node,
+                            Message::ReadIndexResponse {
+                                term,
+                                request,
+                                outcome,
+                            },
+                        );
+                    }
+                    !is_confirmed
+                }
             }
-            !ready
         });
     }
 
@@ -198,9 +215,30 @@ impl<M: StateMachine> Raft<M> {
             }
         }
         self.answer_reads(node, out);
+        self.answer_follower_reads(node, out);
         if changed && !self.is_changing(node) {
             self.on_configuration_committed(node, out);
         }
+    }
+}
+
+impl<M: StateMachine> Leadership<M> {
+    /// Lets a read wait until a quorum has confirmed the leader after now.
+    pub(super) fn register_read(
+        &mut self,
+        commit_index: Index,
+        request: RequestId,
+        reader: Reader<M>,
+    ) {
+        self.reads.push(PendingRead {
+            request,
+            reader,
+            // Until the term's first entry commits, a leader does not know what its
+            // predecessors have committed (§8): the read then waits for that entry.
+            read_index: commit_index.max(self.term_start),
+            // A message that is already under way confirms only what was before it was sent.
+            round: self.round.next(),
+        });
     }
 }
 

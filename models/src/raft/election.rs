@@ -8,7 +8,7 @@ use super::machine::StateMachine;
 use super::membership::unknown_progress;
 use super::message::{Message, Round, VoteOutcome};
 use super::session::Position;
-use super::state::{Leadership, Record, Role};
+use super::state::{Leadership, PendingRead, Reader, Record, Role};
 use super::{Event, Raft, Timer};
 use crate::protocol::{Node, NodeId, Outbox, Protocol};
 
@@ -185,7 +185,10 @@ impl<M: StateMachine> Raft<M> {
             out.disarm(Timer::Heartbeat);
             self.end_check_quorum(out);
             self.end_transfer(leadership.transfer, out);
-            let reads = leadership.reads.iter().map(|read| read.request);
+            // A follower that has asked for an index learns of the new term, or misses its leader.
+            let is_clients = |read: &&PendingRead<M>| matches!(read.reader, Reader::Client { .. });
+            let reads = leadership.reads.iter().filter(is_clients);
+            let reads = reads.map(|read| read.request);
             for request in reads.chain(leadership.change) {
                 out.emit(Event::Redirect { request, leader });
             }

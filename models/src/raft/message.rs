@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::log::{Entry, Index, Term};
+use super::session::RequestId;
 
 /// The number of a leadership confirmation round: a read waits until a quorum has answered
 /// a message of the round that began after it (§8; thesis §6.4).
@@ -81,6 +82,23 @@ pub enum Message<C> {
         /// The leader's confirmation round, echoed in the answer.
         round: Round,
     },
+    /// A follower asks the leader how far it must have applied the log before it answers a read
+    /// (thesis §6.4).
+    ReadIndex {
+        /// The term of the leader that is asked.
+        term: Term,
+        /// The read, by which the answer finds its way back. Two reads never share an answer.
+        request: RequestId,
+    },
+    /// The answer to that question.
+    ReadIndexResponse {
+        /// The term of the question that this answers.
+        term: Term,
+        /// The read.
+        request: RequestId,
+        /// What came of it.
+        outcome: ReadIndexOutcome,
+    },
     /// The answer to an append.
     AppendEntriesResponse {
         /// The term of the append that this answers.
@@ -132,6 +150,26 @@ pub enum AppendOutcome {
     },
 }
 
+/// What came of a follower's question for a read index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ReadIndexOutcome {
+    /// A quorum has confirmed the leader since it was asked. Who has applied the log this far
+    /// has all that was committed by then.
+    Confirmed {
+        /// So far.
+        read_index: Index,
+    },
+    /// Who was asked leads no longer, or not yet.
+    NotLeader,
+    /// Too many reads wait at the leader.
+    Busy,
+    /// The question came from an earlier term (§5.1).
+    StaleTerm {
+        /// The term of who was asked.
+        current_term: Term,
+    },
+}
+
 impl<C> Message<C> {
     /// The term of the exchange: the sender's in a request, the request's in an answer. Of a
     /// pre-vote it is the term asked for, in which nobody is.
@@ -146,6 +184,8 @@ impl<C> Message<C> {
             | Self::PreVote { term, .. }
             | Self::PreVoteResponse { term, .. }
             | Self::TimeoutNow { term }
+            | Self::ReadIndex { term, .. }
+            | Self::ReadIndexResponse { term, .. }
             | Self::AppendEntries { term, .. }
             | Self::AppendEntriesResponse { term, .. } => *term,
         }
@@ -167,6 +207,10 @@ impl<C> Message<C> {
             | Self::AppendEntriesResponse {
                 outcome: AppendOutcome::StaleTerm { current_term },
                 ..
+            }
+            | Self::ReadIndexResponse {
+                outcome: ReadIndexOutcome::StaleTerm { current_term },
+                ..
             } => *current_term,
             Self::PreVote { .. } | Self::PreVoteResponse { .. } => Term(0),
             _ => self.term(),
@@ -178,10 +222,12 @@ impl<C> Message<C> {
         match self {
             Self::RequestVoteResponse { .. }
             | Self::PreVoteResponse { .. }
+            | Self::ReadIndexResponse { .. }
             | Self::AppendEntriesResponse { .. } => true,
             Self::RequestVote { .. }
             | Self::PreVote { .. }
             | Self::TimeoutNow { .. }
+            | Self::ReadIndex { .. }
             | Self::AppendEntries { .. } => false,
         }
     }

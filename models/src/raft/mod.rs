@@ -4,13 +4,14 @@
 //!
 //! Implemented: leader election (§5.2, §5.4.1), log replication with conflict hints (§5.3),
 //! the current-term commit rule (§5.4.2), a no-op at the start of each term, client sessions
-//! and linearizable reads by read-index (§8; thesis §6.3, §6.4), membership changes by joint
-//! consensus (§6) with learners (thesis §4.2.1); PreVote (thesis §9.6) and CheckQuorum (thesis
-//! §6.2), where the configuration says so; leadership transfer (thesis §3.10).
+//! that expire by the log, and linearizable reads by read-index, which followers answer too (§8;
+//! thesis §6.3, §6.4), membership changes by joint consensus (§6) with learners (thesis §4.2.1);
+//! PreVote (thesis §9.6) and CheckQuorum (thesis §6.2), where the configuration says so;
+//! leadership transfer (thesis §3.10).
 //!
 //! Read it in the order of the paper: [`state`] is Figure 2's "State", [`message`] its RPCs,
 //! [`Raft::step`] its "Rules for Servers"; `election`, `pre_vote`, `check_quorum`, `transfer`,
-//! `replication`, `client` and `membership` hold the handlers.
+//! `replication`, `client`, `follower_reads` and `membership` hold the handlers.
 
 pub mod configuration;
 pub mod log;
@@ -23,12 +24,14 @@ pub mod state;
 mod check_quorum;
 mod client;
 mod election;
+mod follower_reads;
 mod pre_vote;
 mod replication;
 mod transfer;
 
 pub use crate::{machine, session};
 
+use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use derive_where::derive_where;
@@ -56,6 +59,9 @@ pub struct Raft<M: StateMachine> {
     /// first (thesis §6.3). Entries under way come on top. What the others have here makes no
     /// difference while they follow.
     pub max_sessions: usize,
+    /// So many reads wait at this node, its own and, while it leads, its followers' together;
+    /// more are refused. A leader that is cut off answers none until it finds out.
+    pub max_pending_reads: usize,
     /// Before this node stands for election it asks whether a quorum would vote for it
     /// (PreVote, thesis §9.6): a node that cannot win does not raise anybody's term.
     ///
@@ -106,6 +112,16 @@ pub enum Command<M: StateMachine> {
         /// The query.
         query: M::Query,
     },
+    /// As [`Read`](Self::Read), but answered by this very node, whether it leads or follows:
+    /// from its own state, once that includes all that the leader knows to be committed (thesis
+    /// §6.4). Spares the leader the answer, not the confirmation.
+    ReadHere {
+        /// Who asks. Not to be used for another read: a late answer to the leader's question
+        /// finds its way by it.
+        request: RequestId,
+        /// The query.
+        query: M::Query,
+    },
     /// Change who the members of the cluster are (§6).
     ChangeMembership {
         /// Who asks. As with a read, the id only finds the way back: asking twice does no
@@ -129,6 +145,7 @@ impl<M: StateMachine> Command<M> {
         match self {
             Self::Propose { request, .. }
             | Self::Read { request, .. }
+            | Self::ReadHere { request, .. }
             | Self::ChangeMembership { request, .. }
             | Self::TransferLeadership { request, .. } => *request,
         }
@@ -171,6 +188,12 @@ pub enum Event<M: StateMachine> {
         /// A session that begins at this position is new
         /// ([`ClientId::anew`](session::ClientId::anew)).
         since: Position,
+    },
+    /// Too many reads wait already ([`Raft::max_pending_reads`]). Nothing has changed; to be
+    /// asked again later, or elsewhere.
+    Overloaded {
+        /// Whose request.
+        request: RequestId,
     },
     /// The membership is as the request wanted it, and committed.
     Changed {
@@ -229,6 +252,7 @@ impl<M: StateMachine> Raft<M> {
             initial,
             max_append_weight: usize::MAX,
             max_sessions: usize::MAX,
+            max_pending_reads: usize::MAX,
             pre_vote: false,
             check_quorum: false,
             machine: PhantomData,
@@ -243,6 +267,7 @@ impl<M: StateMachine> Raft<M> {
             initial: Configuration::default(),
             max_append_weight: usize::MAX,
             max_sessions: usize::MAX,
+            max_pending_reads: usize::MAX,
             pre_vote: false,
             check_quorum: false,
             machine: PhantomData,
@@ -309,6 +334,7 @@ impl<M: StateMachine> Protocol for Raft<M> {
             hears_leader: false,
             commit_index: applied.last_applied,
             applied,
+            follower_reads: Vec::new(),
             configuration: self.latest_configuration(durable),
         }
     }
@@ -319,7 +345,7 @@ impl<M: StateMachine> Protocol for Raft<M> {
                 let current_term = node.durable().current_term;
                 if message.is_late_at(current_term)
                     || !current_term.may_reach(message.sender_term())
-                    || self.is_disruptive(node, &message)
+                    || self.is_disruptive(node, from, &message)
                 {
                     return;
                 }
@@ -370,6 +396,14 @@ impl<M: StateMachine> Protocol for Raft<M> {
                             self.on_timeout_now(node, from, out);
                         }
                     }
+                    Message::ReadIndex { term, request } => {
+                        self.on_read_index(node, from, term, request, out);
+                    }
+                    Message::ReadIndexResponse {
+                        request, outcome, ..
+                    } => {
+                        self.on_read_index_response(node, request, outcome, out);
+                    }
                     Message::AppendEntriesResponse { outcome, round, .. } => {
                         self.on_append_entries_response(node, from, outcome, round, out);
                     }
@@ -383,6 +417,9 @@ impl<M: StateMachine> Protocol for Raft<M> {
                 self.on_propose(node, request, command, out);
             }
             Input::Ask(Command::Read { request, query }) => self.on_read(node, request, query, out),
+            Input::Ask(Command::ReadHere { request, query }) => {
+                self.on_read_here(node, request, query, out);
+            }
             Input::Ask(Command::ChangeMembership { request, change }) => {
                 self.on_change_membership(node, request, &change, out);
             }

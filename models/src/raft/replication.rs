@@ -81,6 +81,7 @@ impl<M: StateMachine> Raft<M> {
         out: &mut Outbox<Self>,
     ) {
         let round = append.round;
+        let is_heartbeat = append.entries.is_empty();
         let current_term = node.durable().current_term;
         let outcome = if term < current_term {
             AppendOutcome::StaleTerm { current_term }
@@ -99,6 +100,9 @@ impl<M: StateMachine> Raft<M> {
                 round,
             },
         );
+        if is_heartbeat && term == current_term {
+            self.ask_again(node, leader, out);
+        }
     }
 
     /// Follows the leader of the current term, unless this node does already.

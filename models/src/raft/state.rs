@@ -130,6 +130,8 @@ pub struct Volatile<M: StateMachine> {
     pub commit_index: Index,
     /// The state machine, and how far it has come.
     pub applied: Applied<M>,
+    /// Reads that wait at this node while it follows a leader, oldest first.
+    pub follower_reads: Vec<FollowerRead<M>>,
     /// The latest configuration in log and snapshot. None while they have none: then the one that
     /// the cluster started with is in force.
     pub configuration: Option<InForce>,
@@ -212,12 +214,46 @@ impl Progress {
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct PendingRead<M: StateMachine> {
-    /// Who asked.
+    /// Which read.
     pub request: RequestId,
-    /// What they asked.
-    pub query: M::Query,
+    /// Who wants to know what.
+    pub reader: Reader<M>,
     /// The state machine must have applied this index before it answers.
     pub read_index: Index,
     /// A quorum must have answered this round before it answers.
     pub round: Round,
+}
+
+/// For whom a leader confirms that it leads.
+#[derive_where(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub enum Reader<M: StateMachine> {
+    /// A client of its own.
+    Client {
+        /// What it asks.
+        query: M::Query,
+    },
+    /// A follower that answers its client itself.
+    Follower {
+        /// The follower.
+        node: NodeId,
+    },
+}
+
+/// A read that a follower answers once its leader has said how far the log must be applied
+/// for it, and it is (thesis §6.4).
+#[derive_where(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct FollowerRead<M: StateMachine> {
+    /// Who asked.
+    pub request: RequestId,
+    /// What they asked.
+    pub query: M::Query,
+    /// The state machine must have applied this index before it answers; none until the leader
+    /// has said so.
+    pub read_index: Option<Index>,
+    /// The leader has been heard of since it was asked, and has said nothing of this read.
+    pub is_overdue: bool,
 }

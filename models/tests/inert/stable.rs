@@ -100,6 +100,8 @@ fn there_are_inert_messages() {
                 | raft::message::Message::PreVoteResponse { .. } => pre_votes += 1,
                 raft::message::Message::RequestVote { .. }
                 | raft::message::Message::TimeoutNow { .. }
+                | raft::message::Message::ReadIndex { .. }
+                | raft::message::Message::ReadIndexResponse { .. }
                 | raft::message::Message::AppendEntries { .. } => requests += 1,
             }
         }

@@ -15,4 +15,5 @@ mod t3_10_transfer;
 mod t4_2_1_learners;
 mod t6_2_check_quorum;
 mod t6_3_sessions;
+mod t6_4_follower_reads;
 mod t9_6_pre_vote;

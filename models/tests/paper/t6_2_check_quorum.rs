@@ -135,3 +135,30 @@ fn t4_2_3_a_restarted_node_hears_nobody() {
     let effects = bench.deliver(2, request_vote(2, (0, 0)));
     assert!(effects.contains(&send(2, granted(2))), "{effects:?}");
 }
+
+/// A node that has been removed without hearing of it is not followed into its terms: it refuses
+/// what would tell it so, and the leader lets it. A member is followed, for it is needed.
+#[test]
+fn t4_2_3_a_leader_does_not_follow_a_node_that_it_has_removed() {
+    use models::raft::membership::Change;
+    use models::raft::message::AppendOutcome;
+
+    let stale = appended(
+        1,
+        AppendOutcome::StaleTerm {
+            current_term: models::raft::log::Term(4),
+        },
+        0,
+    );
+    let mut bench = Bench::established(1, &[]).guarded();
+    bench.ask(change(1, Change::remove(models::NodeId(2))));
+    let mut asked = bench.clone();
+    asked.deliver(2, stale.clone());
+    assert_eq!(asked.term(), 4, "it is a member still");
+    bench.deliver(1, accepted(1, 2));
+    bench.deliver(1, accepted(1, 3));
+    assert_eq!(bench.commit_index(), 3);
+    assert_eq!(bench.deliver(2, stale), []);
+    assert_eq!(bench.term(), 1);
+    assert!(bench.leads().is_some());
+}

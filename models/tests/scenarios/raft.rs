@@ -4,7 +4,7 @@
 //!   append; the last so many nodes are to join, the others have founded the cluster;
 //!   `guarded`: with PreVote and CheckQuorum
 //! - `disk n0 term=3 vote=n1 log=1,1,2`: entries by their terms
-//! - `client c0 add=5 read learn=n3 promote=n3 remove=n0 replace=n0->n3 transfer=n1`
+//! - `client c0 add=5 read read-here learn=n3 promote=n3 remove=n0 replace=n0->n3 transfer=n1`
 //! - `fire n0 election`, `fire n0 heartbeat`, `fire n0 lease`, `fire n0 transfer`
 //! - `log`: shows every log, with `|` behind what the node knows to be committed
 
@@ -112,6 +112,10 @@ impl Told for Raft<Adder> {
                 request,
                 query: Total,
             },
+            None if words == "read-here" => Command::ReadHere {
+                request,
+                query: Total,
+            },
             Some((change, nodes)) => Command::ChangeMembership {
                 request,
                 change: self::change(change, nodes),
@@ -166,6 +170,7 @@ impl Told for Raft<Adder> {
                 None => format!("{request} redirected, leader unknown"),
             },
             Event::Superseded { request } => format!("{request} superseded"),
+            Event::Overloaded { request } => format!("{request} refused: too many reads wait"),
             Event::SessionExpired { request, since } => {
                 format!("{request}: session expired, anew since {}", since.0)
             }
@@ -207,6 +212,8 @@ impl Told for Raft<Adder> {
                 format!("RequestVote {term}, last {last_log_index}:{last_log_term}{by_leave}")
             }
             Message::TimeoutNow { term } => format!("TimeoutNow {term}"),
+            Message::ReadIndex { term, request } => format!("ReadIndex {term} for {request}"),
+            Message::ReadIndexResponse { .. } => message.to_string(),
             Message::RequestVoteResponse { term, outcome } => {
                 format!("RequestVoteResponse {term}, {}", vote_outcome(*outcome))
             }
@@ -250,6 +257,7 @@ impl Told for Raft<Adder> {
         match command {
             Command::Propose { request, command } => format!("{request} add {}", command.0),
             Command::Read { request, .. } => format!("{request} read"),
+            Command::ReadHere { request, .. } => format!("{request} read here"),
             Command::ChangeMembership { request, change } => format!("{request} {change}"),
             Command::TransferLeadership { request, to } => format!("{request} transfer to {to}"),
         }

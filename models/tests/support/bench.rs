@@ -101,6 +101,12 @@ impl Bench {
         self
     }
 
+    /// Lets so many reads wait.
+    pub(crate) fn admitting(mut self, reads: usize) -> Self {
+        self.raft.max_pending_reads = reads;
+        self
+    }
+
     /// Turns PreVote and CheckQuorum on from here on.
     pub(crate) fn guarded(mut self) -> Self {
         self.raft.pre_vote = true;

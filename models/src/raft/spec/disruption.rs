@@ -48,6 +48,18 @@ pub(super) fn disturbs<M: StateMachine>(
 ) -> bool {
     let raft = &scenario.nodes[usize::from(envelope.to.0)];
     let term = receiver.durable().current_term;
+    let refuses = matches!(
+        envelope.message,
+        Message::AppendEntriesResponse {
+            outcome: AppendOutcome::StaleTerm { .. },
+            ..
+        }
+    );
+    if refuses && raft.check_quorum && leadership(receiver).is_some() {
+        // A former member refuses a leader that has removed it.
+        let has_left = |node| !raft.peers(node).contains(&envelope.from);
+        return receiver.node().is_some_and(has_left);
+    }
     let asks = match &envelope.message {
         Message::RequestVote {
             term: asked,
@@ -355,6 +367,41 @@ pub(super) fn who_steps_down_refuses_its_reads<M: StateMachine>(
         let mut clients = after.clients.iter().enumerate();
         !clients.any(|(client, state)| waits(client, state))
     })
+}
+
+/// "Removed servers can disrupt the cluster" (§6, thesis §4.2.3) only if they are listened to:
+/// nothing that a node says which is no member, as far as is known to be committed, makes who
+/// leads or hears the leader enter another term, or the leader step down.
+pub(super) fn a_removed_node_disrupts_nobody<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let Some(envelope) = delivered(action) else {
+        return true;
+    };
+    let (Some(old), Some(new)) = (before.host(envelope.to), after.host(envelope.to)) else {
+        return true;
+    };
+    let raft = &scenario.nodes[usize::from(envelope.to.0)];
+    let is_outsider = old.node().is_some_and(|node| {
+        let is_settled = !raft.is_changing(node);
+        is_settled && !raft.configuration(node).is_member(envelope.from)
+    });
+    let is_permitted = matches!(
+        envelope.message,
+        Message::RequestVote {
+            leadership_transfer: true,
+            ..
+        }
+    );
+    let term = |host: &Host<Raft<M>>| host.durable().current_term;
+    !raft.check_quorum
+        || !is_outsider
+        || is_permitted
+        || !believes(old)
+        || term(old) == term(new) && leadership(old).is_some() == leadership(new).is_some()
 }
 
 /// "A node that cannot win does not raise the term of a healthy quorum": as long as a leader

@@ -35,7 +35,8 @@ pub(super) fn is_inert<M: StateMachine>(
     let term = envelope.message.term();
     let receiver_term = receiver.on_disk().current_term;
     match &envelope.message {
-        Message::RequestVote { .. } | Message::AppendEntries { .. } => {
+        // A read is asked for in the term of the leader that is asked.
+        Message::RequestVote { .. } | Message::ReadIndex { .. } | Message::AppendEntries { .. } => {
             term < receiver_term && term < sender.on_disk().current_term
         }
         Message::RequestVoteResponse { outcome, .. } => {
@@ -49,6 +50,8 @@ pub(super) fn is_inert<M: StateMachine>(
         Message::PreVoteResponse { outcome, .. } => {
             term <= receiver_term || *outcome == VoteOutcome::Refused
         }
+        // In its own term the same read may be asked for again, and wait.
+        Message::ReadIndexResponse { .. } => term < receiver_term,
         Message::AppendEntriesResponse { outcome, round, .. } => {
             term < receiver_term
                 || term == receiver_term

@@ -111,6 +111,8 @@ impl<M: StateMachine> Raft<M> {
             holds: |_, world| exactly_once(world),
         },
         Self::REPLICAS_AGREE,
+        Self::READS_ARE_BOUNDED,
+        Self::READS_HAVE_A_LEADER,
         Self::SNAPSHOT_IS_APPLIED_PREFIX,
         Self::LOG_CONTINUES_SNAPSHOT,
         Self::TRANSFER_IS_COMPLETE,

@@ -11,7 +11,7 @@ use crate::raft::configuration::Configuration;
 use crate::raft::log::{Content, Entry};
 use crate::raft::machine::StateMachine;
 use crate::raft::membership::Change;
-use crate::raft::message::{AppendOutcome, Message, VoteOutcome};
+use crate::raft::message::{AppendOutcome, Message, ReadIndexOutcome, VoteOutcome};
 use crate::raft::state::Role;
 use crate::raft::{Command, Raft};
 
@@ -90,6 +90,12 @@ impl<C: Debug> Display for Message<C> {
                 }
             ),
             Self::TimeoutNow { term } => write!(f, "TimeoutNow {term}"),
+            Self::ReadIndex { term, request } => write!(f, "ReadIndex {term} for {request}"),
+            Self::ReadIndexResponse {
+                term,
+                request,
+                outcome,
+            } => write!(f, "ReadIndexResponse {term} for {request} {outcome}"),
             Self::RequestVoteResponse { term, outcome } => {
                 write!(f, "RequestVoteResponse {term} {outcome}")
             }
@@ -132,6 +138,17 @@ impl Display for VoteOutcome {
         match self {
             Self::Granted => f.write_str("granted"),
             Self::Refused => f.write_str("refused"),
+            Self::StaleTerm { current_term } => write!(f, "stale, now {current_term}"),
+        }
+    }
+}
+
+impl Display for ReadIndexOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Confirmed { read_index } => write!(f, "index={read_index}"),
+            Self::NotLeader => f.write_str("not leader"),
+            Self::Busy => f.write_str("busy"),
             Self::StaleTerm { current_term } => write!(f, "stale, now {current_term}"),
         }
     }
@@ -190,6 +207,7 @@ pub(super) fn command<M: StateMachine>(command: &Command<M>) -> String {
     match command {
         Command::Propose { request, command } => format!("{request} {command:?}"),
         Command::Read { request, query } => format!("{request} read {query:?}"),
+        Command::ReadHere { request, query } => format!("{request} read {query:?} here"),
         Command::ChangeMembership { request, change } => format!("{request} {change}"),
         Command::TransferLeadership { request, to } => format!("{request} transfer to {to}"),
     }

@@ -88,6 +88,11 @@ impl<M: StateMachine> Raft<M> {
             holds: |_, _, action, after| starts_as_follower(action, after),
         },
         Law {
+            name: "A removed node disrupts nobody →",
+            source: "§6, third issue; thesis §4.2.3",
+            holds: disruption::a_removed_node_disrupts_nobody,
+        },
+        Law {
             name: "Who hears a leader stands by it →",
             source: "thesis §4.2.3: within the minimum election timeout no vote, and no new term",
             holds: disruption::who_hears_a_leader_stands_by_it,

@@ -28,7 +28,9 @@ fn operations<'a, M: StateMachine>(
             Occurrence::Invoke { client } => {
                 let call = match &scenario.scripts[*client][asked[*client]] {
                     Command::Propose { command, .. } => Some(Call::Command(command)),
-                    Command::Read { query, .. } => Some(Call::Query(query)),
+                    Command::Read { query, .. } | Command::ReadHere { query, .. } => {
+                        Some(Call::Query(query))
+                    }
                     // Not the state machine's.
                     Command::ChangeMembership { .. } | Command::TransferLeadership { .. } => None,
                 };

@@ -7,6 +7,8 @@ use crate::raft::state::Role;
 use crate::specification::{Formula, Liveness};
 use crate::world::World;
 
+use super::membership;
+
 const FAIRNESS: &str = "faults stop; delivery of each message, each node's timers and restarts \
                         are weakly fair; messages beat election timers";
 
@@ -25,6 +27,15 @@ impl<M: StateMachine> Raft<M> {
                 let mut clients = world.clients.iter().zip(&scenario.scripts);
                 clients.all(|(client, script)| client.next == script.len())
             }),
+            fairness: FAIRNESS,
+        },
+        Liveness {
+            name: "A started membership change ends",
+            source: "§6; thesis §4: with C-new committed, or overruled, whoever leads by then",
+            formula: Formula::LeadsTo(
+                |_, world| membership::change_is_under_way(world),
+                |_, world| !membership::change_is_under_way(world),
+            ),
             fairness: FAIRNESS,
         },
         Liveness {

@@ -102,9 +102,18 @@ pub(super) fn last_in_log_is_in_force<M: StateMachine>(world: &World<Raft<M>>) -
     })
 }
 
-/// Whether every quorum of the one has a node in common with every quorum of the other. More
-/// nodes are never less of a quorum, so it is enough to look at each way to share them out.
+/// Whether every quorum of the one has a node in common with every quorum of the other.
+///
+/// Two majorities of one set do: it is enough that both need a majority of the same voters, as
+/// neighbours do in joint consensus. Where they don't, each way to share the nodes out is looked
+/// at: more nodes are never less of a quorum.
 fn intersect(one: &Configuration, other: &Configuration) -> bool {
+    let shared = |set: &BTreeSet<NodeId>| {
+        !set.is_empty() && (*set == other.voters || *set == other.outgoing)
+    };
+    if shared(&one.voters) || shared(&one.outgoing) {
+        return true;
+    }
     let nodes: Vec<NodeId> = one.members().union(&other.members()).copied().collect();
     (0u32..1 << nodes.len()).all(|share| {
         let side = |wanted: u32| {
@@ -321,6 +330,16 @@ pub(super) fn only_voters_stand<M: StateMachine>(
             || in_log(&node.durable().log)
                 .chain(committed_up_to(world, node.durable().log.base_index()))
                 .any(|configuration| configuration.is_voter(id))
+    })
+}
+
+/// A change of membership has begun, and is not done: some log ends in a configuration that is
+/// joint, or that nobody knows to be committed.
+pub(super) fn change_is_under_way<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    let known = Index(world.ghost.committed.len() as u64);
+    world.all_hosts().any(|(_, host)| {
+        let in_force = host.durable().configuration_at(Index(u64::MAX));
+        in_force.is_some_and(|in_force| in_force.configuration.is_joint() || in_force.index > known)
     })
 }
 

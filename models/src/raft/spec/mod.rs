@@ -17,6 +17,7 @@ mod machine;
 mod membership;
 mod mutants;
 mod reachable;
+mod reads;
 mod scenarios;
 mod sessions;
 mod snapshots;
@@ -141,13 +142,16 @@ impl<M: StateMachine> Specification for Raft<M> {
             {
                 Some(Answer::Done)
             }
-            Event::Redirect { request, .. } | Event::Refused { request, .. }
+            Event::Redirect { request, .. }
+            | Event::Overloaded { request }
+            | Event::Refused { request, .. }
                 if *request == asked =>
             {
                 Some(Answer::Refused)
             }
             Event::Reply { .. }
             | Event::Redirect { .. }
+            | Event::Overloaded { .. }
             | Event::Superseded { .. }
             | Event::SessionExpired { .. }
             | Event::Changed { .. }

@@ -66,7 +66,11 @@ impl<M: StateMachine> Raft<M> {
             name: "a read is answered",
             seen: |scenario, world| answers(scenario, world).any(is_read),
         },
+        Self::FOLLOWER_ANSWERS,
+        Self::FOLLOWER_WAITS,
+        Self::READ_IS_REFUSED,
         Self::LEADERSHIP_IS_TRANSFERRED,
+        Self::TRANSFER_IS_REFUSED,
         Self::TRANSFER_IS_GIVEN_UP,
         Reachable {
             name: "a leader steps down of itself",
@@ -156,7 +160,7 @@ fn recovered<M: StateMachine>(world: &World<Raft<M>>) -> bool {
 }
 
 /// The requests that have been answered.
-fn answers<'a, M: StateMachine>(
+pub(super) fn answers<'a, M: StateMachine>(
     scenario: &'a Scenario<Raft<M>>,
     world: &'a World<Raft<M>>,
 ) -> impl Iterator<Item = &'a Command<M>> {
@@ -173,7 +177,7 @@ fn answers<'a, M: StateMachine>(
 }
 
 fn is_read<M: StateMachine>(command: &Command<M>) -> bool {
-    matches!(command, Command::Read { .. })
+    matches!(command, Command::Read { .. } | Command::ReadHere { .. })
 }
 
 fn is_proposal<M: StateMachine>(command: &Command<M>) -> bool {

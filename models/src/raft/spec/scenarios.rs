@@ -164,6 +164,100 @@ pub fn reads(last_terms: &[(u16, u64)]) -> Checked {
     scenario
 }
 
+/// n0 leads n1, and lets one read wait; two clients read.
+pub(super) fn pending_reads() -> Checked {
+    let read = |client| Command::Read {
+        request: request(client, 0),
+        query: Total,
+    };
+    let mut scenario = Scenario {
+        scripts: (0..2).map(|client| vec![read(client)]).collect(),
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        ..cluster(2, 0)
+    };
+    candidates(&mut scenario, &[(0, 1)]);
+    for node in &mut scenario.nodes {
+        node.max_pending_reads = 1;
+    }
+    scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1)]);
+    scenario
+}
+
+/// n0 leads; one client writes, two read at n2, which follows and has heard from n0.
+pub(super) fn follower_reads() -> Checked {
+    let (n0, n2) = (NodeId(0), NodeId(2));
+    let mut scenario = Scenario {
+        scripts: client_commands(&[1]),
+        asks_at: |command, node| node == NodeId(if is_read_here(command) { 2 } else { 0 }),
+        ..connected(1, 0, 0, 1)
+    };
+    scenario.scripts.extend((1..=2).map(read_here));
+    candidates(&mut scenario, &[(0, 1)]);
+    scenario.prologue = Prologue::of(&scenario)
+        .fire(n0, Timer::Election)
+        .deliver(n0, n2)
+        .deliver(n2, n0)
+        .deliver(n0, n2)
+        .deliver(n2, n0)
+        .steps;
+    scenario
+}
+
+/// The script of a client that reads at one node.
+fn read_here(client: usize) -> Vec<Command<Adder>> {
+    vec![Command::ReadHere {
+        request: request(client, 0),
+        query: Total,
+    }]
+}
+
+fn is_read_here(command: &Command<Adder>) -> bool {
+    matches!(command, Command::ReadHere { .. })
+}
+
+/// n0 leads term 2 with n1, n2 and the learner n3, and has done and answered a command that n1
+/// has too; then n1 has been elected for term 3 by n2, which n0 and n3 have not heard. The writer
+/// writes again, at n1, and a reader reads at n3.
+pub(super) fn follower_reads_deposed() -> Checked {
+    let [n0, n1, n2, n3] = [0, 1, 2, 3].map(NodeId);
+    let mut scenario = Scenario {
+        nodes: membership::nodes(3, 1),
+        disks: vec![membership::with_learner(); 4],
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        scripts: client_commands(&[2]),
+        asks_at: |command, node| match command {
+            Command::ReadHere { .. } => node == NodeId(3),
+            Command::Propose { request, .. } => node == NodeId(u16::from(request.sequence.0 > 1)),
+            _ => true,
+        },
+        ..cluster(4, 0)
+    };
+    scenario.scripts.push(read_here(1));
+    candidates(&mut scenario, &[(0, 2), (1, 3)]);
+    scenario.faults.drops = u8::MAX;
+    let prologue = Prologue::of(&scenario)
+        .fire(n0, Timer::Election)
+        .deliver(n0, n1)
+        .deliver(n1, n0)
+        .deliver(n0, n3)
+        .deliver(n0, n1)
+        .deliver(n1, n0)
+        .ask(0, n0)
+        .deliver(n0, n1)
+        .deliver(n1, n0)
+        .lose_all()
+        .fire(n1, Timer::Election)
+        .deliver(n1, n2)
+        .deliver(n2, n1)
+        .lose_all();
+    let (steps, drops) = (prologue.steps, prologue.world.faults.drops);
+    scenario.faults.drops = drops;
+    scenario.prologue = steps;
+    scenario
+}
+
 /// A world too large to walk: `size` nodes that all stand for election, two clients that write
 /// and one that reads, and all faults, with budgets that a run rarely exhausts.
 pub fn at_large(size: u16, delivery: Delivery) -> Checked {
@@ -287,6 +381,14 @@ impl<'a> Prologue<'a> {
     /// Delivers what is under way from one node to another.
     fn deliver(self, from: NodeId, to: NodeId) -> Self {
         self.each(from, to, Action::Deliver)
+    }
+
+    /// Drops all that is under way.
+    fn lose_all(mut self) -> Self {
+        while let Some(message) = self.world.network.in_flight().into_iter().next() {
+            self = self.play(Action::Drop(message));
+        }
+        self
     }
 
     /// Drops what is under way from one node to another.

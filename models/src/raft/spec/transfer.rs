@@ -35,6 +35,11 @@ impl<M: StateMachine> Raft<M> {
         },
     };
 
+    pub(super) const TRANSFER_IS_REFUSED: Reachable<Self> = Reachable {
+        name: "a transfer to a node without a vote is refused",
+        seen: |_, world| was_told(world, TransferOutcome::NotAVoter),
+    };
+
     pub(super) const TRANSFER_IS_GIVEN_UP: Reachable<Self> = Reachable {
         name: "a transfer is given up",
         seen: |_, world| was_told(world, TransferOutcome::TimedOut),
@@ -134,8 +139,9 @@ fn leads_what_was_asked<M: StateMachine>(
             Command::TransferLeadership { to, .. } => {
                 world.host(*to).and_then(leadership).is_some()
             }
-            Command::Propose { .. } | Command::Read { .. } | Command::ChangeMembership { .. } => {
-                false
-            }
+            Command::Propose { .. }
+            | Command::Read { .. }
+            | Command::ReadHere { .. }
+            | Command::ChangeMembership { .. } => false,
         })
 }

@@ -235,6 +235,44 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: || scenarios::reads(&[(0, 1)]),
     },
     Model {
+        name: "raft/pending-reads",
+        size: Size::Gate,
+        purpose: "more readers than may wait",
+        faults: "none",
+        bounds: "channels in order, messages beat timers; 2 nodes, n0 leads term 1 from the \
+                 start; 2 reads, of which 1 may wait",
+        states: Some(126),
+        reaches: &["a read is answered", "more reads wait than may"],
+        scenario: scenarios::pending_reads,
+    },
+    Model {
+        name: "raft/follower-reads",
+        size: Size::Gate,
+        purpose: "readers at a follower, beside a writer",
+        faults: "none",
+        bounds: "channels in order, messages beat timers; n0 leads term 1 from the start; 1 \
+                 command, 2 reads at n2",
+        states: Some(92_459),
+        reaches: &["a command is answered", "a follower answers a read"],
+        scenario: scenarios::follower_reads,
+    },
+    Model {
+        name: "raft/follower-reads-deposed",
+        size: Size::Gate,
+        purpose: "a reader at a learner that follows a deposed leader",
+        faults: "a change of leader that not all have heard of",
+        bounds: "channels in order, messages beat timers; n0 leads term 2 and n1 term 3 from the \
+                 start, with a command done in term 2; another command, 1 read at n3",
+        states: Some(131_739),
+        reaches: &[
+            "two nodes lead at once, in different terms",
+            "a command is answered",
+            "a follower answers a read",
+            "a follower has yet to apply what a read needs",
+        ],
+        scenario: scenarios::follower_reads_deposed,
+    },
+    Model {
         name: "raft/reads-deposed",
         size: Size::Large,
         purpose: "a reader beside a writer, while the leader changes",

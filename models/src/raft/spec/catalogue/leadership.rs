@@ -114,6 +114,45 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: leadership::transfer,
     },
     Model {
+        name: "raft/transfer-to-learner",
+        size: Size::Gate,
+        purpose: "a client that wants a learner to lead",
+        faults: "none",
+        bounds: "channels in order, messages beat timers; n0 leads term 2 from the start; 1 \
+                 transfer, to the learner n3",
+        states: Some(129),
+        reaches: &["a transfer to a node without a vote is refused"],
+        scenario: scenarios::transfer_to_learner,
+    },
+    Model {
+        name: "raft/removed",
+        size: Size::Gate,
+        purpose: "a node that has been removed without hearing of it, and stands",
+        faults: "1 cut, around n2 from the start",
+        bounds: "channels in order, messages beat timers; n0 leads term 1 from the start, n1 hears \
+                 it; n2 has no PreVote and may stand as far as term 3; 1 change",
+        states: Some(1_773),
+        reaches: &[
+            "a joint configuration is committed",
+            "a change of voters is done",
+        ],
+        scenario: scenarios::removed,
+    },
+    Model {
+        name: "raft/removed-cut-off",
+        size: Size::Large,
+        purpose: "a node that is removed while links are cut, and returns",
+        faults: "1 cut",
+        bounds: "channels in order, messages beat timers; n0 leads term 1 from the start, n1 may \
+                 stand for term 2, n2 for 3; 1 change",
+        states: None,
+        reaches: &[
+            "a change of voters is done",
+            "a leader steps down of itself",
+        ],
+        scenario: scenarios::removed_and_cut_off,
+    },
+    Model {
         name: "raft/guarded-partition",
         size: Size::Large,
         purpose: "raft/partition with PreVote and CheckQuorum",

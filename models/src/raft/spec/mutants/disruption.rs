@@ -59,6 +59,20 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = votes_against_its_leader,
     },
     Mutant {
+        id: "RAFT-REMOVED-HEARD",
+        defect: "a node that hears its leader votes for one that has been removed",
+        source: "§6, third issue; thesis §4.2.3",
+        model: "raft/removed",
+        inject: |scenario| scenario.step = hears_former_members,
+    },
+    Mutant {
+        id: "RAFT-REMOVED-FOLLOWED",
+        defect: "a leader follows a node that it has removed into a higher term",
+        source: "thesis §4.2.3",
+        model: "raft/removed",
+        inject: |scenario| scenario.step = follows_former_members,
+    },
+    Mutant {
         id: "RAFT-LEASE-OLD-LEADER",
         defect: "what a deposed leader sends counts as hearing from a leader",
         source: "openraft 2080: an old leader's heartbeats hold a quorum",
@@ -165,6 +179,40 @@ fn pre_votes_against_its_leader(
 fn votes_against_its_leader(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
     match message(&input) {
         Some(Message::RequestVote { .. }) => step_unled(raft, node, input, out),
+        _ => raft.step(node, input, out),
+    }
+}
+
+/// Whether a node that is no member, and will not be one again, has sent the input.
+fn is_outsiders(raft: &R, node: &Node<R>, input: &Input<R>) -> bool {
+    match input {
+        Input::Deliver { from, .. } => !raft.peers(node).contains(from),
+        Input::Fire(_) | Input::Ask(_) => false,
+    }
+}
+
+fn hears_former_members(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    match message(&input) {
+        Some(Message::RequestVote { .. }) if is_outsiders(raft, node, &input) => {
+            step_unled(raft, node, input, out);
+        }
+        _ => raft.step(node, input, out),
+    }
+}
+
+fn follows_former_members(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let told = message(&input).map(Message::sender_term);
+    let higher = told.filter(|&term| term > node.durable().current_term);
+    match (message(&input), higher) {
+        (Some(Message::AppendEntriesResponse { .. }), Some(term))
+            if leads(node) && is_outsiders(raft, node, &input) =>
+        {
+            node.write(Record::Ballot {
+                term,
+                voted_for: None,
+            });
+            raft.follow(node, None, out);
+        }
         _ => raft.step(node, input, out),
     }
 }

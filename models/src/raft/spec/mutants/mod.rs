@@ -7,6 +7,7 @@ mod disruption;
 mod election;
 mod heartbeat;
 mod membership;
+mod reads;
 mod replication;
 mod transfer;
 
@@ -26,6 +27,7 @@ pub const MUTANTS: &[&[Mutant<R>]] = &[
     election::MUTANTS,
     replication::MUTANTS,
     clients::MUTANTS,
+    reads::MUTANTS,
     membership::MUTANTS,
     disruption::MUTANTS,
     transfer::MUTANTS,

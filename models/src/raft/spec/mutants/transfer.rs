@@ -5,7 +5,7 @@ use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
 use crate::raft::message::Message;
 use crate::raft::spec::machine::Adder;
 use crate::raft::state::{Leadership, Role};
-use crate::raft::{Command, Timer};
+use crate::raft::{Command, Timer, Transfer};
 use crate::specification::Mutant;
 
 pub(super) const MUTANTS: &[Mutant<R>] = &[
@@ -30,6 +30,13 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         source: "thesis §3.10, last paragraph",
         model: "raft/transfer",
         inject: |scenario| scenario.step = never_gives_up,
+    },
+    Mutant {
+        id: "RAFT-TRANSFER-LEARNER",
+        defect: "leadership is transferred to a node that has no vote and cannot be elected",
+        source: "thesis §3.10, §4.2.1",
+        model: "raft/transfer-to-learner",
+        inject: |scenario| scenario.step = transfers_to_anybody,
     },
     Mutant {
         id: "RAFT-TRANSFER-UNPERMITTED",
@@ -74,6 +81,18 @@ fn takes_commands(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbo
 
 fn never_gives_up(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
     if input != Input::Fire(Timer::Transfer) {
+        raft.step(node, input, out);
+    }
+}
+
+fn transfers_to_anybody(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    if let Input::Ask(Command::TransferLeadership { request, to }) = input
+        && let Some(leadership) = leadership(node)
+    {
+        leadership.transfer = Some(Transfer { request, to });
+        out.arm(Timer::Transfer);
+        raft.send_append(node, to, out);
+    } else {
         raft.step(node, input, out);
     }
 }

@@ -95,7 +95,7 @@ pub fn mixed_terms() -> Checked {
 
 /// The steps from the start of `scenario` by which n0 is elected for term 1 by n1, and heard
 /// by it.
-fn take_office(scenario: &Checked) -> Vec<Action<Raft<Adder>>> {
+pub(super) fn take_office(scenario: &Checked) -> Vec<Action<Raft<Adder>>> {
     let (leader, follower) = (NodeId(0), NodeId(1));
     let mut world = World::initial(scenario);
     let mut steps = vec![Action::Fire {

@@ -4,6 +4,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use super::leadership::{guarded, take_office};
 use super::{Checked, at_large, candidates, disk_holding, elect, election, request};
 use crate::protocol::NodeId;
 use crate::raft::configuration::Configuration;
@@ -12,7 +13,7 @@ use crate::raft::membership::Change;
 use crate::raft::spec::machine::{Add, Adder};
 use crate::raft::state::Persistent;
 use crate::raft::{Command, Raft};
-use crate::world::Delivery;
+use crate::world::{Action, Delivery, Faults, Scenario, Timing};
 
 /// `voters` nodes that have founded a cluster, and behind them `joining` that have not; any
 /// message lost, duplicated any number of times and reordered, and `crashes` crashes. A client
@@ -24,7 +25,12 @@ fn changing(voters: u16, joining: u16, crashes: u8, changes: Vec<Change>) -> Che
     scenario
 }
 
-fn nodes(voters: u16, joining: u16) -> Vec<Raft<Adder>> {
+/// A disk at term 1 that knows n0, n1 and n2 to vote, and n3 to learn.
+pub(super) fn with_learner() -> Persistent<Adder> {
+    holding(&[configuration(&[], &[0, 1, 2], &[3])])
+}
+
+pub(super) fn nodes(voters: u16, joining: u16) -> Vec<Raft<Adder>> {
     let founders = (0..voters).map(|id| Raft::new(NodeId(id), ids(0..voters)));
     let others = (voters..voters + joining).map(|id| Raft::joining(NodeId(id)));
     founders.chain(others).collect()
@@ -104,8 +110,7 @@ pub(in crate::raft::spec) fn last_but_one() -> Checked {
 /// term 3.
 pub(in crate::raft::spec) fn replace() -> Checked {
     let mut scenario = changing(3, 1, 0, vec![Change::replace(NodeId(0), NodeId(3))]);
-    let disk = holding(&[configuration(&[], &[0, 1, 2], &[3])]);
-    scenario.disks = vec![disk; 4];
+    scenario.disks = vec![with_learner(); 4];
     candidates(&mut scenario, &[(0, 2), (1, 3)]);
     scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1)]);
     scenario
@@ -163,6 +168,58 @@ pub(in crate::raft::spec) fn changes() -> Checked {
     scenario.disks = vec![disk; 5];
     candidates(&mut scenario, &[(0, 2), (1, 3), (2, 3), (3, 4), (4, 4)]);
     scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1), NodeId(2)]);
+    scenario
+}
+
+/// n0 leads n1, n2 and the learner n3, to which a client wants to transfer the leadership.
+pub(in crate::raft::spec) fn transfer_to_learner() -> Checked {
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        ..changing(3, 1, 0, vec![])
+    };
+    scenario.faults = Faults::default();
+    scenario.disks = vec![with_learner(); 4];
+    scenario.scripts = vec![vec![Command::TransferLeadership {
+        request: request(0, 0),
+        to: NodeId(3),
+    }]];
+    candidates(&mut scenario, &[(0, 2)]);
+    scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1)]);
+    scenario
+}
+
+/// n0 leads n1, which hears it, both in time and with PreVote and CheckQuorum; n2 is cut off until
+/// the links heal, asks nobody before it stands, as far as term 3, and is to be removed.
+pub(in crate::raft::spec) fn removed() -> Checked {
+    let mut scenario = removing();
+    scenario.nodes[2].pre_vote = false;
+    candidates(&mut scenario, &[(0, 1), (2, 3)]);
+    scenario.bounds.in_time.extend([NodeId(0), NodeId(1)]);
+    scenario.prologue = take_office(&scenario);
+    scenario.prologue.push(Action::Isolate(NodeId(2)));
+    scenario
+}
+
+/// n0 leads n1 and is to remove n2; a link or a node may be cut off.
+fn removing() -> Checked {
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        ..guarded(changing(3, 0, 0, vec![Change::remove(NodeId(2))]))
+    };
+    scenario.faults = Faults {
+        cuts: 1,
+        ..Faults::default()
+    };
+    scenario
+}
+
+/// As [`removed`], with PreVote everywhere, any link or node cut off, and time that runs out.
+pub(in crate::raft::spec) fn removed_and_cut_off() -> Checked {
+    let mut scenario = removing();
+    candidates(&mut scenario, &[(0, 1), (1, 2), (2, 3)]);
+    scenario.prologue = take_office(&scenario);
     scenario
 }
 

@@ -1,0 +1,100 @@
+//! Defects of reads that wait, and of those that followers answer (thesis §6.4).
+
+use super::{R, message};
+use crate::protocol::{Input, Node, Outbox, Protocol};
+use crate::raft::message::{Message, ReadIndexOutcome};
+use crate::raft::state::Role;
+use crate::specification::Mutant;
+
+pub(super) const MUTANTS: &[Mutant<R>] = &[
+    Mutant {
+        id: "RAFT-READS-UNBOUNDED",
+        defect: "a leader lets any number of reads wait",
+        source: "thesis §6.4, and a leader that is cut off",
+        model: "raft/pending-reads",
+        inject: |scenario| scenario.step = lets_all_wait,
+    },
+    Mutant {
+        id: "RAFT-READ-INDEX-SHARED",
+        defect: "a follower takes the index of one read for all that wait",
+        source: "etcd 10392: a read index that others share",
+        model: "raft/follower-reads",
+        inject: |scenario| scenario.step = shares_read_indices,
+    },
+    Mutant {
+        id: "RAFT-READ-INDEX-UNAPPLIED",
+        defect: "a follower answers as soon as it has the index, with whatever it has applied",
+        source: "thesis §6.4: the state machine must have advanced as far as the read index",
+        model: "raft/follower-reads-deposed",
+        inject: |scenario| scenario.step = answers_unapplied,
+    },
+    Mutant {
+        id: "RAFT-READ-INDEX-EARLY",
+        defect: "a new leader gives followers an index before its term's first entry commits",
+        source: "§8; thesis §6.4",
+        model: "raft/follower-reads-deposed",
+        inject: |scenario| scenario.step = gives_early_indices,
+    },
+    Mutant {
+        id: "RAFT-READ-INDEX-SURVIVES",
+        defect: "what a follower has asked its leader survives the leader",
+        source: "etcd 10392: reads that survive a change of leader",
+        model: "raft/follower-reads-deposed",
+        inject: |scenario| scenario.step = keeps_asking,
+    },
+];
+
+fn lets_all_wait(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let mut patient = raft.clone();
+    patient.max_pending_reads = usize::MAX;
+    patient.step(node, input, out);
+}
+
+fn shares_read_indices(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    if let Some(Message::ReadIndexResponse {
+        outcome: ReadIndexOutcome::Confirmed { read_index },
+        ..
+    }) = message(&input)
+    {
+        for read in &mut node.volatile.follower_reads {
+            read.read_index.get_or_insert(*read_index);
+        }
+    }
+    raft.step(node, input, out);
+}
+
+fn answers_unapplied(raft: &R, node: &mut Node<R>, mut input: Input<R>, out: &mut Outbox<R>) {
+    if let Input::Deliver {
+        message:
+            Message::ReadIndexResponse {
+                outcome: ReadIndexOutcome::Confirmed { read_index },
+                ..
+            },
+        ..
+    } = &mut input
+    {
+        *read_index = node.volatile.applied.last_applied;
+    }
+    raft.step(node, input, out);
+}
+
+fn gives_early_indices(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let asks = matches!(message(&input), Some(Message::ReadIndex { .. }));
+    raft.step(node, input, out);
+    let commit_index = node.volatile.commit_index;
+    if asks
+        && let Role::Leader(leadership) = &mut node.volatile.role
+        && let Some(read) = leadership.reads.last_mut()
+    {
+        read.read_index = commit_index;
+    }
+}
+
+fn keeps_asking(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let asked = node.volatile.follower_reads.clone();
+    let term = node.durable().current_term;
+    raft.step(node, input, out);
+    if node.durable().current_term > term {
+        node.volatile.follower_reads = asked;
+    }
+}
