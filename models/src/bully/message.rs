@@ -42,8 +42,8 @@ impl Display for Number {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Message<R> {
     /// The sender stands for election. To a higher node it asks "are you there?", a lower one
-    /// it halts: from now on that waits for a coordinator (the paper's AYUp and Halt). It goes
-    /// to all, for nobody knows the others' ranks.
+    /// it halts: from now on that waits for a coordinator (the paper's AreYouThere and Halt). It
+    /// goes to all, for nobody knows the others' ranks.
     Election {
         /// The election.
         election: Number,
@@ -55,8 +55,8 @@ pub enum Message<R> {
         /// The election of the message that this answers.
         election: Number,
     },
-    /// The sender is the coordinator (the paper's Elected, and its periodic check): said to all
-    /// when it is elected, and again and again as long as it is up.
+    /// The sender is the coordinator (the paper's NewCoordinator, and its periodic check): said
+    /// to all when it is elected, and again and again as long as it is up.
     Coordinator {
         /// The election that it has won.
         election: Number,

@@ -2,10 +2,10 @@
 //! IEEE Transactions on Computers C-31(1), 1982): of the nodes that are up, the highest leads.
 //!
 //! **It is right only if delays are bounded**: a message arrives within a known time or its
-//! receiver has failed, and a node that is up answers at once (the paper's assumptions 8 and
-//! 9). Then its Assertion 1 holds: no two nodes that are up and not electing disagree on the
-//! leader. Without it two nodes may lead at once, and no tuning prevents it: whoever cannot
-//! have that needs quorums. The models show both.
+//! receiver has failed, and a node that is up answers at once (the paper assumes a network that
+//! never fails, and nodes that never pause). Then its Assertion 1 holds: no two nodes that are up
+//! and not electing disagree on the leader. Without it two nodes may lead at once, and no tuning
+//! prevents it: whoever cannot have that needs quorums. The models show both.
 //!
 //! Like the paper's, a candidate halts the lower nodes before it wins, which is what Assertion
 //! 1 rests on. Unlike the paper's: elections are numbered, so that messages of old ones are
@@ -138,6 +138,10 @@ impl<R: Data> Bully<R> {
         message: Message<R>,
         out: &mut Outbox<Self>,
     ) {
+        // Nobody else has a say, least of all one that speaks in this node's own name.
+        if !self.peers.contains(&from) {
+            return;
+        }
         let heartbeat = match message {
             Message::Coordinator { election, .. } => Some(election),
             Message::Election { .. } | Message::Okay { .. } | Message::Stale { .. } => None,

@@ -9,3 +9,4 @@ mod coordinator;
 mod election;
 mod embedding;
 mod failure_detection;
+mod forged;

@@ -58,7 +58,7 @@ impl<R: Data> Bully<R> {
         Invariant {
             name: "Nobody waits for ever",
             source: "Assertion 2: an election ends, and a failed leader is found out: whatever a \
-                     node waits for, it has a timer for",
+                     node waits for, it has a timer for, and no other",
             holds: |_, world| world.all_hosts().all(|(id, host)| has_its_timer(id, host)),
         },
     ];
@@ -112,10 +112,11 @@ fn has_its_timer<R: Data>(id: NodeId, host: &Host<Bully<R>>) -> bool {
     let Host::Up { node, armed, .. } = host else {
         return true;
     };
-    armed.contains(&match node.volatile.standing {
+    let its = match node.volatile.standing {
         Standing::Candidate => Timer::Election(election::Timer::Okay),
         Standing::Waiting => Timer::Election(election::Timer::Coordinator),
         Standing::Elected { leader } if leader == id => Timer::Heartbeat,
         Standing::Elected { .. } => Timer::Leader,
-    })
+    };
+    armed.iter().eq([&its])
 }

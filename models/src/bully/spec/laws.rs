@@ -5,7 +5,7 @@ use crate::protocol::{Data, Node};
 use crate::specification::Law;
 use crate::world::{Action, Envelope, Host, Scenario, World};
 
-use super::{delays_are_bounded, highest_up, leaders};
+use super::{answers, delays_are_bounded, highest_up, leaders};
 
 impl<R: Data> Bully<R> {
     pub(super) const TRANSITION_PROPERTIES: &'static [Law<Self>] = &[
@@ -32,6 +32,32 @@ impl<R: Data> Bully<R> {
             holds: |_, before, action, after| old_messages_change_nothing(before, action, after),
         },
         Law {
+            name: "Candidates are answered →",
+            source: "who stands is given way to or told why it must not win, also when the one \
+                     that was given way to is outdone",
+            holds: |_, before, action, after| {
+                answers::candidates_are_answered(before, action, after)
+            },
+        },
+        Law {
+            name: "Winners are followed or told →",
+            source: "who has won is followed by all that are lower; who leads in an election \
+                     that is over is told",
+            holds: |_, before, action, after| {
+                answers::winners_are_followed_or_told(before, action, after)
+            },
+        },
+        Law {
+            name: "Who has missed an election stands again →",
+            source: "the highest node must lead, also one that was away",
+            holds: |_, before, action, after| answers::the_stale_stand_again(before, action, after),
+        },
+        Law {
+            name: "Heartbeats go to all →",
+            source: "a leader shows that it is up, and makes good for a Coordinator that was lost",
+            holds: |_, _, action, after| answers::heartbeats_go_to_all(action, after),
+        },
+        Law {
             name: "A node stands once for each cause",
             source: "to be asked is no cause to begin another election, nor to stand again in the \
                      same: else elections go on for ever",
@@ -54,14 +80,14 @@ fn the_highest_takes_office<R: Data>(
 }
 
 /// A message, and its receiver before and after.
-struct Delivered<'a, R: Data> {
-    envelope: &'a Envelope<Message<R>>,
-    old: &'a Node<Bully<R>>,
-    new: &'a Node<Bully<R>>,
+pub(super) struct Delivered<'a, R: Data> {
+    pub(super) envelope: &'a Envelope<Message<R>>,
+    pub(super) old: &'a Node<Bully<R>>,
+    pub(super) new: &'a Node<Bully<R>>,
 }
 
 /// What the action delivers.
-fn delivered<'a, R: Data>(
+pub(super) fn delivered<'a, R: Data>(
     before: &'a World<Bully<R>>,
     action: &'a Action<Bully<R>>,
     after: &'a World<Bully<R>>,

@@ -7,6 +7,7 @@
 //! one election. Not verified here: time. How long there is no leader is a matter of the
 //! timeouts that a host chooses.
 
+mod answers;
 mod catalogue;
 mod invariants;
 mod labels;
@@ -93,8 +94,8 @@ fn loses_nothing<R: Data>(scenario: &Scenario<Bully<R>>) -> bool {
     faults.drops == 0 && faults.cuts == 0 && forgets_the_dead
 }
 
-/// The paper's assumptions 8 and 9: whatever is sent to a node that is up has arrived before
-/// anybody's patience ends.
+/// What the paper assumes of network and nodes: what is sent to a node that is up has arrived
+/// before anybody's patience ends.
 fn delays_are_bounded<R: Data>(scenario: &Scenario<Bully<R>>) -> bool {
     scenario.timing == Timing::Quiescent && loses_nothing(scenario)
 }

@@ -1,0 +1,118 @@
+//! What a message must bring about: whoever is wrong about an election hears so. That all are
+//! right in the end is a matter of liveness.
+
+use crate::bully::election::{Candidate, Standing};
+use crate::bully::{Bully, Message, Timer};
+use crate::protocol::{Data, NodeId};
+use crate::world::{Action, Host, World};
+
+use super::laws::{Delivered, delivered};
+
+type W<R> = World<Bully<R>>;
+
+/// Whether a message is under way from one to the other, or none can be.
+fn tells<R: Data>(
+    world: &W<R>,
+    from: NodeId,
+    to: NodeId,
+    is_it: impl Fn(&Message<R>) -> bool,
+) -> bool {
+    let is_up = world.host(to).and_then(Host::node).is_some();
+    let in_flight = world.network.in_flight();
+    let mut said = in_flight
+        .iter()
+        .filter(|said| (said.from, said.to) == (from, to));
+    !is_up || !world.network.connects(from, to) || said.any(|said| is_it(&said.message))
+}
+
+/// Who stands is given way to or answered. So is, then, whoever was given way to before.
+pub(super) fn candidates_are_answered<R: Data>(
+    before: &W<R>,
+    action: &Action<Bully<R>>,
+    after: &W<R>,
+) -> bool {
+    let Some(Delivered { envelope, old, new }) = delivered(before, action, after) else {
+        return true;
+    };
+    let (from, to) = (envelope.from, envelope.to);
+    let (old, new) = (&old.volatile, &new.volatile);
+    let asker = match envelope.message {
+        Message::Election { .. } => Some(from),
+        Message::Okay { .. } | Message::Coordinator { .. } | Message::Stale { .. } => None,
+    };
+    let gave_way = old.standing == Standing::Waiting && old.highest.id != to;
+    let waits_or_follows = new.standing != Standing::Candidate;
+    let outdone = (gave_way && waits_or_follows).then_some(old.highest.id);
+    let mut candidates = asker.into_iter().chain(outdone);
+    candidates.all(|candidate| new.highest.id == candidate || tells(after, to, candidate, |_| true))
+}
+
+/// A winner that is higher than the receiver and than all that it knows of in that election is
+/// followed. One of an old election, or one that is lower, hears better, if only from who leads;
+/// the highest of all hears it from everybody.
+pub(super) fn winners_are_followed_or_told<R: Data>(
+    before: &W<R>,
+    action: &Action<Bully<R>>,
+    after: &W<R>,
+) -> bool {
+    let Some(Delivered { envelope, old, new }) = delivered(before, action, after) else {
+        return true;
+    };
+    let (from, to) = (envelope.from, envelope.to);
+    let (old, new) = (&old.volatile, &new.volatile);
+    let Message::Coordinator { election, rank } = &envelope.message else {
+        return true;
+    };
+    let winner = Candidate {
+        rank: rank.clone(),
+        id: from,
+    };
+    if *election < old.election {
+        let must_know = winner > old.highest || old.leader() == Some(to);
+        let better = |said: &Message<R>| match said {
+            Message::Stale { current, .. } => *current == old.election,
+            Message::Coordinator { election, .. } => *election == old.election,
+            Message::Election { .. } | Message::Okay { .. } => false,
+        };
+        return !must_know || tells(after, to, from, better);
+    }
+    let is_highest = *election > old.election || winner >= old.highest;
+    let is_bullied = new.standing == Standing::Candidate && new.election > *election;
+    is_bullied || !is_highest || new.leader() == Some(from)
+}
+
+/// Who stands or leads, and hears that its election is over, stands beyond all that it hears of.
+pub(super) fn the_stale_stand_again<R: Data>(
+    before: &W<R>,
+    action: &Action<Bully<R>>,
+    after: &W<R>,
+) -> bool {
+    let Some(Delivered { envelope, old, new }) = delivered(before, action, after) else {
+        return true;
+    };
+    let Message::Stale { election, current } = &envelope.message else {
+        return true;
+    };
+    let (old, new) = (&old.volatile, &new.volatile);
+    let is_current = *election == old.election && current >= election;
+    let stands_or_leads = old.standing == Standing::Candidate || old.leader() == Some(envelope.to);
+    let stands_beyond = new.standing == Standing::Candidate && new.election > *current;
+    !(is_current && stands_or_leads) || stands_beyond
+}
+
+/// A leader's heartbeat goes to all.
+pub(super) fn heartbeats_go_to_all<R: Data>(action: &Action<Bully<R>>, after: &W<R>) -> bool {
+    let Action::Fire {
+        node: leader,
+        timer: Timer::Heartbeat,
+    } = action
+    else {
+        return true;
+    };
+    let mut others = after.all_hosts().filter(|(id, _)| id != leader);
+    others.all(|(id, _)| {
+        tells(after, *leader, id, |said| {
+            matches!(said, Message::Coordinator { .. })
+        })
+    })
+}
