@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::election::Election;
 use super::history::{Content, Transaction};
 use super::message::Message;
-use super::state::{Leading, Record, Role, Waiting};
+use super::state::{Leading, Record, Role};
 use super::zxid::{Epoch, Zxid};
 use super::{Event, Zab};
 use crate::machine::StateMachine;
@@ -142,7 +142,7 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
 
     /// Hands a transaction to the state machine, and the answer to the client, if it is one of
     /// this node's. A retried command answers as it did the first time and changes nothing.
-    fn deliver(
+    pub(super) fn deliver(
         &self,
         node: &mut Node<Self>,
         transaction: Transaction<M::Command>,
@@ -154,26 +154,22 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
         }
         let delivered = &mut node.volatile.delivered;
         delivered.zxid = transaction.zxid;
-        let answer = match &transaction.content {
-            Content::Command { command, .. } => match delivered.sessions.find(request) {
-                Known::New => {
+        let is_new = delivered.sessions.find(request) == Known::New;
+        let is_command = match &transaction.content {
+            Content::Command { command, .. } => {
+                if is_new {
                     let response = delivered.machine.apply(command);
-                    delivered.sessions.record(request, response.clone());
-                    Some(response)
+                    delivered.sessions.record(request, response);
                 }
-                Known::Applied(response) => Some(response.clone()),
-                Known::Superseded | Known::Expired => None,
-            },
-            Content::Sync { .. } => match node.volatile.waiting.get(&request) {
-                Some(Waiting::Read(query)) => Some(delivered.machine.query(query)),
-                Some(Waiting::Command) | None => return,
-            },
+                true
+            }
+            Content::Sync { .. } => false,
         };
-        if node.volatile.waiting.remove(&request).is_some() {
-            out.emit(match answer {
-                Some(response) => Event::Reply { request, response },
-                None => Event::Superseded { request },
-            });
+        out.emit(Event::Delivered { transaction });
+        if is_command {
+            self.answer_command(node, request, out);
+        } else {
+            self.answer_read(node, request, out);
         }
     }
 
@@ -182,11 +178,9 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
     fn take_snapshot(&self, node: &mut Node<Self>) {
         let history = &node.durable().history;
         let delivered = node.volatile.delivered.zxid;
-        let is_due = |since: Zxid| {
-            let behind = history.after(since).iter();
-            behind.take_while(|next| next.zxid <= delivered).count() >= self.snapshot_every
-        };
-        if delivered == history.snapshot().zxid || !is_due(history.snapshot().zxid) {
+        let since = history.snapshot().zxid;
+        let is_due = history.count_between(since, delivered) >= self.snapshot_every;
+        if delivered == since || !is_due {
             return;
         }
         let kept = history.transactions().iter().rev();

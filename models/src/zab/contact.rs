@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::election::Election;
 use super::message::Message;
-use super::state::{Following, Leading, Phase, Role};
+use super::state::{Leading, Phase, Role};
 use super::zxid::{Epoch, Zxid};
 use super::{Timer, Zab};
 use crate::machine::StateMachine;
@@ -32,8 +32,9 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
         }
     }
 
-    /// The leader lives. What it has sent before has come by now, or is lost: then this node
-    /// asks for it.
+    /// The leader lives, and broadcasts: who has joined it may do so, too, for UPTODATE may be
+    /// lost. What either has sent the other before has come by now, or is lost: then it is asked
+    /// for again.
     pub(super) fn on_ping(
         &self,
         node: &mut Node<Self>,
@@ -42,17 +43,16 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
         out: &mut Outbox<Self>,
     ) {
         let (epoch, last_zxid, committed) = ping;
-        let Role::Following(Following { phase, .. }) = node.volatile.role else {
-            return;
-        };
-        if phase != Phase::Broadcast || !self.has_joined(node, leader, epoch) {
+        if !self.has_joined(node, leader, epoch) {
             return;
         }
+        self.on_up_to_date(node, leader, epoch, committed, out);
         out.arm(Timer::Sync);
-        self.deliver_up_to(node, committed, out);
         let own = node.durable().history.last_zxid();
         if own < last_zxid {
             self.acknowledge_epoch(node, leader, false, out);
+        } else {
+            self.request_again(node, leader, out);
         }
         let last_zxid = own;
         out.send(leader, Message::Pong { epoch, last_zxid });

@@ -71,7 +71,6 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
     /// Gives up whatever this node was part of, and looks for a leader.
     pub(super) fn look_for_leader(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         self.leave(node, out);
-        out.emit(Event::Looking);
         self.elect(node, out, |election, state, recency, outputs| {
             election.look(state, recency, outputs);
         });
@@ -147,6 +146,7 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
         for (request, _) in core::mem::take(&mut node.volatile.waiting) {
             out.emit(Event::Abandoned { request });
         }
+        out.emit(Event::Looking);
     }
 }
 

@@ -119,6 +119,13 @@ impl<M: StateMachine> History<M> {
         count.map_or(&[], |count| &self.transactions[count..])
     }
 
+    /// How many transactions are behind `after`, up to and including `to`; none if either is not
+    /// [contained](Self::contains).
+    pub fn count_between(&self, after: Zxid, to: Zxid) -> usize {
+        let counts = self.count_up_to(after).zip(self.count_up_to(to));
+        counts.map_or(0, |(before, up_to)| up_to.saturating_sub(before))
+    }
+
     /// The last id that is contained and not above `zxid`; the first contained if all are.
     pub fn last_at_most(&self, zxid: Zxid) -> Zxid {
         let below = self.transactions.iter().rev();

@@ -12,6 +12,11 @@
 //! epoch, acknowledgements and commits stand for all up to their transaction, and who misses
 //! something asks for it again.
 //!
+//! What a host must know: a SNAP carries the whole state machine, so it is as large as that; a
+//! transport that bounds its messages sends it in pieces, for it matters to nobody here before
+//! it is whole, and one that is lost is asked for again. There are no observers (followers that
+//! do not vote): they would add readers, not safety, and every voter reads already.
+//!
 //! Read it in the order of the papers: [`state`] and [`history`] are what a node remembers,
 //! [`message`] what it says, `discovery`, `synchronization` and `broadcast` the three phases;
 //! `contact` is what holds them together, `client` what they are for.
@@ -41,7 +46,7 @@ use self::election::Election;
 use self::history::{Content, Transaction};
 use self::message::Message;
 use self::state::{Persistent, Role, Volatile};
-use self::zxid::Epoch;
+use self::zxid::{Epoch, Zxid};
 use crate::machine::StateMachine;
 use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
 use crate::session::RequestId;
@@ -124,6 +129,18 @@ impl<M: StateMachine> Command<M> {
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub enum Event<M: StateMachine> {
+    /// A transaction is delivered here: the state machine has done what it says. For hosts that
+    /// let their clients watch.
+    Delivered {
+        /// The transaction.
+        transaction: Transaction<M::Command>,
+    },
+    /// The state machine is what a snapshot says, this node's own when it boots or its leader's:
+    /// what is in it has not been delivered one by one. Deliveries go on from there.
+    Restored {
+        /// The last transaction in the snapshot.
+        zxid: Zxid,
+    },
     /// The answer to a command that is committed and delivered here, or to a read.
     Reply {
         /// Whose request.
@@ -143,7 +160,8 @@ pub enum Event<M: StateMachine> {
         /// Whose request.
         request: RequestId,
     },
-    /// The client has since had a later command delivered, so the response is gone.
+    /// The client has since had a later command delivered: the response is gone, or, if the
+    /// client did not wait for it, the request will never be done.
     Superseded {
         /// Whose request.
         request: RequestId,
@@ -160,7 +178,7 @@ pub enum Event<M: StateMachine> {
         /// The leader.
         leader: NodeId,
     },
-    /// This node looks for a leader.
+    /// This node has no leader that broadcasts, and serves no client until it says otherwise.
     Looking,
 }
 
@@ -223,9 +241,14 @@ impl<M: StateMachine, E: Election> Protocol for Zab<M, E> {
         for output in outputs {
             election::release(output, out);
         }
+        let delivered = durable.history.snapshot().clone();
+        out.emit(Event::Looking);
+        out.emit(Event::Restored {
+            zxid: delivered.zxid,
+        });
         Volatile {
             role: Role::Looking,
-            delivered: durable.history.snapshot().clone(),
+            delivered,
             waiting: BTreeMap::new(),
             election,
         }

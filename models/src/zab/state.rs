@@ -7,7 +7,7 @@ use derive_where::derive_where;
 use serde::{Deserialize, Serialize};
 
 use super::election::Election;
-use super::history::{History, Recency, Snapshot, Transaction};
+use super::history::{Content, History, Recency, Snapshot, Transaction};
 use super::message::AckEpoch;
 use super::zxid::{Epoch, Zxid};
 use crate::machine::StateMachine;
@@ -104,10 +104,23 @@ pub struct Volatile<M: StateMachine, E: Election> {
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub enum Waiting<M: StateMachine> {
-    /// The delivery of its command.
-    Command,
+    /// The delivery of this command of its.
+    Command(M::Command),
     /// The delivery of a sync, and then the answer to this query.
     Read(M::Query),
+}
+
+impl<M: StateMachine> Waiting<M> {
+    /// What is to be broadcast for it.
+    pub(super) fn content(&self, request: RequestId) -> Content<M::Command> {
+        match self {
+            Self::Command(command) => Content::Command {
+                request,
+                command: command.clone(),
+            },
+            Self::Read(_) => Content::Sync { request },
+        }
+    }
 }
 
 /// What a node is at the moment.

@@ -135,7 +135,8 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
         }
         node.write(Record::Restore(snapshot.clone()));
         node.volatile.delivered = snapshot;
-        self.answer_from_sessions(node, out);
+        out.emit(Event::Restored { zxid });
+        self.answer_commands(node, out);
     }
 
     /// "Upon receiving NEWLEADER(e', T) from L, if f.p = e', the follower sets f.a to e' and

@@ -132,6 +132,8 @@ impl Told for Zab<Adder, Oracle> {
             Event::Leading { epoch } => format!("leading {epoch}"),
             Event::Following { epoch, leader } => format!("following {leader} in {epoch}"),
             Event::Looking => "looking".to_owned(),
+            Event::Delivered { transaction } => format!("delivered {}", transaction.zxid),
+            Event::Restored { zxid } => format!("restored {zxid}"),
         }
     }
 

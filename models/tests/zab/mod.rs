@@ -2,19 +2,21 @@
 //! what must be borne.
 
 mod broadcast;
+mod clients;
 mod controls;
 mod discovery;
 mod forged;
+mod primary_order;
 mod synchronization;
 mod with_bully;
 
 use models::raft::spec::{Add, Adder};
 use models::session::{ClientId, RequestId, Sequence};
-use models::world::{Action, Envelope, Scenario, World};
+use models::world::{Action, Delivery, Envelope, Scenario, World};
 use models::zab::election::Election;
 use models::zab::history::{Content, Transaction};
 use models::zab::message::Message;
-use models::zab::spec::{Bounded, Names, Oracle, cluster, writes};
+use models::zab::spec::{Bounded, Names, Oracle, at_large, cluster, establish, writes};
 use models::zab::state::{Persistent, Record, Role};
 use models::zab::zxid::{Epoch, Zxid};
 use models::zab::{Timer, Zab};
@@ -76,6 +78,16 @@ fn delivered<E: Election + Bounded>(world: &World<Checked<E>>) -> Vec<Zxid> {
     nodes
         .map(|(_, node)| node.volatile.delivered.zxid)
         .collect()
+}
+
+/// `size` nodes of which n0 leads all, in a world where everything may go wrong, and often does;
+/// but the election does not name leaders all the time, or nothing would ever come of it.
+pub(crate) fn lively(size: u16) -> Scenario<Checked<Oracle>> {
+    let mut scenario = at_large(size, Delivery::Bag);
+    scenario.bounds.election.times = vec![4; usize::from(size)];
+    let others: Vec<u16> = (1..size).collect();
+    scenario.prologue = establish(&scenario, 0, &others);
+    scenario
 }
 
 /// A cluster of `size` whose election names whom it likes, as often as it likes.

@@ -118,7 +118,7 @@ pub const MUTANTS: &[Mutant<Z>] = &[
     Mutant {
         id: "ZAB-BULLY-NO-TIMER",
         defect: "who gives way to a higher node sets no timer: that may fail",
-        source: "Garcia-Molina 1982, §IV",
+        source: "Garcia-Molina 1982: the node that answered may fail before it wins",
         model: "zab-bully/cold-start",
         inject: |scenario| scenario.step = gives_way_for_ever,
     },

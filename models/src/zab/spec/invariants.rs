@@ -5,15 +5,16 @@ use alloc::vec::Vec;
 
 use crate::machine::StateMachine;
 use crate::protocol::NodeId;
+use crate::session::Known;
 use crate::specification::Invariant;
 use crate::world::{Host, Scenario, World};
 use crate::zab::election::Election;
 use crate::zab::history::{Content, History, Snapshot, Transaction};
-use crate::zab::state::{Leading, Persistent, Phase, Role};
+use crate::zab::state::{Leading, Persistent, Phase, Role, Waiting};
 use crate::zab::zxid::{Epoch, Zxid};
 use crate::zab::{Timer, Zab};
 
-use super::{Bounded, holds, is_linearizable, primary};
+use super::{Bounded, holds, is_linearizable, messages, primary};
 
 impl<M: StateMachine, E: Bounded> Zab<M, E> {
     pub(super) const STATE_PROPERTIES: &'static [Invariant<Self>] = &[
@@ -24,7 +25,8 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
         },
         Invariant {
             name: "Total Order",
-            source: "DSN 2011, §III.B: all deliver in one order, leaving nothing out",
+            source: "DSN 2011, §III.B: if some node delivers one transaction before another, who \
+                     delivers the other has delivered the one before it",
             holds: |_, world| total_order(world),
         },
         Invariant {
@@ -44,7 +46,8 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
         },
         Invariant {
             name: "Primary Integrity",
-            source: "DSN 2011, §III.B: a primary that broadcasts has delivered all of earlier ones",
+            source: "DSN 2011, §III.B: a primary that broadcasts had delivered all that anybody \
+                     ever delivers of earlier ones",
             holds: |_, world| primary_integrity(world),
         },
         Invariant {
@@ -83,6 +86,11 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
             holds: |_, world| acknowledgements_are_durable(world),
         },
         Invariant {
+            name: "What a leader sends is its history",
+            source: "DSN 2011, §IV.B, steps l.2.1 and l.3.1; Medeiros 2012, §4.2",
+            holds: |_, world| messages::are_of_their_senders_history(world),
+        },
+        Invariant {
             name: "Established leaders have a quorum",
             source: "DSN 2011, §IV.B, step l.2.2",
             holds: established_leaders_have_a_quorum,
@@ -118,6 +126,11 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
             holds: |_, world| nobody_waits_in_vain(world),
         },
         Invariant {
+            name: "What is done is answered",
+            source: "nobody waits for a command that is delivered where it waits, or given up",
+            holds: |_, world| what_is_done_is_answered(world),
+        },
+        Invariant {
             name: "Linearizability",
             source: "of writes and synced reads; Herlihy and Wing 1990",
             holds: is_linearizable,
@@ -145,80 +158,60 @@ fn integrity<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
     })
 }
 
-/// What a node has delivered of the transactions that its history keeps: after which one, up
-/// to which one, and they themselves.
-type Kept<'a, M> = (Zxid, Zxid, &'a [Transaction<<M as StateMachine>::Command>]);
+/// What each node has delivered, in order.
+fn sequences<M: StateMachine, E: Bounded>(world: &W<M, E>) -> impl Iterator<Item = &[Zxid]> {
+    world.ghost.sequences.values().map(Vec::as_slice)
+}
 
-fn kept_deliveries<M: StateMachine, E: Bounded>(host: &Host<Zab<M, E>>) -> Option<Kept<'_, M>> {
-    let node = host.node()?;
-    let (history, delivered) = (&node.durable().history, node.volatile.delivered.zxid);
-    let kept = history.transactions();
-    let count = kept
-        .iter()
-        .take_while(|next| next.zxid <= delivered)
-        .count();
-    Some((history.begins_after(), delivered, &kept[..count]))
+/// Where the transaction is in the sequence.
+fn position(sequence: &[Zxid], zxid: Zxid) -> Option<usize> {
+    sequence.iter().position(|&delivered| delivered == zxid)
 }
 
 fn total_order<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
-    world.all_hosts().all(|(_, host)| {
-        let Some((after, up_to, kept)) = kept_deliveries(host) else {
-            return true;
-        };
-        let all = world.ghost.delivered.iter();
-        let all = all.map(|delivered| &delivered.transaction);
-        let range = all.filter(|transaction| transaction.zxid > after && transaction.zxid <= up_to);
-        range.eq(kept)
+    sequences(world).all(|one| {
+        sequences(world).all(|other| {
+            one.iter().enumerate().all(|(later_at, &later)| {
+                let Some(before) = position(other, later).map(|at| &other[..at]) else {
+                    return true;
+                };
+                one[..later_at]
+                    .iter()
+                    .all(|earlier| before.contains(earlier))
+            })
+        })
     })
 }
 
 fn agreement<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
-    let nodes: Vec<_> = world
-        .all_hosts()
-        .filter_map(|(_, host)| kept_deliveries(host))
-        .collect();
-    nodes.iter().all(|&(after, up_to, kept)| {
-        nodes.iter().all(|&(other_after, other_up_to, other)| {
-            let from = after.max(other_after);
-            let to = up_to.min(other_up_to);
-            let common = |next: &&Transaction<M::Command>| next.zxid > from && next.zxid <= to;
-            kept.iter().filter(common).eq(other.iter().filter(common))
-        })
-    })
+    let has_all = |one: &[Zxid], other: &[Zxid]| other.iter().all(|zxid| one.contains(zxid));
+    sequences(world)
+        .all(|one| sequences(world).all(|other| has_all(one, other) || has_all(other, one)))
 }
 
 /// For *every* two transactions of a primary: who has delivered the later has delivered the
 /// earlier before it.
 fn local_primary_order<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
-    let delivered: Vec<Zxid> = world
-        .ghost
-        .delivered
-        .iter()
-        .map(|delivered| delivered.transaction.zxid)
-        .collect();
-    delivered.iter().enumerate().all(|(position, later)| {
-        let earlier = world.ghost.broadcast.keys();
-        let mut earlier = earlier.filter(|zxid| zxid.epoch == later.epoch && *zxid < later);
-        earlier.all(|zxid| delivered[..position].contains(zxid))
+    sequences(world).all(|sequence| {
+        sequence.iter().enumerate().all(|(at, later)| {
+            let broadcast = world.ghost.broadcast.keys();
+            let mut earlier = broadcast.filter(|zxid| zxid.epoch == later.epoch && *zxid < later);
+            earlier.all(|zxid| sequence[..at].contains(zxid))
+        })
     })
 }
 
 fn global_primary_order<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
-    let delivered = &world.ghost.delivered;
-    let epochs = delivered.iter().map(|next| next.transaction.zxid.epoch);
-    epochs.is_sorted()
+    sequences(world).all(|sequence| sequence.iter().map(|zxid| zxid.epoch).is_sorted())
 }
 
 fn primary_integrity<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
-    world.running().all(|(_, node)| {
-        let Role::Leading(Leading::Primary(primary)) = &node.volatile.role else {
-            return true;
-        };
-        let epoch = node.durable().accepted_epoch;
-        let all = world.ghost.delivered.iter();
-        let earlier = all.map(|delivered| delivered.transaction.zxid);
-        let last = earlier.filter(|zxid| zxid.epoch < epoch).max();
-        !primary.established || last <= Some(node.volatile.delivered.zxid)
+    world.ghost.reigns.iter().all(|(&epoch, reign)| {
+        let delivered = world.ghost.delivered.iter();
+        let delivered = delivered.map(|delivered| delivered.transaction.zxid);
+        let mut earlier = delivered.filter(|zxid| zxid.epoch < epoch);
+        let had = reign.had_delivered.as_ref();
+        had.is_none_or(|had| earlier.all(|zxid| had.contains(&zxid)))
     })
 }
 
@@ -261,11 +254,20 @@ pub(super) fn agree<M: StateMachine>(a: &History<M>, b: &History<M>) -> bool {
     a.eq(b.transactions().iter().filter(up_to_last))
 }
 
-/// In the paper a follower takes over history and epoch in one atomic step. Here the history
-/// comes first, piece by piece, and while it does the node has the current epoch of old and
-/// part of a later leader's history. So `I_e` itself can be asked for only of a node that has
-/// accepted nothing later. What makes the rest safe is that what was delivered before `e` is
-/// in `I_e` and in every later initial history: no TRUNC can take it.
+/// In the paper a follower takes over history and epoch in one atomic step (f.2.1), so that
+/// `f.a = e` implies `I_e`, always. Here a later leader's history comes piece by piece, and its
+/// epoch after it. Meanwhile the node has the current epoch of old, and its history is the
+/// beginning of that leader's, perhaps without `I_e`: nothing else is let pass.
+///
+/// Nothing is lost by it. What the proof needs of `f.a = e` is that the history has all that was
+/// committed before `e`, lest a quorum choose a leader without it. That was in `I_e`, which the
+/// node had, and is in the later leader's initial history, which was chosen by a quorum. The node
+/// keeps what the two have in common, and gets more of the latter. The second half asks for
+/// just that.
+///
+/// Nor does a last zxid that counts for more than it did win anything with it. If the piece has a
+/// transaction of epoch `e'`, the leader of `e'` was established, a quorum has `f.a >= e'`, and
+/// this node, with its `f.a` of old, is not the most recent of any.
 fn current_epoch_is_earned<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
     disks(world).all(|disk| {
         let (history, epoch) = (&disk.history, disk.current_epoch);
@@ -278,8 +280,23 @@ fn current_epoch_is_earned<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool
         };
         let delivered = world.ghost.delivered.iter();
         let mut earlier = delivered.filter(|delivered| delivered.in_epoch < epoch);
-        (has_initial || disk.accepted_epoch > epoch)
+        (has_initial || is_beginning_of_later(world, disk))
             && earlier.all(|delivered| holds(history, &delivered.transaction))
+    })
+}
+
+/// Whether the history is the beginning of one that a leader has had of a later epoch, which the
+/// node has accepted.
+fn is_beginning_of_later<M: StateMachine, E: Bounded>(
+    world: &W<M, E>,
+    disk: &Persistent<M>,
+) -> bool {
+    let ghost = &world.ghost;
+    let reigns = ghost.reigns.iter();
+    let mut later =
+        reigns.filter(|(epoch, _)| **epoch > disk.current_epoch && **epoch <= disk.accepted_epoch);
+    later.any(|(&epoch, reign)| {
+        ghost.leads_to(disk.history.last_zxid(), ghost.last_of(epoch, reign))
     })
 }
 
@@ -413,6 +430,17 @@ fn nobody_waits_in_vain<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
                 && timers.iter().all(|timer| armed.contains(timer))
         }
         Host::Down { .. } => true,
+    })
+}
+
+fn what_is_done_is_answered<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
+    world.running().all(|(_, node)| {
+        let sessions = &node.volatile.delivered.sessions;
+        let mut waiting = node.volatile.waiting.iter();
+        waiting.all(|(&request, waiting)| match waiting {
+            Waiting::Command(_) => sessions.find(request) == Known::New,
+            Waiting::Read(_) => true,
+        })
     })
 }
 

@@ -9,7 +9,7 @@ use crate::zab::state::Role;
 use crate::zab::zxid::Zxid;
 
 use super::invariants::{accepted, agree};
-use super::{Bounded, holds, primary};
+use super::{Bounded, holds, pings, primary};
 
 impl<M: StateMachine, E: Bounded> Zab<M, E> {
     pub(super) const TRANSITION_PROPERTIES: &'static [Law<Self>] = &[
@@ -63,6 +63,11 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
             name: "Acknowledgements go forward",
             source: "a leader never forgets what a follower has on disk",
             holds: |_, before, _, after| each(before, after, acknowledgements_go_forward),
+        },
+        Law {
+            name: "A ping makes up for what was lost →",
+            source: "messages that were lost are sent again, whoever sent them; Medeiros 2012, §3.5",
+            holds: |_, before, action, after| pings::make_up(before, action, after),
         },
         Law {
             name: "Nodes start looking",

@@ -14,8 +14,10 @@ mod labels;
 mod laws;
 mod linearizability;
 mod liveness;
+mod messages;
 mod mutants;
 mod oracle;
+mod pings;
 mod reachable;
 mod scenarios;
 
@@ -33,7 +35,8 @@ pub use self::mutants::MUTANTS;
 pub use self::oracle::{Names, Nominations, Oracle, Silence};
 pub use self::scenarios::{
     at_large, broadcast, cluster, contact, deposed, diff, discovery, establish, everything,
-    handover, join, reads, recency, request, snap, start, trunc, writes,
+    given_up, handover, join, reads, recency, request, snap, start, succession, tail, trunc,
+    two_epochs, writes,
 };
 
 use super::election::Election;
@@ -44,6 +47,7 @@ use super::zxid::{Epoch, Zxid};
 use super::{Command, Event, Timer, Zab};
 use crate::machine::StateMachine;
 use crate::protocol::{Effect, Node, NodeId};
+use crate::session::Known;
 use crate::specification::{Answer, Invariant, Law, Liveness, Reachable, Specification};
 use crate::world::{Envelope, Host};
 
@@ -56,8 +60,11 @@ pub struct Ghost<M: StateMachine> {
     pub reigns: BTreeMap<Epoch, Reign>,
     /// Every transaction that an established leader has broadcast, by its id.
     pub broadcast: BTreeMap<Zxid, Content<M::Command>>,
-    /// Every transaction ever delivered anywhere, in the order of delivery.
+    /// Every transaction ever delivered anywhere, in the order of its first delivery.
     pub delivered: Vec<Delivered<M::Command>>,
+    /// What each node has delivered, in order, since it was last started; what its snapshot
+    /// holds counts as delivered before. A node that is down keeps what it had delivered.
+    pub sequences: BTreeMap<NodeId, Vec<Zxid>>,
 }
 
 /// An epoch's leader.
@@ -69,6 +76,8 @@ pub struct Reign {
     pub initial: Zxid,
     /// Whether a quorum has taken the initial history over.
     pub established: bool,
+    /// What the leader had delivered of earlier epochs when it first broadcast.
+    pub had_delivered: Option<Vec<Zxid>>,
 }
 
 /// A transaction that some node has delivered.
@@ -124,10 +133,21 @@ impl<M: StateMachine, E: Bounded> Specification for Zab<M, E> {
     const REACHABLE: &'static [Reachable<Self>] = Self::WITNESSES;
     const LIVENESS: &'static [Liveness<Self>] = Self::PROGRESS;
 
-    fn observe(ghost: &mut Ghost<M>, id: NodeId, node: &Node<Self>, _effects: &[Effect<Self>]) {
+    fn observe(ghost: &mut Ghost<M>, id: NodeId, node: &Node<Self>, effects: &[Effect<Self>]) {
         ghost.note_reign(id, node);
         ghost.note_broadcasts(id, node);
-        ghost.note_deliveries(node);
+        // Before what the step has delivered is noted, or what a boot has: a node may have crashed
+        // within the step in which it first broadcast.
+        ghost.note_first_broadcast(id, node.durable().accepted_epoch);
+        for effect in effects {
+            match effect {
+                Effect::Emit(Event::Delivered { transaction }) => {
+                    ghost.note_delivery(id, node.durable().current_epoch, transaction);
+                }
+                Effect::Emit(Event::Restored { zxid }) => ghost.note_snapshot(id, *zxid),
+                Effect::Send { .. } | Effect::Arm(_) | Effect::Disarm(_) | Effect::Emit(_) => {}
+            }
+        }
     }
 
     fn permits(bounds: &Bounds<E>, id: NodeId, node: &Node<Self>, timer: &Timer<E>) -> bool {
@@ -164,6 +184,8 @@ impl<M: StateMachine, E: Bounded> Specification for Zab<M, E> {
             Event::Refused { request } if *request == asked => Some(Answer::Refused),
             Event::Reply { .. }
             | Event::Refused { .. }
+            | Event::Delivered { .. }
+            | Event::Restored { .. }
             | Event::Abandoned { .. }
             | Event::Superseded { .. }
             | Event::Leading { .. }
@@ -195,6 +217,7 @@ impl<M: StateMachine> Ghost<M> {
             leader: id,
             initial: node.durable().history.last_zxid(),
             established: false,
+            had_delivered: None,
         });
         reign.established |= primary.established;
     }
@@ -213,16 +236,63 @@ impl<M: StateMachine> Ghost<M> {
         }
     }
 
-    /// What a step has delivered is in the history when it ends: a snapshot takes the place of
-    /// what earlier steps have.
-    fn note_deliveries<E: Election>(&mut self, node: &Node<Zab<M, E>>) {
-        let (last, delivered) = (self.last_delivered(), node.volatile.delivered.zxid);
-        let transactions = node.durable().history.transactions().iter();
-        let news = transactions.filter(|new| new.zxid > last && new.zxid <= delivered);
-        self.delivered.extend(news.map(|transaction| Delivered {
-            in_epoch: node.durable().current_epoch,
-            transaction: transaction.clone(),
-        }));
+    fn note_delivery(&mut self, id: NodeId, epoch: Epoch, transaction: &Transaction<M::Command>) {
+        self.sequences.entry(id).or_default().push(transaction.zxid);
+        let mut known = self.delivered.iter();
+        if !known.any(|delivered| delivered.transaction == *transaction) {
+            self.delivered.push(Delivered {
+                in_epoch: epoch,
+                transaction: transaction.clone(),
+            });
+        }
+    }
+
+    /// A snapshot stands for all that was delivered up to it: that its state is the state that
+    /// these make is checked on its own.
+    fn note_snapshot(&mut self, id: NodeId, zxid: Zxid) {
+        let delivered = self.delivered.iter();
+        let delivered = delivered.map(|delivered| delivered.transaction.zxid);
+        let delivered = delivered
+            .take_while(|&delivered| delivered <= zxid)
+            .collect();
+        self.sequences.insert(id, delivered);
+    }
+
+    fn note_first_broadcast(&mut self, id: NodeId, epoch: Epoch) {
+        let reign = self
+            .reigns
+            .get_mut(&epoch)
+            .filter(|reign| reign.leader == id);
+        let Some(reign) = reign.filter(|reign| reign.had_delivered.is_none()) else {
+            return;
+        };
+        if self.broadcast.keys().any(|zxid| zxid.epoch == epoch) {
+            let delivered = self.sequences.get(&id).into_iter().flatten();
+            let earlier = delivered.filter(|zxid| zxid.epoch < epoch);
+            reign.had_delivered = Some(earlier.copied().collect());
+        }
+    }
+
+    /// Whether a history that ends with `last` has `zxid` in it, by what the primaries have
+    /// broadcast: before an epoch's first transaction comes its initial history.
+    fn leads_to(&self, zxid: Zxid, mut last: Zxid) -> bool {
+        while last > zxid {
+            last = if last.counter > 1 {
+                let counter = last.counter - 1;
+                Zxid { counter, ..last }
+            } else if let Some(reign) = self.reigns.get(&last.epoch) {
+                reign.initial
+            } else {
+                return false;
+            };
+        }
+        last == zxid
+    }
+
+    /// The last transaction that the leader of the epoch has had.
+    fn last_of(&self, epoch: Epoch, reign: &Reign) -> Zxid {
+        let own = self.broadcast.keys().filter(|zxid| zxid.epoch == epoch);
+        own.max().copied().unwrap_or(reign.initial)
     }
 
     /// The last transaction ever delivered.
@@ -240,7 +310,9 @@ impl<M: StateMachine> Ghost<M> {
             .map(|delivered| &delivered.transaction);
         for transaction in delivered.take_while(|transaction| transaction.zxid <= zxid) {
             state.zxid = transaction.zxid;
-            if let Content::Command { request, command } = &transaction.content {
+            if let Content::Command { request, command } = &transaction.content
+                && state.sessions.find(*request) == Known::New
+            {
                 let response = state.machine.apply(command);
                 state.sessions.record(*request, response);
             }

@@ -140,6 +140,14 @@ impl<'a> Prologue<'a> {
         self.act(Action::Ask { client, node });
     }
 
+    /// Delivers the first message under way from `from` to `to`.
+    fn deliver(&mut self, from: u16, to: u16) {
+        let link = (NodeId(from), NodeId(to));
+        let mut in_flight = self.world.network.in_flight().into_iter();
+        let envelope = in_flight.find(|envelope| (envelope.from, envelope.to) == link);
+        self.act(Action::Deliver(envelope.expect("a message under way")));
+    }
+
     /// Delivers what is under way between `nodes` until nothing is left.
     fn settle(&mut self, nodes: &[u16]) {
         let is_between =
@@ -208,6 +216,25 @@ pub fn trunc(tries: u8, crashes: u8) -> Checked {
     })
 }
 
+/// n0 has led epoch 1 with n1, and has two transactions: one that both have, and that is
+/// committed, and a later one that nobody else has heard of. It has crashed since, so that it
+/// knows neither. n1 may lead now, and n0 follow: the later one must go, and no more.
+pub fn tail() -> Checked {
+    let scenario = Scenario {
+        scripts: writes(&[1, 1]),
+        ..crashing(1, cluster(&[1, 2, 1], &[(0, 1), (1, 2)]))
+    };
+    after(scenario, |prologue| {
+        prologue.establish(0, &[1]);
+        prologue.ask(0, 0);
+        prologue.deliver(0, 1);
+        prologue.deliver(1, 0);
+        prologue.ask(1, 0);
+        prologue.act(Action::Crash(NodeId(0)));
+        prologue.act(Action::Restart(NodeId(0)));
+    })
+}
+
 /// n0 and n1 have two transactions that n2 lacks; n2 joins, one transaction a DIFF. n1 may
 /// lead next.
 pub fn diff(crashes: u8) -> Checked {
@@ -257,6 +284,54 @@ pub fn recency() -> Checked {
         prologue.ask(2, 1);
         prologue.settle(&[1, 2]);
     })
+}
+
+/// n0 has led epoch 1, and delivered a transaction that n1 has and does not know to be
+/// committed. n1 may lead next, while another client writes.
+pub fn succession() -> Checked {
+    let scenario = Scenario {
+        scripts: writes(&[1, 1]),
+        ..cluster(&[1, 2, 1], &[(0, 1), (1, 2)])
+    };
+    after(scenario, |prologue| {
+        prologue.establish(0, &[1]);
+        prologue.ask(0, 0);
+        prologue.deliver(0, 1);
+        prologue.deliver(1, 0);
+    })
+}
+
+/// n0 has led epoch 1 and n1 epoch 2, and a transaction of each is on the disks of n1 and n2.
+/// All have since crashed and started again, and nobody knows any to be committed. n2 may lead
+/// next, and the clients ask again.
+pub fn two_epochs() -> Checked {
+    let scenario = Scenario {
+        scripts: writes(&[1, 1]),
+        tries: 2,
+        ..crashing(3, cluster(&[1, 2, 1], &[(0, 1), (1, 2), (2, 3)]))
+    };
+    after(scenario, |prologue| {
+        prologue.establish(0, &[1]);
+        prologue.ask(0, 0);
+        prologue.deliver(0, 1);
+        prologue.establish(1, &[2]);
+        prologue.ask(1, 1);
+        prologue.deliver(1, 2);
+        for node in [0, 1, 2].map(NodeId) {
+            prologue.act(Action::Crash(node));
+            prologue.act(Action::Restart(node));
+        }
+    })
+}
+
+/// n0 leads n1. A client gives a request up, and goes on to its next.
+pub fn given_up() -> Checked {
+    let at_once = writes(&[2]).concat().into_iter();
+    let scenario = Scenario {
+        scripts: at_once.map(|command| vec![command]).collect(),
+        ..cluster(&[1, 1], &[(0, 1)])
+    };
+    after(scenario, |prologue| prologue.establish(0, &[1]))
 }
 
 /// n0 leads all. One client writes, another reads and wants the latest.

@@ -4,11 +4,12 @@ use alloc::vec::Vec;
 
 use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
 use crate::specification::Mutant;
-use crate::zab::history::Transaction;
+use crate::zab::Command;
+use crate::zab::history::{Content, Transaction};
 use crate::zab::message::Message;
-use crate::zab::state::Record;
+use crate::zab::state::{Leading, Record, Role};
 
-use super::{Z, apply_again, following, last_zxid, message, office};
+use super::{Z, following, last_zxid, message, office, undelivered};
 
 /// Those mutants.
 pub(super) const MUTANTS: &[Mutant<Z>] = &[
@@ -50,6 +51,41 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         source: "DSN 2011, step f.3.3",
         model: "zab/broadcast",
         inject: |scenario| scenario.step = delivers_out_of_order,
+    },
+    Mutant {
+        id: "ZAB-DIRTY",
+        defect: "a follower delivers what its client asks before any leader has broadcast it",
+        source: "a seed program: updates were applied before they were committed; DSN 2011, §III.B",
+        model: "zab/broadcast",
+        inject: |scenario| scenario.step = delivers_at_once,
+    },
+    Mutant {
+        id: "ZAB-REVERSED",
+        defect: "of several transactions that one COMMIT commits the last is delivered first",
+        source: "DSN 2011, step f.3.3",
+        model: "zab/broadcast",
+        inject: |scenario| scenario.step = delivers_backwards,
+    },
+    Mutant {
+        id: "ZAB-OPTIMISTIC",
+        defect: "a follower delivers what is proposed to it and does not wait for COMMIT",
+        source: "DSN 2011, steps f.3.2 and f.3.3",
+        model: "zab/join",
+        inject: |scenario| scenario.step = delivers_proposals,
+    },
+    Mutant {
+        id: "ZAB-ACK-ORDER",
+        defect: "the leader commits in the order of the acknowledgements",
+        source: "DSN 2011, step l.3.2: ZooKeeper's leader looks whether a proposal is in front",
+        model: "zab/broadcast",
+        inject: |scenario| scenario.step = commits_in_order_of_acks,
+    },
+    Mutant {
+        id: "ZAB-BROADCAST-EARLY",
+        defect: "a leader broadcasts before a quorum has taken over its history",
+        source: "DSN 2011, step l.3.1",
+        model: "zab/succession",
+        inject: |scenario| scenario.step = broadcasts_unestablished,
     },
     Mutant {
         id: "ZAB-GAP",
@@ -162,11 +198,77 @@ fn delivers_out_of_order(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut
     if let Some((leader, &Message::Commit { zxid })) = message(&input)
         && zab.has_joined(node, leader, zxid.epoch)
     {
-        let delivered = node.volatile.delivered.zxid;
-        let due = node.durable().history.after(delivered).to_vec();
-        if let Some(transaction) = due.iter().find(|next| next.zxid == zxid) {
-            apply_again(node, transaction);
-            node.volatile.delivered.zxid = zxid;
+        let mut due = undelivered(node).into_iter();
+        if let Some(transaction) = due.find(|next| next.zxid == zxid) {
+            zab.deliver(node, transaction, out);
+        }
+        return;
+    }
+    zab.step(node, input, out);
+}
+
+fn delivers_at_once(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if let Input::Ask(Command::Write { request, command }) = input.clone()
+        && following(node).is_some()
+    {
+        let zxid = last_zxid(node).successor_in(node.durable().accepted_epoch);
+        let content = Content::Command { request, command };
+        let transaction = Transaction { zxid, content };
+        node.write(Record::Append(transaction.clone()));
+        zab.deliver(node, transaction, out);
+    }
+    zab.step(node, input, out);
+}
+
+fn delivers_backwards(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if let Some((leader, &Message::Commit { zxid })) = message(&input)
+        && zab.has_joined(node, leader, zxid.epoch)
+        && last_zxid(node) == zxid
+    {
+        for transaction in undelivered(node).into_iter().rev() {
+            zab.deliver(node, transaction, out);
+        }
+        node.volatile.delivered.zxid = zxid;
+        return;
+    }
+    zab.step(node, input, out);
+}
+
+fn delivers_proposals(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let last = last_zxid(node);
+    let proposed = match message(&input) {
+        Some((_, Message::Propose(transaction))) => Some(transaction.clone()),
+        _ => None,
+    };
+    zab.step(node, input, out);
+    if let Some(transaction) = proposed
+        && last_zxid(node) > last
+    {
+        zab.deliver(node, transaction, out);
+    }
+}
+
+fn commits_in_order_of_acks(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if let Some((_, &Message::Ack { zxid })) = message(&input)
+        && zab.leads_established(node)
+    {
+        let mut due = undelivered(node).into_iter();
+        if let Some(transaction) = due.find(|next| next.zxid == zxid) {
+            zab.deliver(node, transaction, out);
+        }
+    }
+    zab.step(node, input, out);
+}
+
+fn broadcasts_unestablished(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if let Input::Ask(Command::Write { request, command }) = input.clone()
+        && let Role::Leading(Leading::Primary(primary)) = &mut node.volatile.role
+        && !primary.established
+    {
+        primary.established = true;
+        zab.propose(node, Content::Command { request, command }, out);
+        if let Role::Leading(Leading::Primary(primary)) = &mut node.volatile.role {
+            primary.established = false;
         }
         return;
     }

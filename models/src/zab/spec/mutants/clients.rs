@@ -7,10 +7,11 @@ use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
 use crate::raft::spec::{Adder, Total};
 use crate::session::{RequestId, Sessions};
 use crate::specification::Mutant;
-use crate::zab::state::Waiting;
+use crate::zab::message::Message;
+use crate::zab::state::{Phase, Waiting};
 use crate::zab::{Command, Event};
 
-use super::{Z, step_and_rewrite};
+use super::{Z, following, message, step_and_rewrite};
 
 /// Those mutants.
 pub(super) const MUTANTS: &[Mutant<Z>] = &[
@@ -34,6 +35,27 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         source: "ZooKeeper's sync is no quorum operation",
         model: "zab/deposed",
         inject: |scenario| scenario.step = leader_reads_locally,
+    },
+    Mutant {
+        id: "ZAB-FORWARD-LOST",
+        defect: "a request that is lost on its way to the leader is not passed on again",
+        source: "Medeiros 2012, §2: followers forward; here messages get lost",
+        model: "zab/contact",
+        inject: |scenario| scenario.step = asks_the_leader_once,
+    },
+    Mutant {
+        id: "ZAB-UPTODATE-LOST",
+        defect: "a follower that has lost UPTODATE takes no ping for it",
+        source: "DSN 2011, step f.2.2; here messages get lost",
+        model: "zab/contact",
+        inject: |scenario| scenario.step = waits_for_up_to_date,
+    },
+    Mutant {
+        id: "ZAB-GIVEN-UP",
+        defect: "a request that its client has given up waits for ever",
+        source: "a session's requests are done in order",
+        model: "zab/given-up",
+        inject: |scenario| scenario.step = remembers_what_is_given_up,
     },
     Mutant {
         id: "ZAB-ABANDON",
@@ -72,15 +94,58 @@ fn leader_reads_locally(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut 
     }
 }
 
+fn asks_the_leader_once(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let is_ping = matches!(message(&input), Some((_, Message::Ping { .. })));
+    step_and_rewrite(zab, node, input, out, |_, effect| {
+        let is_request = matches!(
+            effect,
+            Effect::Send {
+                message: Message::Request { .. },
+                ..
+            }
+        );
+        (!(is_ping && is_request)).then_some(effect)
+    });
+}
+
+fn waits_for_up_to_date(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let is_ping = matches!(message(&input), Some((_, Message::Ping { .. })));
+    let is_joining = following(node).is_some_and(|f| f.phase == Phase::Synchronization);
+    if !(is_ping && is_joining) {
+        zab.step(node, input, out);
+    }
+}
+
 fn leaves_clients_waiting(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    step_without_telling(zab, node, input, out, |event| match event {
+        Event::Abandoned { request } => Some(*request),
+        _ => None,
+    });
+}
+
+fn remembers_what_is_given_up(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    step_without_telling(zab, node, input, out, |event| match event {
+        Event::Superseded { request } => Some(*request),
+        _ => None,
+    });
+}
+
+/// Lets the protocol take its step, but who is told so by it goes on waiting.
+fn step_without_telling(
+    zab: &Z,
+    node: &mut Node<Z>,
+    input: Input<Z>,
+    out: &mut Outbox<Z>,
+    told: fn(&Event<Adder>) -> Option<RequestId>,
+) {
     let waiting = node.volatile.waiting.clone();
     let mut left = Vec::new();
-    step_and_rewrite(zab, node, input, out, |_, effect| match effect {
-        Effect::Emit(Event::Abandoned { request }) => {
-            left.push(request);
+    step_and_rewrite(zab, node, input, out, |_, effect| match &effect {
+        Effect::Emit(event) if told(event).is_some() => {
+            left.extend(told(event));
             None
         }
-        effect => Some(effect),
+        _ => Some(effect),
     });
     let left = left.into_iter().filter_map(|request| {
         let waiting: Option<&Waiting<Adder>> = waiting.get(&request);

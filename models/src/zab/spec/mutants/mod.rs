@@ -7,17 +7,19 @@ mod clients;
 mod discovery;
 mod synchronization;
 
+use alloc::vec::Vec;
+
 use crate::machine::StateMachine as _;
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::raft::spec::{Add, Adder};
 use crate::specification::Mutant;
 use crate::world::{Disk, Scenario};
-use crate::zab::Zab;
 use crate::zab::election::Election;
 use crate::zab::history::{Content, Transaction};
 use crate::zab::spec::Oracle;
 use crate::zab::state::{Following, Leading, Primary, Record, Role};
 use crate::zab::zxid::Zxid;
+use crate::zab::{Event, Zab};
 
 pub(super) use self::discovery::reigns_without_promises;
 
@@ -82,8 +84,16 @@ pub(super) fn step_and_rewrite<E: Election>(
     }
 }
 
-fn apply_again(node: &mut Node<Z>, transaction: &Transaction<Add>) {
+fn apply_again(node: &mut Node<Z>, transaction: &Transaction<Add>, out: &mut Outbox<Z>) {
     if let Content::Command { command, .. } = &transaction.content {
         node.volatile.delivered.machine.apply(command);
     }
+    let transaction = transaction.clone();
+    out.emit(Event::Delivered { transaction });
+}
+
+/// The transactions that the node has and has not delivered.
+fn undelivered(node: &Node<Z>) -> Vec<Transaction<Add>> {
+    let delivered = node.volatile.delivered.zxid;
+    node.durable().history.after(delivered).to_vec()
 }

@@ -2,14 +2,15 @@
 
 use alloc::vec::Vec;
 
-use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
+use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::session::Sessions;
 use crate::specification::Mutant;
 use crate::world::Disk;
+use crate::zab::Event;
 use crate::zab::message::Message;
 use crate::zab::state::{Phase, Record};
 
-use super::{Z, apply_again, following, forget, last_zxid, message, office};
+use super::{Z, apply_again, following, forget, last_zxid, message, office, undelivered};
 
 /// Those mutants.
 pub(super) const MUTANTS: &[Mutant<Z>] = &[
@@ -56,11 +57,32 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         inject: |scenario| forget(scenario, |record| matches!(record, Record::Truncate { .. })),
     },
     Mutant {
+        id: "ZAB-TRUNC-ALL",
+        defect: "TRUNC takes more than the tail; the rest comes back by DIFF, if the leader lives",
+        source: "Medeiros 2012, §4.2",
+        model: "zab/tail",
+        inject: |scenario| scenario.step = truncates_all,
+    },
+    Mutant {
         id: "ZAB-LATE-TRUNC",
         defect: "a TRUNC that comes late takes what has been acknowledged since",
         source: "DSN 2011, step f.2.1",
         model: "zab/overwrite",
         inject: |scenario| scenario.step = truncates_late,
+    },
+    Mutant {
+        id: "ZAB-DROPS-TAIL",
+        defect: "who promises an epoch drops what it does not know to be committed",
+        source: "DSN 2011, step f.1.2",
+        model: "zab/two-epochs",
+        inject: |scenario| scenario.step = drops_its_tail,
+    },
+    Mutant {
+        id: "ZAB-NEWEST-FIRST",
+        defect: "an initial history is delivered epoch by epoch, the newest first",
+        source: "DSN 2011, §III.B",
+        model: "zab/two-epochs",
+        inject: |scenario| scenario.step = delivers_newest_first,
     },
     Mutant {
         id: "ZAB-UPTODATE-EARLY",
@@ -158,6 +180,55 @@ fn skips_truncation(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outb
     }
 }
 
+fn drops_its_tail(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let to = node.volatile.delivered.zxid;
+    if let Some((leader, &Message::NewEpoch { epoch })) = message(&input)
+        && following(node).is_some_and(|following| following.leader == leader)
+        && epoch > node.durable().accepted_epoch
+        && to < last_zxid(node)
+    {
+        node.write(Record::Truncate { to });
+    }
+    zab.step(node, input, out);
+}
+
+fn delivers_newest_first(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let due = undelivered(node);
+    let delivered = node.volatile.delivered.clone();
+    let mut right = Outbox::new();
+    zab.step(node, input, &mut right);
+    let last = node.volatile.delivered.zxid;
+    let Some(newest) = due.last().filter(|newest| newest.zxid == last) else {
+        return right.drain().for_each(|effect| out.push(effect));
+    };
+    node.volatile.delivered = delivered;
+    let (new, old): (Vec<_>, Vec<_>) = due
+        .iter()
+        .cloned()
+        .partition(|next| next.zxid.epoch == newest.zxid.epoch);
+    for transaction in new.into_iter().chain(old) {
+        zab.deliver(node, transaction, out);
+    }
+    node.volatile.delivered.zxid = last;
+    for effect in right.drain() {
+        if !matches!(effect, Effect::Emit(Event::Delivered { .. })) {
+            out.push(effect);
+        }
+    }
+}
+
+fn truncates_all(zab: &Z, node: &mut Node<Z>, mut input: Input<Z>, out: &mut Outbox<Z>) {
+    let delivered = node.volatile.delivered.zxid;
+    if let Input::Deliver {
+        message: Message::Trunc { to, .. },
+        ..
+    } = &mut input
+    {
+        *to = delivered;
+    }
+    zab.step(node, input, out);
+}
+
 fn truncates_late(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
     if let Some((leader, &Message::Trunc { epoch, to })) = message(&input)
         && zab.has_joined(node, leader, epoch)
@@ -194,7 +265,7 @@ fn delivers_twice(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox
         let news = node.durable().history.after(delivered).to_vec();
         let up_to = node.volatile.delivered.zxid;
         for transaction in news.iter().take_while(|next| next.zxid <= up_to) {
-            apply_again(node, transaction);
+            apply_again(node, transaction, out);
         }
     }
 }
