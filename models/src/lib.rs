@@ -14,6 +14,7 @@ pub mod counter;
 pub mod linearizability;
 pub mod machine;
 pub mod maekawa;
+mod pairs;
 pub mod protocol;
 pub mod raft;
 pub mod session;

@@ -95,6 +95,10 @@ impl Display for RequestId {
 pub struct Sessions<R> {
     applied: Position,
     horizon: Position,
+    #[serde(
+        with = "crate::pairs",
+        bound(serialize = "R: Serialize", deserialize = "R: Deserialize<'de>")
+    )]
     last: BTreeMap<ClientId, Last<R>>,
 }
 

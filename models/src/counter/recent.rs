@@ -10,6 +10,7 @@ use crate::session::{ClientId, RequestId, Sequence};
 /// they did. A function of the records alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Recent {
+    #[serde(with = "crate::pairs")]
     last: BTreeMap<ClientId, (Sequence, Age)>,
     /// The clients, the one that has not counted for longest first.
     by_age: BTreeMap<Age, ClientId>,

@@ -94,6 +94,7 @@ pub struct Volatile<M: StateMachine, E: Election> {
     /// The state machine after all that has been delivered.
     pub delivered: Snapshot<M>,
     /// The requests of this node's own clients that wait for a transaction.
+    #[serde(with = "crate::pairs")]
     pub waiting: BTreeMap<RequestId, Waiting<M>>,
     /// The state of the election.
     pub election: E::State,

@@ -3,6 +3,7 @@
 mod clients;
 mod disks;
 mod history;
+mod json;
 mod linearizability;
 mod log;
 mod network;
