@@ -294,7 +294,8 @@ async fn the_log_is_shown_page_by_page() {
         json!({ "index": 1, "term": 1, "kind": "noop" })
     );
     let put = json!({
-        "index": 2, "term": 1, "kind": "put", "client": 9, "sequence": 1, "key": "k", "value": "0",
+        "index": 2, "term": 1, "kind": "put", "client": 9, "since": 0, "sequence": 1, "key": "k",
+        "value": "0",
     });
     assert_eq!(page["entries"][1], put);
     let page = cluster.get(1, "/log?index=7").await.json();
