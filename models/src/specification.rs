@@ -52,6 +52,14 @@ pub trait Specification: Protocol {
         false
     }
 
+    /// Whether `timer` is set so much longer than `other` that the other, where it runs when
+    /// this one is started, runs out first: an election timeout against a heartbeat. Heeded
+    /// under [`Timing::Synchronous`](crate::world::Timing::Synchronous) alone.
+    fn outlasts(timer: &Self::Timer, other: &Self::Timer) -> bool {
+        let _ = (timer, other);
+        false
+    }
+
     /// What `event`, said by a node that a client has asked `command`, means to the client.
     /// `None` for an event that does not concern the command.
     fn answer(command: &Self::Command, event: &Self::Event) -> Option<Answer>;
@@ -125,13 +133,16 @@ pub struct Liveness<P: Specification> {
     pub fairness: &'static str,
 }
 
-/// A temporal formula over states.
+/// A temporal formula over the states of a run. A run never ends: where nothing more happens
+/// its last state is repeated for ever.
 #[derive_where(Clone, Copy, Debug)]
 pub enum Formula<P: Specification> {
     /// Some state of every run satisfies it.
     Eventually(OfState<P>),
     /// From some state on, every state of every run satisfies it.
     EventuallyAlways(OfState<P>),
+    /// After each state of every run comes one that satisfies it.
+    InfinitelyOften(OfState<P>),
     /// After each state that satisfies the first comes one that satisfies the second.
     LeadsTo(OfState<P>, OfState<P>),
 }
@@ -156,6 +167,15 @@ pub struct Model<P: Specification> {
     pub reaches: &'static [&'static str],
     /// Builds the world.
     pub scenario: fn() -> Scenario<P>,
+}
+
+/// A model in which liveness is decided as well.
+#[derive_where(Clone, Copy, Debug)]
+pub struct LiveModel<P: Specification> {
+    /// The model.
+    pub model: Model<P>,
+    /// The names of the [`Liveness`] properties that hold of every fair run within its bounds.
+    pub decides: &'static [&'static str],
 }
 
 /// How long a model takes.

@@ -76,6 +76,13 @@ pub enum Timer {
     Coordinator,
 }
 
+impl Timer {
+    /// Whether this one is set so much longer than `other` that `other` runs out first.
+    pub fn outlasts(self, other: Self) -> bool {
+        (self, other) == (Self::Coordinator, Self::Okay)
+    }
+}
+
 /// What the election wants done, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Output<R> {

@@ -73,6 +73,23 @@ pub enum Action<P: Protocol> {
     Heal,
 }
 
+/// What a fair run would come to, were the state space not cut here.
+#[derive_where(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Withheld<P: Protocol> {
+    /// The bounds do not let this timer run out.
+    Timer {
+        /// On this node.
+        node: NodeId,
+        /// This timer.
+        timer: P::Timer,
+    },
+    /// A client has asked as often as it may, and would ask again.
+    Request {
+        /// The client's position among the scripts.
+        client: usize,
+    },
+}
+
 /// The kind of an action, for counting and for weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
@@ -179,7 +196,7 @@ impl<P: Specification> World<P> {
     pub(super) fn timers_may_fire(&self, scenario: &Scenario<P>) -> bool {
         match scenario.timing {
             Timing::Any => true,
-            Timing::Quiescent => {
+            Timing::Quiescent | Timing::Synchronous => {
                 let heads = self.network.heads();
                 !heads.iter().any(|envelope| self.is_deliverable(envelope))
             }
@@ -190,15 +207,47 @@ impl<P: Specification> World<P> {
         if !self.timers_may_fire(scenario) {
             return;
         }
-        for (id, host) in self.all_hosts() {
-            if let Host::Up { node, armed, .. } = host {
-                let permitted = |timer: &&P::Timer| P::permits(&scenario.bounds, id, node, timer);
-                actions.extend(armed.iter().filter(permitted).map(|timer| Action::Fire {
+        for (id, node) in self.running() {
+            let due = self.due(id);
+            let permitted = due.filter(|timer| P::permits(&scenario.bounds, id, node, timer));
+            actions.extend(permitted.map(|timer| Action::Fire {
+                node: id,
+                timer: timer.clone(),
+            }));
+        }
+    }
+
+    /// The node's running timers that need not wait for shorter ones.
+    fn due(&self, id: NodeId) -> impl Iterator<Item = &P::Timer> {
+        let host = self.host(id).into_iter();
+        let armed = host.flat_map(Host::armed);
+        armed.filter(move |timer| self.pace.is_due(id, timer))
+    }
+
+    /// What would happen sooner or later and is not among the [actions](Self::actions) because
+    /// the bounds end here.
+    pub fn withheld(&self, scenario: &Scenario<P>) -> Vec<Withheld<P>> {
+        let mut withheld = Vec::new();
+        if self.timers_may_fire(scenario) {
+            for (id, node) in self.running() {
+                let due = self.due(id);
+                let beyond = due.filter(|timer| !P::permits(&scenario.bounds, id, node, timer));
+                withheld.extend(beyond.map(|timer| Withheld::Timer {
                     node: id,
                     timer: timer.clone(),
                 }));
             }
         }
+        for (client, state) in self.clients.iter().enumerate() {
+            // Who may ask more than once does so when it loses patience; who may not waits as
+            // long as somebody owes it an answer.
+            let is_impatient = scenario.tries > 1 || state.waits_at.is_empty();
+            let is_spent = is_impatient && state.tries >= scenario.tries;
+            if is_spent && state.next < scenario.scripts[client].len() {
+                withheld.push(Withheld::Request { client });
+            }
+        }
+        withheld
     }
 
     fn client_actions(&self, scenario: &Scenario<P>, actions: &mut Vec<Action<P>>) {
@@ -281,7 +330,7 @@ impl<P: Specification> World<P> {
     /// What the environment may hand `id` next, client requests aside: a client whose
     /// request was being handled learns nothing of it and asks again.
     pub(super) fn inputs(&self, scenario: &Scenario<P>, id: NodeId) -> Vec<Input<P>> {
-        let Some(Host::Up { node, armed, .. }) = self.host(id) else {
+        let Some(node) = self.host(id).and_then(Host::node) else {
             return Vec::new();
         };
         let mut inputs: Vec<Input<P>> = self
@@ -292,8 +341,9 @@ impl<P: Specification> World<P> {
             .map(|Envelope { from, message, .. }| Input::Deliver { from, message })
             .collect();
         if self.timers_may_fire(scenario) {
-            let permitted = |timer: &&P::Timer| P::permits(&scenario.bounds, id, node, timer);
-            inputs.extend(armed.iter().filter(permitted).cloned().map(Input::Fire));
+            let due = self.due(id);
+            let permitted = due.filter(|timer| P::permits(&scenario.bounds, id, node, timer));
+            inputs.extend(permitted.cloned().map(Input::Fire));
         }
         inputs
     }

@@ -9,7 +9,8 @@ use core::fmt;
 use super::action::Action;
 use super::history::{History, Occurrence};
 use super::network::{Envelope, Network};
-use super::scenario::{Disk, Duplicates, Scenario};
+use super::pace::Pace;
+use super::scenario::{Disk, Duplicates, Scenario, Timing};
 use super::{Client, Faulted, Host, World};
 use crate::protocol::{Durable, Effect, Input, Node, NodeId, Outbox};
 use crate::specification::{Answer, Specification};
@@ -40,6 +41,7 @@ impl<P: Specification> World<P> {
             network: Network::new(scenario.delivery),
             faults: Faulted::default(),
             clients: vec![Client::default(); scenario.scripts.len()],
+            pace: Pace::default(),
             history: History::default(),
             ghost: P::Ghost::default(),
         };
@@ -147,6 +149,7 @@ impl<P: Specification> World<P> {
                 armed.contains(timer)
                     && P::permits(&scenario.bounds, *node, state, timer)
                     && self.timers_may_fire(scenario)
+                    && self.pace.is_due(*node, timer)
             }
             _ => self.actions(scenario).contains(action),
         }
@@ -168,9 +171,7 @@ impl<P: Specification> World<P> {
     }
 
     fn fire(&mut self, scenario: &Scenario<P>, id: NodeId, timer: &P::Timer) {
-        if let Host::Up { armed, .. } = self.host_mut(id) {
-            armed.remove(timer);
-        }
+        self.disarm(id, timer);
         self.step(scenario, id, Input::Fire(timer.clone()));
     }
 
@@ -210,6 +211,7 @@ impl<P: Specification> World<P> {
         let host = self.host_mut(id);
         let durable = host.on_disk().clone();
         *host = Host::Down { durable };
+        self.pace.stop_all(id);
         self.network.disconnect(id);
         for client in &mut self.clients {
             client.waits_at.remove(&id);
@@ -309,18 +311,28 @@ impl<P: Specification> World<P> {
         for effect in out.drain() {
             match effect {
                 Effect::Send { to, message } => self.send(id, to, message),
-                Effect::Arm(timer) => {
-                    if let Host::Up { armed, .. } = self.host_mut(id) {
-                        armed.insert(timer);
-                    }
-                }
-                Effect::Disarm(timer) => {
-                    if let Host::Up { armed, .. } = self.host_mut(id) {
-                        armed.remove(&timer);
-                    }
-                }
+                Effect::Arm(timer) => self.arm(scenario, id, timer),
+                Effect::Disarm(timer) => self.disarm(id, &timer),
                 Effect::Emit(event) => self.hear(scenario, id, &event),
             }
+        }
+    }
+
+    fn arm(&mut self, scenario: &Scenario<P>, id: NodeId, timer: P::Timer) {
+        if scenario.timing == Timing::Synchronous {
+            let hosts = (0u16..).map(NodeId).zip(&self.hosts);
+            let running = hosts.flat_map(|(id, host)| host.armed().map(move |timer| (id, timer)));
+            self.pace.start(id, &timer, running);
+        }
+        if let Host::Up { armed, .. } = self.host_mut(id) {
+            armed.insert(timer);
+        }
+    }
+
+    fn disarm(&mut self, id: NodeId, timer: &P::Timer) {
+        self.pace.stop(id, timer);
+        if let Host::Up { armed, .. } = self.host_mut(id) {
+            armed.remove(timer);
         }
     }
 

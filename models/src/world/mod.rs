@@ -9,6 +9,7 @@ mod action;
 mod apply;
 mod history;
 mod network;
+mod pace;
 mod scenario;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -17,10 +18,11 @@ use alloc::vec::Vec;
 
 use derive_where::derive_where;
 
-pub use self::action::{Action, Kind};
+pub use self::action::{Action, Kind, Withheld};
 pub use self::apply::NotEnabled;
 pub use self::history::{History, Occurrence};
 pub use self::network::{Delivery, Envelope, Network};
+pub use self::pace::Pace;
 pub use self::scenario::{AsksAt, Boot, Disk, Duplicates, Faults, Scenario, Step, Timing};
 
 use crate::protocol::{Node, NodeId, Protocol};
@@ -37,6 +39,9 @@ pub struct World<P: Specification> {
     pub faults: Faulted,
     /// How far each client is in its script.
     pub clients: Vec<Client>,
+    /// Which timers must run out before this one may. Empty but under
+    /// [`Timing::Synchronous`].
+    pub pace: Pace<P>,
     /// What the clients have seen.
     pub history: History<P::Event>,
     /// What the properties remember.
@@ -70,6 +75,15 @@ impl<P: Protocol> Host<P> {
             Self::Up { node, .. } => Some(node),
             Self::Down { .. } => None,
         }
+    }
+
+    /// The timers that run.
+    pub fn armed(&self) -> impl Iterator<Item = &P::Timer> {
+        let armed = match self {
+            Self::Up { armed, .. } => Some(armed),
+            Self::Down { .. } => None,
+        };
+        armed.into_iter().flatten()
     }
 
     /// What the node knows to be durable: all that it has written, if it runs; what its disk

@@ -104,6 +104,11 @@ pub enum Timing {
     /// Only when no message can be delivered: messages beat timers, as in the synchronous
     /// period after stabilisation.
     Quiescent,
+    /// As [`Quiescent`](Self::Quiescent), and a timer runs out only after each timer that it
+    /// [outlasts](Specification::outlasts), and that ran when it was started, has run out or
+    /// been stopped: the synchronous period of Dwork, Lynch and Stockmeyer 1988, in which
+    /// time-outs have been chosen well.
+    Synchronous,
 }
 
 /// What a crash leaves on disk.

@@ -12,6 +12,7 @@ mod catalogue;
 mod invariants;
 mod labels;
 mod laws;
+mod live;
 mod liveness;
 mod mutants;
 mod reachable;
@@ -20,6 +21,7 @@ mod scenarios;
 use alloc::string::{String, ToString};
 
 pub use self::catalogue::{FUZZED, MODELS};
+pub use self::live::MODELS as LIVE;
 pub use self::mutants::MUTANTS;
 pub use self::scenarios::{
     asynchronous, at_large, cold_start, crashes, lossy, partitioned, questions, ranked,
@@ -66,6 +68,14 @@ impl<R: Data> Specification for Bully<R> {
         }
     }
 
+    fn outlasts(timer: &Timer, other: &Timer) -> bool {
+        match (timer, other) {
+            (Timer::Election(timer), Timer::Election(other)) => timer.outlasts(*other),
+            (Timer::Leader, Timer::Heartbeat) => true,
+            (Timer::Election(_) | Timer::Leader | Timer::Heartbeat, _) => false,
+        }
+    }
+
     fn answer(command: &Command, event: &Event) -> Option<Answer> {
         match (command, event) {
             (Command::WhoLeads, Event::Leads { .. }) => Some(Answer::Done),
@@ -97,7 +107,7 @@ fn loses_nothing<R: Data>(scenario: &Scenario<Bully<R>>) -> bool {
 /// What the paper assumes of network and nodes: what is sent to a node that is up has arrived
 /// before anybody's patience ends.
 fn delays_are_bounded<R: Data>(scenario: &Scenario<Bully<R>>) -> bool {
-    scenario.timing == Timing::Quiescent && loses_nothing(scenario)
+    scenario.timing != Timing::Any && loses_nothing(scenario)
 }
 
 /// Whether nothing can be delivered.

@@ -97,7 +97,7 @@ pub fn at_large(size: usize, timing: Timing) -> Checked {
         ..Faults::default()
     };
     let faults = match timing {
-        Timing::Quiescent => bounded,
+        Timing::Quiescent | Timing::Synchronous => bounded,
         Timing::Any => Faults {
             drops: 30,
             duplicates: Duplicates::UpTo(30),

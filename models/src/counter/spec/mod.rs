@@ -13,6 +13,7 @@ mod inert;
 mod invariants;
 mod labels;
 mod laws;
+mod live;
 mod liveness;
 mod mutants;
 mod reachable;
@@ -24,6 +25,7 @@ use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
 pub use self::catalogue::{FUZZED, MODELS};
+pub use self::live::MODELS as LIVE;
 pub use self::mutants::MUTANTS;
 pub use self::scenarios::{
     Limits, at_large, cluster, connected, counting, hosts_at_large, identities, increments,

@@ -44,7 +44,7 @@ pub(super) const LIVENESS: &[Liveness<Maekawa>] = &[
     Liveness {
         name: "Who is registered becomes a member",
         source: "a node that is told to register asks until it is one",
-        formula: Formula::Eventually(|_, world| {
+        formula: Formula::EventuallyAlways(|_, world| {
             world.running().all(|(id, node)| {
                 let durable = orchestrator(world);
                 let is_member = durable.is_some_and(|durable| durable.members.contains(&id));

@@ -11,6 +11,7 @@ mod inert;
 mod invariants;
 mod labels;
 mod laws;
+mod live;
 mod liveness;
 mod mutants;
 mod reachable;
@@ -22,6 +23,7 @@ use alloc::string::{String, ToString};
 use serde::{Deserialize, Serialize};
 
 pub use self::catalogue::{FUZZED, MODELS};
+pub use self::live::MODELS as LIVE;
 pub use self::mutants::{FLAWED_TABLE_OF_21, MUTANTS};
 pub use self::scenarios::*;
 
@@ -85,6 +87,11 @@ impl Specification for Maekawa {
             Timer::Lease => bounds.leases && node.durable().epoch < bounds.last_epoch,
             Timer::HealthCheck => node.durable().epoch < bounds.last_epoch,
         }
+    }
+
+    /// A lease is longer than the time between two health checks, which renew it.
+    fn outlasts(timer: &Timer, other: &Timer) -> bool {
+        (timer, other) == (&Timer::Lease, &Timer::HealthCheck)
     }
 
     fn is_inert(envelope: &Envelope<Message>, sender: &Host<Self>, receiver: &Host<Self>) -> bool {

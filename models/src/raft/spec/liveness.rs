@@ -41,7 +41,7 @@ impl<M: StateMachine> Raft<M> {
         Liveness {
             name: "Every node catches up",
             source: "§5.3",
-            formula: Formula::Eventually(|_, world| {
+            formula: Formula::EventuallyAlways(|_, world| {
                 let known = world.ghost.committed.len() as u64;
                 world.running().count() == world.hosts.len()
                     && world

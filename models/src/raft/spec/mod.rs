@@ -12,6 +12,7 @@ mod invariants;
 mod labels;
 mod laws;
 mod linearizability;
+mod live;
 mod liveness;
 mod machine;
 mod membership;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::catalogue::{FUZZED, MODELS};
 pub use self::linearizability::is_linearizable;
+pub use self::live::MODELS as LIVE;
 pub use self::machine::{Add, Adder, Total};
 pub use self::mutants::MUTANTS;
 pub use self::scenarios::leadership::{
@@ -120,6 +122,12 @@ impl<M: StateMachine> Specification for Raft<M> {
             Timer::Heartbeat | Timer::Transfer => true,
             Timer::Lease => !bounds.in_time.contains(&id),
         }
+    }
+
+    /// "The broadcast time should be an order of magnitude less than the election timeout"
+    /// (§5.6); a lease and a transfer last as long as an election timeout.
+    fn outlasts(timer: &Timer, other: &Timer) -> bool {
+        *timer != Timer::Heartbeat && *other == Timer::Heartbeat
     }
 
     fn is_inert(

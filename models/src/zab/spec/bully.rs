@@ -16,6 +16,7 @@ use crate::zab::message::Message;
 use crate::zab::zxid::Epoch;
 use crate::zab::{self, Zab};
 
+pub use super::live::{MODELS as LIVE, MUTANTS as LIVE_MUTANTS};
 use super::mutants::{reigns_without_promises, step_and_rewrite};
 use super::scenarios::writes;
 use super::{Bounded, Bounds};
@@ -28,6 +29,10 @@ impl Bounded for Bully {
 
     fn may_look(last: &Number, state: &State<Recency>) -> bool {
         state.election < *last
+    }
+
+    fn outlasts(timer: &Timer, other: &Timer) -> bool {
+        timer.outlasts(*other)
     }
 
     fn goes_on(state: &State<Recency>, runs: impl Fn(Timer) -> bool) -> bool {

@@ -35,7 +35,7 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
         Liveness {
             name: "Every node catches up",
             source: "Medeiros 2012, §4.2: by DIFF, TRUNC or SNAP",
-            formula: Formula::Eventually(|_, world| {
+            formula: Formula::EventuallyAlways(|_, world| {
                 let last = world.ghost.last_delivered();
                 world.running().count() == world.hosts.len()
                     && world

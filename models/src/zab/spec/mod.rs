@@ -13,6 +13,7 @@ mod invariants;
 mod labels;
 mod laws;
 mod linearizability;
+mod live;
 mod liveness;
 mod messages;
 mod mutants;
@@ -114,6 +115,13 @@ pub trait Bounded: Election {
     /// goes on: a timer runs, as `runs` says.
     fn goes_on(state: &Self::State, runs: impl Fn(Self::Timer) -> bool) -> bool;
 
+    /// Whether one of the election's timers is set so much longer than another that the other
+    /// runs out first.
+    fn outlasts(timer: &Self::Timer, other: &Self::Timer) -> bool {
+        let _ = (timer, other);
+        false
+    }
+
     /// Whether the bounds let the timer run out now on node `id`, which has accepted this epoch.
     fn permits(
         bounds: &Self::Bounds,
@@ -166,6 +174,14 @@ impl<M: StateMachine, E: Bounded> Specification for Zab<M, E> {
                     timer,
                 )
             }
+        }
+    }
+
+    fn outlasts(timer: &Timer<E>, other: &Timer<E>) -> bool {
+        match (timer, other) {
+            (Timer::Init | Timer::Sync, Timer::Ping) => true,
+            (Timer::Election(timer), Timer::Election(other)) => E::outlasts(timer, other),
+            (Timer::Init | Timer::Sync | Timer::Ping | Timer::Election(_), _) => false,
         }
     }
 

@@ -14,8 +14,12 @@ use crate::specification::Mutant;
 use crate::world::{Disk, Scenario};
 
 /// Every mutant of the counter.
-pub const MUTANTS: &[&[Mutant<Counter>]] =
-    &[identity::MUTANTS, increment::MUTANTS, exchange::MUTANTS];
+pub const MUTANTS: &[&[Mutant<Counter>]] = &[
+    identity::MUTANTS,
+    increment::MUTANTS,
+    exchange::MUTANTS,
+    super::live::MUTANTS,
+];
 
 type Out = Outbox<Counter>;
 

@@ -29,6 +29,7 @@ pub const MUTANTS: &[&[Mutant<Maekawa>]] = &[
     quorums::MUTANTS,
     epochs::MUTANTS,
     health::MUTANTS,
+    super::live::MUTANTS,
 ];
 
 /// The message that the input delivers, and its sender.

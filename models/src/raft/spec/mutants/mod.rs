@@ -32,6 +32,7 @@ pub const MUTANTS: &[&[Mutant<R>]] = &[
     disruption::MUTANTS,
     transfer::MUTANTS,
     heartbeat::MUTANTS,
+    super::live::MUTANTS,
 ];
 
 fn forget(scenario: &mut Scenario<R>, forgets: fn(&Record<Adder>) -> bool) {

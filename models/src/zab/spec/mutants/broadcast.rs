@@ -3,11 +3,13 @@
 use alloc::vec::Vec;
 
 use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
+use crate::raft::spec::Adder;
 use crate::specification::Mutant;
-use crate::zab::Command;
+use crate::zab::election::Election;
 use crate::zab::history::{Content, Transaction};
 use crate::zab::message::Message;
 use crate::zab::state::{Leading, Record, Role};
+use crate::zab::{Command, Zab};
 
 use super::{Z, following, last_zxid, message, office, undelivered};
 
@@ -166,8 +168,18 @@ fn counts_commits(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox
     }
 }
 
-fn does_not_count_itself(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
-    let Some((follower, &Message::Ack { zxid })) = message(&input) else {
+/// Under any election.
+pub(in crate::zab::spec) fn does_not_count_itself<E: Election>(
+    zab: &Zab<Adder, E>,
+    node: &mut Node<Zab<Adder, E>>,
+    input: Input<Zab<Adder, E>>,
+    out: &mut Outbox<Zab<Adder, E>>,
+) {
+    let Input::Deliver {
+        from: follower,
+        message: Message::Ack { zxid },
+    } = input
+    else {
         return zab.step(node, input, out);
     };
     if !zab.leads_established(node) || !zab.note(node, follower, zxid) {

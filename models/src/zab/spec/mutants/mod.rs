@@ -21,6 +21,7 @@ use crate::zab::state::{Following, Leading, Primary, Record, Role};
 use crate::zab::zxid::Zxid;
 use crate::zab::{Event, Zab};
 
+pub(super) use self::broadcast::does_not_count_itself;
 pub(super) use self::discovery::reigns_without_promises;
 
 type Z = Zab<Adder, Oracle>;
@@ -46,7 +47,7 @@ fn message(input: &Input<Z>) -> Option<(NodeId, &M)> {
     }
 }
 
-fn office(node: &Node<Z>) -> Option<&Primary> {
+fn office<E: Election>(node: &Node<Zab<Adder, E>>) -> Option<&Primary> {
     match &node.volatile.role {
         Role::Leading(Leading::Primary(primary)) => Some(primary),
         Role::Looking | Role::Following(_) | Role::Leading(_) => None,

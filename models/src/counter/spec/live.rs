@@ -1,0 +1,77 @@
+//! The worlds in which the counter's liveness is decided, and the mutants that only liveness
+//! refutes while nodes go on exchanging what they know.
+
+use crate::counter::Counter;
+use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
+use crate::specification::{LiveModel, Model, Mutant, Size};
+use crate::world::Scenario;
+
+use super::scenarios::{self, Limits};
+
+/// Every model in which the counter's liveness is decided.
+pub const MODELS: &[LiveModel<Counter>] = &[
+    LiveModel {
+        model: Model {
+            name: "counter/live",
+            size: Size::Gate,
+            purpose: "what is counted anywhere gets everywhere, and deltas are acknowledged",
+            faults: "1 crash, also within a step; 1 message lost",
+            bounds: "2 replicas, 1 increment at one, channels in order, messages beat timers",
+            states: Some(555),
+            reaches: &["an increment is acknowledged"],
+            scenario: || patient(scenarios::connected(2, &[1], Limits::ALL, 1, 0, 1)),
+        },
+        decides: DECIDES,
+    },
+    LiveModel {
+        model: Model {
+            name: "counter/live-partition",
+            size: Size::Gate,
+            purpose: "what is counted anywhere gets everywhere once links are whole again",
+            faults: "1 cut",
+            bounds: "2 replicas, 1 increment at each, channels in order, messages beat timers",
+            states: Some(10_827),
+            reaches: &["an increment is acknowledged"],
+            scenario: || patient(scenarios::connected(2, &[1, 1], Limits::ALL, 0, 1, 0)),
+        },
+        decides: DECIDES,
+    },
+];
+
+const DECIDES: &[&str] = &[
+    "All replicas come to the exact sum",
+    "Every delta is acknowledged",
+];
+
+/// Mutants in the worlds in which liveness is decided.
+pub(super) const MUTANTS: &[Mutant<Counter>] = &[Mutant {
+    id: "CNT-TELLS-ONCE",
+    defect: "what a node has counted is sent once, and not again when nothing came of it",
+    source: "Shapiro et al. 2011, §2.2.1: updates are delivered to all replicas in the end",
+    model: "counter/live",
+    inject: |scenario| scenario.step = tells_once,
+}];
+
+/// A client asks often enough.
+fn patient(scenario: Scenario<Counter>) -> Scenario<Counter> {
+    Scenario {
+        tries: 3,
+        ..scenario
+    }
+}
+
+fn tells_once(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Outbox<Counter>,
+) {
+    let tells = matches!(input, Input::Fire(_));
+    let mut right = Outbox::new();
+    counter.step(node, input, &mut right);
+    for effect in right.drain() {
+        if !tells || !matches!(effect, Effect::Arm(_)) {
+            out.push(effect);
+        }
+    }
+}

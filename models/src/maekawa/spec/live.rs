@@ -1,0 +1,107 @@
+//! The worlds in which the liveness of Maekawa's algorithm is decided. Nodes that wait ask
+//! again and again in them, so that nothing ever comes to rest: a deadlock is seen by liveness
+//! alone.
+
+use crate::maekawa::Maekawa;
+use crate::maekawa::message::{Epoch, Message};
+use crate::protocol::{Input, Node, Outbox, Protocol};
+use crate::specification::{LiveModel, Model, Mutant, Size};
+use crate::world::{Scenario, Timing};
+
+use super::scenarios;
+
+/// Every model in which the liveness of Maekawa's algorithm is decided.
+pub const MODELS: &[LiveModel<Maekawa>] = &[
+    LiveModel {
+        model: Model {
+            name: "maekawa/live",
+            size: Size::Gate,
+            purpose: "every request is granted, while health checks go on",
+            faults: "none",
+            bounds: "3 members, 1 claim each; channels in order, time-outs that are chosen well",
+            states: Some(16_516),
+            reaches: &["a node enters", "the lock changes hands"],
+            scenario: || contention(3, [1, 2, 3]),
+        },
+        decides: &["Every request is granted", "Nobody starves"],
+    },
+    LiveModel {
+        model: Model {
+            name: "maekawa/live-four",
+            size: Size::Large,
+            purpose: "three requesters in a cycle of which none holds its own arbiter",
+            faults: "none",
+            bounds: "4 members of which 3 claim, once each; channels in order, time-outs that are \
+                     chosen well",
+            states: None,
+            reaches: &[
+                "a node enters",
+                "an arbiter inquires",
+                "a request gives way",
+            ],
+            scenario: || contention(4, [1, 3, 4]),
+        },
+        decides: &["Every request is granted", "Nobody starves"],
+    },
+    LiveModel {
+        model: Model {
+            name: "maekawa/live-death",
+            size: Size::Large,
+            purpose: "the dead are found out, and the rest go on in a new epoch",
+            faults: "1 crash, also within a step, also of the orchestrator",
+            bounds: "3 members of which 2 claim, epochs ≤ 4; channels in order, time-outs that are \
+                     chosen well",
+            states: None,
+            reaches: &["a node enters"],
+            scenario: death,
+        },
+        decides: &["An epoch change ends", "Who is registered becomes a member"],
+    },
+];
+
+/// Mutants in the worlds in which liveness is decided.
+pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[Mutant {
+    id: "MAE-NO-YIELD",
+    defect: "a request never gives way: it leaves every INQUIRE without an answer",
+    source: "§3.3 without RELINQUISH: a cycle of nodes that wait for each other",
+    model: "maekawa/live-four",
+    inject: |scenario| scenario.step = never_gives_way,
+}];
+
+/// `members` of whom these three want the lock at once.
+fn contention(members: u16, three: [u16; 3]) -> Scenario<Maekawa> {
+    let claims = three.map(|member| (member, 1));
+    let mut scenario = scenarios::lossy(members, &claims, 0);
+    scenario.timing = Timing::Synchronous;
+    scenario.bounds.leases = true;
+    scenario.bounds.last_epoch = Epoch(2);
+    scenario
+}
+
+/// Leases count, and are longer than the time between two health checks.
+fn death() -> Scenario<Maekawa> {
+    let mut scenario = scenarios::death(3, 4, 1);
+    scenario.timing = Timing::Synchronous;
+    scenario.bounds.leases = true;
+    scenario.tries = 3;
+    scenario
+}
+
+/// Neither at once nor later, when another arbiter has failed: it has not heard of it.
+fn never_gives_way(
+    maekawa: &Maekawa,
+    node: &mut Node<Maekawa>,
+    input: Input<Maekawa>,
+    out: &mut Outbox<Maekawa>,
+) {
+    let is_asked_to = matches!(
+        input,
+        Input::Deliver {
+            message: Message::Inquire { .. },
+            ..
+        }
+    );
+    if !is_asked_to {
+        maekawa.step(node, input, out);
+    }
+}

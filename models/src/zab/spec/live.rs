@@ -1,0 +1,76 @@
+//! The worlds in which ZAB's liveness is decided: with Bully, for it needs an election that
+//! ends. Under the oracle nothing says that it ever leaves a leader in office.
+
+use crate::raft::spec::Adder;
+use crate::specification::{LiveModel, Model, Mutant, Size};
+use crate::world::{Delivery, Faults, Scenario, Timing};
+use crate::zab::Zab;
+use crate::zab::bully::Bully;
+
+use super::bully::cold_start;
+use super::mutants::does_not_count_itself;
+use super::scenarios::writes;
+
+type Z = Zab<Adder, Bully>;
+
+/// Every model in which the liveness of ZAB with Bully is decided.
+pub const MODELS: &[LiveModel<Z>] = &[
+    LiveModel {
+        model: Model {
+            name: "zab-bully/live-crash",
+            size: Size::Large,
+            purpose: "who leads fails, another is elected and established, and the client is answered",
+            faults: "1 crash",
+            bounds: "elections ≤ 6; channels in order, time-outs that are chosen well; 1 write",
+            states: None,
+            reaches: &["a leader is established", "a write is answered"],
+            scenario: || synchronous(3, 6, 1),
+        },
+        decides: ALL,
+    },
+    LiveModel {
+        model: Model {
+            name: "zab-bully/live-pair",
+            size: Size::Gate,
+            purpose: "of two nodes both are a quorum",
+            faults: "1 crash",
+            bounds: "2 nodes, elections ≤ 6; channels in order, time-outs that are chosen well; \
+                     1 write",
+            states: Some(161_417),
+            reaches: &["a leader is established", "a write is answered"],
+            scenario: || synchronous(2, 6, 1),
+        },
+        decides: ALL,
+    },
+];
+
+const ALL: &[&str] = &[
+    "An election ends in a synchronised quorum, for ever",
+    "Every request is answered",
+    "Every node catches up",
+];
+
+/// Mutants that only liveness refutes.
+pub const MUTANTS: &[Mutant<Z>] = &[Mutant {
+    id: "ZAB-BULLY-3",
+    defect: "the leader does not count itself",
+    source: "a seed program; DSN 2011, §IV.C: a leader accepts its own proposals",
+    model: "zab-bully/live-pair",
+    inject: |scenario| scenario.step = does_not_count_itself,
+}];
+
+/// `size` nodes in the synchronous period; leaders ping, nodes lose patience, a client writes.
+fn synchronous(size: u16, last: u64, crashes: u8) -> Scenario<Z> {
+    let mut scenario = Scenario {
+        faults: Faults {
+            crashes,
+            ..Faults::default()
+        },
+        scripts: writes(&[1]),
+        tries: 3,
+        ..cold_start(size, Delivery::Fifo, Timing::Synchronous, last)
+    };
+    scenario.bounds.pings = true;
+    scenario.bounds.impatient = true;
+    scenario
+}
