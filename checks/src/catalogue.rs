@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 use models::Specification;
-use models::specification::{Model, Mutant};
+use models::specification::{LiveModel, Model, Mutant};
 use models::{bully, counter, maekawa, raft, zab};
 
 use crate::subject::{Case, Subject};
@@ -27,38 +27,44 @@ pub fn protocols() -> Vec<ProtocolRow> {
         protocol(
             "bully",
             bully::spec::MODELS,
+            bully::spec::LIVE,
             bully::spec::FUZZED,
             bully::spec::MUTANTS,
         ),
         protocol(
             "counter",
             counter::spec::MODELS,
+            counter::spec::LIVE,
             counter::spec::FUZZED,
             counter::spec::MUTANTS,
         ),
         protocol(
             "maekawa",
             maekawa::spec::MODELS,
+            maekawa::spec::LIVE,
             maekawa::spec::FUZZED,
             maekawa::spec::MUTANTS,
         ),
         protocol(
             "raft",
             raft::spec::MODELS,
+            raft::spec::LIVE,
             raft::spec::FUZZED,
             raft::spec::MUTANTS,
         ),
         protocol(
             "zab",
             &[zab::spec::MODELS],
+            &[],
             &[zab::spec::FUZZED],
             zab::spec::MUTANTS,
         ),
         protocol(
             "zab-bully",
             &[zab::spec::bully::MODELS],
+            zab::spec::bully::LIVE,
             &[zab::spec::bully::FUZZED],
-            &[zab::spec::bully::MUTANTS],
+            &[zab::spec::bully::MUTANTS, zab::spec::bully::LIVE_MUTANTS],
         ),
     ]
 }
@@ -66,16 +72,34 @@ pub fn protocols() -> Vec<ProtocolRow> {
 fn protocol<P: Specification>(
     name: &'static str,
     models: &'static [&'static [Model<P>]],
+    live: &'static [LiveModel<P>],
     fuzzed: &'static [&'static [Model<P>]],
     mutants: &'static [&'static [Mutant<P>]],
 ) -> ProtocolRow {
-    let models = || models.iter().copied().flatten();
-    let fuzzed = || fuzzed.iter().copied().flatten();
+    let models = || {
+        let safe = models.iter().copied().flatten();
+        let safe = safe.map(|model| (model, [].as_slice()));
+        safe.chain(live.iter().map(|live| (&live.model, live.decides)))
+    };
+    let fuzzed = || {
+        fuzzed
+            .iter()
+            .copied()
+            .flatten()
+            .map(|model| (model, [].as_slice()))
+    };
     let mutants = || mutants.iter().copied().flatten();
-    let case = |model, mutant| -> Box<dyn Subject> { Box::new(Case { model, mutant }) };
+    let case = |(model, decides), mutant| -> Box<dyn Subject> {
+        Box::new(Case {
+            model,
+            decides,
+            mutant,
+        })
+    };
     let model_of = |mutant: &Mutant<P>| {
-        let named = |model: &&Model<P>| model.name == mutant.model;
-        models().find(named).unwrap_or_else(|| {
+        let mut models = models();
+        let model = models.find(|(model, _)| model.name == mutant.model);
+        model.unwrap_or_else(|| {
             panic!(
                 "mutant {} names the unknown model {}",
                 mutant.id, mutant.model

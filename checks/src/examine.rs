@@ -9,6 +9,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 use models::Specification;
+use models::specification::OfState;
 use models::world::{Action, Disk, Scenario, World};
 
 /// The name under which a panic is reported.
@@ -91,6 +92,18 @@ pub fn look<P: Specification>(scenario: &Scenario<P>, world: &World<P>) -> Sight
 /// The panic's message.
 pub fn initial<P: Specification>(scenario: &Scenario<P>) -> Result<World<P>, String> {
     caught(|| World::initial(scenario))
+}
+
+/// Whether the world satisfies a predicate.
+///
+/// # Errors
+/// The message, if looking at it panics.
+pub fn satisfies<P: Specification>(
+    scenario: &Scenario<P>,
+    world: &World<P>,
+    predicate: OfState<P>,
+) -> Result<bool, String> {
+    caught(|| predicate(scenario, world))
 }
 
 /// What may happen in `world`.

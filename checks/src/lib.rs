@@ -8,6 +8,7 @@ pub mod diagram;
 pub mod engine;
 pub mod examine;
 pub mod fuzz;
+pub mod lasso;
 pub mod memory;
 pub mod progress;
 pub mod report;

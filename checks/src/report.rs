@@ -79,7 +79,16 @@ pub struct Report {
     pub violation: Option<String>,
     /// The steps to the violation, in words.
     pub steps: Vec<String>,
+    /// The position of the step from which on the steps repeat for ever, where what is violated
+    /// is a liveness property.
+    pub loop_start: Option<usize>,
 }
+
+/// Stands before the steps of a loop.
+pub const FOR_EVER: &str = "and from here on for ever:";
+
+/// Stands after the last step of a run in which nothing more happens.
+pub const NOTHING_MORE: &str = "and nothing more happens, for ever";
 
 impl Report {
     /// The report as a few lines of text; the counterexample, if there is one, step by step.
@@ -104,8 +113,14 @@ impl Report {
         if let Some(violation) = &self.violation {
             let _ = writeln!(text, "  VIOLATED: {violation}");
         }
-        for (number, step) in (1..).zip(&self.steps) {
-            let _ = writeln!(text, "  {number:>3}. {step}");
+        for (position, step) in self.steps.iter().enumerate() {
+            if self.loop_start == Some(position) {
+                let _ = writeln!(text, "  {FOR_EVER}");
+            }
+            let _ = writeln!(text, "  {:>3}. {step}", position + 1);
+        }
+        if self.loop_start == Some(self.steps.len()) {
+            let _ = writeln!(text, "  {NOTHING_MORE}");
         }
         if let Some(file) = &self.trace_file {
             let _ = writeln!(text, "  replay it: cargo run -p checks -- replay {file}");
@@ -116,8 +131,16 @@ impl Report {
     /// Each property under its verdict.
     fn write_properties(&self, text: &mut String) {
         let groups: [(&str, &[Kind], Option<bool>); 5] = [
-            ("hold", &[Kind::Invariant, Kind::Law], Some(true)),
-            ("do not hold", &[Kind::Invariant, Kind::Law], Some(false)),
+            (
+                "hold",
+                &[Kind::Invariant, Kind::Law, Kind::Liveness],
+                Some(true),
+            ),
+            (
+                "do not hold",
+                &[Kind::Invariant, Kind::Law, Kind::Liveness],
+                Some(false),
+            ),
             ("seen", &[Kind::Reachable], Some(true)),
             ("never seen", &[Kind::Reachable], Some(false)),
             (

@@ -21,6 +21,7 @@ pub fn minimal<P: Specification>(scenario: &Scenario<P>, violation: Violation<P>
         property,
         panic,
         actions,
+        loop_start,
     } = violation;
     let shrunk = violating(scenario, actions.iter(), property).map(|actions| {
         let shorter = ddmin(scenario, actions, property);
@@ -30,6 +31,7 @@ pub fn minimal<P: Specification>(scenario: &Scenario<P>, violation: Violation<P>
         property,
         panic,
         actions: shrunk.unwrap_or(actions),
+        loop_start,
     }
 }
 

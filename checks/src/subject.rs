@@ -12,9 +12,11 @@ use models::world::{Action, Scenario};
 use models::{Specification, trace};
 
 use crate::diagram;
+use crate::engine::liveness::{self, Decision, LiveFindings};
 use crate::engine::{Engine, Findings, Kind, Limits, Violation, native, stateright};
 use crate::examine::{self, INERT_IS_INERT, NO_PANIC, Outcome};
 use crate::fuzz::{self, FuzzReport, Plan};
+use crate::lasso;
 use crate::memory;
 use crate::progress::{Display, Progress};
 use crate::report::{PropertyReport, Report, Verdict};
@@ -39,7 +41,7 @@ pub trait Subject: Send + Sync {
     ///
     /// # Errors
     /// If the actions are not this model's, or not possible where they stand.
-    fn replay(&self, actions: &serde_json::Value) -> Result<Replay>;
+    fn replay(&self, trace: &TraceFile) -> Result<Replay>;
     /// Draws the steps of a trace as SVG.
     ///
     /// # Errors
@@ -64,6 +66,7 @@ pub struct Row {
     pub faults: &'static str,
     pub bounds: &'static str,
     pub states: Option<u64>,
+    pub decides: &'static [&'static str],
 }
 
 /// A mutant's row of the catalogue.
@@ -88,7 +91,10 @@ pub struct Run<'a> {
 pub struct Replay {
     /// Each step in words, with the hosts that it changed.
     pub steps: Vec<ReplayedStep>,
-    /// The property that is violated at the end, if any.
+    /// The position of the step from which on the steps repeat for ever, if they do.
+    pub loop_start: Option<usize>,
+    /// The property that is violated at the end, if any; where the steps repeat for ever, the
+    /// one that they never satisfy.
     pub violated: Option<&'static str>,
 }
 
@@ -106,6 +112,8 @@ pub struct ReplayedStep {
 pub struct Case<P: Specification> {
     /// The model.
     pub model: &'static Model<P>,
+    /// The liveness properties that are decided in it.
+    pub decides: &'static [&'static str],
     /// The mutant, if any.
     pub mutant: Option<&'static Mutant<P>>,
 }
@@ -136,12 +144,19 @@ impl<P: Specification> Case<P> {
         let mut file = TraceFile::new(self.model.name, mutant, actions);
         file.property = Some(violation.property.to_owned());
         file.seed = seed;
+        file.loop_start = violation.loop_start;
         file.steps = describe(scenario, &violation.actions);
         let path = file.write(folder)?;
         Ok((path.display().to_string(), file.steps))
     }
 
-    fn properties_after(&self, findings: &Findings<P>, complete: bool) -> Vec<PropertyReport> {
+    fn properties_after(
+        &self,
+        findings: &Findings<P>,
+        live: Option<&LiveFindings<P>>,
+        complete: bool,
+    ) -> Vec<PropertyReport> {
+        let decided = |name| live.and_then(|live| live.decisions.get(name));
         let violated = findings
             .violation
             .as_ref()
@@ -154,7 +169,11 @@ impl<P: Specification> Case<P> {
                     Kind::Invariant | Kind::Law => complete.then_some(true),
                     Kind::Reachable if findings.seen.contains(name) => Some(true),
                     Kind::Reachable => (complete && self.must_reach(name)).then_some(false),
-                    Kind::Liveness => None,
+                    Kind::Liveness => match decided(name) {
+                        Some(Decision::Holds) => Some(true),
+                        Some(Decision::Violated) => Some(false),
+                        Some(Decision::Vacuous(_)) | None => None,
+                    },
                 };
                 PropertyReport { name, kind, holds }
             })
@@ -179,6 +198,7 @@ impl<P: Specification> Subject for Case<P> {
             faults: self.model.faults,
             bounds: self.model.bounds,
             states: self.model.states,
+            decides: self.decides,
         }
     }
 
@@ -215,21 +235,28 @@ impl<P: Specification> Subject for Case<P> {
                 stateright::search(&scenario, engine, limits, run.progress)
             }
         };
+        let complete = findings.stopped.is_none() && findings.violation.is_none();
+        let mut live = None;
+        if complete && engine == Engine::Native && !self.decides.is_empty() {
+            let mut decided = liveness::check(&scenario, self.decides, limits, run.progress);
+            findings.stopped = decided.stopped;
+            findings.violation = decided.violation.take();
+            live = Some(decided);
+        }
         drop(display);
         let seconds = started.elapsed().as_secs_f64();
         let peak_rss_bytes = memory::peak();
-        let complete = findings.stopped.is_none() && findings.violation.is_none();
-        let properties = self.properties_after(&findings, complete);
-        let (mut trace_file, mut steps) = (None, Vec::new());
+        let properties = self.properties_after(&findings, live.as_ref(), complete);
+        let (mut trace_file, mut steps, mut loop_start) = (None, Vec::new(), None);
         let mut violation = None;
         if let Some(found) = findings.violation.take() {
             confirm(&scenario, &found)?;
             let (file, words) = self.write_trace(&scenario, &found, None, run.traces)?;
-            (trace_file, steps) = (Some(file), words);
+            (trace_file, steps, loop_start) = (Some(file), words, found.loop_start);
             violation = Some(explain::<P>(&found));
         } else if complete && self.mutant.is_none() {
             // Of a mutant nothing is expected but that a property refutes it.
-            violation = self.vacuity(&findings);
+            violation = self.vacuity(&findings, live.as_ref());
         }
         let verdict = match (&violation, findings.stopped) {
             (Some(_), _) => Verdict::Violated,
@@ -258,11 +285,20 @@ impl<P: Specification> Subject for Case<P> {
             stopped: findings.stopped.map(|stop| stop.reason()),
             violation,
             steps,
+            loop_start,
         })
     }
 
-    fn replay(&self, actions: &serde_json::Value) -> Result<Replay> {
-        replay(&self.scenario(), &self.read_actions(actions)?)
+    fn replay(&self, trace: &TraceFile) -> Result<Replay> {
+        let (scenario, actions) = (self.scenario(), self.read_actions(&trace.actions)?);
+        let mut replayed = replay(&scenario, &actions)?;
+        if let (Some(start), Some(property)) = (trace.loop_start, &trace.property) {
+            replayed.loop_start = Some(start);
+            if replayed.violated.is_none() {
+                replayed.violated = lasso::violated(&scenario, property, &actions, start)?;
+            }
+        }
+        Ok(replayed)
     }
 
     fn diagram(&self, actions: &serde_json::Value) -> Result<String> {
@@ -300,7 +336,7 @@ impl<P: Specification> Case<P> {
 
     /// What a complete run failed to show: something that must be possible, or as many
     /// states as its row says. A check that holds because nothing happens is no check.
-    fn vacuity(&self, findings: &Findings<P>) -> Option<String> {
+    fn vacuity(&self, findings: &Findings<P>, live: Option<&LiveFindings<P>>) -> Option<String> {
         let must = self.model.reaches.iter();
         let missing: Vec<&str> = must
             .filter(|name| !findings.seen.contains(*name))
@@ -308,6 +344,11 @@ impl<P: Specification> Case<P> {
             .collect();
         if !missing.is_empty() {
             return Some(format!("never seen: {}", missing.join("; ")));
+        }
+        for (name, decision) in live.into_iter().flat_map(|live| &live.decisions) {
+            if let Decision::Vacuous(why) = decision {
+                return Some(format!("says nothing of \"{name}\": {why}"));
+            }
         }
         let expected = self.model.states?;
         (findings.unique != expected).then(|| {
@@ -323,7 +364,8 @@ impl<P: Specification> Case<P> {
 pub fn explain<P: Specification>(violation: &Violation<P>) -> String {
     let invariants = P::INVARIANTS.iter().map(|row| (row.name, row.source));
     let laws = P::LAWS.iter().map(|row| (row.name, row.source));
-    let mut sources = invariants.chain(laws);
+    let liveness = P::LIVENESS.iter().map(|row| (row.name, row.source));
+    let mut sources = invariants.chain(laws).chain(liveness);
     let source = sources.find(|(name, _)| *name == violation.property);
     match (source, &violation.panic) {
         (Some((name, source)), _) => format!("{name} ({source})"),
@@ -350,7 +392,11 @@ pub fn describe<P: Specification>(scenario: &Scenario<P>, actions: &[Action<P>])
 /// Takes the steps of a violation again: no trace is shown that does not replay.
 fn confirm<P: Specification>(scenario: &Scenario<P>, violation: &Violation<P>) -> Result<()> {
     let replayed = replay(scenario, &violation.actions)?;
-    if replayed.violated.is_none() {
+    let violated = match violation.loop_start {
+        None => replayed.violated,
+        Some(start) => lasso::violated(scenario, violation.property, &violation.actions, start)?,
+    };
+    if violated.is_none() {
         bail!(
             "the engine reported a violation of \"{}\" whose trace does not show one: \
              a defect of the engine",
@@ -368,11 +414,13 @@ pub fn replay<P: Specification>(scenario: &Scenario<P>, actions: &[Action<P>]) -
     let Ok(mut world) = examine::initial(scenario) else {
         return Ok(Replay {
             steps: Vec::new(),
+            loop_start: None,
             violated: Some(NO_PANIC),
         });
     };
     let mut replayed = Replay {
         steps: Vec::new(),
+        loop_start: None,
         violated: examine::broken_invariant(scenario, &world),
     };
     for (number, action) in (1..).zip(actions) {

@@ -22,6 +22,9 @@ pub struct TraceFile {
     pub property: Option<String>,
     /// The seed that the trace was found with, if it was sampled.
     pub seed: Option<u64>,
+    /// The position of the action from which on the actions repeat for ever, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loop_start: Option<usize>,
     /// The actions, as the model's protocol writes them.
     pub actions: serde_json::Value,
     /// The same in words, for people.
@@ -37,6 +40,7 @@ impl TraceFile {
             mutant: mutant.map(str::to_owned),
             property: None,
             seed: None,
+            loop_start: None,
             actions,
             steps: Vec::new(),
         }

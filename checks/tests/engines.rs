@@ -75,6 +75,7 @@ fn every_kind_of_violation_is_found_by_every_engine() {
     for (mutant, property, steps) in planted {
         let case = Case {
             model: &RIGHT,
+            decides: &[],
             mutant: Some(mutant),
         };
         for engine in ENGINES {
@@ -99,6 +100,7 @@ fn a_panic_in_a_property_is_a_violation_for_every_engine() {
     for mutant in [&INVARIANT_PANICS, &WITNESS_PANICS] {
         let case = Case {
             model: &UNCOUNTED,
+            decides: &[],
             mutant: Some(mutant),
         };
         for engine in ENGINES {
@@ -122,6 +124,7 @@ fn a_mutant_is_refuted_by_a_property_or_not_at_all() {
     let traces = tempdir().expect("a folder");
     let case = Case {
         model: &SHRUNKEN,
+        decides: &[],
         mutant: Some(&HARMLESS),
     };
     let report = verify(&case, Engine::Native, &on(1), traces.path());
@@ -158,6 +161,7 @@ fn a_panic_is_reported_with_its_message() {
     let traces = tempdir().expect("a folder");
     let case = Case {
         model: &RIGHT,
+        decides: &[],
         mutant: Some(&PANICS),
     };
     let report = verify(&case, Engine::Native, &on(2), traces.path());
@@ -171,6 +175,7 @@ fn a_world_that_cannot_begin_is_reported_by_every_engine() {
     let traces = tempdir().expect("a folder");
     let stuck = Case {
         model: &STUCK,
+        decides: &[],
         mutant: None,
     };
     for engine in ENGINES {
@@ -193,6 +198,7 @@ fn a_model_that_shows_too_little_is_not_verified() {
     ] {
         let case = Case {
             model,
+            decides: &[],
             mutant: None,
         };
         for engine in ENGINES {

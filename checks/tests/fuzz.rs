@@ -112,7 +112,7 @@ fn a_mutant_is_found_shrunk_and_its_trace_replays() {
         let trace = TraceFile::read(Path::new(&file)).expect("it can be read");
         assert_eq!((trace.seed, trace.mutant.as_deref()), (Some(1), Some(id)));
         let again = catalogue::find(&trace.model, trace.mutant.as_deref());
-        let replay = again.expect("the trace names it").replay(&trace.actions);
+        let replay = again.expect("the trace names it").replay(&trace);
         let replay = replay.expect("every step is possible");
         assert_eq!(replay.violated.map(str::to_owned), trace.property);
         assert_eq!(replay.steps.len(), report.trace.len());
@@ -122,7 +122,11 @@ fn a_mutant_is_found_shrunk_and_its_trace_replays() {
 #[test]
 fn runs_that_show_nothing_are_vacuous() {
     let folder = tempdir().expect("a folder");
-    let case = |model, mutant| Case { model, mutant };
+    let case = |model, mutant| Case {
+        model,
+        decides: &[],
+        mutant,
+    };
     let right = fuzz(&case(&RIGHT, None), &plan(1, 20, 1), folder.path());
     assert_eq!(right.verdict, FuzzVerdict::Held);
     let vacuous = fuzz(&case(&VACUOUS, None), &plan(1, 20, 1), folder.path());
@@ -136,6 +140,7 @@ fn a_panic_is_a_violation_with_a_trace() {
     let folder = tempdir().expect("a folder");
     let mutant = |mutant| Case {
         model: &RIGHT,
+        decides: &[],
         mutant: Some(mutant),
     };
     let report = fuzz(&mutant(&PANICS), &plan(1, 20, 1), folder.path());

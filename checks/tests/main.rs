@@ -6,5 +6,6 @@ mod diagram;
 mod engines;
 mod explore;
 mod fuzz;
+mod liveness;
 mod shrink;
 mod support;

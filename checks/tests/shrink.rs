@@ -58,6 +58,7 @@ fn what_has_nothing_to_do_with_it_goes() {
             property,
             panic: None,
             actions,
+            loop_start: None,
         },
     );
     assert_eq!(shrunk.actions, [timeout(0)]);
@@ -74,6 +75,7 @@ fn what_does_not_replay_is_left_alone() {
             property: "Linearizability",
             panic: None,
             actions: actions.clone(),
+            loop_start: None,
         },
     );
     assert_eq!(shrunk.actions, actions);

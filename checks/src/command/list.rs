@@ -19,6 +19,8 @@ struct ListRow {
     properties: Vec<PropertyRow>,
     purpose: &'static str,
     states: Option<u64>,
+    /// The liveness properties that are decided in it.
+    liveness: &'static [&'static str],
 }
 
 #[derive(Serialize)]
@@ -41,6 +43,9 @@ pub fn run(context: &Context) -> Result<Ending> {
             "{:<20} {:<5} {} nodes{states}\n  {}\n  faults: {}; bounds: {}\n",
             row.model, row.size, row.nodes, row.purpose, row.faults, row.bounds,
         ));
+        if !row.liveness.is_empty() {
+            context.say(&format!("  decides: {}\n", row.liveness.join("; ")));
+        }
     }
     for protocol in catalogue::protocols() {
         for model in &protocol.fuzzed {
@@ -85,6 +90,7 @@ fn rows() -> Vec<ListRow> {
                     .collect(),
                 purpose: row.purpose,
                 states: row.states,
+                liveness: row.decides,
             });
         }
     }

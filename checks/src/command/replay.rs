@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{Context, Ending};
 use crate::catalogue;
+use crate::report::{FOR_EVER, NOTHING_MORE};
 use crate::trace_file::TraceFile;
 
 /// Replays a trace, and draws it into the file `svg` if there is one. Ends well if nothing
@@ -28,16 +29,22 @@ pub fn run(context: &Context, path: &Path, svg: Option<&Path>) -> Result<Ending>
             trace.model
         )
     })?;
-    let replay = subject.replay(&trace.actions)?;
+    let replay = subject.replay(&trace)?;
     if let Some(svg) = svg {
         fs::write(svg, subject.diagram(&trace.actions)?)
             .with_context(|| format!("cannot write the diagram {}", svg.display()))?;
     }
-    for (number, step) in (1..).zip(&replay.steps) {
-        context.say(&format!("{number:>3}. {}\n", step.action));
+    for (position, step) in replay.steps.iter().enumerate() {
+        if replay.loop_start == Some(position) {
+            context.say(&format!("{FOR_EVER}\n"));
+        }
+        context.say(&format!("{:>3}. {}\n", position + 1, step.action));
         for host in &step.changed {
             context.say(&format!("       {host}\n"));
         }
+    }
+    if replay.loop_start == Some(replay.steps.len()) {
+        context.say(&format!("{NOTHING_MORE}\n"));
     }
     context.say(&match replay.violated {
         Some(property) => format!("VIOLATED: {property}\n"),
@@ -47,6 +54,7 @@ pub fn run(context: &Context, path: &Path, svg: Option<&Path>) -> Result<Ending>
         "model": trace.model,
         "mutant": trace.mutant,
         "steps": replay.steps,
+        "loop_start": replay.loop_start,
         "violated": replay.violated,
     }]))?;
     Ok(Ending::of(replay.violated.is_none()))

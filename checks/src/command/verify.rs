@@ -46,9 +46,9 @@ pub fn run(context: &Context, plan: &Plan) -> Result<Ending> {
             left => format!("; {left} not begun"),
         }
     ));
-    context.say(
-        "safety only: liveness properties are declared, and no engine here decides them yet\n",
-    );
+    if plan.engine != Engine::Native {
+        context.say("safety only: liveness is decided by the native engine\n");
+    }
     context.print_json(&reports)?;
     let interrupted = reports.len() < models.len() || context.is_interrupted();
     Ok(Ending::of(violated == 0 && !interrupted))

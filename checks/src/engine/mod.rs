@@ -1,5 +1,6 @@
 //! Engines: ways to walk a world's states.
 
+pub mod liveness;
 pub mod native;
 pub mod stateright;
 
@@ -138,6 +139,9 @@ pub struct Violation<P: Specification> {
     pub panic: Option<String>,
     /// The steps from the initial world to the violation.
     pub actions: Vec<Action<P>>,
+    /// Where the violation is what never happens: the position of the step from which on the
+    /// steps repeat for ever. Behind the last step: nothing more happens.
+    pub loop_start: Option<usize>,
 }
 
 /// What a search has found.

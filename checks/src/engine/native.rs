@@ -140,6 +140,7 @@ impl<'a, P: Specification> Search<'a, P> {
             property,
             panic,
             actions: Vec::new(),
+            loop_start: None,
         }
     }
 
@@ -243,6 +244,7 @@ impl<'a, P: Specification> Search<'a, P> {
             property,
             panic,
             actions,
+            loop_start: None,
         }
     }
 }

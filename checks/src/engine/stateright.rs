@@ -274,6 +274,7 @@ fn watch<P: Specification>(
                 property,
                 panic: None,
                 actions,
+                loop_start: None,
             }
         }),
         None => None,

@@ -94,6 +94,7 @@ fn start<P: Specification>(scenario: &Scenario<P>) -> Result<World<P>, Violation
         property,
         panic,
         actions: Vec::new(),
+        loop_start: None,
     };
     let world = examine::initial(scenario).map_err(|panic| at_start(NO_PANIC, Some(panic)))?;
     match examine::broken_invariant(scenario, &world) {

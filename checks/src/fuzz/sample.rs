@@ -62,6 +62,7 @@ pub(super) fn play<P: Specification>(
                 property,
                 panic,
                 actions,
+                loop_start: None,
             });
             break;
         }

@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub(crate) mod maze;
 pub(crate) mod toy;
 
 use std::num::NonZero;

@@ -1,0 +1,92 @@
+//! From a fair component to a run that stays in it: a stem and a loop.
+
+use std::collections::BTreeSet;
+
+use super::graph::{Edge, Fairness, Graph, Label, State};
+
+/// A way to a fair component, and the component.
+pub(super) struct Shape {
+    /// The positions of the actions on the way to the entry.
+    stem: Vec<u16>,
+    /// The state in which the loop begins and ends.
+    entry: State,
+    /// The component, in ascending order.
+    component: Vec<State>,
+}
+
+impl Shape {
+    /// The component with this state as the entry, by a shortest way.
+    pub(super) fn at(graph: &Graph, entry: State, component: Vec<State>) -> Self {
+        Self {
+            stem: graph.stem(entry),
+            entry,
+            component,
+        }
+    }
+
+    /// The component that is nearest to a source, through states of `region`.
+    pub(super) fn nearest(
+        graph: &Graph,
+        sources: &[State],
+        region: &dyn Fn(State) -> bool,
+        components: Vec<Vec<State>>,
+    ) -> Option<Self> {
+        let home = |state: State| {
+            let mut all = components.iter();
+            all.position(|component| component.binary_search(&state).is_ok())
+        };
+        let (source, way) = match sources.iter().find(|&&source| home(source).is_some()) {
+            Some(&source) => (source, Vec::new()),
+            None => graph.way(sources, region, &|_, edge| home(edge.to).is_some())?,
+        };
+        let entry = way.last().map_or(source, |edge| edge.to);
+        let mut stem = graph.stem(source);
+        stem.extend(way.iter().map(|edge| edge.action));
+        Some(Self {
+            stem,
+            entry,
+            component: components[home(entry)?].clone(),
+        })
+    }
+}
+
+/// The positions of the actions: first of the stem, then of the loop. An empty loop is a run in
+/// which nothing more happens.
+pub(super) fn walk(graph: &Graph, shape: &Shape) -> (Vec<u16>, Vec<u16>) {
+    let cycle = cycle(graph, shape.entry, &shape.component);
+    let cycle = cycle.iter().map(|edge| edge.action).collect();
+    (shape.stem.clone(), cycle)
+}
+
+/// A way around in the component, back to `entry`, that is fair to every label. Not always the
+/// shortest.
+fn cycle(graph: &Graph, entry: State, component: &[State]) -> Vec<Edge> {
+    if graph.enabled(entry).is_empty() {
+        return Vec::new();
+    }
+    let inside = |state: State| component.binary_search(&state).is_ok();
+    let enabled: BTreeSet<Label> = component
+        .iter()
+        .flat_map(|&state| graph.enabled(state))
+        .collect();
+    let mut cycle: Vec<Edge> = Vec::new();
+    for label in enabled {
+        let rests = |state: State| {
+            let weak = graph.fairness(label) == Fairness::Weak;
+            weak && !graph.enabled(state).contains(&label)
+        };
+        let is_served = |edge: &Edge| edge.label == label || rests(edge.to);
+        if rests(entry) || cycle.iter().any(is_served) {
+            continue;
+        }
+        let at = cycle.last().map_or(entry, |edge| edge.to);
+        let way = graph.way(&[at], &inside, &|_, edge| is_served(edge));
+        cycle.extend(way.into_iter().flat_map(|(_, edges)| edges));
+    }
+    let at = cycle.last().map_or(entry, |edge| edge.to);
+    if at != entry {
+        let way = graph.way(&[at], &inside, &|_, edge| edge.to == entry);
+        cycle.extend(way.into_iter().flat_map(|(_, edges)| edges));
+    }
+    cycle
+}
