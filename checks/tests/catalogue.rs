@@ -45,6 +45,9 @@ fn list(protocol: &ProtocolRow) -> String {
             Size::Large => "large",
         };
         let _ = writeln!(list, "model {} {size}", model.model());
+        for property in model.row().decides {
+            let _ = writeln!(list, "decides {property}");
+        }
     }
     for model in &protocol.fuzzed {
         let _ = writeln!(list, "fuzzed {}", model.model());
@@ -58,6 +61,20 @@ fn list(protocol: &ProtocolRow) -> String {
         let _ = writeln!(list, "mutant {} in {}", mutant.id, subject.model());
     }
     list
+}
+
+/// A name that is misspelt would decide nothing.
+#[test]
+fn what_a_model_decides_is_a_liveness_property() {
+    for protocol in catalogue::protocols() {
+        for model in &protocol.models {
+            let properties = model.properties();
+            for &name in model.row().decides {
+                let known = properties.contains(&(name, Kind::Liveness));
+                assert!(known, "{}: {name}", model.model());
+            }
+        }
+    }
 }
 
 #[test]

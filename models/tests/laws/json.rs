@@ -37,7 +37,7 @@ fn walk<P: Specification>(model: &Model<P>, seed: u64) {
     for _ in 0..STEPS {
         let mut actions = world.actions(&scenario);
         if actions.is_empty() {
-            return;
+            break;
         }
         // Knuth's constants: any sequence will do, if it is the same everywhere.
         chance = chance

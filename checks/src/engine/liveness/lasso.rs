@@ -1,6 +1,6 @@
 //! From a fair component to a run that stays in it: a stem and a loop.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::graph::{Edge, Fairness, Graph, Label, State};
 
@@ -31,13 +31,14 @@ impl Shape {
         region: &dyn Fn(State) -> bool,
         components: Vec<Vec<State>>,
     ) -> Option<Self> {
-        let home = |state: State| {
-            let mut all = components.iter();
-            all.position(|component| component.binary_search(&state).is_ok())
-        };
-        let (source, way) = match sources.iter().find(|&&source| home(source).is_some()) {
+        let homes: HashMap<State, usize> = (0..)
+            .zip(&components)
+            .flat_map(|(home, component)| component.iter().map(move |&state| (state, home)))
+            .collect();
+        let is_home = |state: &State| homes.contains_key(state);
+        let (source, way) = match sources.iter().find(|&source| is_home(source)) {
             Some(&source) => (source, Vec::new()),
-            None => graph.way(sources, region, &|_, edge| home(edge.to).is_some())?,
+            None => graph.way(sources, region, &|_, edge| is_home(&edge.to))?,
         };
         let entry = way.last().map_or(source, |edge| edge.to);
         let mut stem = graph.stem(source);
@@ -45,7 +46,7 @@ impl Shape {
         Some(Self {
             stem,
             entry,
-            component: components[home(entry)?].clone(),
+            component: components[*homes.get(&entry)?].clone(),
         })
     }
 }

@@ -18,8 +18,9 @@
 //!
 //! # Bounds are no ends
 //!
-//! Where the bounds withhold a timer, or a client has used up its tries, the run is not stuck:
-//! it would go on outside the space. What is withheld therefore counts as enabled and never
+//! Where the bounds withhold a timer, or a client that may ask more than once has used up its
+//! tries, the run is not stuck: it would go on outside the space. (A client that asks once waits
+//! as long as somebody owes it an answer.) What is withheld therefore counts as enabled and never
 //! taken. A run that stays where it is withheld for ever is not fair, and no counterexample;
 //! nor is it evidence. A model in which every fair run is cut short in this way decides
 //! nothing, and is reported as vacuous.
