@@ -158,6 +158,22 @@ const EXCLUSION: &[Model<Maekawa>] = &[
         scenario: || scenarios::lossy(3, &[(1, 2), (2, 1), (3, 1)], 2),
     },
     Model {
+        name: "maekawa/lossy-four",
+        size: Size::Gate,
+        purpose: "an arbiter that is given back by another node, and does not hear of it",
+        faults: "1 message lost",
+        bounds: "channels in order, messages beat timers; 4 members of which 3 claim, once each",
+        states: Some(159_428),
+        reaches: &[
+            "a node enters",
+            "the lock changes hands",
+            "an arbiter inquires",
+            "a request gives way",
+            "two requests wait at an arbiter",
+        ],
+        scenario: || scenarios::lossy(4, &[(1, 1), (3, 1), (4, 1)], 1),
+    },
+    Model {
         name: "maekawa/twenty-one",
         size: Size::Gate,
         purpose: "a plane of order 4, and two quorums that share one arbiter of five",

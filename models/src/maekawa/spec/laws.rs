@@ -7,7 +7,7 @@ use crate::protocol::{Node, NodeId};
 use crate::specification::Law;
 use crate::world::{Action, Envelope, Host, Scenario, World};
 
-use super::{local_of, members, membership_of, orchestrator};
+use super::{again, local_of, members, membership_of, orchestrator};
 
 pub(super) const LAWS: &[Law<Maekawa>] = &[
     Law {
@@ -72,6 +72,30 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
         name: "Who is counted on and is no member says so",
         source: "a request that waits for an arbiter which is none waits for ever",
         holds: |_, before, action, after| who_is_none_says_so(before, action, after),
+    },
+    Law {
+        name: "Who asks again is told again",
+        source: "a LOCKED, FAILED, INQUIRE or RELEASE may be lost",
+        holds: |_, before, action, after| {
+            again::who_asks_again_is_told_again(before, action, after)
+        },
+    },
+    Law {
+        name: "Who is locked in vain is told",
+        source: "a RELEASE or RELINQUISH may be lost, or overtaken",
+        holds: |_, before, action, after| {
+            again::who_is_locked_in_vain_is_told(before, action, after)
+        },
+    },
+    Law {
+        name: "Who waits asks again",
+        source: "a REQUEST may be lost",
+        holds: |_, before, action, after| again::who_waits_asks_again(before, action, after),
+    },
+    Law {
+        name: "The health check asks again",
+        source: "a Freeze, Frozen, Install or Ping may be lost",
+        holds: |_, before, action, after| again::the_health_check_asks_again(before, action, after),
     },
     Law {
         name: "Nodes restart as strangers",

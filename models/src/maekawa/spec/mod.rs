@@ -6,6 +6,7 @@
 //! timeouts that a host chooses; [`Bounds::accurate`] says whether a world grants it, and what
 //! must hold in either case is stated for either case.
 
+mod again;
 mod catalogue;
 mod inert;
 mod invariants;

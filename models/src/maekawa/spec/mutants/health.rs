@@ -46,6 +46,20 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         inject: |scenario| scenario.step = counts_on_from_before,
     },
     Mutant {
+        id: "MAE-FREEZE-ONCE",
+        defect: "a member is asked once to freeze",
+        source: "the Freeze or its answer may be lost",
+        model: "maekawa/health",
+        inject: |scenario| scenario.step = freezes_once,
+    },
+    Mutant {
+        id: "MAE-INSTALL-ONCE",
+        defect: "a member is told once of its epoch",
+        source: "the Install may be lost",
+        model: "maekawa/health",
+        inject: |scenario| scenario.step = installs_once,
+    },
+    Mutant {
         id: "MAE-DEREGISTER-LOST",
         defect: "a node that is to leave, and has crashed, answers health checks and no more",
         source: "an arbiter that is none is waited for for ever",
@@ -111,6 +125,28 @@ fn only_lives(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
             message: Message::Deregister { .. },
             ..
         } if is_asked => None,
+        effect => Some(effect),
+    });
+}
+
+fn freezes_once(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let again = node.durable().changing && matches!(input, Input::Fire(Timer::HealthCheck));
+    step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
+        Effect::Send {
+            message: Message::Freeze { .. },
+            ..
+        } if again => None,
+        effect => Some(effect),
+    });
+}
+
+fn installs_once(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let lives = matches!(delivered(&input), Some((_, Message::Pong { .. })));
+    step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
+        Effect::Send {
+            message: Message::Install { .. },
+            ..
+        } if lives => None,
         effect => Some(effect),
     });
 }

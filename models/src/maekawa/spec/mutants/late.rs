@@ -1,7 +1,7 @@
 //! Defects in what is made of messages that come late, twice or out of order, or are forged.
 
-use crate::maekawa::Maekawa;
 use crate::maekawa::message::{Epoch, Message, Timestamp};
+use crate::maekawa::{Maekawa, Timer};
 use crate::protocol::{Effect, Input, NodeId, Protocol};
 use crate::specification::Mutant;
 
@@ -58,6 +58,34 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
             scenario.step = ends_one_request_alone;
             scenario.drop_inert = false;
         },
+    },
+    Mutant {
+        id: "MAE-REMINDED-ONCE",
+        defect: "an arbiter ignores a request that it knows already",
+        source: "what it has answered may be lost",
+        model: "maekawa/lossy",
+        inject: |scenario| scenario.step = ignores_who_asks_again,
+    },
+    Mutant {
+        id: "MAE-RELEASED-ONCE",
+        defect: "an arbiter that is locked for a request which is over is not told again",
+        source: "the RELEASE may be lost",
+        model: "maekawa/lossy",
+        inject: |scenario| scenario.step = releases_once,
+    },
+    Mutant {
+        id: "MAE-RELINQUISHED-ONCE",
+        defect: "an arbiter that was given back and does not know it is not told again",
+        source: "the RELINQUISH may be lost",
+        model: "maekawa/lossy-four",
+        inject: |scenario| scenario.step = relinquishes_once,
+    },
+    Mutant {
+        id: "MAE-ASKS-ONE",
+        defect: "a node that waits asks one of its arbiters again",
+        source: "it may not be the one that has not heard",
+        model: "maekawa/lossy-four",
+        inject: |scenario| scenario.step = asks_one_again,
     },
     Mutant {
         id: "MAE-BELIEVES",
@@ -211,4 +239,66 @@ fn believes_any_number(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out
         local.clock = local.clock.max(told);
     }
     forges(maekawa, node, input, out);
+}
+
+fn ignores_who_asks_again(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    if let Some((_, Message::Request { request, .. })) = delivered(&input)
+        && let Some(member) = membership_of(node)
+        && let Some(grant) = member.arbiter.locked
+        && (grant.request == *request || member.arbiter.waiting.contains(request))
+    {
+        return;
+    }
+    maekawa.step(node, input, out);
+}
+
+/// Whether an arbiter says that it is locked for a request of this node.
+fn hears_of_a_lock(input: &In) -> bool {
+    matches!(
+        delivered(input),
+        Some((_, Message::Locked { .. } | Message::Inquire { .. }))
+    )
+}
+
+fn releases_once(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let hears = hears_of_a_lock(&input);
+    step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
+        Effect::Send {
+            message: Message::Release { .. },
+            ..
+        } if hears => None,
+        effect => Some(effect),
+    });
+}
+
+fn relinquishes_once(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let is_locked = matches!(delivered(&input), Some((_, Message::Locked { .. })));
+    step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
+        Effect::Send {
+            message: Message::Relinquish { .. },
+            ..
+        } if is_locked => None,
+        effect => Some(effect),
+    });
+}
+
+fn asks_one_again(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let mut left = match &input {
+        Input::Fire(Timer::Retry) => 1,
+        _ => usize::MAX,
+    };
+    step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
+        Effect::Send {
+            message: Message::Request { .. },
+            ..
+        } if left == 0 => None,
+        Effect::Send {
+            to,
+            message: message @ Message::Request { .. },
+        } => {
+            left -= 1;
+            Some(Effect::Send { to, message })
+        }
+        effect => Some(effect),
+    });
 }
