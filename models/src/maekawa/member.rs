@@ -4,6 +4,7 @@
 use alloc::collections::BTreeSet;
 
 use super::message::{Epoch, Message};
+use super::quorum::Construction;
 use super::requester::withdraw;
 use super::state::{Arbiter, Local, Membership, Record};
 use super::{Command, Event, Maekawa, Refusal, Timer, local};
@@ -109,7 +110,9 @@ impl Maekawa {
         out.send(self.orchestrator, Message::Frozen { epoch });
     }
 
-    /// An epoch begins. Nothing of an earlier one is carried over but the clients that wait.
+    /// An epoch begins. Nothing of an earlier one is carried over but the clients that wait. The
+    /// quorum is built as the orchestrator says, whatever this node is configured with: that any
+    /// two quorums share an arbiter is a property of one construction.
     ///
     /// That this node is in the epoch must be on disk before it says anything in it: restarted
     /// it would else take part again, and know nothing of the locks that it has given.
@@ -119,6 +122,7 @@ impl Maekawa {
         from: NodeId,
         epoch: Epoch,
         members: BTreeSet<NodeId>,
+        construction: Construction,
         out: &mut Outbox<Self>,
     ) {
         let known = node.durable().epoch;
@@ -129,7 +133,7 @@ impl Maekawa {
         node.write(Record::Epoch(epoch));
         self.leave(node, out);
         out.disarm(Timer::Register);
-        match self.construction.quorum(&members, self.id) {
+        match construction.quorum(&members, self.id) {
             Some(quorum) => self.join(node, epoch, members, quorum, out),
             None => out.emit(Event::Left { epoch }),
         }

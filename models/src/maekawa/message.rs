@@ -15,6 +15,7 @@ use core::fmt::{self, Display};
 
 use serde::{Deserialize, Serialize};
 
+use super::quorum::Construction;
 use crate::protocol::NodeId;
 
 /// How far ahead of what a node knows a number may be that it is told. Nothing that really
@@ -177,6 +178,8 @@ pub enum Message {
         epoch: Epoch,
         /// Its members.
         members: BTreeSet<NodeId>,
+        /// How they build their quorums: all alike, or two might have no arbiter in common.
+        construction: Construction,
     },
     /// The orchestrator's health check.
     Ping {

@@ -74,7 +74,7 @@ pub use self::times::{BadTimes, Times};
 pub struct Maekawa {
     id: NodeId,
     orchestrator: NodeId,
-    /// How quorums are built. The same on all nodes.
+    /// The orchestrator's: how quorums are built from the next epoch on. It tells the members.
     pub construction: Construction,
     /// How many health checks in a row a node leaves unanswered before it is taken for dead.
     pub misses: u8,
@@ -351,7 +351,11 @@ impl Maekawa {
             Message::Deregister { epoch } => self.on_deregister(node, from, epoch, out),
             Message::Freeze { epoch } => self.on_freeze(node, from, epoch, out),
             Message::Frozen { epoch } => self.on_frozen(node, from, epoch, out),
-            Message::Install { epoch, members } => self.on_install(node, from, epoch, members, out),
+            Message::Install {
+                epoch,
+                members,
+                construction,
+            } => self.on_install(node, from, epoch, members, construction, out),
             Message::Ping { epoch, renews } => self.on_ping(node, from, epoch, renews, out),
             Message::Pong { epoch } => self.on_pong(node, from, epoch, out),
         }

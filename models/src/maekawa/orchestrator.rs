@@ -9,7 +9,7 @@
 //! members answer a second time as they did the first.
 
 use super::message::{Epoch, Message};
-use super::state::Record;
+use super::state::{Persistent, Record};
 use super::{Event, Maekawa, Timer, orchestration};
 use crate::protocol::{Node, NodeId, Outbox};
 
@@ -120,15 +120,14 @@ impl Maekawa {
         }
         orchestration.frozen.clear();
         orchestration.silent.clear();
-        node.write(Record::Install);
+        node.write(Record::Install(self.construction));
         let (epoch, members) = (node.durable().epoch, node.durable().members.clone());
         out.emit(Event::Installed {
             epoch,
             members: members.clone(),
         });
         for &to in old.union(&members) {
-            let members = members.clone();
-            out.send(to, Message::Install { epoch, members });
+            install(node.durable(), to, out);
         }
     }
 
@@ -150,8 +149,7 @@ impl Maekawa {
     fn inform(&self, node: &Node<Self>, to: NodeId, known: Epoch, out: &mut Outbox<Self>) {
         let durable = node.durable();
         if known < durable.epoch && !durable.changing {
-            let (epoch, members) = (durable.epoch, durable.members.clone());
-            out.send(to, Message::Install { epoch, members });
+            install(durable, to, out);
         }
     }
 
@@ -222,4 +220,17 @@ impl Maekawa {
             }
         }
     }
+}
+
+/// Tells a node of the epoch in force, as it was put on disk: who is told again later, perhaps by
+/// an orchestrator that has been restarted with another configuration, is told the same.
+fn install(durable: &Persistent, to: NodeId, out: &mut Outbox<Maekawa>) {
+    out.send(
+        to,
+        Message::Install {
+            epoch: durable.epoch,
+            members: durable.members.clone(),
+            construction: durable.construction,
+        },
+    );
 }

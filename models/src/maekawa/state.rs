@@ -5,6 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::message::{Epoch, Timestamp, Token};
+use super::quorum::Construction;
 use crate::protocol::{Durable, NodeId};
 
 /// What survives a crash.
@@ -24,6 +25,8 @@ pub struct Persistent {
     pub members: BTreeSet<NodeId>,
     /// The orchestrator's: the members of the epoch to come.
     pub roster: BTreeSet<NodeId>,
+    /// The orchestrator's: how the members of `epoch` build their quorums.
+    pub construction: Construction,
     /// The orchestrator's: whether it is ending `epoch`.
     pub changing: bool,
 }
@@ -41,8 +44,9 @@ pub enum Record {
     Strike(NodeId),
     /// The orchestrator begins to end the epoch.
     Change,
-    /// The orchestrator begins the next epoch, with the members of the roster.
-    Install,
+    /// The orchestrator begins the next epoch, with the members of the roster, and quorums that
+    /// are built like this.
+    Install(Construction),
 }
 
 impl Durable for Persistent {
@@ -59,9 +63,10 @@ impl Durable for Persistent {
                 self.roster.remove(node);
             }
             Record::Change => self.changing = true,
-            Record::Install => {
+            Record::Install(construction) => {
                 self.epoch = self.epoch.next();
                 self.members = self.roster.clone();
+                self.construction = *construction;
                 self.changing = false;
             }
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use models::maekawa::message::{Epoch, Message, Timestamp, Token};
+use models::maekawa::quorum::Construction;
 use models::maekawa::spec::claim;
 use models::maekawa::state::{
     Attempt, Claim, Local, Membership, Orchestration, Persistent, Record, Standing, Volatile,
@@ -45,7 +46,7 @@ impl Bench {
     /// The orchestrator, with members 1 to `count` of epoch 1.
     pub(super) fn orchestrator(count: u16) -> Self {
         let mut records: Vec<Record> = (1..=count).map(|id| Record::Enrol(NodeId(id))).collect();
-        records.push(Record::Install);
+        records.push(Record::Install(Construction::Plane));
         Self::start(0, &records)
     }
 
@@ -210,6 +211,7 @@ pub(super) fn install(epoch: u64, members: impl IntoIterator<Item = u16>) -> Mes
     Message::Install {
         epoch: Epoch(epoch),
         members: ids(members),
+        construction: Construction::Plane,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use models::maekawa::Timer;
 use models::maekawa::message::{Epoch, FURTHEST_AHEAD, GREATEST, Message};
+use models::maekawa::quorum::Construction;
 use models::maekawa::spec::at_large;
 use models::maekawa::{Command, Maekawa};
 use models::world::{Delivery, Timing, World};
@@ -56,6 +57,8 @@ fn messages() -> impl Strategy<Value = Message> {
             10 => Message::Install {
                 epoch,
                 members: ids((0..5).filter(|id| number & (1 << id) != 0)),
+                construction: [Construction::Plane, Construction::Grid]
+                    [usize::from(number % 2 == 0)],
             },
             11 => Message::Ping {
                 epoch,

@@ -1,6 +1,7 @@
 //! A node's end of an epoch change.
 
 use models::maekawa::message::{Epoch, Message};
+use models::maekawa::quorum::Construction;
 use models::maekawa::state::Record;
 use models::maekawa::{Command, Event, Timer};
 use models::{Effect, NodeId};
@@ -28,6 +29,23 @@ fn a_node_registers_until_it_is_a_member() {
     let effects = bench.deliver(0, install(1, [1, 2]));
     assert!(effects.contains(&Effect::Disarm(Timer::Register)));
     assert_eq!(bench.fire(Timer::Register), []);
+}
+
+/// A member's quorum is the orchestrator's, not one of its own making: of the fourth of seven
+/// members on a grid a row and a column, though the node is configured with a plane.
+#[test]
+fn quorums_are_built_as_the_orchestrator_says() {
+    let mut bench = Bench::start(4, &[Record::Registered(true)]);
+    assert_eq!(bench.maekawa.construction, Construction::Plane);
+    let construction = Construction::Grid;
+    let (epoch, members) = (Epoch(1), ids(1..=7));
+    let install = Message::Install {
+        epoch,
+        members,
+        construction,
+    };
+    bench.deliver(0, install);
+    assert_eq!(bench.membership().quorum, ids([1, 4, 5, 6, 7]));
 }
 
 /// That it is in an epoch is on disk before it says anything in it.

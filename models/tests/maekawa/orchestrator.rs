@@ -1,6 +1,7 @@
 //! The orchestrator's end of an epoch change.
 
 use models::maekawa::message::{Epoch, Message};
+use models::maekawa::quorum::Construction;
 use models::maekawa::state::Record;
 use models::maekawa::{Event, Timer};
 use models::{Effect, NodeId};
@@ -33,7 +34,7 @@ fn an_epoch_is_drained_before_the_next_begins() {
     assert_eq!(bench.deliver(1, frozen(1)), [], "one member, twice");
     assert_eq!(bench.deliver(3, frozen(1)), [], "no member of this epoch");
     let effects = bench.deliver(2, frozen(1));
-    assert_eq!(bench.records, [Record::Install]);
+    assert_eq!(bench.records, [Record::Install(Construction::Plane)]);
     let expected: Vec<_> = (1..=3).map(|to| send(to, install(2, 1..=3))).collect();
     assert_eq!(sent(&effects), expected);
     let begun = Event::Installed {
@@ -196,6 +197,27 @@ fn a_restarted_orchestrator_goes_on() {
     bench.deliver(1, frozen(1));
     let effects = bench.deliver(2, frozen(1));
     assert!(sent(&effects).contains(&send(3, install(2, 1..=3))));
+}
+
+/// The members of an epoch build their quorums alike. An orchestrator that is configured anew
+/// builds the next epoch's so; of the one in force it says what its disk says.
+#[test]
+fn an_epoch_keeps_its_construction() {
+    let mut bench = Bench::orchestrator(2);
+    bench.maekawa.construction = Construction::Grid;
+    bench.crash();
+    let behind = Message::Pong { epoch: Epoch(0) };
+    assert_eq!(bench.deliver(2, behind), [send(2, install(1, [1, 2]))]);
+    bench.deliver(1, register(1));
+    let effects = bench.deliver(2, frozen(1));
+    let (epoch, members, construction) = (Epoch(2), ids([1, 2]), Construction::Grid);
+    assert_eq!(bench.records, [Record::Install(construction)]);
+    let grid = Message::Install {
+        epoch,
+        members,
+        construction,
+    };
+    assert_eq!(sent(&effects), [send(1, grid.clone()), send(2, grid)]);
 }
 
 /// The orchestrator is no member, whoever says so; nor is a node believed that speaks of an epoch

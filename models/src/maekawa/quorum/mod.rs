@@ -13,10 +13,14 @@ pub mod plane;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
+use serde::{Deserialize, Serialize};
+
 use crate::protocol::NodeId;
 
 /// How quorums are built.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub enum Construction {
     /// A finite projective plane, folded to the number of members: about √n arbiters. Beyond
     /// the largest plane that is known here, a grid.

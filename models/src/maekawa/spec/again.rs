@@ -224,6 +224,7 @@ pub(super) fn the_health_check_asks_again(
                 let install = Message::Install {
                     epoch: durable.epoch,
                     members: durable.members.clone(),
+                    construction: durable.construction,
                 };
                 epoch >= durable.epoch || says_this(after, orchestrator, envelope.from, &install)
             }

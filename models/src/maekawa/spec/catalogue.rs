@@ -174,6 +174,21 @@ const EXCLUSION: &[Model<Maekawa>] = &[
         scenario: || scenarios::lossy(4, &[(1, 1), (3, 1), (4, 1)], 1),
     },
     Model {
+        name: "maekawa/misconfigured",
+        size: Size::Gate,
+        purpose: "a node that is configured with quorums of another construction",
+        faults: NONE,
+        bounds: "7 members of which 2 claim, once each",
+        states: Some(231),
+        reaches: &[
+            "a node enters",
+            "the lock changes hands",
+            "an arbiter inquires",
+            "two requests bear the same time",
+        ],
+        scenario: scenarios::misconfigured,
+    },
+    Model {
         name: "maekawa/twenty-one",
         size: Size::Gate,
         purpose: "a plane of order 4, and two quorums that share one arbiter of five",

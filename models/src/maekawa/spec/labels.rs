@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::fmt::{self, Display};
 
 use crate::maekawa::message::Message;
+use crate::maekawa::quorum::Construction;
 use crate::maekawa::state::{
     Attempt, Claim, Local, Membership, Orchestration, Persistent, Session, Standing, Volatile,
 };
@@ -61,7 +62,17 @@ impl Display for Message {
             Self::Deregister { epoch } => write!(f, "Deregister {epoch}"),
             Self::Freeze { epoch } => write!(f, "Freeze {epoch}"),
             Self::Frozen { epoch } => write!(f, "Frozen {epoch}"),
-            Self::Install { epoch, members } => write!(f, "Install {epoch} {}", set(members)),
+            Self::Install {
+                epoch,
+                members,
+                construction,
+            } => {
+                let shape = match construction {
+                    Construction::Plane => "plane",
+                    Construction::Grid => "grid",
+                };
+                write!(f, "Install {epoch} {} {shape}", set(members))
+            }
             Self::Ping { epoch, renews } => {
                 let renews = if *renews { ", renews the lease" } else { "" };
                 write!(f, "Ping {epoch}{renews}")

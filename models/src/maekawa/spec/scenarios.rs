@@ -108,6 +108,15 @@ pub fn contention(members: u16, construction: Construction, counts: &[(u16, u64)
     }
 }
 
+/// Seven members, of which the third is configured with another construction than the
+/// orchestrator: its row and column of the grid, and the fourth's line of the plane, have no arbiter
+/// in common.
+pub fn misconfigured() -> Checked {
+    let mut scenario = contention(7, Construction::Plane, &[(3, 1), (4, 1)]);
+    scenario.nodes[3].construction = Construction::Grid;
+    scenario
+}
+
 /// As [`contention`], and each message may be lost, or arrive any number of times.
 pub fn duplicated(members: u16, construction: Construction, counts: &[(u16, u64)]) -> Checked {
     let mut scenario = contention(members, construction, counts);
@@ -295,6 +304,7 @@ fn forgeries() -> Vec<Message> {
         Message::Install {
             epoch: ahead,
             members: [NodeId(1)].into(),
+            construction: Construction::Plane,
         },
     ]
 }

@@ -63,6 +63,13 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         inject: |scenario| scenario.step = installs_two_views,
     },
     Mutant {
+        id: "MAE-OWN-CONSTRUCTION",
+        defect: "a member builds its quorum as it is configured, whatever the orchestrator says",
+        source: "§2 (a) is a property of one assignment of quorums",
+        model: "maekawa/misconfigured",
+        inject: |scenario| scenario.step = builds_its_own_quorum,
+    },
+    Mutant {
         id: "MAE-REJOINS",
         defect: "a node does not remember that it was in an epoch, and joins it again",
         source: "§5: crashed nodes stop",
@@ -93,7 +100,7 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         model: "maekawa/orchestrator",
         inject: |scenario| {
             scenario.disk = Disk::Amnesia {
-                forgets: |record| matches!(record, Record::Install),
+                forgets: |record| matches!(record, Record::Install(_)),
             };
         },
     },
@@ -121,10 +128,14 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
 ];
 
 fn changes_quorums_on_the_fly(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    if let Some((_, Message::Install { epoch, members })) = delivered(&input)
-        && let (epoch, members) = (*epoch, members.clone())
+    if let Some((_, message)) = delivered(&input)
+        && let Message::Install {
+            epoch,
+            members,
+            construction,
+        } = message.clone()
         && epoch > node.durable().epoch
-        && let Some(quorum) = maekawa.construction.quorum(&members, maekawa.id())
+        && let Some(quorum) = construction.quorum(&members, maekawa.id())
         && let Some(member) = member_mut(node)
     {
         member.epoch = epoch;
@@ -201,17 +212,37 @@ fn installs_two_views(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out)
     step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
         Effect::Send {
             to,
-            message: Message::Install { epoch, mut members },
+            message:
+                Message::Install {
+                    epoch,
+                    mut members,
+                    construction,
+                },
         } if epoch > Epoch(1) => {
             // A list that ends with its reader.
             members.retain(|member| *member <= to);
             Some(Effect::Send {
                 to,
-                message: Message::Install { epoch, members },
+                message: Message::Install {
+                    epoch,
+                    members,
+                    construction,
+                },
             })
         }
         effect => Some(effect),
     });
+}
+
+fn builds_its_own_quorum(maekawa: &Maekawa, node: &mut N, mut input: In, out: &mut Out) {
+    if let Input::Deliver {
+        message: Message::Install { construction, .. },
+        ..
+    } = &mut input
+    {
+        *construction = maekawa.construction;
+    }
+    maekawa.step(node, input, out);
 }
 
 fn resumes_membership(
@@ -235,6 +266,7 @@ fn resumes_membership(
         message: Message::Install {
             epoch: durable.epoch,
             members: roster.roster,
+            construction: maekawa.construction,
         },
     };
     maekawa.step(&mut node, install, out);
