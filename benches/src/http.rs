@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lockstep::kv::client::Client;
-use lockstep::kv::config::{Config, Limits, NodeConfig, Timing};
+use lockstep::kv::config::{Config, Limits, LogLimits, NodeConfig, Timing};
 use lockstep::kv::node::{KvNode, Listeners};
 use models::NodeId;
 use models::raft::state::Role;
@@ -45,6 +45,7 @@ impl HttpCluster {
             cluster: "bench".to_owned(),
             timing: timing(),
             limits: Limits::default(),
+            log: LogLimits::default(),
             nodes: Vec::new(),
         };
         let mut listeners = Vec::new();

@@ -62,6 +62,12 @@ struct NodeArgs {
     ///   election_max_ms = 600
     ///   request_timeout_ms = 5000
     ///
+    ///   [log]                        # all optional; these are the defaults
+    ///   snapshot_after_bytes = 16777216
+    ///   trailing_bytes = 4194304
+    ///   chunk_bytes = 1048576
+    ///   appends_in_flight = 16
+    ///
     ///   [[nodes]]                    # one for each node
     ///   id = 1
     ///   peer_address = "10.0.0.1:7400"

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use lockstep::kv::config::Timing;
+use lockstep::kv::config::{LogLimits, Timing};
 use lockstep::kv::process::Processes;
 use models::NodeId;
 use tempfile::tempdir;
@@ -97,6 +97,11 @@ fn the_example_in_the_help_is_right() {
     assert_eq!(
         config.timing,
         Timing::default(),
+        "the defaults are those it names"
+    );
+    assert_eq!(
+        config.log,
+        LogLimits::default(),
         "the defaults are those it names"
     );
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use lockstep::kv::Config;
-use lockstep::kv::config::{Limits, Timing};
+use lockstep::kv::config::{Limits, LogLimits, Timing};
 use models::NodeId;
 use tempfile::tempdir;
 
@@ -14,6 +14,10 @@ heartbeat_ms = 20
 election_min_ms = 100
 election_max_ms = 200
 request_timeout_ms = 1000
+
+[log]
+chunk_bytes = 1000
+appends_in_flight = 4
 
 [[nodes]]
 id = 1
@@ -44,6 +48,12 @@ fn a_good_file_is_read() {
     let config = Config::load(&file).expect("good");
     assert_eq!((config.cluster.as_str(), config.nodes.len()), ("blue", 2));
     assert_eq!(config.timing.heartbeat_ms, 20);
+    let log = LogLimits {
+        chunk_bytes: 1000,
+        appends_in_flight: 4,
+        ..LogLimits::default()
+    };
+    assert_eq!(config.log, log);
     let one = config.node(NodeId(1)).expect("there");
     assert_eq!(one.data_directory, folder.path().join("data/1"));
     assert_eq!(one.metrics_address(), "127.0.0.1:7502");
@@ -57,8 +67,11 @@ fn what_is_left_out_has_a_default() {
     let start = GOOD.find("[timing]").expect("there");
     let end = GOOD.find("[[nodes]]").expect("there");
     let text = format!("{}{}", &GOOD[..start], &GOOD[end..]);
-    assert_eq!(load(&text).expect("good").timing, Timing::default());
-    assert_eq!(load(&text).expect("good").limits, Limits::default());
+    let config = load(&text).expect("good");
+    assert_eq!(
+        (config.timing, config.log, config.limits),
+        (Timing::default(), LogLimits::default(), Limits::default())
+    );
     let text = GOOD.replace("heartbeat_ms = 20\n", "");
     let text = text.replace("election_min_ms = 100", "election_min_ms = 150");
     assert_eq!(load(&text).expect("good").timing.heartbeat_ms, 50);
@@ -106,7 +119,7 @@ const BAD: &[(&str, &str, &[&str])] = &[
     (
         "data_directory",
         "data_dir",
-        &["line 13", "unknown field `data_dir`", "`data_directory`"],
+        &["line 17", "unknown field `data_dir`", "`data_directory`"],
     ),
     (
         "peer_address = \"127.0.0.1:7401\"\n",
@@ -163,11 +176,39 @@ const BAD: &[(&str, &str, &[&str])] = &[
         &["limits.max_pending_reads: it is 0; choose"],
     ),
     (
+        "chunk_bytes = 1000",
+        "chunk_bytes = 0",
+        &["log.chunk_bytes: it is 0: a snapshot would never arrive; choose at least 1"],
+    ),
+    (
+        "chunk_bytes = 1000",
+        "chunk_bytes = 67108864",
+        &[
+            "log.chunk_bytes: 67108864 does not fit in a message, which has at most 67108864",
+            "at most 67107840",
+        ],
+    ),
+    (
+        "appends_in_flight = 4",
+        "appends_in_flight = 0",
+        &["log.appends_in_flight: it is 0: nothing would be replicated; choose"],
+    ),
+    (
+        "appends_in_flight = 4",
+        "appends_in_flight = 33",
+        &["log.appends_in_flight: 33 would crowd out", "at most 32"],
+    ),
+    (
+        "appends_in_flight = 4",
+        "trailing = 4",
+        &["unknown field `trailing`", "`trailing_bytes`"],
+    ),
+    (
         "id = 2",
         "id = 1",
         &["nodes[1].id: 1 is the id of nodes[0] already; give each"],
     ),
-    ("id = 2", "id = 70000", &["line 16", "70000", "u16"]),
+    ("id = 2", "id = 70000", &["line 20", "70000", "u16"]),
     (
         "127.0.0.1:7402",
         "127.0.0.1:7401",

@@ -1,8 +1,9 @@
 //! The store on the simulated runtime: losses, cuts, crashes that lose what was not flushed,
 //! restarts, slow disks; all from a seed.
 //!
-//! Verifies that after the storm the logs and stores of all nodes are equal, that every
-//! acknowledged write is in them with the answer that was given, and exactly once.
+//! Verifies that no two nodes ever know different entries to be committed, that after the storm
+//! the logs and stores of all nodes are equal, and that every acknowledged write is in them with
+//! the answer that was given, and exactly once; while logs are compacted and snapshots sent.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,13 +15,16 @@ use lockstep::kv::node::spans;
 use lockstep::kv::{Kv, KvRaft};
 use lockstep::sim::{Simulation, SimulationOptions};
 use models::NodeId;
-use models::raft::log::Content;
+use models::raft::log::{Content, Entry};
 use models::raft::session::{ClientId, RequestId, Sequence};
-use models::raft::{self, Event};
+use models::raft::{self, Compaction, Event};
 use proptest::prelude::*;
 
 const NODES: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 const CLIENTS: u64 = 4;
+
+/// Milliseconds.
+const LISTENS_EVERY: u64 = 20;
 
 struct Storm {
     simulation: Simulation<KvRaft>,
@@ -28,6 +32,10 @@ struct Storm {
     /// Each client's request under way.
     sequences: BTreeMap<ClientId, u64>,
     acknowledged: BTreeMap<RequestId, Response>,
+    /// Every entry that some node knew to be committed, by its index: the nodes discard theirs.
+    committed: BTreeMap<u64, Entry<Command>>,
+    /// How many snapshots were installed.
+    installed: usize,
 }
 
 fn millis(millis: u64) -> Duration {
@@ -49,6 +57,14 @@ impl Storm {
             raft.check_quorum = true;
             // A few entries an append, so that catching up takes several.
             raft.max_append_weight = 300;
+            raft.window.appends = 3;
+            // A snapshot each dozen entries, and more entries kept than a node that is cut off for
+            // a moment lacks; in chunks that take several messages.
+            raft.compaction = Compaction {
+                snapshot_after: 1000,
+                trailing: 5000,
+            };
+            raft.max_chunk_bytes = 100;
             simulation.add(raft);
         }
         Self {
@@ -58,6 +74,8 @@ impl Storm {
                 .map(|client| (ClientId::new(client), 1))
                 .collect(),
             acknowledged: BTreeMap::new(),
+            committed: BTreeMap::new(),
+            installed: 0,
         }
     }
 
@@ -103,6 +121,7 @@ impl Storm {
     }
 
     fn hear(&mut self) {
+        self.learn_what_is_committed();
         for said in self.simulation.take_events() {
             match said.event {
                 Event::Reply { request, response } => {
@@ -118,6 +137,7 @@ impl Storm {
                     );
                 }
                 Event::SessionExpired { request, .. } => panic!("{request} has not expired"),
+                Event::Installed { .. } => self.installed += 1,
                 Event::Redirect { .. }
                 | Event::Overloaded { .. }
                 | Event::Transfer { .. }
@@ -131,6 +151,21 @@ impl Storm {
         }
     }
 
+    fn learn_what_is_committed(&mut self) {
+        for id in NODES {
+            let Some(node) = self.simulation.node(id) else {
+                continue;
+            };
+            let log = &node.durable().log;
+            let first = log.base_index().next();
+            let kept = log.from(first).iter();
+            for (entry, index) in kept.zip(first.0..=node.volatile.commit_index.0) {
+                let known = self.committed.entry(index).or_insert_with(|| entry.clone());
+                assert_eq!(known, entry, "{id} has another entry at {index}");
+            }
+        }
+    }
+
     fn calm(&mut self) {
         self.simulation.heal();
         self.simulation.set_loss(0.0);
@@ -138,15 +173,22 @@ impl Storm {
             self.simulation.restart(id);
         }
         // The storm's last messages are gone, somebody leads, and commits what there is.
-        self.simulation.run_for(millis(5_000));
+        self.listen_for(5_000);
         let before = self.acknowledged.len();
         for _ in 0..10 {
             self.ask_somebody();
-            self.simulation.run_for(millis(500));
-            self.hear();
+            self.listen_for(500);
         }
         assert!(self.acknowledged.len() > before, "no progress in the calm");
-        self.simulation.run_for(millis(1_000));
+        self.listen_for(1_000);
+    }
+
+    /// Lets time go on, and hears what is said before logs are compacted beyond it.
+    fn listen_for(&mut self, span: u64) {
+        for _ in 0..span / LISTENS_EVERY {
+            self.simulation.run_for(millis(LISTENS_EVERY));
+            self.hear();
+        }
     }
 
     fn check(&self) {
@@ -154,14 +196,18 @@ impl Storm {
         let first = node(NODES[0]);
         for id in NODES {
             let (durable, volatile) = (node(id).durable(), &node(id).volatile);
-            assert_eq!(durable.log, first.durable().log, "{id} has another log");
+            let (last, firsts) = (durable.log.last_index(), first.durable().log.last_index());
+            assert_eq!(last, firsts, "{id} has another log");
             assert_eq!(volatile.commit_index, durable.log.last_index(), "{id} lags");
             assert_eq!(
                 volatile.applied, first.volatile.applied,
                 "{id} has another store"
             );
         }
-        let (store, answers) = fold(first.durable().log.from(raft::log::Index(1)));
+        let indices: Vec<u64> = self.committed.keys().copied().collect();
+        let all: Vec<u64> = (1..=first.volatile.commit_index.0).collect();
+        assert_eq!(indices, all, "an entry was discarded unseen");
+        let (store, answers) = fold(self.committed.values());
         assert_eq!(store, first.volatile.applied.machine);
         for (request, response) in &self.acknowledged {
             assert_eq!(
@@ -174,7 +220,9 @@ impl Storm {
 }
 
 /// A log by the simplest reading: each request counts where it comes first.
-fn fold(entries: &[raft::log::Entry<Command>]) -> (Kv, BTreeMap<RequestId, Response>) {
+fn fold<'a>(
+    entries: impl Iterator<Item = &'a Entry<Command>>,
+) -> (Kv, BTreeMap<RequestId, Response>) {
     use models::raft::machine::StateMachine;
     let (mut store, mut answers) = (Kv::default(), BTreeMap::new());
     for entry in entries {
@@ -211,11 +259,15 @@ proptest! {
 
 #[test]
 fn a_storm_does_something() {
-    let mut storm = Storm::new(1);
-    storm.rage(300);
+    let (mut acknowledged, mut installed) = (0, 0);
+    for seed in 1..=4 {
+        let mut storm = Storm::new(seed);
+        storm.rage(300);
+        acknowledged += storm.acknowledged.len();
+        installed += storm.installed;
+    }
     assert!(
-        storm.acknowledged.len() > 20,
-        "{} acknowledged",
-        storm.acknowledged.len()
+        acknowledged > 80 && installed > 0,
+        "{acknowledged} acknowledged, {installed} snapshots installed"
     );
 }

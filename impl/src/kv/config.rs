@@ -9,6 +9,12 @@ use std::time::Duration;
 use models::NodeId;
 use serde::{Deserialize, Serialize};
 
+use super::node::PEER_QUEUE;
+use crate::transport::tcp::MAX_MESSAGE_BYTES;
+
+/// What a message has beside a chunk of a snapshot takes less than 1 KiB.
+const MAX_CHUNK_BYTES: usize = MAX_MESSAGE_BYTES - 1024;
+
 /// A cluster's configuration: the same file for all its nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +27,9 @@ pub struct Config {
     /// How much the nodes keep and bear.
     #[serde(default)]
     pub limits: Limits,
+    /// How the log is compacted and sent.
+    #[serde(default)]
+    pub log: LogLimits,
     /// The nodes.
     #[serde(default)]
     pub nodes: Vec<NodeConfig>,
@@ -51,6 +60,23 @@ pub struct Limits {
     /// So many reads wait at a node for the leader to be confirmed: of more, the last are
     /// answered 503.
     pub max_pending_reads: usize,
+}
+
+/// How the log is compacted and sent. Entries are counted with their keys, their values and
+/// [`ENTRY_OVERHEAD`](super::machine::ENTRY_OVERHEAD) bytes each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogLimits {
+    /// A node takes a snapshot of its store, and discards the log before it, whenever entries
+    /// of so many bytes have been applied since the last one. 0 for never.
+    pub snapshot_after_bytes: usize,
+    /// The last entries of so many bytes stay in the log when the rest is discarded: a node that
+    /// is behind by less needs no snapshot.
+    pub trailing_bytes: usize,
+    /// A snapshot is sent in chunks of so many bytes.
+    pub chunk_bytes: usize,
+    /// So many messages with entries may be under way to a node that has not acknowledged them.
+    pub appends_in_flight: usize,
 }
 
 /// One node.
@@ -133,6 +159,18 @@ impl Default for Limits {
     }
 }
 
+impl Default for LogLimits {
+    /// A log of tens of megabytes, and chunks that delay no heartbeat for long.
+    fn default() -> Self {
+        Self {
+            snapshot_after_bytes: 16 << 20,
+            trailing_bytes: 4 << 20,
+            chunk_bytes: 1 << 20,
+            appends_in_flight: 16,
+        }
+    }
+}
+
 impl Timing {
     /// How long a client's request may take.
     pub fn request_timeout(&self) -> Duration {
@@ -201,6 +239,7 @@ impl Config {
         }
         self.timing.check()?;
         self.limits.check()?;
+        self.log.check()?;
         if self.nodes.is_empty() {
             let remedy = "list each node under [[nodes]]";
             return Err(fault("nodes", "there is no node", remedy));
@@ -303,6 +342,39 @@ impl NodeConfig {
             ("client_address", self.client_address.clone(), false),
             ("metrics_address", self.metrics_address(), true),
         ]
+    }
+}
+
+impl LogLimits {
+    fn check(&self) -> Result<(), Fault> {
+        let chunk = self.chunk_bytes;
+        if chunk == 0 || chunk > MAX_CHUNK_BYTES {
+            return Err(fault(
+                "log.chunk_bytes",
+                match chunk {
+                    0 => "it is 0: a snapshot would never arrive".to_owned(),
+                    _ => format!(
+                        "{chunk} does not fit in a message, which has at most {MAX_MESSAGE_BYTES} bytes"
+                    ),
+                },
+                format!("choose at least 1 and at most {MAX_CHUNK_BYTES}, such as 1048576"),
+            ));
+        }
+        let appends = self.appends_in_flight;
+        if appends == 0 || appends > PEER_QUEUE / 2 {
+            return Err(fault(
+                "log.appends_in_flight",
+                match appends {
+                    0 => "it is 0: nothing would be replicated".to_owned(),
+                    _ => format!("{appends} would crowd out heartbeats and votes"),
+                },
+                format!(
+                    "choose at least 1 and at most {}, such as 16",
+                    PEER_QUEUE / 2
+                ),
+            ));
+        }
+        Ok(())
     }
 }
 

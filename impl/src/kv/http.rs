@@ -7,7 +7,7 @@
 //! | `DELETE /kv/{key}` | 200, revisions as JSON, or 404 |
 //! | `GET /kv?prefix=&after=&limit=&here=` | 200, a page of keys and values as JSON; linearizable |
 //! | `GET /status` | 200, how this node fares, as JSON |
-//! | `GET /log?index=&limit=` | 200, a page of this node's committed log as JSON |
+//! | `GET /log?index=&limit=` | 200, a page of this node's committed log as JSON, from the first entry that is not discarded |
 //!
 //! `here=true` asks this very node for the answer, leader or not, and spares the leader most of
 //! the work. A key is a byte string, percent-encoded. 400, 405, 413 and 414 say what is wrong with the

@@ -19,14 +19,18 @@ const MAX_WEIGHT: usize = 1 << 20;
 /// A part of a node's committed log.
 pub(super) struct LogPage {
     commit_index: Index,
+    /// What comes before it is discarded: a snapshot has replaced it.
+    first_index: Index,
     entries: Vec<(Index, Entry<Command>)>,
 }
 
-/// The committed entries of `node` from `from` on, as far as a page goes.
+/// The committed entries of `node` from `from` on, as far as a page goes; where that is discarded,
+/// from the first that is kept.
 pub(super) fn read(node: &Node<KvRaft>, from: Index, limit: usize) -> LogPage {
     let commit_index = node.volatile.commit_index;
     let log = &node.durable().log;
-    let from = from.max(Index(1));
+    let first_index = log.base_index().next();
+    let from = from.max(first_index);
     let mut entries = Vec::new();
     let mut weight = 0;
     let committed = log.from(from).iter().zip(from.0..=commit_index.0);
@@ -42,18 +46,21 @@ pub(super) fn read(node: &Node<KvRaft>, from: Index, limit: usize) -> LogPage {
     }
     LogPage {
         commit_index,
+        first_index,
         entries,
     }
 }
 
 impl LogPage {
-    /// As JSON. `next` is the index to ask for next, or null at the end of what is committed.
+    /// As JSON. `first_index` is the first index that is not discarded. `next` is the index to ask
+    /// for next, or null at the end of what is committed.
     pub(super) fn to_json(&self) -> Value {
         let last = self.entries.last().map(|(index, _)| *index);
         let next = last.filter(|last| *last < self.commit_index);
         let entries = self.entries.iter();
         json!({
             "commit_index": self.commit_index.0,
+            "first_index": self.first_index.0,
             "entries": entries.map(|(index, entry)| entry_json(*index, entry)).collect::<Vec<_>>(),
             "next": next.map(|last| last.next().0),
         })

@@ -31,7 +31,7 @@ pub(super) fn render(metrics: &Metrics, report: Option<&Report>) -> String {
     page
 }
 
-fn gauges(report: &Report) -> [(&'static str, &'static str, u64); 6] {
+fn gauges(report: &Report) -> [(&'static str, &'static str, u64); 8] {
     [
         ("term", "The current term.", report.term),
         (
@@ -53,6 +53,16 @@ fn gauges(report: &Report) -> [(&'static str, &'static str, u64); 6] {
             "last_index",
             "The last index of the log.",
             report.last_index,
+        ),
+        (
+            "first_index",
+            "The first index that is still in the log.",
+            report.first_index,
+        ),
+        (
+            "snapshot_index",
+            "The last index that the snapshot includes; 0 while there is none.",
+            report.snapshot_index,
         ),
         ("keys", "Keys in the store.", report.keys),
     ]

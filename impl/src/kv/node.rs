@@ -9,8 +9,9 @@ use std::time::Duration;
 use axum::Router;
 use axum::serve::ListenerExt;
 use models::raft::message::Message;
+use models::raft::progress::Window;
 use models::raft::state::Role;
-use models::raft::{Event, Timer};
+use models::raft::{Compaction, Event, Timer};
 use models::{Node, NodeId};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
@@ -36,7 +37,9 @@ const INBOX: usize = 4096;
 const SESSIONS: usize = 1024;
 /// So many messages wait for a peer. Few, for a message may carry 2 MiB of entries, and what
 /// a peer missed while it was away is sent again anyway.
-const PEER_QUEUE: usize = 64;
+pub(super) const PEER_QUEUE: usize = 64;
+/// Entries of so many bytes may be under way to a peer.
+const MAX_WEIGHT_IN_FLIGHT: usize = 8 << 20;
 /// Requests that run when the node is told to stop have this long to end.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -101,6 +104,10 @@ pub struct Report {
     pub last_applied: u64,
     /// The last index of its log.
     pub last_index: u64,
+    /// The first index that is still in its log: what comes before it is discarded.
+    pub first_index: u64,
+    /// The last index that its snapshot includes; 0 while it has none.
+    pub snapshot_index: u64,
     /// How many keys its store has.
     pub keys: u64,
     /// How many changes its store has seen.
@@ -256,6 +263,8 @@ pub(super) fn report(id: NodeId, node: &Node<KvRaft>) -> Report {
         commit_index: volatile.commit_index.0,
         last_applied: applied.last_applied.0,
         last_index: durable.log.last_index().0,
+        first_index: durable.log.base_index().next().0,
+        snapshot_index: durable.snapshot.last_included_index().0,
         keys: applied.machine.len() as u64,
         revision: applied.machine.revision(),
     }
@@ -277,6 +286,18 @@ fn raft(config: &Config, id: NodeId) -> KvRaft {
     raft.max_pending_reads = config.limits.max_pending_reads;
     raft.pre_vote = true;
     raft.check_quorum = true;
+    raft.window = Window {
+        appends: config.log.appends_in_flight,
+        weight: MAX_WEIGHT_IN_FLIGHT,
+    };
+    raft.compaction = Compaction {
+        snapshot_after: match config.log.snapshot_after_bytes {
+            0 => usize::MAX,
+            bytes => bytes,
+        },
+        trailing: config.log.trailing_bytes,
+    };
+    raft.max_chunk_bytes = config.log.chunk_bytes;
     raft
 }
 
@@ -304,6 +325,8 @@ pub fn spans(timing: &Timing) -> impl Fn(&Timer) -> TimerSpan + Send + Sync + 's
         Timer::Heartbeat => TimerSpan::Exactly(heartbeat),
         Timer::Lease => TimerSpan::Exactly(lease),
         Timer::Transfer => TimerSpan::Exactly(*election.end()),
+        // Due with the batch that armed it, behind all its inputs.
+        Timer::Snapshot => TimerSpan::Exactly(Duration::ZERO),
     }
 }
 
@@ -318,6 +341,9 @@ fn log_event(node: NodeId, event: &Event<Kv>) {
             tracing::info!(%node, %configuration, "acts on another configuration");
         }
         Event::Retired => tracing::warn!(%node, "is no member of the cluster any more"),
+        Event::Installed {
+            last_included_index,
+        } => tracing::info!(%node, %last_included_index, "installed a snapshot"),
         Event::Reply { .. }
         | Event::Redirect { .. }
         | Event::Superseded { .. }

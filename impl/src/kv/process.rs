@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use models::NodeId;
 
-use super::config::{Config, Limits, NodeConfig, Timing};
+use super::config::{Config, Limits, LogLimits, NodeConfig, Timing};
 
 /// A node has this long to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -69,10 +69,23 @@ impl Processes {
     /// # Errors
     /// When they do not start.
     pub fn start(executable: &Path, count: u16, timing: Timing) -> Result<Self, ProcessError> {
+        Self::start_with(executable, count, timing, LogLimits::default())
+    }
+
+    /// As [`Processes::start`], with these limits on the log.
+    ///
+    /// # Errors
+    /// When they do not start.
+    pub fn start_with(
+        executable: &Path,
+        count: u16,
+        timing: Timing,
+        log: LogLimits,
+    ) -> Result<Self, ProcessError> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match Self::try_start(executable, count, timing.clone()) {
+            match Self::try_start(executable, count, timing.clone(), log.clone()) {
                 Err(error @ ProcessError::Node { .. }) if tries < STARTS => {
                     tracing::warn!(%error, "starting again on other ports");
                 }
@@ -81,12 +94,18 @@ impl Processes {
         }
     }
 
-    fn try_start(executable: &Path, count: u16, timing: Timing) -> Result<Self, ProcessError> {
+    fn try_start(
+        executable: &Path,
+        count: u16,
+        timing: Timing,
+        log: LogLimits,
+    ) -> Result<Self, ProcessError> {
         let folder = tempfile::tempdir().map_err(failed("creating a temporary folder"))?;
         let config = Config {
             cluster: "loopback".to_owned(),
             timing,
             limits: Limits::default(),
+            log,
             nodes: nodes(count).map_err(failed("finding free ports"))?,
         };
         let mut processes = Self {

@@ -99,6 +99,8 @@ impl Waiters {
             }
             // Nobody asks for one over HTTP.
             Event::Transfer { .. } => {}
+            // Only a follower installs a snapshot, and nobody waits at a follower.
+            Event::Installed { .. } => {}
             Event::Leading { .. } => self.learn(Some(self.id)),
             Event::Following { leader, .. } => {
                 self.learn(leader);

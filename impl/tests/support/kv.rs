@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lockstep::kv::config::{Config, Limits, NodeConfig, Timing};
+use lockstep::kv::config::{Config, Limits, LogLimits, NodeConfig, Timing};
 use lockstep::kv::node::{Listeners, Report};
 use lockstep::kv::{KvNode, headers};
 use models::NodeId;
@@ -55,6 +55,14 @@ impl KvCluster {
     }
 
     pub(crate) async fn start_within(count: u16, timing: Timing, limits: Limits) -> Self {
+        Self::build(count, timing, limits, LogLimits::default()).await
+    }
+
+    pub(crate) async fn start_with(count: u16, timing: Timing, log: LogLimits) -> Self {
+        Self::build(count, timing, Limits::default(), log).await
+    }
+
+    async fn build(count: u16, timing: Timing, limits: Limits, log: LogLimits) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut listeners = Vec::new();
         let mut nodes = Vec::new();
@@ -71,6 +79,7 @@ impl KvCluster {
             cluster: "blue".into(),
             timing,
             limits,
+            log,
             nodes,
         };
         config.check().expect("a good configuration");

@@ -9,7 +9,7 @@
 //! pause between any two lines.
 
 use super::machine::StateMachine;
-use super::message::{AppendOutcome, Message};
+use super::message::{AppendOutcome, InstallOutcome, Message};
 use super::state::Role;
 use super::{Raft, Timer};
 use crate::protocol::{Node, NodeId, Outbox, Protocol};
@@ -54,6 +54,10 @@ impl<M: StateMachine> Raft<M> {
             Message::AppendEntriesResponse {
                 outcome: AppendOutcome::StaleTerm { .. },
                 ..
+            }
+            | Message::InstallSnapshotResponse {
+                outcome: InstallOutcome::StaleTerm { .. },
+                ..
             } => {
                 self.check_quorum
                     && matches!(node.volatile.role, Role::Leader(_))
@@ -65,7 +69,9 @@ impl<M: StateMachine> Raft<M> {
             | Message::ReadIndex { .. }
             | Message::ReadIndexResponse { .. }
             | Message::AppendEntries { .. }
-            | Message::AppendEntriesResponse { .. } => false,
+            | Message::AppendEntriesResponse { .. }
+            | Message::InstallSnapshot { .. }
+            | Message::InstallSnapshotResponse { .. } => false,
         }
     }
 

@@ -1,11 +1,12 @@
 //! Client interaction (§8): commands with exactly-once semantics, linearizable reads.
 
+use super::install::Partial;
 use super::log::{Content, Entry, Index};
 use super::machine::StateMachine;
 use super::message::{Message, ReadIndexOutcome, Round};
 use super::session::{Known, RequestId};
 use super::snapshot::{Outcome, Verdict};
-use super::state::{Leadership, PendingRead, Progress, Reader, Record, Role};
+use super::state::{Leadership, PendingRead, Reader, Record, Role};
 use super::{Event, Raft};
 use crate::protocol::{Node, Outbox, Protocol};
 
@@ -44,7 +45,7 @@ impl<M: StateMachine> Raft<M> {
             term: node.durable().current_term,
             content: Content::Command { request, command },
         }));
-        self.send_to_idle_peers(node, out);
+        self.send_all_appends(node, out);
         self.advance_commit_index(node, out);
     }
 
@@ -70,23 +71,8 @@ impl<M: StateMachine> Raft<M> {
             term: node.durable().current_term,
             content: Content::ExpireSessions { through },
         }));
-        self.send_to_idle_peers(node, out);
+        self.send_all_appends(node, out);
         self.advance_commit_index(node, out);
-    }
-
-    /// Peers with an append under way get the new entry once they have answered, together
-    /// with all others that have come by then.
-    pub(super) fn send_to_idle_peers(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
-        for peer in self.peers(node) {
-            if let Role::Leader(leadership) = &node.volatile.role
-                && leadership
-                    .progress
-                    .get(&peer)
-                    .is_some_and(Progress::is_idle)
-            {
-                self.send_append(node, peer, out);
-            }
-        }
     }
 
     /// Registers a read (thesis §6.4): it answers once a quorum has confirmed this node's
@@ -129,9 +115,7 @@ impl<M: StateMachine> Raft<M> {
         if let Role::Leader(leadership) = &mut node.volatile.role {
             leadership.round = round.next();
         }
-        for peer in self.peers(node) {
-            self.send_append(node, peer, out);
-        }
+        self.send_heartbeats(node, out);
         self.answer_reads(node, out);
     }
 
@@ -200,6 +184,10 @@ impl<M: StateMachine> Raft<M> {
         }
         let changed = self.is_changing(node);
         node.volatile.commit_index = index;
+        let is_old = |partial: &Partial| partial.last_included.0 <= index;
+        if node.volatile.partial.as_ref().is_some_and(is_old) {
+            node.volatile.partial = None;
+        }
         let leads = matches!(node.volatile.role, Role::Leader(_));
         while node.volatile.applied.last_applied < index {
             let next = node.volatile.applied.last_applied.next();
@@ -209,6 +197,7 @@ impl<M: StateMachine> Raft<M> {
             // "If commitIndex > lastApplied: increment lastApplied, apply log[lastApplied] to
             // state machine" (Figure 2, "All Servers").
             let outcome = node.volatile.applied.apply(&entry.content);
+            self.count_applied(node, &entry, out);
             // Every replica computes the response; the leader has the client.
             if let Some(outcome) = outcome.filter(|_| leads) {
                 out.emit(outcome.into());

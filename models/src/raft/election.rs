@@ -5,8 +5,8 @@ use alloc::vec::Vec;
 
 use super::log::{Content, Entry, Index, Term};
 use super::machine::StateMachine;
-use super::membership::unknown_progress;
 use super::message::{Message, Round, VoteOutcome};
+use super::progress::Progress;
 use super::session::Position;
 use super::state::{Leadership, PendingRead, Reader, Record, Role};
 use super::{Event, Raft, Timer};
@@ -148,10 +148,10 @@ impl<M: StateMachine> Raft<M> {
     pub(super) fn lead(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         let term = node.durable().current_term;
         let term_start = node.durable().log.last_index().next();
-        let unknown = unknown_progress(term_start);
+        let unknown = Progress::unknown(term_start);
         let peers = self.peers(node).into_iter();
         node.volatile.role = Role::Leader(Leadership {
-            progress: peers.map(|peer| (peer, unknown)).collect(),
+            progress: peers.map(|peer| (peer, unknown.clone())).collect(),
             term_start,
             round: Round(0),
             reads: Vec::new(),
@@ -159,6 +159,7 @@ impl<M: StateMachine> Raft<M> {
             change: None,
             transfer: None,
             heard: BTreeSet::new(),
+            blob: None,
         });
         out.disarm(Timer::Election);
         self.begin_check_quorum(out);

@@ -9,7 +9,7 @@
 //! A cluster starts with the configuration that its nodes are given; a node that joins is
 //! given none ([`Raft::joining`]) and learns it from the log.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeSet, btree_map};
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
@@ -18,9 +18,9 @@ use super::client::redirect;
 use super::configuration::{Configuration, InForce};
 use super::log::{Content, Entry, Index};
 use super::machine::StateMachine;
-use super::message::Round;
+use super::progress::Progress;
 use super::session::RequestId;
-use super::state::{Leadership, Persistent, Progress, Record, Role};
+use super::state::{Leadership, Persistent, Record, Role};
 use super::{Event, Raft};
 use crate::protocol::{Node, NodeId, Outbox, Protocol};
 
@@ -220,7 +220,7 @@ impl<M: StateMachine> Raft<M> {
             content: Content::Configuration(configuration),
         };
         self.append_entry(node, entry, out);
-        self.send_to_idle_peers(node, out);
+        self.send_all_appends(node, out);
         self.advance_commit_index(node, out);
     }
 
@@ -266,13 +266,21 @@ impl<M: StateMachine> Raft<M> {
     }
 
     /// Acts on another configuration from now on.
-    fn enter(&self, node: &mut Node<Self>, in_force: Option<InForce>, out: &mut Outbox<Self>) {
+    pub(super) fn enter(
+        &self,
+        node: &mut Node<Self>,
+        in_force: Option<InForce>,
+        out: &mut Outbox<Self>,
+    ) {
         node.volatile.configuration = in_force;
         let last_index = node.durable().log.last_index();
         for peer in self.peers(node) {
-            if let Role::Leader(leadership) = &mut node.volatile.role {
-                let unknown = || unknown_progress(last_index);
-                leadership.progress.entry(peer).or_insert_with(unknown);
+            if let Role::Leader(leadership) = &mut node.volatile.role
+                && let btree_map::Entry::Vacant(entry) = leadership.progress.entry(peer)
+            {
+                entry.insert(Progress::unknown(last_index));
+                // Who joins need not wait for a heartbeat.
+                self.send_probe(node, peer, out);
             }
         }
         out.emit(Event::MembershipChanged {
@@ -317,7 +325,7 @@ impl<M: StateMachine> Raft<M> {
         let members = self.configuration(node).members();
         let former = self.previous_configuration(node).members();
         for peer in former.difference(&members) {
-            self.send_append(node, *peer, out);
+            self.send_rest(node, *peer, out);
         }
         if !members.contains(&self.id()) {
             out.emit(Event::Retired);
@@ -363,15 +371,4 @@ fn has_caught_up<M: StateMachine>(
 ) -> bool {
     let progress = leadership.progress.get(&learner);
     progress.is_some_and(|learner| learner.match_index >= node.volatile.commit_index)
-}
-
-/// What a leader knows of a peer that it has not heard from: nothing, but that it may be sent
-/// what comes from `next_index` on.
-pub(super) fn unknown_progress(next_index: Index) -> Progress {
-    Progress {
-        next_index,
-        match_index: Index(0),
-        round: Round(0),
-        sent_index: Index(0),
-    }
 }

@@ -1,4 +1,5 @@
-//! Raft's messages (Figure 2, "RequestVote RPC" and "AppendEntries RPC"). The sender's id
+//! Raft's messages (Figure 2, "RequestVote RPC" and "AppendEntries RPC"; Figure 13,
+//! "InstallSnapshot RPC"). The sender's id
 //! (the figure's candidateId and leaderId) travels with the envelope.
 
 use alloc::vec::Vec;
@@ -108,6 +109,32 @@ pub enum Message<C> {
         /// The round of the append that this answers.
         round: Round,
     },
+    /// A leader sends a part of its snapshot, or, with none, shows that it lives (§7).
+    InstallSnapshot {
+        /// The leader's term.
+        term: Term,
+        /// The index of the last entry that the snapshot replaces.
+        last_included_index: Index,
+        /// The term of that entry.
+        last_included_term: Term,
+        /// Where the chunk begins in the encoded snapshot, in bytes.
+        offset: u64,
+        /// The chunk.
+        data: Vec<u8>,
+        /// Whether it is the last one.
+        done: bool,
+        /// The leader's confirmation round, echoed in the answer.
+        round: Round,
+    },
+    /// The answer to a chunk of a snapshot.
+    InstallSnapshotResponse {
+        /// The term of the chunk that this answers.
+        term: Term,
+        /// What came of the chunk.
+        outcome: InstallOutcome,
+        /// The round of the chunk that this answers.
+        round: Round,
+    },
 }
 
 /// What came of a vote or a pre-vote request.
@@ -170,6 +197,31 @@ pub enum ReadIndexOutcome {
     },
 }
 
+/// What came of a chunk of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum InstallOutcome {
+    /// The follower has all that the snapshot replaces, on disk: from the snapshot, or in its
+    /// log.
+    Installed {
+        /// The index of the last entry that the snapshot replaces.
+        last_included_index: Index,
+    },
+    /// The snapshot is not complete.
+    Received {
+        /// The index of the last entry that the snapshot replaces.
+        last_included_index: Index,
+        /// Where the chunk ended: tells a current answer from a stale one.
+        sent: u64,
+        /// How many bytes the follower has, from the start on: where the next chunk must begin.
+        received: u64,
+    },
+    /// The chunk came from an earlier term than the follower's, and was ignored (§5.1).
+    StaleTerm {
+        /// The follower's term.
+        current_term: Term,
+    },
+}
+
 impl<C> Message<C> {
     /// The term of the exchange: the sender's in a request, the request's in an answer. Of a
     /// pre-vote it is the term asked for, in which nobody is.
@@ -187,7 +239,9 @@ impl<C> Message<C> {
             | Self::ReadIndex { term, .. }
             | Self::ReadIndexResponse { term, .. }
             | Self::AppendEntries { term, .. }
-            | Self::AppendEntriesResponse { term, .. } => *term,
+            | Self::AppendEntriesResponse { term, .. }
+            | Self::InstallSnapshot { term, .. }
+            | Self::InstallSnapshotResponse { term, .. } => *term,
         }
     }
 
@@ -211,6 +265,10 @@ impl<C> Message<C> {
             | Self::ReadIndexResponse {
                 outcome: ReadIndexOutcome::StaleTerm { current_term },
                 ..
+            }
+            | Self::InstallSnapshotResponse {
+                outcome: InstallOutcome::StaleTerm { current_term },
+                ..
             } => *current_term,
             Self::PreVote { .. } | Self::PreVoteResponse { .. } => Term(0),
             _ => self.term(),
@@ -223,12 +281,14 @@ impl<C> Message<C> {
             Self::RequestVoteResponse { .. }
             | Self::PreVoteResponse { .. }
             | Self::ReadIndexResponse { .. }
-            | Self::AppendEntriesResponse { .. } => true,
+            | Self::AppendEntriesResponse { .. }
+            | Self::InstallSnapshotResponse { .. } => true,
             Self::RequestVote { .. }
             | Self::PreVote { .. }
             | Self::TimeoutNow { .. }
             | Self::ReadIndex { .. }
-            | Self::AppendEntries { .. } => false,
+            | Self::AppendEntries { .. }
+            | Self::InstallSnapshot { .. } => false,
         }
     }
 

@@ -3,20 +3,24 @@
 //! "Consensus: Bridging Theory and Practice".
 //!
 //! Implemented: leader election (§5.2, §5.4.1), log replication with conflict hints (§5.3),
-//! the current-term commit rule (§5.4.2), a no-op at the start of each term, client sessions
-//! that expire by the log, and linearizable reads by read-index, which followers answer too (§8;
-//! thesis §6.3, §6.4), membership changes by joint consensus (§6) with learners (thesis §4.2.1);
-//! PreVote (thesis §9.6) and CheckQuorum (thesis §6.2), where the configuration says so;
-//! leadership transfer (thesis §3.10).
+//! pipelined (thesis §10.2), the current-term commit rule (§5.4.2), a no-op at the start of each
+//! term, log compaction by snapshots that are sent in chunks (§7), client sessions that expire by
+//! the log, and linearizable reads by read-index, which followers answer too (§8; thesis §6.3,
+//! §6.4), membership changes by joint consensus (§6) with learners (thesis §4.2.1); PreVote
+//! (thesis §9.6) and CheckQuorum (thesis §6.2), where the configuration says so; leadership
+//! transfer (thesis §3.10).
 //!
 //! Read it in the order of the paper: [`state`] is Figure 2's "State", [`message`] its RPCs,
 //! [`Raft::step`] its "Rules for Servers"; `election`, `pre_vote`, `check_quorum`, `transfer`,
-//! `replication`, `client`, `follower_reads` and `membership` hold the handlers.
+//! `replication`, `snapshot`, `install`, `client`, `follower_reads` and `membership` hold the
+//! handlers; what a leader knows of its peers is [`progress`].
 
 pub mod configuration;
+pub mod install;
 pub mod log;
 pub mod membership;
 pub mod message;
+pub mod progress;
 pub mod snapshot;
 pub mod spec;
 pub mod state;
@@ -42,6 +46,7 @@ use self::log::Term;
 use self::machine::StateMachine;
 use self::membership::{Change, Refusal};
 use self::message::Message;
+use self::progress::Window;
 use self::session::{Position, RequestId};
 use self::state::{Persistent, Record, Role, Volatile};
 pub use self::transfer::{Transfer, TransferOutcome};
@@ -72,7 +77,25 @@ pub struct Raft<M: StateMachine> {
     /// (CheckQuorum, thesis §6.2); and a node that has heard from a leader within the minimum
     /// election timeout ignores who asks for a vote (thesis §4.2.3).
     pub check_quorum: bool,
+    /// How many appends may be under way to a peer at a time.
+    pub window: Window,
+    /// When the log is compacted.
+    pub compaction: Compaction,
+    /// A chunk of a snapshot has at most so many bytes, and at least one.
+    pub max_chunk_bytes: usize,
     machine: PhantomData<fn() -> M>,
+}
+
+/// When the log is compacted (§7). Weights are in the units of
+/// [`max_append_weight`](Raft::max_append_weight).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compaction {
+    /// A snapshot is taken once what has been applied since the last one weighs so much.
+    /// `usize::MAX` for never.
+    pub snapshot_after: usize,
+    /// Of the entries that a snapshot replaces the last ones stay in the log, as many as weigh
+    /// no more than this: followers that are behind by less need no snapshot.
+    pub trailing: usize,
 }
 
 /// Raft's timers.
@@ -91,6 +114,9 @@ pub enum Timer {
     /// Lasts an election timeout. Runs on a leader while it transfers its leadership: a target
     /// that has not taken over by then is not waited for (thesis §3.10).
     Transfer,
+    /// Runs once enough has been applied: time to take a snapshot. As short as can be; it only
+    /// lets what waits go first.
+    Snapshot,
 }
 
 /// What a client asks.
@@ -224,6 +250,11 @@ pub enum Event<M: StateMachine> {
         /// What came of it.
         outcome: TransferOutcome,
     },
+    /// This node's state is now that of the leader's snapshot: it has skipped what came before.
+    Installed {
+        /// The index of the last entry that the snapshot replaces.
+        last_included_index: log::Index,
+    },
     /// This node leads from now on.
     Leading {
         /// In this term.
@@ -247,6 +278,16 @@ impl<M: StateMachine> Raft<M> {
     pub fn new(id: NodeId, voters: impl IntoIterator<Item = NodeId>) -> Self {
         let initial = Configuration::new(voters);
         assert!(initial.is_voter(id), "{id} is not among the voters");
+        Self::with_initial(id, initial)
+    }
+
+    /// The node `id`, which joins a cluster: it knows no configuration until a leader sends it
+    /// one, and does not stand for election.
+    pub fn joining(id: NodeId) -> Self {
+        Self::with_initial(id, Configuration::default())
+    }
+
+    fn with_initial(id: NodeId, initial: Configuration) -> Self {
         Self {
             id,
             initial,
@@ -255,21 +296,15 @@ impl<M: StateMachine> Raft<M> {
             max_pending_reads: usize::MAX,
             pre_vote: false,
             check_quorum: false,
-            machine: PhantomData,
-        }
-    }
-
-    /// The node `id`, which joins a cluster: it knows no configuration until a leader sends it
-    /// one, and does not stand for election.
-    pub fn joining(id: NodeId) -> Self {
-        Self {
-            id,
-            initial: Configuration::default(),
-            max_append_weight: usize::MAX,
-            max_sessions: usize::MAX,
-            max_pending_reads: usize::MAX,
-            pre_vote: false,
-            check_quorum: false,
+            window: Window {
+                appends: 16,
+                weight: usize::MAX,
+            },
+            compaction: Compaction {
+                snapshot_after: usize::MAX,
+                trailing: 0,
+            },
+            max_chunk_bytes: 1 << 20,
             machine: PhantomData,
         }
     }
@@ -305,7 +340,10 @@ impl<M: StateMachine> Raft<M> {
                 term,
                 voted_for: None,
             });
-            let leads = matches!(message, Message::AppendEntries { .. });
+            let leads = matches!(
+                message,
+                Message::AppendEntries { .. } | Message::InstallSnapshot { .. }
+            );
             self.follow(node, leads.then_some(from), out);
         }
     }
@@ -336,6 +374,8 @@ impl<M: StateMachine> Protocol for Raft<M> {
             applied,
             follower_reads: Vec::new(),
             configuration: self.latest_configuration(durable),
+            unsaved: 0,
+            partial: None,
         }
     }
 
@@ -407,12 +447,34 @@ impl<M: StateMachine> Protocol for Raft<M> {
                     Message::AppendEntriesResponse { outcome, round, .. } => {
                         self.on_append_entries_response(node, from, outcome, round, out);
                     }
+                    Message::InstallSnapshot {
+                        term,
+                        last_included_index,
+                        last_included_term,
+                        offset,
+                        data,
+                        done,
+                        round,
+                    } => {
+                        let chunk = install::Chunk {
+                            last_included: (last_included_index, last_included_term),
+                            offset,
+                            data,
+                            done,
+                            round,
+                        };
+                        self.on_install_snapshot(node, from, term, chunk, out);
+                    }
+                    Message::InstallSnapshotResponse { outcome, round, .. } => {
+                        self.on_install_snapshot_response(node, from, outcome, round, out);
+                    }
                 }
             }
             Input::Fire(Timer::Election) => self.on_election_timeout(node, out),
             Input::Fire(Timer::Heartbeat) => self.on_heartbeat_timeout(node, out),
             Input::Fire(Timer::Lease) => self.on_lease_timeout(node, out),
             Input::Fire(Timer::Transfer) => self.on_transfer_timeout(node, out),
+            Input::Fire(Timer::Snapshot) => self.on_snapshot_timeout(node),
             Input::Ask(Command::Propose { request, command }) => {
                 self.on_propose(node, request, command, out);
             }

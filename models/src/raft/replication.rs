@@ -1,11 +1,12 @@
-//! Log replication (§5.3) and commitment (§5.4.2).
+//! Log replication (§5.3), pipelined (thesis §10.2), and commitment (§5.4.2).
 
 use alloc::vec::Vec;
 
 use super::log::{Content, Entry, Index, Log, Term};
 use super::machine::StateMachine;
 use super::message::{AppendOutcome, Message, Round};
-use super::state::{Leadership, Progress, Role};
+use super::progress::{Mode, progress_of};
+use super::state::{Leadership, Role};
 use super::{Raft, Timer};
 use crate::protocol::{Node, NodeId, Outbox, Protocol};
 
@@ -19,44 +20,128 @@ pub(super) struct Append<C> {
 }
 
 impl<M: StateMachine> Raft<M> {
-    /// "Repeat during idle periods to prevent election timeouts" (Figure 2, "Leaders"). What
-    /// a peer has not acknowledged travels along: a lost append is sent again.
+    /// "Repeat during idle periods to prevent election timeouts" (Figure 2, "Leaders").
     pub(super) fn on_heartbeat_timeout(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         if !matches!(node.volatile.role, Role::Leader(_)) {
             return;
         }
         out.arm(Timer::Heartbeat);
         for peer in self.peers(node) {
-            self.send_append(node, peer, out);
+            if let Some(progress) = progress_of(node, peer) {
+                progress.tick();
+            }
+        }
+        self.send_heartbeats(node, out);
+    }
+
+    /// Shows every peer that this node leads.
+    pub(super) fn send_heartbeats(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        for peer in self.peers(node) {
+            self.send_heartbeat(node, peer, out);
         }
     }
 
-    /// Sends `peer` the entries from its `next_index` on, as far as one message carries.
-    pub(super) fn send_append(&self, node: &mut Node<Self>, peer: NodeId, out: &mut Outbox<Self>) {
-        let commit_index = node.volatile.commit_index;
-        let durable = node.durable();
-        let (term, log) = (durable.current_term, &durable.log);
+    /// A heartbeat carries no entries, and asks for nothing that is not known: it neither waits
+    /// for what is under way nor is refused. While the leader probes, or sends a snapshot, the
+    /// probe or an empty chunk is the heartbeat.
+    pub(super) fn send_heartbeat(
+        &self,
+        node: &mut Node<Self>,
+        peer: NodeId,
+        out: &mut Outbox<Self>,
+    ) {
+        let Some(progress) = progress_of(node, peer) else {
+            return;
+        };
+        match progress.mode {
+            Mode::Probe => self.send_probe(node, peer, out),
+            Mode::Replicate { .. } => {
+                let known = progress.match_index.next();
+                self.send_batch(node, peer, known, 0, out);
+            }
+            Mode::Snapshot(_) => self.send_chunk(node, peer, 0, out),
+        }
+    }
+
+    /// Asks `peer` whether its log agrees up to `next_index - 1`, with the entries behind that for
+    /// the case that it does.
+    pub(super) fn send_probe(&self, node: &mut Node<Self>, peer: NodeId, out: &mut Outbox<Self>) {
+        if let Some(progress) = progress_of(node, peer) {
+            let next_index = progress.next_index;
+            self.send_batch(node, peer, next_index, usize::MAX, out);
+        }
+    }
+
+    /// Tells `peer`, which leaves, how far the log is committed, behind all that it has been sent
+    /// and with what it has not: whether its window has room or not, for it will be sent no
+    /// more. Should it come back, it is probed.
+    pub(super) fn send_rest(&self, node: &mut Node<Self>, peer: NodeId, out: &mut Outbox<Self>) {
+        let Some(progress) = progress_of(node, peer) else {
+            return;
+        };
+        if let Mode::Snapshot(_) = progress.mode {
+            return self.send_chunk(node, peer, 0, out);
+        }
+        progress.mode = Mode::Probe;
+        let next_index = progress.next_index;
+        self.send_batch(node, peer, next_index, usize::MAX, out);
+    }
+
+    /// Sends every peer what it may be sent.
+    pub(super) fn send_all_appends(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        for peer in self.peers(node) {
+            self.send_appends(node, peer, out);
+        }
+    }
+
+    /// Sends `peer` the entries from its `next_index` on, in as many appends as its window has
+    /// room for (thesis §10.2).
+    pub(super) fn send_appends(&self, node: &mut Node<Self>, peer: NodeId, out: &mut Outbox<Self>) {
+        while let Some(progress) = progress_of(node, peer) {
+            let next_index = progress.next_index;
+            let may_append = progress.may_append(&self.window);
+            if !may_append || next_index > node.durable().log.last_index() {
+                return;
+            }
+            self.send_batch(node, peer, next_index, usize::MAX, out);
+        }
+    }
+
+    /// Sends `peer` the entries from `first` on, at most so many and no more than one append
+    /// carries; or a snapshot, where what comes before them has been discarded.
+    fn send_batch(
+        &self,
+        node: &mut Node<Self>,
+        peer: NodeId,
+        first: Index,
+        most: usize,
+        out: &mut Outbox<Self>,
+    ) {
         let Role::Leader(leadership) = &node.volatile.role else {
             return;
         };
-        let Some(&Progress { next_index, .. }) = leadership.progress.get(&peer) else {
-            return;
+        let prev_log_index = first.previous();
+        let log = &node.durable().log;
+        let Some(prev_log_term) = log.term_at(prev_log_index) else {
+            return self.begin_snapshot(node, peer, out);
         };
-        let prev_log_index = next_index.previous();
-        let entries = self.take_batch(log.from(next_index));
-        let sent_index = Index(prev_log_index.0 + entries.len() as u64);
+        let rest = log.from(first);
+        let entries = self.take_batch(&rest[..rest.len().min(most)]);
+        let weight = entries.iter().map(entry_weight::<M>);
+        let weight = weight.fold(0, usize::saturating_add);
+        let last_index = Index(prev_log_index.0 + entries.len() as u64);
+        let has_entries = !entries.is_empty();
         let message = Message::AppendEntries {
-            term,
+            term: node.durable().current_term,
             prev_log_index,
-            // The leader's own log reaches at least to `next_index - 1`.
-            prev_log_term: log.term_at(prev_log_index).unwrap_or_default(),
+            prev_log_term,
             entries,
-            leader_commit: commit_index,
+            leader_commit: node.volatile.commit_index,
             round: leadership.round,
         };
         out.send(peer, message);
-        if let Some(progress) = progress_of(node, peer) {
-            progress.sent_index = sent_index;
+        if has_entries && let Some(progress) = progress_of(node, peer) {
+            progress.sent(last_index, weight);
         }
     }
 
@@ -65,7 +150,7 @@ impl<M: StateMachine> Raft<M> {
         let mut weight = 0usize;
         let fits = |entry: &&Entry<M::Command>| {
             let admitted = weight == 0 || weight < self.max_append_weight;
-            weight = weight.saturating_add(entry_weight::<M>(entry).max(1));
+            weight = weight.saturating_add(entry_weight::<M>(entry));
             admitted
         };
         entries.iter().take_while(fits).cloned().collect()
@@ -106,7 +191,7 @@ impl<M: StateMachine> Raft<M> {
     }
 
     /// Follows the leader of the current term, unless this node does already.
-    fn recognise(&self, node: &mut Node<Self>, leader: NodeId, out: &mut Outbox<Self>) {
+    pub(super) fn recognise(&self, node: &mut Node<Self>, leader: NodeId, out: &mut Outbox<Self>) {
         let leader = Some(leader);
         if node.volatile.role != (Role::Follower { leader }) {
             self.follow(node, leader, out);
@@ -122,12 +207,18 @@ impl<M: StateMachine> Raft<M> {
     ) -> AppendOutcome {
         let log = &node.durable().log;
         let prev_log_index = append.prev_log_index;
-        if log.term_at(prev_log_index) != Some(append.prev_log_term) {
+        // What this node has discarded is committed, so the leader has the same.
+        let is_discarded = prev_log_index < log.base_index();
+        if !is_discarded && log.term_at(prev_log_index) != Some(append.prev_log_term) {
             return conflict_at(log, prev_log_index);
         }
+        let base_index = log.base_index();
         let mut index = prev_log_index;
         for entry in append.entries {
             index = index.next();
+            if index <= base_index {
+                continue;
+            }
             match node.durable().log.term_at(index) {
                 // An entry that is there already stays, and so does all that follows it:
                 // this append may be an old one that comes late.
@@ -153,20 +244,68 @@ impl<M: StateMachine> Raft<M> {
         round: Round,
         out: &mut Outbox<Self>,
     ) {
-        let resend = match outcome {
+        match outcome {
             // The follower's term was higher: this node no longer leads.
             AppendOutcome::StaleTerm { .. } => return,
-            AppendOutcome::Accepted { match_index } => accepted(node, follower, match_index),
-            AppendOutcome::Conflict { .. } => conflicted(node, follower, outcome),
+            AppendOutcome::Accepted { match_index } => {
+                self.accepted(node, follower, match_index, out);
+            }
+            AppendOutcome::Conflict {
+                prev_log_index,
+                conflict_term,
+                first_index,
+            } => {
+                let hint = (conflict_term, first_index);
+                if conflicted(node, follower, prev_log_index, hint) {
+                    self.send_probe(node, follower, out);
+                }
+            }
+        }
+        self.on_answer(node, follower, round, out);
+    }
+
+    /// Notes how far `follower` has come, and sends it what its window has room for now.
+    pub(super) fn accepted(
+        &self,
+        node: &mut Node<Self>,
+        follower: NodeId,
+        match_index: Index,
+        out: &mut Outbox<Self>,
+    ) {
+        // No follower has what its leader has not: such an answer is damaged or forged.
+        if match_index > node.durable().log.last_index() {
+            return;
+        }
+        let log_continues = node.durable().log.term_at(match_index).is_some();
+        let Some(progress) = progress_of(node, follower) else {
+            return;
         };
+        // An old answer makes room for nothing. That matters for a node that has left: what
+        // others are sent meanwhile is kept from it, and not because its window is full.
+        if !progress.accepted(match_index, log_continues) {
+            return;
+        }
+        // It has the snapshot, and meanwhile the leader has discarded what follows it.
+        if progress.awaits_another_snapshot() {
+            self.begin_snapshot(node, follower, out);
+        }
+        self.forget_unused_blob(node);
+        self.send_appends(node, follower, out);
+    }
+
+    /// What every answer of a follower leads to: what waits for a quorum is looked at again.
+    pub(super) fn on_answer(
+        &self,
+        node: &mut Node<Self>,
+        follower: NodeId,
+        round: Round,
+        out: &mut Outbox<Self>,
+    ) {
         self.hear_from(node, follower);
         if let Some(progress) = progress_of(node, follower) {
             progress.round = progress.round.max(round);
         }
         self.summon(node, follower, out);
-        if resend {
-            self.send_append(node, follower, out);
-        }
         self.advance_commit_index(node, out);
         self.confirm_reads(node, out);
     }
@@ -208,21 +347,11 @@ impl<M: StateMachine> Raft<M> {
     }
 }
 
-/// The leader's view of `peer`, while this node leads.
-pub(super) fn progress_of<M: StateMachine>(
-    node: &mut Node<Raft<M>>,
-    peer: NodeId,
-) -> Option<&mut Progress> {
-    match &mut node.volatile.role {
-        Role::Leader(leadership) => leadership.progress.get_mut(&peer),
-        Role::Follower { .. } | Role::PreCandidate { .. } | Role::Candidate { .. } => None,
-    }
-}
-
-fn entry_weight<M: StateMachine>(entry: &Entry<M::Command>) -> usize {
+/// What an entry counts for in every limit: at least 1.
+pub(super) fn entry_weight<M: StateMachine>(entry: &Entry<M::Command>) -> usize {
     match &entry.content {
         Content::Noop | Content::ExpireSessions { .. } | Content::Configuration(_) => 1,
-        Content::Command { command, .. } => M::weight(command),
+        Content::Command { command, .. } => M::weight(command).max(1),
     }
 }
 
@@ -240,54 +369,17 @@ fn conflict_at<C>(log: &Log<C>, prev_log_index: Index) -> AppendOutcome {
     }
 }
 
-/// Notes how far `follower` has come. Returns whether there is more to send.
-fn accepted<M: StateMachine>(
-    node: &mut Node<Raft<M>>,
-    follower: NodeId,
-    match_index: Index,
-) -> bool {
-    let last_index = node.durable().log.last_index();
-    let Some(progress) = progress_of(node, follower) else {
-        return false;
-    };
-    // Answers overtake each other: neither index ever moves back.
-    if match_index <= progress.match_index {
-        return false;
-    }
-    progress.match_index = match_index;
-    progress.next_index = progress.next_index.max(match_index.next());
-    progress.is_idle() && progress.next_index <= last_index
-}
-
 /// Moves `next_index` back: behind the leader's own last entry of the conflicting term, if
-/// it has one, else to where the follower's entries of that term begin (§5.3). Returns
-/// whether to try again from there.
+/// it has one, else to where the follower's entries of that term begin (§5.3). Returns whether
+/// to try again from there.
 fn conflicted<M: StateMachine>(
     node: &mut Node<Raft<M>>,
     follower: NodeId,
-    outcome: AppendOutcome,
+    prev_log_index: Index,
+    (conflict_term, first_index): (Option<Term>, Index),
 ) -> bool {
-    let AppendOutcome::Conflict {
-        prev_log_index,
-        conflict_term,
-        first_index,
-    } = outcome
-    else {
-        return false;
-    };
     let skipped_to = conflict_term
         .and_then(|term| node.durable().log.last_of(term))
         .map_or(first_index, Index::next);
-    let Some(progress) = progress_of(node, follower) else {
-        return false;
-    };
-    // An answer to an append that is not the latest one: what has been learned since stands.
-    if prev_log_index.next() != progress.next_index {
-        return false;
-    }
-    // Back by at least one, and never behind what is known to match.
-    progress.next_index = skipped_to
-        .min(prev_log_index)
-        .max(progress.match_index.next());
-    true
+    progress_of(node, follower).is_some_and(|progress| progress.refused(prev_log_index, skipped_to))
 }

@@ -7,9 +7,11 @@ use derive_where::derive_where;
 use serde::{Deserialize, Serialize};
 
 use super::configuration::InForce;
+use super::install::{Blob, Partial};
 use super::log::{Entry, Index, Log, Term};
 use super::machine::StateMachine;
 use super::message::Round;
+use super::progress::Progress;
 use super::session::{Position, RequestId};
 use super::snapshot::{Applied, Snapshot};
 use super::transfer::Transfer;
@@ -135,6 +137,11 @@ pub struct Volatile<M: StateMachine> {
     /// The latest configuration in log and snapshot. None while they have none: then the one that
     /// the cluster started with is in force.
     pub configuration: Option<InForce>,
+    /// The weight of what has been applied and is not in the snapshot. Counted only where
+    /// snapshots are taken.
+    pub unsaved: usize,
+    /// What has arrived of a snapshot that the leader sends.
+    pub partial: Option<Partial>,
 }
 
 /// What a node is in its current term (§5.1).
@@ -185,28 +192,8 @@ pub struct Leadership<M: StateMachine> {
     /// The peers that have answered an append since the lease timer last ran out. Stays empty
     /// without [`check_quorum`](super::Raft::check_quorum).
     pub heard: BTreeSet<NodeId>,
-}
-
-/// What a leader knows of one peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Progress {
-    /// The next index to send.
-    pub next_index: Index,
-    /// The highest index known to be equal on the peer's disk.
-    pub match_index: Index,
-    /// The latest confirmation round that the peer has answered.
-    pub round: Round,
-    /// The last index of the latest append sent. While it is not acknowledged, new commands
-    /// wait and then travel together; a heartbeat does not wait, so that a lost append
-    /// delays but never stops replication.
-    pub sent_index: Index,
-}
-
-impl Progress {
-    /// Whether the latest append is acknowledged.
-    pub(super) fn is_idle(&self) -> bool {
-        self.match_index >= self.sent_index
-    }
+    /// The snapshot that some peers are being sent.
+    pub blob: Option<Blob>,
 }
 
 /// A read that waits until leadership is confirmed and its index applied (thesis §6.4).

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::machine::StateMachine;
 use super::message::Message;
+use super::progress::progress_of;
 use super::session::RequestId;
 use super::state::Role;
 use super::{Event, Raft, Timer};
@@ -65,7 +66,11 @@ impl<M: StateMachine> Raft<M> {
         leadership.transfer = Some(Transfer { request, to });
         out.arm(Timer::Transfer);
         if !self.summon(node, to, out) {
-            self.send_append(node, to, out);
+            // What it has not acknowledged does not wait for the next heartbeat.
+            if let Some(progress) = progress_of(node, to) {
+                progress.tick();
+            }
+            self.send_heartbeat(node, to, out);
         }
     }
 

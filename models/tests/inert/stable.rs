@@ -1,15 +1,15 @@
 //! What is inert changes nothing, and stays so.
 
+use models::raft;
 use models::raft::spec::guarded;
-use models::world::{Action, Disk, Duplicates, Envelope, Faults, Scenario, World};
-use models::{NodeId, raft};
+use models::world::{Disk, Scenario};
 use proptest::prelude::*;
 
 use super::reduction::{
     assert_brings_about_what_is_inert, assert_changes_nothing, assert_stays_inert, inert, lasting,
 };
 use crate::support::bench::*;
-use crate::support::runs::{any_troubled, apply, choices, cluster, fixed_choices, troubled, walk};
+use crate::support::runs::{any_troubled, apply, choices, fixed_choices, troubled, walk};
 
 /// Disks that keep their word, and some that do not.
 const DISKS: &[Disk<Checked>] = &[
@@ -95,71 +95,20 @@ fn there_are_inert_messages() {
         for envelope in inert(&end) {
             match envelope.message {
                 raft::message::Message::RequestVoteResponse { .. } => votes += 1,
-                raft::message::Message::AppendEntriesResponse { .. } => acknowledgements += 1,
+                raft::message::Message::AppendEntriesResponse { .. }
+                | raft::message::Message::InstallSnapshotResponse { .. } => acknowledgements += 1,
                 raft::message::Message::PreVote { .. }
                 | raft::message::Message::PreVoteResponse { .. } => pre_votes += 1,
                 raft::message::Message::RequestVote { .. }
                 | raft::message::Message::TimeoutNow { .. }
                 | raft::message::Message::ReadIndex { .. }
                 | raft::message::Message::ReadIndexResponse { .. }
-                | raft::message::Message::AppendEntries { .. } => requests += 1,
+                | raft::message::Message::AppendEntries { .. }
+                | raft::message::Message::InstallSnapshot { .. } => requests += 1,
             }
         }
     }
     assert!(delivered > 1_000, "{delivered}");
     assert!(requests > 10 && votes > 10 && acknowledgements > 10);
     assert!(pre_votes > 10);
-}
-
-/// A refusal at exactly `match_index` looks like old news, and is not: it may be a late copy
-/// that names the entry before `next_index`, and then the leader sends its append again, which
-/// may have been lost.
-#[test]
-fn a_late_refusal_at_the_match_index_is_not_inert() {
-    let mut scenario = Scenario {
-        disks: vec![disk(1, None, &[1, 1]), disk(1, None, &[1])],
-        drop_inert: false,
-        faults: Faults {
-            drops: 1,
-            duplicates: Duplicates::UpTo(1),
-            ..Faults::default()
-        },
-        ..cluster(2, 2)
-    };
-    for raft in &mut scenario.nodes {
-        raft.max_append_weight = 1;
-    }
-    let (leader, follower) = (NodeId(0), NodeId(1));
-    let to_leader = |message: Msg| Envelope {
-        from: follower,
-        to: leader,
-        message,
-    };
-    let to_follower = |message: Msg| Envelope {
-        from: leader,
-        to: follower,
-        message,
-    };
-    let refusal = to_leader(conflict(2, 2, None, 2));
-    let last = to_follower(append(2, (2, 1), &[noop(2)], 0));
-    let mut world = World::initial(&scenario);
-    for action in [
-        Action::Fire {
-            node: leader,
-            timer: raft::Timer::Election,
-        },
-        Action::Deliver(to_follower(request_vote(2, (2, 1)))),
-        Action::Deliver(to_leader(granted(2))),
-        Action::Deliver(last.clone()),
-        Action::Duplicate(refusal.clone()),
-        Action::Deliver(to_follower(append(2, (1, 1), &[noop(1)], 0))),
-        Action::Deliver(to_leader(accepted(2, 2))),
-        Action::Drop(last.clone()),
-    ] {
-        apply(&scenario, &mut world, &action);
-    }
-    assert_eq!(world.network.in_flight(), vec![refusal.clone()]);
-    assert_eq!(inert(&world), []);
-    apply(&scenario, &mut world, &Action::Deliver(refusal));
-    assert_eq!(world.network.in_flight(), [last]);
 }

@@ -19,14 +19,15 @@ fn s5_3_a_leader_appends_a_command_and_sends_it() {
     assert_eq!(bench.records(), [Record::Append(entry(2, 1, 5))]);
 }
 
-/// Deviation: a peer that has an append under way is not sent another for each command.
+/// Deviation: a peer of which nothing is known yet is not sent an append for each command.
 /// What comes meanwhile travels together once it has answered.
 #[test]
-fn s5_3_commands_for_a_busy_peer_travel_together() {
+fn s5_3_commands_for_a_peer_that_is_being_probed_travel_together() {
     let mut bench = Bench::established(1, &[]);
-    let first = bench.ask(add(1, 1));
-    assert_eq!(first.len(), 1, "node 2 has not answered the no-op");
-    assert_eq!(bench.ask(add(2, 2)), []);
+    for (sequence, amount) in [(1, 1), (2, 2)] {
+        let effects = bench.ask(add(sequence, amount));
+        assert_eq!(sent_to(2, &effects), [], "it has not answered the no-op");
+    }
     let effects = bench.deliver(2, accepted(1, 1));
     let both = [entry(1, 1, 1), entry(1, 2, 2)];
     assert_eq!(effects, [send(2, append(1, (1, 1), &both, 1))]);
@@ -47,7 +48,8 @@ fn s5_3_a_command_is_answered_when_a_majority_has_it() {
 
 /// "If followers crash or run slowly, or if network packets are lost, the leader retries
 /// AppendEntries RPCs indefinitely (even after it has responded to the client) until all
-/// followers eventually store all log entries." It retries with each heartbeat.
+/// followers eventually store all log entries." A follower of which nothing is known yet is
+/// probed with each heartbeat.
 #[test]
 fn s5_3_a_leader_retries_until_all_followers_store_all_entries() {
     let mut bench = Bench::established(1, &[]);
@@ -58,6 +60,23 @@ fn s5_3_a_leader_retries_until_all_followers_store_all_entries() {
     bench.deliver(2, accepted(1, 1));
     let idle = send(2, append(1, (1, 1), &[], 1));
     assert_eq!(bench.fire(Timer::Heartbeat)[2], idle);
+}
+
+/// "The leader … sends heartbeats (AppendEntries RPCs that carry no log entries)" (§5.2); to a
+/// follower that has not acknowledged what it was sent, it sends that again.
+#[test]
+fn s5_3_a_heartbeat_carries_what_is_not_acknowledged() {
+    let mut bench = Bench::leader(3, 2, &[1]);
+    bench.ask(add(1, 5));
+    let effects = bench.deliver(1, accepted(2, 2));
+    let sent = append(2, (2, 2), &[entry(2, 1, 5)], 0);
+    assert_eq!(sent_to(1, &effects), [sent]);
+    let effects = bench.fire(Timer::Heartbeat);
+    let again = append(2, (2, 2), &[entry(2, 1, 5)], 2);
+    assert_eq!(sent_to(1, &effects), [again]);
+    bench.deliver(1, accepted(2, 3));
+    let effects = bench.fire(Timer::Heartbeat);
+    assert_eq!(sent_to(1, &effects), [append(2, (3, 2), &[], 3)]);
 }
 
 /// "Each log entry also has an integer index identifying its position in the log", and "the
@@ -165,11 +184,13 @@ fn s5_3_a_late_message_does_not_move_the_commit_index_back() {
 /// after the last one in its log", and matchIndex to 0 (Figure 2).
 #[test]
 fn s5_3_a_new_leader_knows_nothing_of_its_followers() {
-    let bench = Bench::leader(3, 4, &[1, 1, 3]);
+    let mut bench = Bench::candidate(3, 4, &[1, 1, 3]);
+    let effects = bench.deliver(1, granted(4));
     for peer in [1, 2] {
-        let progress = bench.progress(peer);
-        assert_eq!(progress.next_index, Index(4));
-        assert_eq!(progress.match_index, Index(0));
+        let first = append(4, (3, 3), &[noop(4)], 0);
+        assert_eq!(sent_to(peer, &effects), [first]);
+        assert_eq!(bench.probes(peer), Some(3));
+        assert_eq!(bench.progress(peer).match_index, Index(0));
     }
 }
 
@@ -193,7 +214,7 @@ fn s5_3_a_rejection_moves_next_index_back_and_tries_again() {
     let effects = bench.deliver(1, conflict(4, 3, None, 3));
     let message = append(4, (2, 1), &[noop(3), noop(4)], 0);
     assert_eq!(effects, [send(1, message)]);
-    assert_eq!(bench.progress(1).next_index, Index(3));
+    assert_eq!(bench.probes(1), Some(2));
 }
 
 /// "When rejecting an AppendEntries request, the follower can include the term of the
@@ -212,7 +233,7 @@ fn s5_3_a_rejection_names_the_conflicting_term_and_its_first_index() {
 fn s5_3_a_term_that_the_leader_lacks_is_skipped_at_once() {
     let mut bench = Bench::leader(3, 8, &[1, 1, 1, 4, 4, 5, 5, 6, 6, 6]);
     bench.deliver(1, conflict(8, 10, Some(3), 7));
-    assert_eq!(bench.progress(1).next_index, Index(7));
+    assert_eq!(bench.probes(1), Some(6));
 }
 
 /// A deviation in detail, the one of the thesis: where the leader has entries of the
@@ -222,7 +243,7 @@ fn s5_3_a_term_that_the_leader_lacks_is_skipped_at_once() {
 fn s5_3_a_term_that_the_leader_has_is_skipped_to_its_own_end() {
     let mut bench = Bench::leader(3, 8, &[1, 1, 1, 4, 4, 5, 5, 6, 6, 6]);
     bench.deliver(1, conflict(8, 10, Some(4), 4));
-    assert_eq!(bench.progress(1).next_index, Index(6));
+    assert_eq!(bench.probes(1), Some(5));
 }
 
 /// Hints never lead forward: there is progress with every rejection.
@@ -230,9 +251,9 @@ fn s5_3_a_term_that_the_leader_has_is_skipped_to_its_own_end() {
 fn s5_3_a_hint_moves_next_index_back_by_at_least_one() {
     let mut bench = Bench::leader(3, 3, &[1, 1, 1]);
     bench.deliver(1, conflict(3, 3, Some(1), 3));
-    assert_eq!(bench.progress(1).next_index, Index(3));
+    assert_eq!(bench.probes(1), Some(2));
     bench.deliver(1, conflict(3, 2, None, 9));
-    assert_eq!(bench.progress(1).next_index, Index(2));
+    assert_eq!(bench.probes(1), Some(1));
 }
 
 /// What is known to match is never probed again.
@@ -244,10 +265,13 @@ fn s5_3_a_hint_never_leads_behind_what_matches() {
     let progress = bench.progress(1);
     assert_eq!(
         (progress.match_index, progress.next_index),
-        (Index(2), Index(3))
+        (Index(2), Index(5))
     );
-    bench.deliver(1, conflict(2, 2, Some(1), 1));
-    assert_eq!(bench.progress(1).next_index, Index(3));
+    bench.deliver(1, conflict(2, 3, Some(1), 1));
+    assert_eq!(bench.probes(1), Some(2));
+    let before = bench.node().clone();
+    assert_eq!(bench.deliver(1, conflict(2, 2, Some(1), 1)), []);
+    assert_eq!(bench.node(), &before);
 }
 
 /// A rejection of an append that is not the latest is stale: what has been learned since
@@ -288,29 +312,37 @@ fn s5_3_a_leader_only_appends() {
     assert_eq!(bench.log(), [1, 1, 3, 4, 4, 4, 4]);
 }
 
-/// An append carries what its weight allows, and the rest follows each acknowledgement.
+/// An append carries what its weight allows, and the rest follows in others.
 #[test]
 fn s5_3_a_long_log_travels_in_several_appends() {
     let mut bench = Bench::leader(3, 3, &[1, 1, 2]).carrying(2);
-    let first = bench.deliver(1, conflict(3, 3, None, 1));
-    assert_eq!(first, [send(1, append(3, (0, 0), &[noop(1), noop(1)], 0))]);
-    let second = bench.deliver(1, accepted(3, 2));
-    assert_eq!(second, [send(1, append(3, (2, 1), &[noop(2), noop(3)], 0))]);
-    assert_eq!(bench.deliver(1, accepted(3, 4)), []);
+    bench.ask(add(1, 5));
+    let probe = bench.deliver(1, conflict(3, 3, None, 1));
+    assert_eq!(probe, [send(1, append(3, (0, 0), &[noop(1), noop(1)], 0))]);
+    let rest = bench.deliver(1, accepted(3, 2));
+    let expected = [
+        send(1, append(3, (2, 1), &[noop(2), noop(3)], 0)),
+        send(1, append(3, (4, 3), &[entry(3, 1, 5)], 0)),
+    ];
+    assert_eq!(rest, expected);
+    assert_eq!(bench.deliver(1, accepted(3, 3)), []);
 }
 
 /// Figure 7's leader of term 8, and its followers (a) to (f).
 const FIGURE_7: [u64; 10] = [1, 1, 1, 4, 4, 5, 5, 6, 6, 6];
 
 /// Lets the leader of term 8 bring a follower with `log` into agreement, over a network that
-/// loses nothing. Hands back the prevLogIndex of each append that it took.
+/// loses nothing. Hands back the prevLogIndex of each probe that it took.
 fn brought_into_agreement(log: &[u64]) -> Vec<u64> {
-    let mut leader = Bench::leader(7, 8, &FIGURE_7);
+    let mut leader = Bench::candidate(7, 8, &FIGURE_7);
+    let elected = [1, 2, 3].map(|voter| leader.deliver(voter, granted(8)));
     let mut follower = Bench::start(1, 7, 7, None, log);
     let mut probes = Vec::new();
-    let mut under_way = sent_to(1, &leader.fire(Timer::Heartbeat));
+    let mut under_way = sent_to(1, &elected[2]);
     while let Some(message) = under_way.pop() {
-        if let Message::AppendEntries { prev_log_index, .. } = &message {
+        if let Message::AppendEntries { prev_log_index, .. } = &message
+            && leader.probes(1) == Some(prev_log_index.0)
+        {
             probes.push(prev_log_index.0);
         }
         let answers = follower.deliver(0, message);
@@ -370,7 +402,7 @@ fn s5_3_a_refusal_of_entries_is_no_refusal_of_the_leader() {
 /// However little an append may carry, one entry always travels: else replication would stop.
 #[test]
 fn s5_3_an_append_carries_at_least_one_entry() {
-    let mut bench = Bench::leader(3, 1, &[]).carrying(0);
-    let effects = bench.fire(Timer::Heartbeat);
-    assert_eq!(sent_to(1, &effects), [append(1, (0, 0), &[noop(1)], 0)]);
+    let mut bench = Bench::leader(3, 2, &[1]).carrying(0);
+    let effects = bench.deliver(1, conflict(2, 1, None, 1));
+    assert_eq!(sent_to(1, &effects), [append(2, (0, 0), &[noop(1)], 0)]);
 }

@@ -155,6 +155,23 @@ fn s6_a_removed_server_learns_that_it_has_left() {
     assert!(effects.contains(&Effect::Emit(models::raft::Event::Retired)));
 }
 
+/// What others are sent once a server has left is not sent to it, and an old answer of it, which
+/// says nothing new, does not make the leader do so either.
+#[test]
+fn s6_an_old_answer_of_a_removed_server_changes_nothing() {
+    let mut leader = leader_of_four(3, &[1, 2, 3]);
+    leader.deliver(1, accepted(1, 3));
+    assert_eq!(leader.commit_index(), 3, "n3 has left");
+    leader.deliver(3, accepted(1, 3));
+    let effects = leader.ask(add(2, 1));
+    assert_eq!(sent_to(3, &effects), []);
+    let before = leader.node().clone();
+    for match_index in 1..=3 {
+        assert_eq!(leader.deliver(3, accepted(1, match_index)), []);
+        assert_eq!(leader.node(), &before);
+    }
+}
+
 /// "The cluster leader may not be part of the new configuration. In this case, the leader
 /// steps down (returns to follower state) once it has committed the C-new log entry. [...] it
 /// replicates log entries but does not count itself in majorities."

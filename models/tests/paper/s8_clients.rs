@@ -191,7 +191,7 @@ fn s8_a_read_does_not_wait_for_uncommitted_commands() {
     bench.ask(add(1, 5));
     bench.ask(read(2));
     let effects = bench.deliver(2, accepted_in_round(1, 1, 1));
-    assert_eq!(effects[0], reply(2, 0));
+    assert!(effects.contains(&reply(2, 0)), "{effects:?}");
 }
 
 /// A rejection for the log's sake confirms the leader as well as an acknowledgement does: who

@@ -1,18 +1,24 @@
 //! Scenarios of Raft.
 //!
-//! - `cluster 3 [bag] [entries=1] [joining=1] [guarded]`: so many entries at most in one
-//!   append; the last so many nodes are to join, the others have founded the cluster;
-//!   `guarded`: with PreVote and CheckQuorum
+//! - `cluster 3 [bag] [entries=1] [joining=1] [guarded]`: so many entries at most in one append; the
+//!   last so many nodes are to join, the others have founded the cluster; `guarded`: with PreVote
+//!   and CheckQuorum; `window=2`: so many appends under way to a peer; `snapshot-after=2
+//!   trailing=1`: a snapshot each two entries, and one entry stays behind it; `chunk=4`: so many
+//!   bytes at most in a chunk of one
 //! - `disk n0 term=3 vote=n1 log=1,1,2`: entries by their terms
 //! - `client c0 add=5 read read-here learn=n3 promote=n3 remove=n0 replace=n0->n3 transfer=n1`
-//! - `fire n0 election`, `fire n0 heartbeat`, `fire n0 lease`, `fire n0 transfer`
-//! - `log`: shows every log, with `|` behind what the node knows to be committed
+//! - `fire n0 election`, `fire n0 heartbeat`, `fire n0 lease`, `fire n0 transfer`,
+//!   `fire n0 snapshot`
+//! - `log`: shows every log, with `|` behind what the node knows to be committed, and `..3:` for
+//!   what is discarded
 
 use std::collections::BTreeSet;
 
 use models::raft::log::{Content, Entry, Index, Log, Term};
 use models::raft::membership::Change;
-use models::raft::message::{AppendOutcome, Message, Round, VoteOutcome};
+use models::raft::message::{AppendOutcome, InstallOutcome, Message, Round, VoteOutcome};
+use models::raft::progress::Mode;
+use models::raft::snapshot::Snapshot;
 use models::raft::spec::{Add, Adder, Bounds, Total, request};
 use models::raft::state::{Persistent, Record, Role};
 use models::raft::{Command, Event, Raft, Timer, TransferOutcome};
@@ -41,6 +47,8 @@ scenarios! { models::raft::Raft<models::raft::spec::Adder>, "raft":
     a_leader_removes_itself
     a_partitioned_node_returns
     a_transfer
+    a_follower_behind_a_compacted_log
+    a_crash_amid_a_snapshot
 }
 
 impl Told for Raft<Adder> {
@@ -70,7 +78,8 @@ impl Told for Raft<Adder> {
                         };
                     }
                 }
-                _ => panic!("no such option: {option}"),
+                Some(option) => nodes.iter_mut().for_each(|node| tune(node, option)),
+                None => panic!("no such option: {option}"),
             }
         }
         let candidates = ids.into_iter().map(|id| (id, Term(u64::MAX))).collect();
@@ -130,6 +139,7 @@ impl Told for Raft<Adder> {
             "heartbeat" => Timer::Heartbeat,
             "lease" => Timer::Lease,
             "transfer" => Timer::Transfer,
+            "snapshot" => Timer::Snapshot,
             _ => panic!("no such timer: {name}"),
         }
     }
@@ -140,6 +150,7 @@ impl Told for Raft<Adder> {
             Timer::Heartbeat => "heartbeat".to_owned(),
             Timer::Lease => "lease".to_owned(),
             Timer::Transfer => "transfer".to_owned(),
+            Timer::Snapshot => "snapshot".to_owned(),
         }
     }
 
@@ -154,7 +165,7 @@ impl Told for Raft<Adder> {
             Record::Snapshot { through } => format!("snapshot through {through}"),
             Record::Discard { through } => format!("discard through {through}"),
             Record::Install(snapshot) => format!(
-                "disk   install snapshot {}@{}: {}",
+                "install snapshot to {}:{}, total {}",
                 snapshot.last_included_index(),
                 snapshot.last_included_term,
                 snapshot.state.machine.0
@@ -188,6 +199,9 @@ impl Told for Raft<Adder> {
                 TransferOutcome::NotAVoter => format!("{request}: that is no voter"),
                 TransferOutcome::Busy { to } => format!("{request}: busy, {to} is to lead"),
             },
+            Event::Installed {
+                last_included_index,
+            } => format!("installed to {last_included_index}"),
             Event::Leading { term } => format!("leading in {term}"),
             Event::Following { term, leader } => match leader {
                 Some(leader) => format!("following {leader} in {term}"),
@@ -250,6 +264,30 @@ impl Told for Raft<Adder> {
                 append_outcome(outcome),
                 round_words(*round),
             ),
+            Message::InstallSnapshot {
+                term,
+                last_included_index,
+                last_included_term,
+                offset,
+                data,
+                done,
+                round,
+            } => format!(
+                "InstallSnapshot {term}, to {last_included_index}:{last_included_term}, \
+                 bytes {offset}..{}{}{}",
+                offset + data.len() as u64,
+                if *done { ", done" } else { "" },
+                round_words(*round),
+            ),
+            Message::InstallSnapshotResponse {
+                term,
+                outcome,
+                round,
+            } => format!(
+                "InstallSnapshotResponse {term}, {}{}",
+                install_outcome(outcome),
+                round_words(*round),
+            ),
         }
     }
 
@@ -269,8 +307,9 @@ impl Told for Raft<Adder> {
             .voted_for
             .map_or("nobody".to_owned(), |candidate| candidate.to_string());
         let disk = format!(
-            "{}, voted for {vote}, log to {}",
+            "{}, voted for {vote}, {}log to {}",
             durable.current_term,
+            snapshot_words(&durable.snapshot),
             durable.log.last_index()
         );
         let Some(node) = host.node() else {
@@ -281,8 +320,10 @@ impl Told for Raft<Adder> {
         if let Role::Leader(leadership) = &volatile.role {
             peers.extend(leadership.progress.iter().map(|(peer, progress)| {
                 format!(
-                    "  {peer}: next {}, match {}",
-                    progress.next_index, progress.match_index
+                    "  {peer}: next {}, match {}{}",
+                    progress.next_index,
+                    progress.match_index,
+                    mode_words(&progress.mode)
                 )
             }));
             peers.extend(leadership.reads.iter().map(|read| {
@@ -326,6 +367,18 @@ fn vote_outcome(outcome: VoteOutcome) -> String {
     }
 }
 
+/// Sets one of a node's tunables.
+fn tune(node: &mut Raft<Adder>, (name, value): (&str, &str)) {
+    match name {
+        "entries" => node.max_append_weight = number(value),
+        "window" => node.window.appends = number(value),
+        "snapshot-after" => node.compaction.snapshot_after = number(value),
+        "trailing" => node.compaction.trailing = number(value),
+        "chunk" => node.max_chunk_bytes = number(value),
+        _ => panic!("no such option: {name}={value}"),
+    }
+}
+
 fn append_outcome(outcome: &AppendOutcome) -> String {
     match outcome {
         AppendOutcome::Accepted { match_index } => format!("matches up to {match_index}"),
@@ -340,6 +393,20 @@ fn append_outcome(outcome: &AppendOutcome) -> String {
             first_index,
         } => format!("conflict at {prev_log_index}: log ends before {first_index}"),
         AppendOutcome::StaleTerm { current_term } => format!("stale, it is {current_term}"),
+    }
+}
+
+fn install_outcome(outcome: &InstallOutcome) -> String {
+    match outcome {
+        InstallOutcome::Installed {
+            last_included_index,
+        } => format!("has all to {last_included_index}"),
+        InstallOutcome::Received {
+            last_included_index,
+            sent,
+            received,
+        } => format!("has {received} of {sent} bytes of the one to {last_included_index}"),
+        InstallOutcome::StaleTerm { current_term } => format!("stale, it is {current_term}"),
     }
 }
 
@@ -364,13 +431,37 @@ fn entry_words(entry: &Entry<Add>) -> String {
     }
 }
 
-/// A log, with `|` behind what the node knows to be committed.
+/// A log, with `|` behind what the node knows to be committed. Of what is discarded it says how
+/// far it went.
 fn log_words(log: &Log<Add>, commit_index: Index) -> String {
     let words = |entries: &[Entry<Add>]| entries.iter().map(entry_words).collect::<Vec<_>>();
-    let mut all = words(log.up_to(commit_index));
+    let mut all = Vec::new();
+    if log.base_index() > Index(0) {
+        all.push(format!("..{}:", log.base_index()));
+    }
+    all.extend(words(log.up_to(commit_index)));
     all.push("|".to_owned());
     all.extend(words(log.from(commit_index.next())));
     all.join(" ")
+}
+
+fn snapshot_words(snapshot: &Snapshot<Adder>) -> String {
+    match snapshot.last_included() {
+        (Index(0), _) => String::new(),
+        (index, term) => format!("snapshot to {index}:{term}, "),
+    }
+}
+
+/// How a peer is sent to, where it is not the usual way.
+fn mode_words(mode: &Mode) -> String {
+    match mode {
+        Mode::Probe => ", probing".to_owned(),
+        Mode::Replicate { .. } => String::new(),
+        Mode::Snapshot(transfer) => format!(
+            ", sent {} bytes of the snapshot to {}",
+            transfer.offset, transfer.last_included_index
+        ),
+    }
 }
 
 fn role_words(role: &Role<Adder>) -> String {

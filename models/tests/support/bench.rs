@@ -4,9 +4,10 @@ use models::raft::configuration::Configuration;
 use models::raft::log::{Content, Entry, Index, Term};
 use models::raft::membership::{Change, Refusal};
 use models::raft::message::{AppendOutcome, Message, Round, VoteOutcome};
+use models::raft::progress::{Mode, Progress};
 use models::raft::session::{ClientId, RequestId, Sequence};
 use models::raft::spec::{Add, Adder, Total};
-use models::raft::state::{Leadership, Persistent, Progress, Role};
+use models::raft::state::{Leadership, Persistent, Role};
 use models::raft::{Command, Event, Raft, Timer};
 use models::{Durable, Effect, Input, Node, NodeId, Outbox, Protocol};
 
@@ -111,6 +112,25 @@ impl Bench {
     pub(crate) fn guarded(mut self) -> Self {
         self.raft.pre_vote = true;
         self.raft.check_quorum = true;
+        self
+    }
+
+    /// Lets so many appends be under way to a peer.
+    pub(crate) fn with_window(mut self, appends: usize) -> Self {
+        self.raft.window.appends = appends;
+        self
+    }
+
+    /// Makes it take a snapshot after so many entries, and keep some of them behind it.
+    pub(crate) fn compacting(mut self, snapshot_after: usize, trailing: usize) -> Self {
+        self.raft.compaction.snapshot_after = snapshot_after;
+        self.raft.compaction.trailing = trailing;
+        self
+    }
+
+    /// Lets a chunk of a snapshot have so many bytes.
+    pub(crate) fn chunking(mut self, bytes: usize) -> Self {
+        self.raft.max_chunk_bytes = bytes;
         self
     }
 
@@ -224,7 +244,13 @@ impl Bench {
 
     /// What it knows of node `peer`. It must lead.
     pub(crate) fn progress(&self, peer: u16) -> Progress {
-        self.leads().expect("leads").progress[&NodeId(peer)]
+        self.leads().expect("leads").progress[&NodeId(peer)].clone()
+    }
+
+    /// The prevLogIndex of the append by which it probes node `peer`, if it does.
+    pub(crate) fn probes(&self, peer: u16) -> Option<u64> {
+        let progress = self.progress(peer);
+        (progress.mode == Mode::Probe).then(|| progress.next_index.previous().0)
     }
 }
 

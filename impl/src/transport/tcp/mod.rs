@@ -30,6 +30,9 @@ use crate::identity::Identity;
 use crate::metrics::Metrics;
 use crate::sync::Mutex;
 
+/// The usual limit on a message, in bytes.
+pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
 /// How a node talks to its peers.
 #[derive(Clone, Debug)]
 pub struct TcpConfig {
@@ -57,7 +60,7 @@ impl TcpConfig {
         Self {
             identity,
             peers,
-            max_message_bytes: 64 << 20,
+            max_message_bytes: MAX_MESSAGE_BYTES,
             queue_messages: 4096,
             handshake_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(5),

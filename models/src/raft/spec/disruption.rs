@@ -11,7 +11,7 @@ use alloc::collections::BTreeSet;
 use crate::protocol::NodeId;
 use crate::raft::log::Term;
 use crate::raft::machine::StateMachine;
-use crate::raft::message::{AppendOutcome, Message, VoteOutcome};
+use crate::raft::message::{AppendOutcome, InstallOutcome, Message, VoteOutcome};
 use crate::raft::state::Role;
 use crate::raft::{Raft, Timer};
 use crate::world::{Action, Envelope, Host, Scenario, World};
@@ -52,6 +52,9 @@ pub(super) fn disturbs<M: StateMachine>(
         envelope.message,
         Message::AppendEntriesResponse {
             outcome: AppendOutcome::StaleTerm { .. },
+            ..
+        } | Message::InstallSnapshotResponse {
+            outcome: InstallOutcome::StaleTerm { .. },
             ..
         }
     );
@@ -225,8 +228,8 @@ pub(super) fn who_is_behind_learns_so<M: StateMachine>(
     let asked = envelope.message.term();
     let is_behind = match &envelope.message {
         Message::PreVote { .. } => asked <= current_term && sender.on_disk().current_term < asked,
-        // A node left behind in a higher term, to a leader that its appends find it by.
-        Message::AppendEntries { .. } => {
+        // A node left behind in a higher term, to a leader whose appends or chunks find it.
+        Message::AppendEntries { .. } | Message::InstallSnapshot { .. } => {
             asked < current_term && sender.on_disk().current_term <= asked
         }
         _ => false,
@@ -253,6 +256,9 @@ fn is_stale<C>(message: &Message<C>) -> bool {
         } | Message::AppendEntriesResponse {
             outcome: AppendOutcome::StaleTerm { .. },
             ..
+        } | Message::InstallSnapshotResponse {
+            outcome: InstallOutcome::StaleTerm { .. },
+            ..
         }
     )
 }
@@ -278,7 +284,10 @@ pub(super) fn only_the_leader_is_heard<M: StateMachine>(
         let leader_speaks = delivered(action).is_some_and(|envelope| {
             let leader = Some(envelope.from);
             envelope.to == id
-                && matches!(envelope.message, Message::AppendEntries { .. })
+                && matches!(
+                    envelope.message,
+                    Message::AppendEntries { .. } | Message::InstallSnapshot { .. }
+                )
                 && envelope.message.term() == node.durable().current_term
                 && node.volatile.role == Role::Follower { leader }
         });

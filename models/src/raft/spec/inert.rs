@@ -22,8 +22,9 @@
 use crate::protocol::NodeId;
 use crate::raft::log::Term;
 use crate::raft::machine::StateMachine;
-use crate::raft::message::{AppendOutcome, Message, Round, VoteOutcome};
-use crate::raft::state::{Progress, Role};
+use crate::raft::message::{AppendOutcome, InstallOutcome, Message, Round, VoteOutcome};
+use crate::raft::progress::Progress;
+use crate::raft::state::Role;
 use crate::raft::{Raft, Timer};
 use crate::world::{Envelope, Host};
 
@@ -36,7 +37,10 @@ pub(super) fn is_inert<M: StateMachine>(
     let receiver_term = receiver.on_disk().current_term;
     match &envelope.message {
         // A read is asked for in the term of the leader that is asked.
-        Message::RequestVote { .. } | Message::ReadIndex { .. } | Message::AppendEntries { .. } => {
+        Message::RequestVote { .. }
+        | Message::ReadIndex { .. }
+        | Message::AppendEntries { .. }
+        | Message::InstallSnapshot { .. } => {
             term < receiver_term && term < sender.on_disk().current_term
         }
         Message::RequestVoteResponse { outcome, .. } => {
@@ -56,6 +60,11 @@ pub(super) fn is_inert<M: StateMachine>(
             term < receiver_term
                 || term == receiver_term
                     && !teaches_leader(envelope.from, term, outcome, *round, receiver)
+        }
+        Message::InstallSnapshotResponse { outcome, round, .. } => {
+            term < receiver_term
+                || term == receiver_term
+                    && !teaches_sender(envelope.from, term, outcome, *round, receiver)
         }
     }
 }
@@ -94,9 +103,33 @@ fn teaches_leader<M: StateMachine>(
         AppendOutcome::Accepted { match_index } => leads(host, term, follower, |progress| {
             *match_index > progress.match_index || round > progress.round
         }),
-        // `next_index` is above `match_index`: a conflict below that is not the latest append's.
+        // What matches cannot be refused any more: such a conflict is from before.
         AppendOutcome::Conflict { prev_log_index, .. } => leads(host, term, follower, |progress| {
-            *prev_log_index >= progress.match_index || round > progress.round
+            *prev_log_index > progress.match_index || round > progress.round
+        }),
+    }
+}
+
+/// Whether the answer tells the host's node of a higher term, or, while it leads `term`,
+/// more of what the follower has of a snapshot than it knows. A snapshot is sent only to a
+/// follower that is not known to have what it includes.
+fn teaches_sender<M: StateMachine>(
+    follower: NodeId,
+    term: Term,
+    outcome: &InstallOutcome,
+    round: Round,
+    host: &Host<Raft<M>>,
+) -> bool {
+    match outcome {
+        InstallOutcome::StaleTerm { .. } => true,
+        InstallOutcome::Installed {
+            last_included_index,
+        }
+        | InstallOutcome::Received {
+            last_included_index,
+            ..
+        } => leads(host, term, follower, |progress| {
+            *last_included_index > progress.match_index || round > progress.round
         }),
     }
 }

@@ -122,6 +122,10 @@ impl<M: StateMachine> Raft<M> {
             source: "Figure 2, \"Leaders\": a majority of matchIndex[i] ≥ N, of the current term",
             holds: what_a_quorum_has_is_committed,
         },
+        Self::TERMS_IN_A_LOG_INCREASE,
+        Self::WINDOW_IS_TRUE,
+        Self::NOTHING_WAITS,
+        Self::LEADERS_ASK_AGAIN,
         Invariant {
             name: "Linearizability",
             source: "§8; Herlihy and Wing 1990",
@@ -198,14 +202,9 @@ pub(super) fn logs_match<C: PartialEq>(a: &Log<C>, b: &Log<C>) -> bool {
 /// Whether the logs have equal entries up to `index`, as far as both keep them. What has been
 /// discarded is compared as a snapshot ([`snapshots`](super::snapshots)).
 pub(super) fn agree_up_to<C: PartialEq>(a: &Log<C>, b: &Log<C>, index: Index) -> bool {
-    let first = a.base_index().max(b.base_index()).next();
-    let kept = |log: &Log<C>| log.up_to(index).len() - log.up_to(first.previous()).len();
-    kept(a) == kept(b)
-        && a.from(first)
-            .iter()
-            .zip(b.from(first))
-            .take(kept(a))
-            .all(|(a, b)| a == b)
+    let base = a.base_index().max(b.base_index());
+    let mut indices = (base.0.saturating_add(1)..=index.0).map(Index);
+    indices.all(|index| a.get(index) == b.get(index))
 }
 
 fn leader_completeness<M: StateMachine>(world: &World<Raft<M>>) -> bool {

@@ -8,11 +8,11 @@ use core::fmt::{self, Debug, Display};
 
 use crate::protocol::{Node, NodeId};
 use crate::raft::configuration::Configuration;
-use crate::raft::log::{Content, Entry};
+use crate::raft::log::{Content, Entry, Index};
 use crate::raft::machine::StateMachine;
 use crate::raft::membership::Change;
-use crate::raft::message::{AppendOutcome, Message, ReadIndexOutcome, VoteOutcome};
-use crate::raft::state::Role;
+use crate::raft::message::{AppendOutcome, InstallOutcome, Message, ReadIndexOutcome, VoteOutcome};
+use crate::raft::state::{Persistent, Role};
 use crate::raft::{Command, Raft};
 
 impl<C: Debug> Display for Entry<C> {
@@ -129,6 +129,30 @@ impl<C: Debug> Display for Message<C> {
                 "AppendEntriesResponse {term} {outcome} round={}",
                 round.0
             ),
+            Self::InstallSnapshot {
+                term,
+                last_included_index,
+                last_included_term,
+                offset,
+                data,
+                done,
+                round,
+            } => write!(
+                f,
+                "InstallSnapshot {term} last={last_included_index}@{last_included_term} bytes={offset}..{}{} round={}",
+                offset.saturating_add(data.len() as u64),
+                if *done { " done" } else { "" },
+                round.0
+            ),
+            Self::InstallSnapshotResponse {
+                term,
+                outcome,
+                round,
+            } => write!(
+                f,
+                "InstallSnapshotResponse {term} {outcome} round={}",
+                round.0
+            ),
         }
     }
 }
@@ -174,6 +198,22 @@ impl Display for AppendOutcome {
     }
 }
 
+impl Display for InstallOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Installed {
+                last_included_index,
+            } => write!(f, "installed {last_included_index}"),
+            Self::Received {
+                last_included_index,
+                sent,
+                received,
+            } => write!(f, "of {last_included_index}, {received} bytes at {sent}"),
+            Self::StaleTerm { current_term } => write!(f, "stale, now {current_term}"),
+        }
+    }
+}
+
 /// A node in one line: role, term, vote, log, commit index, state machine.
 pub(super) fn node<M: StateMachine>(node: &Node<Raft<M>>) -> String {
     let durable = node.durable();
@@ -181,13 +221,26 @@ pub(super) fn node<M: StateMachine>(node: &Node<Raft<M>>) -> String {
         .voted_for
         .map_or_else(|| "none".to_string(), |voted| voted.to_string());
     format!(
-        "{} {} vote={vote} log={} commit={} {:?}",
+        "{} {} vote={vote}{} log={} commit={} {:?}",
         role(&node.volatile.role),
         durable.current_term,
-        entries(durable.log.from(crate::raft::log::Index(1))),
+        snapshot(durable),
+        entries(durable.log.from(Index(1))),
         node.volatile.commit_index,
         node.volatile.applied.machine,
     )
+}
+
+/// The snapshot and where the log begins, if there is one.
+fn snapshot<M: StateMachine>(durable: &Persistent<M>) -> String {
+    let (index, term) = durable.snapshot.last_included();
+    match index {
+        Index(0) => String::new(),
+        index => format!(
+            " snapshot={index}@{term} discarded={}",
+            durable.log.base_index()
+        ),
+    }
 }
 
 fn role<M: StateMachine>(role: &Role<M>) -> String {

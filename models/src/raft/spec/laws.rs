@@ -63,6 +63,7 @@ impl<M: StateMachine> Raft<M> {
         },
         Self::SNAPSHOTS_ADVANCE,
         Self::APPLIED_STATE_ADVANCES,
+        Self::REFUSALS_LEAD_BACK,
         Law {
             name: "The larger term is adopted",
             source: "§5.1: a server whose term is smaller updates it and reverts to follower",

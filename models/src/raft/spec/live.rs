@@ -29,7 +29,7 @@ pub const MODELS: &[LiveModel<R>] = &[
                 "a command is answered",
                 "a crashed node recovers and catches up",
             ],
-            scenario: || synchronous(3, 2, 1, 0),
+            scenario: || synchronous(3, 2, 1, 0, 2),
         },
         decides: ALL,
     },
@@ -41,9 +41,27 @@ pub const MODELS: &[LiveModel<R>] = &[
             faults: "2 messages lost",
             bounds: "time-outs that are chosen well, channels in order; 2 nodes, terms ≤ 4, \
                      1 command, asked up to 2 times",
-            states: Some(9_238),
+            states: Some(9_164),
             reaches: &["a leader is elected", "a command is answered"],
-            scenario: || synchronous(2, 4, 0, 2),
+            scenario: || synchronous(2, 4, 0, 2, 2),
+        },
+        decides: ALL,
+    },
+    LiveModel {
+        model: Model {
+            name: "raft/live-retransmission",
+            size: Size::Gate,
+            purpose: "messages are lost, and no client asks again: it is for the leader to repeat them",
+            faults: "2 messages lost",
+            bounds: "time-outs that are chosen well, channels in order; 2 nodes, n0 \
+                     stands, terms ≤ 4; 1 command, asked once",
+            states: Some(294),
+            reaches: &[
+                "a leader is elected",
+                "a command is answered",
+                "a lost append is noticed",
+            ],
+            scenario: retransmission,
         },
         decides: ALL,
     },
@@ -68,13 +86,13 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         id: "RAFT-SENDS-ONCE",
         defect: "what a lost append carried is not sent again",
         source: "§5.3: \"the leader retries AppendEntries RPCs indefinitely\"",
-        model: "raft/live-loss",
+        model: "raft/live-retransmission",
         inject: |scenario| scenario.step = sends_once,
     },
 ];
 
 /// `size` nodes in the synchronous period: terms up to `max_term`, a client with one command.
-fn synchronous(size: u16, max_term: u64, crashes: u8, drops: u8) -> Scenario<R> {
+fn synchronous(size: u16, max_term: u64, crashes: u8, drops: u8, tries: u8) -> Scenario<R> {
     Scenario {
         delivery: Delivery::Fifo,
         timing: Timing::Synchronous,
@@ -83,9 +101,17 @@ fn synchronous(size: u16, max_term: u64, crashes: u8, drops: u8) -> Scenario<R> 
             drops,
             ..Faults::default()
         },
-        tries: 2,
+        tries,
         ..scenarios::replication(size, max_term, crashes, &[1])
     }
+}
+
+/// Two nodes, of which n0 leads sooner or later and remains the leader; messages are lost, and the
+/// client does not ask again.
+fn retransmission() -> Scenario<R> {
+    let mut scenario = synchronous(2, 4, 0, 2, 1);
+    scenarios::candidates(&mut scenario, &[(0, 4)]);
+    scenario
 }
 
 fn stands_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {

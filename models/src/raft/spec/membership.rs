@@ -16,6 +16,7 @@ use crate::raft::state::{Persistent, Role};
 use crate::raft::{Raft, Timer};
 use crate::world::{Action, Host, Scenario, World};
 
+use super::invariants::agree_up_to;
 use super::leadership;
 
 /// The configurations that the entries hold, in order.
@@ -272,13 +273,16 @@ pub(super) fn voters_have_caught_up<M: StateMachine>(
             in_force_on(scenario, before, id, was),
             in_force_on(scenario, after, id, is),
         );
-        let committed = was.log.up_to(node.volatile.commit_index);
+        let committed = node.volatile.commit_index;
         in_force
             .voters
             .difference(&was_in_force.all_voters())
             .all(|&voter| {
                 let disk = after.host(voter).map(Host::on_disk);
-                disk.is_some_and(|disk| disk.log.up_to(node.volatile.commit_index) == committed)
+                disk.is_some_and(|disk| {
+                    disk.log.last_index() >= committed
+                        && agree_up_to(&disk.log, &was.log, committed)
+                })
             })
     })
 }

@@ -6,6 +6,7 @@
 //! the timeouts that a host chooses.
 
 mod catalogue;
+mod compacted;
 mod disruption;
 mod inert;
 mod invariants;
@@ -17,6 +18,7 @@ mod liveness;
 mod machine;
 mod membership;
 mod mutants;
+mod pipelining;
 mod reachable;
 mod reads;
 mod scenarios;
@@ -31,6 +33,9 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 pub use self::catalogue::{FUZZED, MODELS};
+pub use self::compacted::{
+    compaction, install, install_chunks, install_deposed, pipelining as pipelined,
+};
 pub use self::linearizability::is_linearizable;
 pub use self::live::MODELS as LIVE;
 pub use self::machine::{Add, Adder, Total};
@@ -43,7 +48,7 @@ pub use self::scenarios::{
     election_of_five, figure_8, reads, reads_deposed, replication, request, torn_frames,
 };
 
-use super::log::{Content, Entry, Term};
+use super::log::{Content, Entry, Index, Term};
 use super::machine::StateMachine;
 use super::message::Message;
 use super::state::{Leadership, Role};
@@ -104,13 +109,14 @@ impl<M: StateMachine> Specification for Raft<M> {
         if let Role::Leader(_) = node.volatile.role {
             ghost.leaders.insert((durable.current_term, id));
         }
-        let known = ghost.committed.len();
-        let committed = durable.log.up_to(node.volatile.commit_index);
-        let news = committed.iter().skip(known).map(|entry| Committed {
+        // A step that commits discards nothing: a snapshot waits for its timer.
+        let first = Index(ghost.committed.len() as u64).next();
+        let indices = (first.0..=node.volatile.commit_index.0).map(Index);
+        let news = indices.map_while(|index| durable.log.get(index).cloned());
+        ghost.committed.extend(news.map(|entry| Committed {
             in_term: durable.current_term,
-            entry: entry.clone(),
-        });
-        ghost.committed.extend(news);
+            entry,
+        }));
     }
 
     fn permits(bounds: &Bounds, id: NodeId, node: &Node<Self>, timer: &Timer) -> bool {
@@ -119,7 +125,7 @@ impl<M: StateMachine> Specification for Raft<M> {
                 .candidates
                 .get(&id)
                 .is_some_and(|&last| node.durable().current_term < last),
-            Timer::Heartbeat | Timer::Transfer => true,
+            Timer::Heartbeat | Timer::Transfer | Timer::Snapshot => true,
             Timer::Lease => !bounds.in_time.contains(&id),
         }
     }
@@ -167,6 +173,7 @@ impl<M: StateMachine> Specification for Raft<M> {
             | Event::MembershipChanged { .. }
             | Event::Retired
             | Event::Transfer { .. }
+            | Event::Installed { .. }
             | Event::Leading { .. }
             | Event::Following { .. } => None,
         }

@@ -126,6 +126,13 @@ impl<M: StateMachine> Raft<M> {
             name: "configurations diverge",
             seen: |_, world| membership::configurations_diverge(world),
         },
+        Self::APPENDS_ARE_PIPELINED,
+        Self::REPLICATION_FALLS_BACK,
+        Self::SNAPSHOT_IS_TAKEN,
+        Self::LOG_IS_DISCARDED,
+        Self::SNAPSHOT_IS_PARTIAL,
+        Self::SNAPSHOT_IS_INSTALLED,
+        Self::SNAPSHOT_SURVIVES,
     ];
 }
 

@@ -20,12 +20,13 @@ use crate::world::{Action, Delivery, Disk, Duplicates, Envelope, Faults, Scenari
 use super::Bounds;
 use super::machine::{Add, Adder, Total};
 
-type Checked = Scenario<Raft<Adder>>;
+pub(super) type Checked = Scenario<Raft<Adder>>;
 type Message = Envelope<crate::raft::message::Message<Add>>;
 
 fn cluster(size: u16, max_term: u64) -> Checked {
     let ids: Vec<NodeId> = (0..size).map(NodeId).collect();
-    let nodes = ids.iter().map(|&id| Raft::new(id, ids.clone())).collect();
+    let nodes = ids.iter().map(|&id| Raft::new(id, ids.clone()));
+    let nodes = nodes.map(one_append_at_a_time).collect();
     let bounds = Bounds {
         candidates: ids.into_iter().map(|id| (id, Term(max_term))).collect(),
         in_time: BTreeSet::new(),
@@ -33,8 +34,15 @@ fn cluster(size: u16, max_term: u64) -> Checked {
     Scenario::new(nodes, bounds)
 }
 
+/// The node, which sends a peer the next append when the last one has been answered. That
+/// appends overtake each other has models of its own ([`compacted`](super::compacted)).
+fn one_append_at_a_time(mut node: Raft<Adder>) -> Raft<Adder> {
+    node.window.appends = 1;
+    node
+}
+
 /// Lets only these nodes stand for election, each up to its term.
-fn candidates(scenario: &mut Checked, last_terms: &[(u16, u64)]) {
+pub(super) fn candidates(scenario: &mut Checked, last_terms: &[(u16, u64)]) {
     scenario.bounds.candidates = last_terms
         .iter()
         .map(|&(id, term)| (NodeId(id), Term(term)))
@@ -92,6 +100,12 @@ pub fn clients(size: u16, tries: u8, commands: &[usize]) -> Checked {
     let mut scenario = replication(size, 1, 0, commands);
     candidates(&mut scenario, &[(0, 1)]);
     scenario.tries = tries;
+    scenario
+}
+
+/// The scenario, from the moment at which n0 has been elected by n1.
+pub(super) fn elected(mut scenario: Checked) -> Checked {
+    scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1)]);
     scenario
 }
 
@@ -156,22 +170,23 @@ fn ask_as(scenario: &mut Checked, at: (usize, usize), id: RequestId) {
 /// A writer and a reader. The nodes of `last_terms` stand for election.
 pub fn reads(last_terms: &[(u16, u64)]) -> Checked {
     let mut scenario = replication(3, 1, 0, &[1]);
-    scenario.scripts.push(vec![Command::Read {
-        request: request(1, 0),
-        query: Total,
-    }]);
+    scenario.scripts.push(vec![read(1, 0)]);
     candidates(&mut scenario, last_terms);
     scenario
 }
 
+/// A client's read.
+pub(super) fn read(client: usize, sequence: usize) -> Command<Adder> {
+    Command::Read {
+        request: request(client, sequence),
+        query: Total,
+    }
+}
+
 /// n0 leads n1, and lets one read wait; two clients read.
 pub(super) fn pending_reads() -> Checked {
-    let read = |client| Command::Read {
-        request: request(client, 0),
-        query: Total,
-    };
     let mut scenario = Scenario {
-        scripts: (0..2).map(|client| vec![read(client)]).collect(),
+        scripts: (0..2).map(|client| vec![read(client, 0)]).collect(),
         delivery: Delivery::Fifo,
         timing: Timing::Quiescent,
         ..cluster(2, 0)
@@ -180,8 +195,7 @@ pub(super) fn pending_reads() -> Checked {
     for node in &mut scenario.nodes {
         node.max_pending_reads = 1;
     }
-    scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1)]);
-    scenario
+    elected(scenario)
 }
 
 /// n0 leads; one client writes, two read at n2, which follows and has heard from n0.
@@ -275,16 +289,19 @@ pub fn at_large(size: u16, delivery: Delivery) -> Checked {
         tries: 3,
         ..cluster(size, 40)
     };
-    scenario.scripts.push(
-        (0..4)
-            .map(|read| Command::Read {
-                request: request(2, read),
-                query: Total,
-            })
-            .collect(),
-    );
+    scenario
+        .scripts
+        .push((0..4).map(|sequence| read(2, sequence)).collect());
     for node in &mut scenario.nodes {
         node.max_append_weight = 2;
+        node.window.appends = 2;
+        node.compaction.snapshot_after = 3;
+        node.compaction.trailing = 1;
+        node.max_chunk_bytes = 8;
+    }
+    // One takes no snapshots: one that it has was sent to it.
+    if let Some(last) = scenario.nodes.last_mut() {
+        last.compaction.snapshot_after = usize::MAX;
     }
     scenario
 }
@@ -292,9 +309,7 @@ pub fn at_large(size: u16, delivery: Delivery) -> Checked {
 /// As [`reads`], from the moment at which n0 has been elected for term 1; n1 stands for
 /// term 2.
 pub fn reads_deposed() -> Checked {
-    let mut scenario = reads(&[(0, 1), (1, 2)]);
-    scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1)]);
-    scenario
+    elected(reads(&[(0, 1), (1, 2)]))
 }
 
 /// A leader of term 1 has written an entry that it alone has, and lost its office: it stands
@@ -464,7 +479,7 @@ pub fn client_commands(commands: &[usize]) -> Vec<Vec<Command<Adder>>> {
 }
 
 /// A disk at `term` whose log holds an entry of each of `entries`.
-fn disk(term: u64, entries: &[u64]) -> Persistent<Adder> {
+pub(super) fn disk(term: u64, entries: &[u64]) -> Persistent<Adder> {
     let noop = |&term: &u64| (term, Content::Noop);
     disk_holding(term, entries.iter().map(noop))
 }

@@ -42,7 +42,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "a command is replicated, and what a crash may not undo",
         faults: LOSSY_AND_CRASH,
         bounds: "terms ≤ 1, 1 command",
-        states: Some(303_062),
+        states: Some(358_874),
         reaches: &[
             "a leader is elected",
             "an entry is committed",
@@ -75,7 +75,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "a diverged follower is brought into agreement",
         faults: LOSSY_AND_CRASH,
         bounds: "from a prepared state; n1 stands for term 3; 1 entry an append",
-        states: Some(3_226),
+        states: Some(3_496),
         reaches: &[
             "a leader is elected",
             "an entry is committed",
@@ -91,7 +91,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "Raft needs no more of its disk than the order of the records",
         faults: "any loss, duplication and reordering; 1 crash, between any two records",
         bounds: "from a prepared state; n1 stands for term 3; 1 entry an append",
-        states: Some(3_526),
+        states: Some(3_696),
         reaches: &[
             "a leader is elected",
             "an entry is committed",
@@ -127,7 +127,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "links that are cut, one way or around a node, and healed",
         faults: "1 cut",
         bounds: "channels in order, messages beat timers; terms ≤ 2, 1 command",
-        states: Some(260_266),
+        states: Some(269_236),
         reaches: &[
             "a leader is elected",
             "the leader changes",
@@ -146,7 +146,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "a node that crashes while links are cut, and a client that asks again",
         faults: "1 crash, also within a step; 1 cut",
         bounds: "channels in order, messages beat timers; terms ≤ 2, 1 command, asked up to 2 times",
-        states: Some(10_787_295),
+        states: None,
         reaches: &[
             "a leader is elected",
             "the leader changes",
@@ -165,7 +165,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "two clients at once",
         faults: LOSSY,
         bounds: "2 nodes; terms ≤ 1, n0 stands; 2 clients, 1 command each",
-        states: Some(1_138),
+        states: Some(1_604),
         reaches: &[
             "a leader is elected",
             "an entry is committed",
@@ -179,8 +179,24 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         size: Size::Gate,
         purpose: "a client that asks again",
         faults: LOSSY,
+        bounds: "n0 leads term 1 from the start; 1 client, 1 command, asked up to 2 times",
+        states: Some(260_939),
+        reaches: &[
+            "a leader is elected",
+            "an entry is committed",
+            "a command is committed",
+            "a command is answered",
+            "a retried command is in the log twice",
+        ],
+        scenario: || scenarios::elected(scenarios::clients(3, 2, &[1])),
+    },
+    Model {
+        name: "raft/retries-elections",
+        size: Size::Large,
+        purpose: "a client that asks again, from before anybody leads",
+        faults: LOSSY,
         bounds: "terms ≤ 1, n0 stands; 1 client, 1 command, asked up to 2 times",
-        states: Some(342_553),
+        states: Some(776_584),
         reaches: &[
             "a leader is elected",
             "an entry is committed",
@@ -214,7 +230,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "a request that the client has given up for the next",
         faults: LOSSY,
         bounds: "2 nodes; terms ≤ 1, n0 stands; 1 session, 2 commands, in any order",
-        states: Some(1_042),
+        states: Some(1_414),
         reaches: &["a command is answered", "a request is superseded"],
         scenario: scenarios::shared_session,
     },
@@ -223,8 +239,24 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         size: Size::Gate,
         purpose: "a reader beside a writer",
         faults: LOSSY,
+        bounds: "n0 leads term 1 from the start; 1 command, 1 read",
+        states: Some(157_935),
+        reaches: &[
+            "a leader is elected",
+            "an entry is committed",
+            "a command is committed",
+            "a command is answered",
+            "a read is answered",
+        ],
+        scenario: || scenarios::elected(scenarios::reads(&[(0, 1)])),
+    },
+    Model {
+        name: "raft/reads-elections",
+        size: Size::Large,
+        purpose: "a reader beside a writer, from before anybody leads",
+        faults: LOSSY,
         bounds: "terms ≤ 1, n0 stands; 1 command, 1 read",
-        states: Some(255_539),
+        states: Some(457_517),
         reaches: &[
             "a leader is elected",
             "an entry is committed",
@@ -252,7 +284,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         faults: "none",
         bounds: "channels in order, messages beat timers; n0 leads term 1 from the start; 1 \
                  command, 2 reads at n2",
-        states: Some(92_459),
+        states: Some(151_929),
         reaches: &["a command is answered", "a follower answers a read"],
         scenario: scenarios::follower_reads,
     },
@@ -263,7 +295,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         faults: "a change of leader that not all have heard of",
         bounds: "channels in order, messages beat timers; n0 leads term 2 and n1 term 3 from the \
                  start, with a command done in term 2; another command, 1 read at n3",
-        states: Some(131_739),
+        states: Some(161_571),
         reaches: &[
             "two nodes lead at once, in different terms",
             "a command is answered",

@@ -60,7 +60,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         faults: "1 cut, around the leader from the start",
         bounds: "channels in order, messages beat timers; n0 leads term 1 from the start, n1 may \
                  stand for term 2; 1 command, 1 read",
-        states: Some(87_380),
+        states: Some(90_873),
         reaches: &[
             "a leader is elected",
             "the leader changes",
@@ -101,7 +101,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         faults: "1 message lost",
         bounds: "channels in order, messages beat timers; n0 leads term 1 from the start, n1 is \
                  to lead term 2; 1 command, 1 transfer",
-        states: Some(45_866),
+        states: Some(45_355),
         reaches: &[
             "a leader is elected",
             "the leader changes",
@@ -131,7 +131,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         faults: "1 cut, around n2 from the start",
         bounds: "channels in order, messages beat timers; n0 leads term 1 from the start, n1 hears \
                  it; n2 has no PreVote and may stand as far as term 3; 1 change",
-        states: Some(1_773),
+        states: Some(1_811),
         reaches: &[
             "a joint configuration is committed",
             "a change of voters is done",

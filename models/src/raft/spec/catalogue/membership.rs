@@ -16,7 +16,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "a cluster of one moves to a node that has nothing, a change at a time",
         faults: LOSSY_AND_CRASH,
         bounds: "terms ≤ 2; 3 changes, asked up to 2 times",
-        states: Some(8_124),
+        states: Some(12_868),
         reaches: &[
             "a leader is elected",
             "an entry is committed",
@@ -36,7 +36,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "a learner of two voters is to vote, while the leader changes",
         faults: LOSSY,
         bounds: "n0 leads term 2 from the start, n1 stands for term 3; 1 change",
-        states: Some(69_905),
+        states: Some(77_324),
         reaches: &[
             "the leader changes",
             "a joint configuration is committed",
@@ -52,7 +52,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "a leader of three removes itself, while another stands",
         faults: LOSSY,
         bounds: "n0 leads term 1 from the start, n1 stands for term 2; 1 change",
-        states: Some(171_571),
+        states: Some(286_580),
         reaches: &[
             "the leader changes",
             "a joint configuration is committed",
@@ -68,7 +68,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "one of two leaves, and is needed until the other can go on alone",
         faults: LOSSY_AND_CRASH,
         bounds: "from a prepared state; terms ≤ 3",
-        states: Some(1_099),
+        states: Some(1_491),
         reaches: &[
             "the leader changes",
             "a joint configuration is committed",
@@ -101,7 +101,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "a change that is begun twice, and truncated once",
         faults: LOSSY,
         bounds: "from a prepared state; n1 leads term 2, n0 stands for term 3; 1 change",
-        states: Some(196_581),
+        states: Some(354_871),
         reaches: &[
             "the leader changes",
             "configurations diverge",
@@ -116,7 +116,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "a joint configuration whose leader is gone, and two that take over",
         faults: LOSSY,
         bounds: "from a prepared state; n1 leads term 2, n2 stands for term 3",
-        states: Some(1_190),
+        states: Some(2_025),
         reaches: &[
             "a joint configuration is committed",
             "a change of voters is done",
@@ -151,7 +151,7 @@ pub(super) const FUZZED: &[Model<Raft<Adder>>] = &[Model {
     size: Size::Large,
     purpose: "three founders, two nodes that join, changes, two writers and a reader",
     faults: EVERYTHING,
-    bounds: "terms ≤ 40; 3 clients, 4 requests each, asked up to 3 times; 6 changes; 2 entries an append",
+    bounds: "terms ≤ 40; 3 clients, 4 requests each, asked up to 3 times; 6 changes; 2 entries an append, a snapshot each 3",
     states: None,
     reaches: COMMON,
     scenario: || scenarios::members_at_large(Delivery::Bag),

@@ -3,6 +3,7 @@
 mod core;
 mod fuzzed;
 mod leadership;
+mod log;
 mod membership;
 
 use super::machine::Adder;
@@ -13,8 +14,12 @@ const LOSSY: &str = "any loss, duplication and reordering";
 const LOSSY_AND_CRASH: &str = "any loss, duplication and reordering; 1 crash, also within a step";
 
 /// Every model of Raft that can be walked.
-pub const MODELS: &[&[Model<Raft<Adder>>]] =
-    &[core::MODELS, membership::MODELS, leadership::MODELS];
+pub const MODELS: &[&[Model<Raft<Adder>>]] = &[
+    core::MODELS,
+    log::MODELS,
+    membership::MODELS,
+    leadership::MODELS,
+];
 
 /// Every model of Raft that is too large to walk, and is sampled instead.
 pub const FUZZED: &[&[Model<Raft<Adder>>]] =

@@ -5,7 +5,7 @@ use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
 use crate::raft::configuration::{Configuration, InForce};
 use crate::raft::log::{Content, Entry, Index, Term};
 use crate::raft::message::Message;
-use crate::raft::replication::progress_of;
+use crate::raft::progress::progress_of;
 use crate::raft::spec::machine::Adder;
 use crate::raft::state::{Role, Volatile};
 use crate::raft::{Command, Timer};
@@ -184,7 +184,7 @@ fn append_configuration(
         content: Content::Configuration(configuration),
     };
     raft.append_entry(node, entry, out);
-    raft.send_to_idle_peers(node, out);
+    raft.send_all_appends(node, out);
     raft.advance_commit_index(node, out);
 }
 
@@ -435,7 +435,8 @@ fn promotes_whoever_is_behind(raft: &R, node: &mut Node<R>, input: Input<R>, out
     let is_change = matches!(input, Input::Ask(Command::ChangeMembership { .. }));
     let last_index = node.durable().log.last_index();
     let learners = raft.configuration(node).learners.clone();
-    let known = |node: &mut Node<R>, learner: NodeId| progress_of(node, learner).map(|it| *it);
+    let known =
+        |node: &mut Node<R>, learner: NodeId| progress_of(node, learner).map(|it| it.clone());
     let before: alloc::vec::Vec<_> = learners
         .into_iter()
         .filter(|_| is_change)

@@ -7,8 +7,10 @@ mod disruption;
 mod election;
 mod heartbeat;
 mod membership;
+mod pipelining;
 mod reads;
 mod replication;
+mod snapshots;
 mod transfer;
 
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
@@ -32,6 +34,8 @@ pub const MUTANTS: &[&[Mutant<R>]] = &[
     disruption::MUTANTS,
     transfer::MUTANTS,
     heartbeat::MUTANTS,
+    snapshots::MUTANTS,
+    pipelining::MUTANTS,
     super::live::MUTANTS,
 ];
 

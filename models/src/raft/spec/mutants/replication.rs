@@ -4,7 +4,7 @@ use super::{R, forget, message, step_and_rewrite};
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::raft::log::Index;
 use crate::raft::message::{AppendOutcome, Message};
-use crate::raft::replication::progress_of;
+use crate::raft::progress::progress_of;
 use crate::raft::state::{Record, Role};
 use crate::specification::Mutant;
 

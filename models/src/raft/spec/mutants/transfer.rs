@@ -91,7 +91,7 @@ fn transfers_to_anybody(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut
     {
         leadership.transfer = Some(Transfer { request, to });
         out.arm(Timer::Transfer);
-        raft.send_append(node, to, out);
+        raft.send_heartbeat(node, to, out);
     } else {
         raft.step(node, input, out);
     }

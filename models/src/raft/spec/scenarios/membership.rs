@@ -3,9 +3,13 @@
 use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::mem;
 
 use super::leadership::{guarded, take_office};
-use super::{Checked, at_large, candidates, disk_holding, elect, election, request};
+use super::{
+    Checked, at_large, candidates, clients, disk_holding, elect, election, one_append_at_a_time,
+    request,
+};
 use crate::protocol::NodeId;
 use crate::raft::configuration::Configuration;
 use crate::raft::log::Content;
@@ -33,7 +37,7 @@ pub(super) fn with_learner() -> Persistent<Adder> {
 pub(super) fn nodes(voters: u16, joining: u16) -> Vec<Raft<Adder>> {
     let founders = (0..voters).map(|id| Raft::new(NodeId(id), ids(0..voters)));
     let others = (voters..voters + joining).map(|id| Raft::joining(NodeId(id)));
-    founders.chain(others).collect()
+    founders.chain(others).map(one_append_at_a_time).collect()
 }
 
 /// The script of a client that asks for `changes`.
@@ -223,15 +227,35 @@ pub(in crate::raft::spec) fn removed_and_cut_off() -> Checked {
     scenario
 }
 
+/// A cluster of one takes n1 in, whose disk is empty: n1 learns, and votes. n0 stands.
+pub(in crate::raft::spec) fn join() -> Checked {
+    let steps = vec![Change::add(NodeId(1)), Change::promote(NodeId(1))];
+    let mut scenario = changing(1, 1, 1, steps);
+    candidates(&mut scenario, &[(0, 2)]);
+    scenario
+}
+
+/// n0 alone votes, and n1, whose disk is empty, learns from it. One client asks two commands.
+pub(in crate::raft::spec) fn one_learner() -> Checked {
+    let mut scenario = clients(2, 1, &[2]);
+    scenario.nodes = nodes(1, 1);
+    let learning = holding(&[configuration(&[], &[0], &[1])]);
+    scenario.disks = vec![learning, Persistent::default()];
+    candidates(&mut scenario, &[(0, 2)]);
+    scenario
+}
+
 /// As [`at_large`], with three founders, two nodes that join with empty disks, and a client that
 /// brings them in, lets them vote and sends others away, down to two nodes and back.
 pub(in crate::raft::spec) fn members_at_large(delivery: Delivery) -> Checked {
     let node = NodeId;
     let mut scenario = at_large(5, delivery);
-    let weight = scenario.nodes[0].max_append_weight;
-    scenario.nodes = nodes(3, 2);
-    for node in &mut scenario.nodes {
-        node.max_append_weight = weight;
+    for (node, member) in scenario.nodes.iter_mut().zip(nodes(3, 2)) {
+        let limits = mem::replace(node, member);
+        node.max_append_weight = limits.max_append_weight;
+        node.window = limits.window;
+        node.compaction = limits.compaction;
+        node.max_chunk_bytes = limits.max_chunk_bytes;
     }
     let client = scenario.scripts.len();
     scenario.scripts.push(script(

@@ -1,0 +1,302 @@
+//! Defects of snapshots and of log compaction (§7).
+
+use alloc::vec::Vec;
+
+use super::{R, forget, message, step_and_rewrite};
+use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
+use crate::raft::Timer;
+use crate::raft::configuration::InForce;
+use crate::raft::log::{Entry, Index};
+use crate::raft::message::{InstallOutcome, Message};
+use crate::raft::progress::progress_of;
+use crate::raft::snapshot::Snapshot;
+use crate::raft::spec::machine::{Add, Adder};
+use crate::raft::state::{Record, Volatile};
+use crate::session::Sessions;
+use crate::specification::Mutant;
+
+pub(super) const MUTANTS: &[Mutant<R>] = &[
+    Mutant {
+        id: "RAFT-SNAP-SUFFIX-KEPT",
+        defect: "installing a snapshot keeps a conflicting suffix",
+        source: "Figure 13, InstallSnapshot RPC, step 7",
+        model: "raft/install",
+        inject: |scenario| scenario.step = keeps_suffix,
+    },
+    Mutant {
+        id: "RAFT-SNAP-SUFFIX-LOST",
+        defect: "installing a snapshot discards a matching suffix",
+        source: "Figure 13, InstallSnapshot RPC, step 6",
+        model: "raft/install",
+        inject: |scenario| scenario.step = loses_suffix,
+    },
+    Mutant {
+        id: "RAFT-SNAP-STALE",
+        defect: "a snapshot older than the commit index is installed",
+        source: "§7: a snapshot describes a prefix of the log",
+        model: "raft/install",
+        inject: |scenario| scenario.step = installs_stale_snapshots,
+    },
+    Mutant {
+        id: "RAFT-SNAP-NO-SESSIONS",
+        defect: "the sessions are not in the snapshot: a retry after a restart is applied again",
+        source: "§8; thesis §6.3",
+        model: "raft/compaction",
+        inject: |scenario| scenario.boot = restores_without_sessions,
+    },
+    Mutant {
+        id: "RAFT-SNAP-NO-SESSIONS-SENT",
+        defect: "the sessions are not in the snapshot that is sent",
+        source: "§8; thesis §6.3",
+        model: "raft/install",
+        inject: |scenario| scenario.step = installs_without_sessions,
+    },
+    Mutant {
+        id: "RAFT-SNAP-UNAPPLIED",
+        defect: "the log is compacted beyond what is applied",
+        source: "§7: covering just the committed entries in its log",
+        model: "raft/compaction",
+        inject: |scenario| scenario.step = compacts_all,
+    },
+    Mutant {
+        id: "RAFT-SNAP-GAP",
+        defect: "more is discarded than the snapshot includes",
+        source: "§7, Figure 12",
+        model: "raft/compaction",
+        inject: |scenario| scenario.step = discards_too_much,
+    },
+    Mutant {
+        id: "RAFT-SNAP-DISCARD-FIRST",
+        defect: "the log is discarded, and the snapshot is not yet on disk",
+        source: "§7: once a server completes writing a snapshot, it may delete entries",
+        model: "raft/compaction",
+        inject: |scenario| forget(scenario, |record| matches!(record, Record::Snapshot { .. })),
+    },
+    Mutant {
+        id: "RAFT-SNAP-MEMBERS-AHEAD",
+        defect: "a snapshot names the latest members, not those as of its last index",
+        source: "§7: the latest configuration in the log as of last included index",
+        model: "raft/install-member",
+        inject: |scenario| scenario.step = snapshots_latest_members,
+    },
+    Mutant {
+        id: "RAFT-SNAP-MEMBERS-STALE",
+        defect: "a snapshot names the members that the one before named",
+        source: "§7; seen in openraft (issue 1808)",
+        model: "raft/install-member",
+        inject: |scenario| scenario.step = snapshots_former_members,
+    },
+    Mutant {
+        id: "RAFT-SNAP-MEMBERS-NOT-RESTORED",
+        defect: "who installs a snapshot goes on with the members that it knew",
+        source: "§7: to enable cluster membership changes",
+        model: "raft/install-member",
+        inject: |scenario| scenario.step = keeps_members,
+    },
+    Mutant {
+        id: "RAFT-SNAP-LOST",
+        defect: "a snapshot is acknowledged and not persisted",
+        source: "Figure 13, InstallSnapshot RPC, step 5",
+        model: "raft/install",
+        inject: |scenario| forget(scenario, |record| matches!(record, Record::Install(_))),
+    },
+    Mutant {
+        id: "RAFT-SNAP-MIXED",
+        defect: "chunks of two snapshots are put together",
+        source: "Figure 13: offset is of the snapshot that the last included index names",
+        model: "raft/install-chunks",
+        inject: |scenario| scenario.step = mixes_chunks,
+    },
+    Mutant {
+        id: "RAFT-SNAP-PARTIAL-ACK",
+        defect: "a chunk's answer counts as if the snapshot were installed",
+        source: "Figure 13",
+        model: "raft/install-chunks",
+        inject: |scenario| scenario.step = counts_chunks,
+    },
+];
+
+/// The snapshot that the input delivers whole, unless it is of an earlier term.
+fn whole_snapshot(node: &Node<R>, input: &Input<R>) -> Option<Snapshot<Adder>> {
+    match message(input)? {
+        Message::InstallSnapshot {
+            term,
+            offset: 0,
+            data,
+            done: true,
+            ..
+        } if *term >= node.durable().current_term => Snapshot::decode(data),
+        _ => None,
+    }
+}
+
+fn keeps_suffix(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let before = node.durable().snapshot.last_included_index();
+    let log: Vec<Entry<Add>> = node.durable().log.from(Index(1)).to_vec();
+    let base = node.durable().log.base_index();
+    let installs = whole_snapshot(node, &input).is_some();
+    raft.step(node, input, out);
+    let after = node.durable().snapshot.last_included_index();
+    if installs && after > before {
+        let replaced = usize::try_from(after.0 - base.0).unwrap_or(usize::MAX);
+        for entry in log.into_iter().skip(replaced) {
+            node.write(Record::Append(entry));
+        }
+    }
+}
+
+fn loses_suffix(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let installed = whole_snapshot(node, &input).map(|snapshot| snapshot.last_included_index());
+    raft.step(node, input, out);
+    if let Some(index) = installed {
+        node.write(Record::Truncate { from: index.next() });
+    }
+}
+
+fn installs_stale_snapshots(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let snapshot = whole_snapshot(node, &input);
+    raft.step(node, input, out);
+    if let Some(snapshot) = snapshot {
+        node.volatile.applied = snapshot.state.clone();
+        node.volatile.commit_index = snapshot.last_included_index();
+        node.write(Record::Install(snapshot));
+    }
+}
+
+fn restores_without_sessions(
+    raft: &R,
+    durable: &<R as Protocol>::Durable,
+    out: &mut Outbox<R>,
+) -> Volatile<Adder> {
+    let mut volatile = raft.boot(durable, out);
+    volatile.applied.sessions = Sessions::default();
+    volatile
+}
+
+fn installs_without_sessions(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let before = node.durable().snapshot.last_included_index();
+    let installs = whole_snapshot(node, &input).is_some();
+    raft.step(node, input, out);
+    if installs && node.durable().snapshot.last_included_index() > before {
+        node.volatile.applied.sessions = Sessions::default();
+    }
+}
+
+fn compacts_all(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let is_snapshot = matches!(input, Input::Fire(Timer::Snapshot));
+    raft.step(node, input, out);
+    if is_snapshot {
+        let through = node.durable().log.last_index();
+        node.write(Record::Snapshot { through });
+        node.write(Record::Discard { through });
+    }
+}
+
+fn discards_too_much(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let is_snapshot = matches!(input, Input::Fire(Timer::Snapshot));
+    raft.step(node, input, out);
+    if is_snapshot {
+        let through = node.durable().log.last_index();
+        node.write(Record::Discard { through });
+    }
+}
+
+/// Lets the snapshot that `node` has just taken name these members.
+fn rename_members(node: &mut Node<R>, members: Option<InForce>) {
+    let mut snapshot = node.durable().snapshot.clone();
+    snapshot.state.configuration = members;
+    node.write(Record::Install(snapshot));
+}
+
+fn snapshots_latest_members(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let is_snapshot = matches!(input, Input::Fire(Timer::Snapshot));
+    raft.step(node, input, out);
+    if is_snapshot {
+        let latest = node.volatile.configuration.clone();
+        rename_members(node, latest);
+    }
+}
+
+fn snapshots_former_members(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let is_snapshot = matches!(input, Input::Fire(Timer::Snapshot));
+    let former = node.durable().snapshot.state.configuration.clone();
+    raft.step(node, input, out);
+    if is_snapshot {
+        rename_members(node, former);
+    }
+}
+
+fn keeps_members(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let installs = whole_snapshot(node, &input).is_some();
+    let known = node.volatile.configuration.clone();
+    raft.step(node, input, out);
+    if installs {
+        node.volatile.configuration = known;
+    }
+}
+
+/// A chunk is taken for one of the snapshot that is being received, whatever it says.
+fn mixes_chunks(raft: &R, node: &mut Node<R>, mut input: Input<R>, out: &mut Outbox<R>) {
+    let mut named = None;
+    if let Input::Deliver {
+        message:
+            Message::InstallSnapshot {
+                term,
+                last_included_index,
+                last_included_term,
+                ..
+            },
+        ..
+    } = &mut input
+        && let Some(partial) = &node.volatile.partial
+        && partial.term == *term
+    {
+        named = Some(*last_included_index);
+        (*last_included_index, *last_included_term) = partial.last_included;
+    }
+    step_and_rewrite(raft, node, input, out, |_, effect| {
+        let mut effect = effect;
+        if let Some(named) = named
+            && let Effect::Send {
+                message:
+                    Message::InstallSnapshotResponse {
+                        outcome:
+                            InstallOutcome::Received {
+                                last_included_index,
+                                ..
+                            },
+                        ..
+                    },
+                ..
+            } = &mut effect
+        {
+            *last_included_index = named;
+        }
+        effect
+    });
+}
+
+fn counts_chunks(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let counted = match &input {
+        Input::Deliver {
+            from,
+            message:
+                Message::InstallSnapshotResponse {
+                    term,
+                    outcome:
+                        InstallOutcome::Received {
+                            last_included_index,
+                            ..
+                        },
+                    ..
+                },
+        } if *term == node.durable().current_term => Some((*from, *last_included_index)),
+        _ => None,
+    };
+    raft.step(node, input, out);
+    if let Some((follower, last_included_index)) = counted
+        && let Some(progress) = progress_of(node, follower)
+    {
+        progress.accepted(last_included_index, true);
+    }
+}

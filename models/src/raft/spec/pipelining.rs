@@ -1,0 +1,163 @@
+//! What must be true of a leader's flow control (thesis §10.2).
+//!
+//! Verifies: the window counts what is under way and nothing else; nothing waits that might be
+//! sent; whoever waits for an answer has a timer that will ask again. So an append that is
+//! lost delays replication and cannot stop it. Not verified here: that the messages arrive in
+//! the end ([`liveness`](super::liveness)).
+
+use crate::machine::StateMachine;
+use crate::protocol::Node;
+use crate::raft::log::Index;
+use crate::raft::message::{AppendOutcome, Message};
+use crate::raft::progress::{Mode, Progress, Window};
+use crate::raft::state::Leadership;
+use crate::raft::{Raft, Timer};
+use crate::specification::{Invariant, Law, Reachable};
+use crate::world::{Action, Host, Scenario, World};
+
+use super::leadership;
+
+impl<M: StateMachine> Raft<M> {
+    pub(super) const WINDOW_IS_TRUE: Invariant<Self> = Invariant {
+        name: "The window counts what is under way",
+        source: "thesis §10.2: and opens again when that is acknowledged",
+        holds: |scenario, world| windows_are_true(scenario, world),
+    };
+
+    pub(super) const NOTHING_WAITS: Invariant<Self> = Invariant {
+        name: "Nothing waits beside an open window",
+        source: "§5.3: the leader sends what a follower lacks",
+        holds: |scenario, world| nothing_waits(scenario, world),
+    };
+
+    pub(super) const LEADERS_ASK_AGAIN: Invariant<Self> = Invariant {
+        name: "A leader's heartbeat timer runs",
+        source: "§5.2, §5.3: what is lost is asked for again, indefinitely",
+        holds: |_, world| leaders_ask_again(world),
+    };
+
+    pub(super) const REFUSALS_LEAD_BACK: Law<Self> = Law {
+        name: "A refusal leads back",
+        source: "§5.3: after a rejection the leader decrements nextIndex and retries",
+        holds: |_, before, action, after| refusal_leads_back(before, action, after),
+    };
+
+    pub(super) const APPENDS_ARE_PIPELINED: Reachable<Self> = Reachable {
+        name: "an append is sent while another is under way",
+        seen: |_, world| {
+            some_peer(world, |progress| match &progress.mode {
+                Mode::Replicate { in_flight, .. } => in_flight.len() > 1,
+                Mode::Probe | Mode::Snapshot(_) => false,
+            })
+        },
+    };
+
+    pub(super) const REPLICATION_FALLS_BACK: Reachable<Self> = Reachable {
+        name: "a lost append is noticed",
+        seen: |_, world| {
+            some_peer(world, |progress| {
+                progress.mode == Mode::Probe && progress.match_index > Index(0)
+            })
+        },
+    };
+}
+
+fn some_peer<M: StateMachine>(world: &World<Raft<M>>, holds: impl Fn(&Progress) -> bool) -> bool {
+    let mut leaders = world.all_hosts().filter_map(|(_, host)| leadership(host));
+    leaders.any(|(_, leadership)| leadership.progress.values().any(&holds))
+}
+
+/// Every running leader: its configuration, its node, and what it knows of its peers.
+fn leaders<'a, M: StateMachine>(
+    scenario: &'a Scenario<Raft<M>>,
+    world: &'a World<Raft<M>>,
+) -> impl Iterator<Item = (&'a Raft<M>, &'a Node<Raft<M>>, &'a Leadership<M>)> {
+    let hosts = scenario.nodes.iter().zip(world.all_hosts());
+    hosts.filter_map(|(raft, (_, host))| {
+        let (_, leadership) = leadership(host)?;
+        Some((raft, host.node()?, leadership))
+    })
+}
+
+fn windows_are_true<M: StateMachine>(scenario: &Scenario<Raft<M>>, world: &World<Raft<M>>) -> bool {
+    leaders(scenario, world).all(|(raft, _, leadership)| {
+        let mut progress = leadership.progress.values();
+        progress.all(|progress| window_is_true(progress, &raft.window))
+    })
+}
+
+fn window_is_true(progress: &Progress, window: &Window) -> bool {
+    let Mode::Replicate { in_flight, .. } = &progress.mode else {
+        return true;
+    };
+    let under_way = progress.match_index.next()..progress.next_index;
+    let last_sent = in_flight
+        .last()
+        .map_or(progress.match_index, |append| append.last_index);
+    in_flight.len() <= window.appends.max(1)
+        && in_flight.is_sorted()
+        && last_sent.next() == progress.next_index
+        && in_flight
+            .iter()
+            .all(|append| under_way.contains(&append.last_index))
+}
+
+/// Of the peers that the leader replicates to. "A server that is not part of the cluster" is sent
+/// nothing more (thesis §4.2.2): what a node that has left lacks may wait for ever.
+fn nothing_waits<M: StateMachine>(scenario: &Scenario<Raft<M>>, world: &World<Raft<M>>) -> bool {
+    leaders(scenario, world).all(|(raft, node, leadership)| {
+        let last_index = node.durable().log.last_index();
+        let peers = raft.peers(node).into_iter();
+        let mut known = peers.filter_map(|peer| leadership.progress.get(&peer));
+        known.all(|progress| match &progress.mode {
+            Mode::Replicate { in_flight, .. } => {
+                progress.next_index > last_index || !raft.window.has_room(in_flight)
+            }
+            // The heartbeat is the probe, or an empty chunk, and is answered.
+            Mode::Probe | Mode::Snapshot(_) => true,
+        })
+    })
+}
+
+fn leaders_ask_again<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    world.all_hosts().all(|(_, host)| match host {
+        Host::Up { armed, .. } => leadership(host).is_none() || armed.contains(&Timer::Heartbeat),
+        Host::Down { .. } => true,
+    })
+}
+
+/// A refusal of what has been sent, which a leader cannot have expected, makes it probe before
+/// the place.
+fn refusal_leads_back<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
+        return true;
+    };
+    let Message::AppendEntriesResponse {
+        term,
+        outcome: AppendOutcome::Conflict { prev_log_index, .. },
+        ..
+    } = &envelope.message
+    else {
+        return true;
+    };
+    let progress = |world: &World<Raft<M>>| {
+        let (led, leadership) = leadership(world.host(envelope.to)?)?;
+        (led == *term).then(|| leadership.progress.get(&envelope.from).cloned())?
+    };
+    let (Some(old), Some(new)) = (progress(before), progress(after)) else {
+        return true;
+    };
+    let is_news = matches!(old.mode, Mode::Replicate { .. })
+        && *prev_log_index > old.match_index
+        && *prev_log_index < old.next_index;
+    !is_news
+        || match new.mode {
+            Mode::Probe => new.next_index <= *prev_log_index,
+            Mode::Replicate { .. } => false,
+            Mode::Snapshot(_) => true,
+        }
+}
