@@ -231,9 +231,9 @@ fn is_read_here(command: &Command<Adder>) -> bool {
 }
 
 /// n0 leads term 2 with n1, n2 and the learner n3, and has done and answered a command that n1
-/// has too; then n1 has been elected for term 3 by n2, which n0 and n3 have not heard. The writer
-/// writes again, at n1, and a reader reads at n3.
-pub(super) fn follower_reads_deposed() -> Checked {
+/// has too, and which n3 has applied or not; then n1 has been elected for term 3 by n2, which n0
+/// and n3 have not heard. The writer writes again, at n1, and a reader reads at n3.
+pub(super) fn follower_reads_deposed(has_applied: bool) -> Checked {
     let [n0, n1, n2, n3] = [0, 1, 2, 3].map(NodeId);
     let mut scenario = Scenario {
         nodes: membership::nodes(3, 1),
@@ -251,7 +251,7 @@ pub(super) fn follower_reads_deposed() -> Checked {
     scenario.scripts.push(read_here(1));
     candidates(&mut scenario, &[(0, 2), (1, 3)]);
     scenario.faults.drops = u8::MAX;
-    let prologue = Prologue::of(&scenario)
+    let mut prologue = Prologue::of(&scenario)
         .fire(n0, Timer::Election)
         .deliver(n0, n1)
         .deliver(n1, n0)
@@ -260,7 +260,12 @@ pub(super) fn follower_reads_deposed() -> Checked {
         .deliver(n1, n0)
         .ask(0, n0)
         .deliver(n0, n1)
-        .deliver(n1, n0)
+        .deliver(n1, n0);
+    if has_applied {
+        // It acknowledges the no-op, and is sent the command, committed.
+        prologue = prologue.deliver(n3, n0).deliver(n0, n3);
+    }
+    prologue = prologue
         .lose_all()
         .fire(n1, Timer::Election)
         .deliver(n1, n2)

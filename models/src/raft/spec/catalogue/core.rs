@@ -302,7 +302,23 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
             "a follower answers a read",
             "a follower has yet to apply what a read needs",
         ],
-        scenario: scenarios::follower_reads_deposed,
+        scenario: || scenarios::follower_reads_deposed(false),
+    },
+    Model {
+        name: "raft/follower-reads-cut-off",
+        size: Size::Gate,
+        purpose: "a reader at a learner that has all that its deposed leader has committed",
+        faults: "a change of leader that not all have heard of",
+        bounds: "channels in order, messages beat timers; n0 leads term 2 and n1 term 3 from the \
+                 start, with a command done in term 2, by n3 too; another command, 1 read at n3",
+        states: Some(72_349),
+        reaches: &[
+            "two nodes lead at once, in different terms",
+            "a command is answered",
+            "a follower answers a read",
+            "a follower has yet to apply what a read needs",
+        ],
+        scenario: || scenarios::follower_reads_deposed(true),
     },
     Model {
         name: "raft/reads-deposed",

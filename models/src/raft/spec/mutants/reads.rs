@@ -3,7 +3,7 @@
 use super::{R, message};
 use crate::protocol::{Input, Node, Outbox, Protocol};
 use crate::raft::message::{Message, ReadIndexOutcome};
-use crate::raft::state::Role;
+use crate::raft::state::{Reader, Role};
 use crate::specification::Mutant;
 
 pub(super) const MUTANTS: &[Mutant<R>] = &[
@@ -34,6 +34,13 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         source: "§8; thesis §6.4",
         model: "raft/follower-reads-deposed",
         inject: |scenario| scenario.step = gives_early_indices,
+    },
+    Mutant {
+        id: "RAFT-READ-INDEX-UNCONFIRMED",
+        defect: "a leader gives followers an index without confirming that it still leads",
+        source: "§8; thesis §6.4: a quorum must answer before the index is told",
+        model: "raft/follower-reads-cut-off",
+        inject: |scenario| scenario.step = gives_unconfirmed_indices,
     },
     Mutant {
         id: "RAFT-READ-INDEX-SURVIVES",
@@ -87,6 +94,31 @@ fn gives_early_indices(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut 
         && let Some(read) = leadership.reads.last_mut()
     {
         read.read_index = commit_index;
+    }
+}
+
+fn gives_unconfirmed_indices(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let asked = match message(&input) {
+        Some(Message::ReadIndex { request, .. }) => Some(*request),
+        _ => None,
+    };
+    raft.step(node, input, out);
+    let term = node.durable().current_term;
+    if let Some(request) = asked
+        && let Role::Leader(leadership) = &mut node.volatile.role
+        && let Some(read) = leadership.reads.pop_if(|read| read.request == request)
+        && let Reader::Follower { node: reader } = read.reader
+    {
+        let read_index = read.read_index;
+        let outcome = ReadIndexOutcome::Confirmed { read_index };
+        out.send(
+            reader,
+            Message::ReadIndexResponse {
+                term,
+                request,
+                outcome,
+            },
+        );
     }
 }
 
