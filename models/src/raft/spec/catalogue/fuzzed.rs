@@ -29,6 +29,24 @@ pub(super) const COMMON: &[&str] = &[
     "a leader's snapshot is installed",
 ];
 
+/// The names of both lists, which are as many as `LENGTH`.
+pub(super) const fn joined<const LENGTH: usize>(
+    first: &[&'static str],
+    second: &[&'static str],
+) -> [&'static str; LENGTH] {
+    let mut names = [""; LENGTH];
+    let mut at = 0;
+    while at < LENGTH {
+        names[at] = if at < first.len() {
+            first[at]
+        } else {
+            second[at - first.len()]
+        };
+        at += 1;
+    }
+    names
+}
+
 pub(super) const FUZZED: &[Model<Raft<Adder>>] = &[
     Model {
         name: "raft/fuzz-datagrams",

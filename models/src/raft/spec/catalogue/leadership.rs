@@ -177,7 +177,8 @@ pub(super) const FUZZED: &[Model<Raft<Adder>>] = &[Model {
     size: Size::Large,
     purpose: "five nodes, three clients and every fault, with PreVote and CheckQuorum",
     faults: super::fuzzed::EVERYTHING,
-    bounds: "terms ≤ 40; 3 clients, 4 requests each, asked up to 3 times; 2 entries an append",
+    bounds: "terms ≤ 40; 3 clients, 4 requests each, asked up to 3 times; 2 entries an append, \
+             a snapshot each 3",
     states: None,
     reaches: &[
         "a leader is elected",

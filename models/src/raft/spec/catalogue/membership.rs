@@ -6,7 +6,7 @@ use crate::world::Delivery;
 
 use super::super::machine::Adder;
 use super::super::scenarios;
-use super::fuzzed::{COMMON, EVERYTHING};
+use super::fuzzed::{COMMON, EVERYTHING, joined};
 use super::{LOSSY, LOSSY_AND_CRASH};
 
 pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
@@ -146,6 +146,17 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
     },
 ];
 
+/// What the fuzzer of membership changes must have shown beside what is common to all.
+const CHANGES: &[&str] = &[
+    "a joint configuration is committed",
+    "a change of voters is done",
+    "a learner is promoted",
+    "one leader begins a change, another ends it",
+    "a leader is no member",
+    "a leader has left",
+    "configurations diverge",
+];
+
 pub(super) const FUZZED: &[Model<Raft<Adder>>] = &[Model {
     name: "raft/fuzz-members",
     size: Size::Large,
@@ -153,6 +164,6 @@ pub(super) const FUZZED: &[Model<Raft<Adder>>] = &[Model {
     faults: EVERYTHING,
     bounds: "terms ≤ 40; 3 clients, 4 requests each, asked up to 3 times; 6 changes; 2 entries an append, a snapshot each 3",
     states: None,
-    reaches: COMMON,
+    reaches: &joined::<{ COMMON.len() + CHANGES.len() }>(COMMON, CHANGES),
     scenario: || scenarios::members_at_large(Delivery::Bag),
 }];
