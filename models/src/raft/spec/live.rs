@@ -2,12 +2,13 @@
 //! they do nothing wrong, and come to nothing.
 
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
+use crate::raft::log::{Content, Entry};
 use crate::raft::message::Message;
 use crate::raft::{Raft, Timer};
 use crate::specification::{LiveModel, Model, Mutant, Size};
 use crate::world::{Delivery, Faults, Scenario, Timing};
 
-use super::machine::Adder;
+use super::machine::{Add, Adder};
 use super::scenarios;
 
 type R = Raft<Adder>;
@@ -65,6 +66,31 @@ pub const MODELS: &[LiveModel<R>] = &[
         },
         decides: ALL,
     },
+    LiveModel {
+        model: Model {
+            name: "raft/live-change",
+            size: Size::Gate,
+            purpose: "a change of membership that one leader has begun is ended by the next, \
+                      though messages are lost",
+            faults: "2 messages lost",
+            bounds: "time-outs that are chosen well, channels in order; 2 nodes, terms ≤ 4; \
+                     from a prepared state",
+            states: Some(255),
+            reaches: &[
+                "a leader is elected",
+                "a joint configuration is committed",
+                "a change of voters is done",
+                "one leader begins a change, another ends it",
+                "a lost append is noticed",
+            ],
+            scenario: || lossy(2, scenarios::begun()),
+        },
+        decides: &[
+            "Eventually one leader for ever",
+            "A started membership change ends",
+            "Every node catches up",
+        ],
+    },
 ];
 
 const ALL: &[&str] = &[
@@ -89,20 +115,34 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         model: "raft/live-retransmission",
         inject: |scenario| scenario.step = sends_once,
     },
+    Mutant {
+        id: "RAFT-CHANGE-SENT-ONCE",
+        defect: "a configuration that was lost on its way is not sent again",
+        source: "§6: it is replicated as every entry is",
+        model: "raft/live-change",
+        inject: |scenario| scenario.step = sends_changes_once,
+    },
 ];
 
-/// `size` nodes in the synchronous period: terms up to `max_term`, a client with one command.
+/// `size` nodes in the synchronous period: terms up to `max_term`, a client with one command, which
+/// it asks up to `tries` times.
 fn synchronous(size: u16, max_term: u64, crashes: u8, drops: u8, tries: u8) -> Scenario<R> {
+    let mut scenario = lossy(drops, scenarios::replication(size, max_term, crashes, &[1]));
+    scenario.faults.crashes = crashes;
+    scenario.tries = tries;
+    scenario
+}
+
+/// The scenario in the synchronous period, in which `drops` messages may still be lost.
+fn lossy(drops: u8, scenario: Scenario<R>) -> Scenario<R> {
     Scenario {
         delivery: Delivery::Fifo,
         timing: Timing::Synchronous,
         faults: Faults {
-            crashes,
             drops,
             ..Faults::default()
         },
-        tries,
-        ..scenarios::replication(size, max_term, crashes, &[1])
+        ..scenario
     }
 }
 
@@ -127,6 +167,23 @@ fn stands_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R
 
 /// The heartbeat shows that the leader is up, and no more.
 fn sends_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    step_and_curtail_heartbeats(raft, node, input, out, |_| false);
+}
+
+fn sends_changes_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let is_sent_again = |entry: &Entry<Add>| !matches!(entry.content, Content::Configuration(_));
+    step_and_curtail_heartbeats(raft, node, input, out, is_sent_again);
+}
+
+/// Lets the protocol take its step; a heartbeat carries no more than the first entries of which
+/// `is_sent_again` is true.
+fn step_and_curtail_heartbeats(
+    raft: &R,
+    node: &mut Node<R>,
+    input: Input<R>,
+    out: &mut Outbox<R>,
+    is_sent_again: fn(&Entry<Add>) -> bool,
+) {
     let beats = input == Input::Fire(Timer::Heartbeat);
     let mut right = Outbox::new();
     raft.step(node, input, &mut right);
@@ -137,7 +194,8 @@ fn sends_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>
         } = &mut effect
             && beats
         {
-            entries.clear();
+            let kept = entries.iter().position(|entry| !is_sent_again(entry));
+            entries.truncate(kept.unwrap_or(entries.len()));
         }
         out.push(effect);
     }

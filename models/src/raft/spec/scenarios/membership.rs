@@ -144,6 +144,17 @@ pub(in crate::raft::spec) fn inherited() -> Checked {
     scenario
 }
 
+/// n0, which led n1, a learner, has lost its office in the middle of a change that lets n1 vote: it
+/// alone has the joint configuration. Both stand, as far as term 4.
+pub(in crate::raft::spec) fn begun() -> Checked {
+    let mut scenario = changing(1, 1, 0, vec![]);
+    let learning = configuration(&[], &[0], &[1]);
+    let joint = configuration(&[0], &[0, 1], &[]);
+    scenario.disks = vec![holding(&[learning.clone(), joint]), holding(&[learning])];
+    candidates(&mut scenario, &[(0, 4), (1, 4)]);
+    scenario
+}
+
 /// Ongaro, "Bug in single-server membership changes" (raft-dev, 2015): of four nodes n0, which
 /// has led term 1, and n4 have a configuration in which n4 votes; n1 has just been elected for
 /// term 2 by n2 and n3, has committed nothing, and is asked to remove n0. n0 stands for term
