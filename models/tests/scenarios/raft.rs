@@ -4,7 +4,7 @@
 //!   last so many nodes are to join, the others have founded the cluster; `guarded`: with PreVote
 //!   and CheckQuorum; `window=2`: so many appends under way to a peer; `snapshot-after=2
 //!   trailing=1`: a snapshot each two entries, and one entry stays behind it; `chunk=4`: so many
-//!   bytes at most in a chunk of one
+//!   bytes at most in a chunk of one; `sessions=1`: so many sessions are kept
 //! - `disk n0 term=3 vote=n1 log=1,1,2`: entries by their terms
 //! - `client c0 add=5 read read-here learn=n3 promote=n3 remove=n0 replace=n0->n3 transfer=n1`
 //! - `fire n0 election`, `fire n0 heartbeat`, `fire n0 lease`, `fire n0 transfer`,
@@ -49,6 +49,9 @@ scenarios! { models::raft::Raft<models::raft::spec::Adder>, "raft":
     a_transfer
     a_follower_behind_a_compacted_log
     a_crash_amid_a_snapshot
+    a_snapshot_of_another_leader
+    a_session_expires
+    a_follower_read
 }
 
 impl Told for Raft<Adder> {
@@ -375,6 +378,7 @@ fn tune(node: &mut Raft<Adder>, (name, value): (&str, &str)) {
         "snapshot-after" => node.compaction.snapshot_after = number(value),
         "trailing" => node.compaction.trailing = number(value),
         "chunk" => node.max_chunk_bytes = number(value),
+        "sessions" => node.max_sessions = number(value),
         _ => panic!("no such option: {name}={value}"),
     }
 }
