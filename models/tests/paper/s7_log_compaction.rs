@@ -2,11 +2,11 @@
 
 use models::Effect;
 use models::raft::log::{Index, Term};
-use models::raft::message::{InstallOutcome, Message, Round};
+use models::raft::message::{InstallOutcome, Message, ReadIndexOutcome, Round};
 use models::raft::progress::Mode;
 use models::raft::snapshot::Snapshot;
-use models::raft::spec::Adder;
-use models::raft::{Event, Timer};
+use models::raft::spec::{Adder, Total};
+use models::raft::{Command, Event, Timer};
 
 use crate::support::bench::*;
 
@@ -275,6 +275,33 @@ fn s7_a_conflicting_log_is_discarded() {
     let log = &bench.node().durable().log;
     assert_eq!((log.base_index(), log.last_index()), (Index(3), Index(3)));
     assert_eq!(log.last_term(), Term(1));
+}
+
+/// A read that waits at a follower for an index is answered once a snapshot covers that (thesis
+/// §6.4): what was applied one by one elsewhere is applied here at once.
+#[test]
+fn s7_a_snapshot_answers_the_reads_that_wait_for_what_it_covers() {
+    let read = Command::ReadHere {
+        request: request(7),
+        query: Total,
+    };
+    let mut bench = Bench::follower(1, &[]);
+    bench.deliver(1, append(1, (0, 0), &[], 0));
+    bench.ask(read);
+    let confirmed = Message::ReadIndexResponse {
+        term: Term(1),
+        request: request(7),
+        outcome: ReadIndexOutcome::Confirmed {
+            read_index: Index(3),
+        },
+    };
+    assert_eq!(bench.deliver(1, confirmed), [], "nothing is applied");
+    let bytes = bytes();
+    let effects = bench.deliver(1, chunk(1, 0, &bytes[..1], false));
+    assert!(!effects.contains(&reply(7, 3)), "{effects:?}");
+    let effects = bench.deliver(1, chunk(1, 1, &bytes[1..], true));
+    assert!(effects.contains(&reply(7, 3)), "{effects:?}");
+    assert_eq!(bench.node().volatile.follower_reads, []);
 }
 
 /// "Reply immediately if term < currentTerm" (Figure 13, step 1).
