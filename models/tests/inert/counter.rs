@@ -10,10 +10,10 @@ use models::world::{Delivery, Disk, Scenario, Timing};
 use proptest::prelude::*;
 
 use super::reduction::{
-    assert_brings_about_what_is_inert, assert_changes_nothing, assert_stays_inert,
-    broken_either_way, inert, lasting, same_either_way,
+    assert_changes_nothing, assert_holds_of_samples, broken_either_way, inert, lasting,
+    same_either_way,
 };
-use crate::support::runs::{choices, explore, fixed_choices, walk};
+use crate::support::runs::{explore, fixed_choices, walk};
 
 type Checked = Scenario<Counter>;
 
@@ -127,35 +127,9 @@ fn any_troubled() -> impl Strategy<Value = Checked> {
     })
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    #[test]
-    fn an_inert_message_changes_nothing_but_the_network(
-        scenario in any_troubled(),
-        choices in choices(120),
-    ) {
-        let scenario = lasting(scenario);
-        walk(&scenario, &choices, |_, _, world| {
-            assert_changes_nothing(&scenario, world);
-        });
-    }
-
-    #[test]
-    fn an_inert_message_stays_inert(scenario in any_troubled(), choices in choices(120)) {
-        walk(&lasting(scenario), &choices, assert_stays_inert);
-    }
-
-    #[test]
-    fn what_an_inert_message_brings_about_is_inert(
-        scenario in any_troubled(),
-        choices in choices(120),
-    ) {
-        let scenario = lasting(scenario);
-        walk(&scenario, &choices, |_, _, world| {
-            assert_brings_about_what_is_inert(&scenario, world);
-        });
-    }
+#[test]
+fn what_is_inert_changes_nothing_then_and_ever_after() {
+    assert_holds_of_samples(64, any_troubled());
 }
 
 /// The tests above meet inert messages of every kind that can be.

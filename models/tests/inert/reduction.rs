@@ -2,8 +2,9 @@
 
 use models::Specification;
 use models::world::{Action, Delivery, Duplicates, Envelope, Faults, Scenario, Timing, World};
+use proptest::prelude::*;
 
-use crate::support::runs::{explore, explore_until};
+use crate::support::runs::{choices, explore, explore_until, walk};
 
 /// Searches `scenario` with and without the reduction, and hands back both counts of worlds.
 pub(super) fn same_either_way<P: Specification>(scenario: Scenario<P>) -> (usize, usize) {
@@ -127,4 +128,21 @@ pub(super) fn assert_brings_about_what_is_inert<P: Specification>(
             );
         }
     }
+}
+
+/// Samples runs of `worlds` in which messages last: what is inert in any of their states changes
+/// nothing but the network, then and ever after, and brings about only what is inert.
+pub(super) fn assert_holds_of_samples<P: Specification>(
+    cases: u32,
+    worlds: impl Strategy<Value = Scenario<P>>,
+) {
+    let config = ProptestConfig::with_cases(cases);
+    proptest!(config, |(scenario in worlds, choices in choices(120))| {
+        let scenario = lasting(scenario);
+        walk(&scenario, &choices, |before, action, after| {
+            assert_changes_nothing(&scenario, after);
+            assert_stays_inert(before, action, after);
+            assert_brings_about_what_is_inert(&scenario, after);
+        });
+    });
 }

@@ -5,9 +5,7 @@ use models::raft::spec::guarded;
 use models::world::{Disk, Scenario};
 use proptest::prelude::*;
 
-use super::reduction::{
-    assert_brings_about_what_is_inert, assert_changes_nothing, assert_stays_inert, inert, lasting,
-};
+use super::reduction::{assert_changes_nothing, assert_holds_of_samples, inert, lasting};
 use crate::support::bench::*;
 use crate::support::runs::{any_troubled, apply, choices, fixed_choices, troubled, walk};
 
@@ -24,41 +22,13 @@ const DISKS: &[Disk<Checked>] = &[
     },
 ];
 
+#[test]
+fn what_is_inert_changes_nothing_then_and_ever_after() {
+    assert_holds_of_samples(96, any_troubled(DISKS));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
-
-    #[test]
-    fn an_inert_message_changes_nothing_but_the_network(
-        scenario in any_troubled(DISKS),
-        choices in choices(120),
-    ) {
-        let scenario = lasting(scenario);
-        walk(&scenario, &choices, |_, _, world| {
-            assert_changes_nothing(&scenario, world);
-        });
-    }
-
-    /// Messages last in these worlds, so each is still under way later, and must still be
-    /// inert.
-    #[test]
-    fn an_inert_message_stays_inert(
-        scenario in any_troubled(DISKS),
-        choices in choices(120),
-    ) {
-        let scenario = lasting(scenario);
-        walk(&scenario, &choices, assert_stays_inert);
-    }
-
-    #[test]
-    fn what_an_inert_message_brings_about_is_inert(
-        scenario in any_troubled(DISKS),
-        choices in choices(120),
-    ) {
-        let scenario = lasting(scenario);
-        walk(&scenario, &choices, |_, _, world| {
-            assert_brings_about_what_is_inert(&scenario, world);
-        });
-    }
 
     /// The world drops all that is inert, and nothing else.
     #[test]

@@ -5,14 +5,12 @@
 //! `orchestrator` what is added, `leases` that in real time a node gives up before it is given
 //! up, and `forged` that nothing breaks a node. `originals` lets the
 //! seed programs' defects run until they break what they break, and shows where they do not.
-//! `messages` counts them, and how often a request is overtaken; `inert` shows that dropping
-//! inert messages changes nothing.
+//! `messages` counts them, and how often a request is overtaken.
 
 mod arbiter;
 mod bench;
 mod clients;
 mod forged;
-mod inert;
 mod leases;
 mod membership;
 mod messages;
