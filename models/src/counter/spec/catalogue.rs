@@ -186,6 +186,21 @@ const SERVICE: &[Model<Counter>] = &[
         scenario: scenarios::retries,
     },
     Model {
+        name: "counter/overtaken",
+        size: Size::Gate,
+        purpose: "a client whose requests overtake each other",
+        faults: "any loss, duplication and reordering; 1 answer lost",
+        bounds: "2 nodes, no push-pull; 1 client, 2 increments, each asked up to 2 times",
+        states: Some(1_593),
+        reaches: &[
+            "an increment is acknowledged",
+            "a retry is not counted again",
+            "a request comes after a later one of its client",
+            "an increment is refused for good",
+        ],
+        scenario: scenarios::overtaken,
+    },
+    Model {
         name: "counter/sessions",
         size: Size::Gate,
         purpose: "more clients than there is room for",

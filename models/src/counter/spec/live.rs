@@ -1,7 +1,7 @@
 //! The worlds in which the counter's liveness is decided, and the mutants that only liveness
 //! refutes while nodes go on exchanging what they know.
 
-use crate::counter::Counter;
+use crate::counter::{Command, Counter, Event};
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
 use crate::specification::{LiveModel, Model, Mutant, Size};
 use crate::world::Scenario;
@@ -36,6 +36,22 @@ pub const MODELS: &[LiveModel<Counter>] = &[
         },
         decides: DECIDES,
     },
+    LiveModel {
+        model: Model {
+            name: "counter/live-leave",
+            size: Size::Gate,
+            purpose: "a node that is to leave learns when it may",
+            faults: "1 crash, also within a step; 1 message lost",
+            bounds: "2 replicas, 1 increment, channels in order, messages beat timers",
+            states: Some(10_347),
+            reaches: &[
+                "an increment is acknowledged",
+                "a node has told all that it knows and may leave",
+            ],
+            scenario: || patient(scenarios::leaving_connected(1, 1)),
+        },
+        decides: &["Who wants to leave may in the end"],
+    },
 ];
 
 const DECIDES: &[&str] = &[
@@ -44,13 +60,22 @@ const DECIDES: &[&str] = &[
 ];
 
 /// Mutants in the worlds in which liveness is decided.
-pub(super) const MUTANTS: &[Mutant<Counter>] = &[Mutant {
-    id: "CNT-TELLS-ONCE",
-    defect: "what a node has counted is sent once, and not again when nothing came of it",
-    source: "Shapiro et al. 2011, §2.2.1: updates are delivered to all replicas in the end",
-    model: "counter/live",
-    inject: |scenario| scenario.step = tells_once,
-}];
+pub(super) const MUTANTS: &[Mutant<Counter>] = &[
+    Mutant {
+        id: "CNT-TELLS-ONCE",
+        defect: "what a node has counted is sent once, and not again when nothing came of it",
+        source: "Shapiro et al. 2011, §2.2.1: updates are delivered to all replicas in the end",
+        model: "counter/live",
+        inject: |scenario| scenario.step = tells_once,
+    },
+    Mutant {
+        id: "CNT-LEAVES-MUTE",
+        defect: "a node that is to leave says that it may if it may at once, and not later",
+        source: "a node's disk is needed until others know what is on it, and no longer",
+        model: "counter/live-leave",
+        inject: |scenario| scenario.step = drains_in_silence,
+    },
+];
 
 /// A client asks often enough.
 fn patient(scenario: Scenario<Counter>) -> Scenario<Counter> {
@@ -71,6 +96,22 @@ fn tells_once(
     counter.step(node, input, &mut right);
     for effect in right.drain() {
         if !tells || !matches!(effect, Effect::Arm(_)) {
+            out.push(effect);
+        }
+    }
+}
+
+fn drains_in_silence(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Outbox<Counter>,
+) {
+    let asks = matches!(input, Input::Ask(Command::Leave));
+    let mut right = Outbox::new();
+    counter.step(node, input, &mut right);
+    for effect in right.drain() {
+        if asks || effect != Effect::Emit(Event::Drained) {
             out.push(effect);
         }
     }

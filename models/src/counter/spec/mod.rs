@@ -29,8 +29,8 @@ pub use self::live::MODELS as LIVE;
 pub use self::mutants::MUTANTS;
 pub use self::scenarios::{
     Limits, at_large, cluster, connected, counting, hosts_at_large, identities, increments,
-    leaving, leaving_alone, membership, overflowing, replica, request, retries, sessions,
-    torn_frames, windowed,
+    leaving, leaving_alone, leaving_connected, membership, overflowing, overtaken, replica,
+    request, retries, sessions, torn_frames, windowed,
 };
 
 use super::counts::Counts;

@@ -62,6 +62,15 @@ pub(super) const REACHABLE: &[Reachable<Counter>] = &[
         },
     },
     Reachable {
+        name: "a request comes after a later one of its client",
+        seen: |_, world| {
+            returns(world).any(|event| {
+                let why = Refusal::Superseded;
+                matches!(event, Event::Refused { why: told, .. } if *told == why)
+            })
+        },
+    },
+    Reachable {
         name: "a client is forgotten",
         seen: |_, world| {
             world.ghost.counted.iter().any(|(name, requests)| {

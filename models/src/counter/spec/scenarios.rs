@@ -116,6 +116,15 @@ pub fn retries() -> Checked {
     scenario
 }
 
+/// A client whose second request may come before its first, and be asked again.
+pub fn overtaken() -> Checked {
+    let mut scenario = lossy(2, Limits::DELTAS);
+    scenario.scripts = vec![vec![increment(0, 0, 1, 0)], vec![increment(0, 1, 2, 0)]];
+    scenario.faults.lost_replies = 1;
+    scenario.tries = 2;
+    scenario
+}
+
 /// Replicas that remember one client each, and two clients. Nobody asks again: a request that is
 /// forgotten is counted a second time.
 pub fn sessions() -> Checked {
@@ -252,6 +261,13 @@ pub fn membership(size: u16, gone: u16, clients: &[usize], limits: Limits) -> Ch
 /// Nodes of which one is asked to leave.
 pub fn leaving(size: u16, clients: &[usize], limits: Limits) -> Checked {
     let mut scenario = counting(size, clients, limits, 1);
+    scenario.scripts.push(vec![Command::Leave]);
+    scenario
+}
+
+/// As [`connected`], and one of the nodes is asked to leave.
+pub fn leaving_connected(crashes: u8, drops: u8) -> Checked {
+    let mut scenario = connected(2, &[1], Limits::ALL, crashes, 0, drops);
     scenario.scripts.push(vec![Command::Leave]);
     scenario
 }

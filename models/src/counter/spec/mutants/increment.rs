@@ -4,6 +4,7 @@ use super::{Out, foresee, map_effects};
 use crate::counter::counts::Counts;
 use crate::counter::g_counter::GCounter;
 use crate::counter::message::Message;
+use crate::counter::recent::Known;
 use crate::counter::state::Record;
 use crate::counter::{Command, Counter, Event, Refusal};
 use crate::protocol::{Effect, Input, Node, Protocol};
@@ -38,6 +39,14 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         source: "the answer was lost, not the request",
         model: "counter/retries",
         inject: |scenario| scenario.step = forgets_requests,
+    },
+    Mutant {
+        id: "CNT-OVERTAKEN",
+        defect: "a request that comes after a later one of its client is counted, and known for the \
+                 client's last: the later one, asked again, is counted again",
+        source: "a client's requests may overtake each other",
+        model: "counter/overtaken",
+        inject: |scenario| scenario.step = counts_what_was_overtaken,
     },
     Mutant {
         id: "CNT-REMEMBERS-ALL",
@@ -162,6 +171,20 @@ fn forgets_requests(
     out: &mut Out,
 ) {
     if let Input::Ask(Command::Increment(increment)) = &input {
+        node.write(Record::Forgotten(increment.request.client));
+    }
+    counter.step(node, input, out);
+}
+
+fn counts_what_was_overtaken(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    if let Input::Ask(Command::Increment(increment)) = &input
+        && node.durable().recent.find(increment.request) == Known::Superseded
+    {
         node.write(Record::Forgotten(increment.request.client));
     }
     counter.step(node, input, out);
