@@ -42,6 +42,8 @@ pub enum Message<M: StateMachine, E: Election> {
     Trunc {
         /// The leader's epoch.
         epoch: Epoch,
+        /// The last of the follower's transactions, which the leader does not have.
+        from: Zxid,
         /// The last transaction to keep.
         to: Zxid,
     },

@@ -274,7 +274,11 @@ impl<M: StateMachine, E: Election> Protocol for Zab<M, E> {
                         after,
                         transactions,
                     } => self.on_diff(node, from, epoch, after, transactions),
-                    Message::Trunc { epoch, to } => self.on_trunc(node, from, epoch, to),
+                    Message::Trunc {
+                        epoch,
+                        from: last,
+                        to,
+                    } => self.on_trunc(node, from, epoch, last, to, out),
                     Message::Snap { epoch, snapshot } => {
                         self.on_snap(node, from, epoch, snapshot, out);
                     }

@@ -38,7 +38,8 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
             // The follower has all of this history up to there: whoever accepted a transaction
             // had accepted all before it.
             after = history.last_at_most(last_zxid);
-            out.send(follower, Message::Trunc { epoch, to: after });
+            let (from, to) = (last_zxid, after);
+            out.send(follower, Message::Trunc { epoch, from, to });
         }
         let mut missing = history.after(after);
         while !missing.is_empty() {
@@ -106,15 +107,30 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
         }
     }
 
-    /// A tail that the leader does not have was never committed, and never will be. A TRUNC
-    /// that comes late must not touch what this node has acknowledged since.
-    pub(super) fn on_trunc(&self, node: &mut Node<Self>, leader: NodeId, epoch: Epoch, to: Zxid) {
+    /// A tail that the leader does not have was never committed, and never will be. A TRUNC that
+    /// comes late must not touch what this node has accepted since: it is of a history that ends
+    /// with `from`, and no history of this leader's does.
+    ///
+    /// A leader that lacks what is delivered here, or has what this node has lost, has its
+    /// history from a disk that was lost or set back, or this node has. It could say the same for
+    /// ever, and is given up at once (as ZooKeeper's server ends where it cannot truncate).
+    pub(super) fn on_trunc(
+        &self,
+        node: &mut Node<Self>,
+        leader: NodeId,
+        epoch: Epoch,
+        from: Zxid,
+        to: Zxid,
+        out: &mut Outbox<Self>,
+    ) {
         let history = &node.durable().history;
-        let is_kept = to >= node.volatile.delivered.zxid && history.contains(to);
-        let is_due = self.follows(node, leader, epoch) && !self.has_joined(node, leader, epoch);
-        if is_due && is_kept && to < history.last_zxid() {
-            node.write(Record::Truncate { to });
+        if !self.follows(node, leader, epoch) || from != history.last_zxid() {
+            return;
         }
+        if to < node.volatile.delivered.zxid || !history.contains(to) {
+            return self.look_for_leader(node, out);
+        }
+        node.write(Record::Truncate { to });
     }
 
     /// What is delivered is committed: a snapshot of it is part of every later history.

@@ -91,7 +91,7 @@ fn message<E: Bounded>() -> impl Strategy<Value = Message<Adder, E>> {
         epoch().prop_map(|accepted_epoch| Message::FollowerInfo { accepted_epoch }),
         epoch().prop_map(|epoch| Message::NewEpoch { epoch }),
         (epoch(), ack_epoch()).prop_map(|(epoch, ack)| Message::AckEpoch { epoch, ack }),
-        (epoch(), zxid()).prop_map(|(epoch, to)| Message::Trunc { epoch, to }),
+        (epoch(), zxid(), zxid()).prop_map(|(epoch, from, to)| Message::Trunc { epoch, from, to }),
         (epoch(), snapshot()).prop_map(|(epoch, snapshot)| Message::Snap { epoch, snapshot }),
         diff.prop_map(|(epoch, after, transactions)| Message::Diff {
             epoch,

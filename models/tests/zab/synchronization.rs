@@ -8,7 +8,7 @@ use models::zab::message::{AckEpoch, Message};
 use models::zab::spec::{self, Names, Oracle, Reign};
 use models::zab::state::{Leading, Persistent, Phase, Record, Role};
 use models::zab::zxid::{Epoch, Zxid};
-use models::zab::{Timer, Zab};
+use models::zab::{Event, Timer, Zab};
 use models::{Durable, Effect, Input, Node, NodeId, Outbox, Protocol};
 
 use super::{act, deliver, delivered, disk, free, histories, in_flight, name, role, settle};
@@ -201,6 +201,70 @@ fn trunc_takes_what_was_never_committed() {
     act(&scenario, &mut world, &ask);
     settle(&scenario, &mut world);
     assert_eq!(histories(&world), [vec!["1.1"], vec!["2.1"], vec!["2.1"]]);
+}
+
+/// n1 with 1.1 and 1.3 in its history, which has promised epoch 2 to n0.
+fn promised() -> (Z, Node<Z>) {
+    let ids = [0, 1].map(NodeId);
+    let nodes = ids.to_vec();
+    let zab: Z = Zab::new(ids[1], ids, Oracle { nodes });
+    let disk = disk(1, 1, &[(1, 1), (1, 3)]);
+    let mut node = Node::boot(&zab, disk, &mut Outbox::new());
+    zab.step(
+        &mut node,
+        Input::Fire(Timer::Election(Names(ids[0]))),
+        &mut Outbox::new(),
+    );
+    let epoch = Epoch(2);
+    hear(&zab, &mut node, Message::NewEpoch { epoch });
+    (zab, node)
+}
+
+/// What n1 does when n0 says this.
+fn hear(zab: &Z, node: &mut Node<Z>, message: Message<Adder, Oracle>) -> Vec<Effect<Z>> {
+    let (from, mut out) = (NodeId(0), Outbox::new());
+    zab.step(node, Input::Deliver { from, message }, &mut out);
+    out.drain().collect()
+}
+
+fn zxid(epoch: u64, counter: u64) -> Zxid {
+    let epoch = Epoch(epoch);
+    Zxid { epoch, counter }
+}
+
+/// A leader that would have a follower keep what it does not have, or undo what it has delivered,
+/// is given up at once. To ask again would bring the same again, as fast as messages go.
+#[test]
+fn a_leader_whose_history_cannot_be_taken_over_is_given_up() {
+    let from = zxid(1, 3);
+    for (delivered, to) in [(zxid(0, 0), zxid(1, 2)), (zxid(1, 3), zxid(1, 1))] {
+        let (zab, mut node) = promised();
+        node.volatile.delivered.zxid = delivered;
+        let (epoch, before) = (Epoch(2), node.durable().clone());
+        let effects = hear(&zab, &mut node, Message::Trunc { epoch, from, to });
+        assert!(effects.contains(&Effect::Emit(Event::Looking)));
+        let says = |effect: &Effect<Z>| matches!(effect, Effect::Send { .. });
+        assert!(!effects.iter().any(says), "{effects:?}");
+        assert_eq!(node.volatile.role, Role::Looking);
+        assert_eq!(*node.durable(), before);
+        let last_zxid = zxid(1, 2);
+        let new_leader = Message::NewLeader { epoch, last_zxid };
+        assert_eq!(hear(&zab, &mut node, new_leader), []);
+    }
+}
+
+/// A TRUNC is of the history that the leader was told of: one that comes when this has changed is
+/// late, and takes nothing.
+#[test]
+fn a_late_trunc_takes_nothing() {
+    let (zab, mut node) = promised();
+    let (epoch, to) = (Epoch(2), zxid(0, 0));
+    let late = |from| Message::Trunc { epoch, from, to };
+    let before = node.clone();
+    assert_eq!(hear(&zab, &mut node, late(zxid(1, 2))), []);
+    assert_eq!(node, before);
+    assert_eq!(hear(&zab, &mut node, late(zxid(1, 3))), []);
+    assert_eq!(node.durable().history.last_zxid(), to);
 }
 
 /// A follower that lacks two transactions gets just these.

@@ -314,6 +314,17 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
         scenario: || scenarios::contact(1),
     },
     Model {
+        name: "zab/late-pong",
+        size: Size::Gate,
+        purpose: "pings, and answers to those of an earlier epoch",
+        faults: "any loss, duplication and reordering; 1 crash, also between any two records of a \
+                 step",
+        bounds: "2 nodes, told 2 times whom to follow; n0 leads up to epoch 2; no client",
+        states: Some(550),
+        reaches: &["a leader is established", "all nodes broadcast"],
+        scenario: scenarios::late_pong,
+    },
+    Model {
         name: "zab/asked-again",
         size: Size::Gate,
         purpose: "the old leader's tail, and the same command again in its place",

@@ -54,7 +54,7 @@ impl<M: StateMachine, E: Election> Display for Message<M, E> {
                 let promises = if ack.promises { "" } else { ", no promise" };
                 write!(f, "ACKEPOCH {epoch} {}{promises}", ack.recency)
             }
-            Self::Trunc { epoch, to } => write!(f, "TRUNC {epoch} to={to}"),
+            Self::Trunc { epoch, from, to } => write!(f, "TRUNC {epoch} from={from} to={to}"),
             Self::Snap { epoch, snapshot } => {
                 write!(
                     f,

@@ -401,6 +401,14 @@ pub fn contact(cuts: u8) -> Checked {
     scenario
 }
 
+/// Pings and their answers that come late: n0 crashes and leads again.
+pub(super) fn late_pong() -> Checked {
+    let mut scenario = discovery(&[2, 2], &[(0, 2)], 1);
+    scenario.bounds.pings = true;
+    scenario.faults.duplicates = Duplicates::Unlimited;
+    scenario
+}
+
 /// A world too large to walk: `size` nodes that may all lead, two clients that write and one
 /// that reads, and all faults, with budgets that a run rarely exhausts.
 pub fn at_large(size: u16, delivery: Delivery) -> Checked {

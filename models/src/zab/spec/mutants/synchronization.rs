@@ -123,6 +123,16 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         },
     },
     Mutant {
+        id: "ZAB-STALE-PONG",
+        defect: "pongs of an earlier epoch count: who has sent one is taken for synchronised",
+        source: "DSN 2011, steps l.2.2 and l.3.2",
+        model: "zab/late-pong",
+        inject: |scenario| {
+            scenario.step = counts_stale_pongs;
+            scenario.drop_inert = false;
+        },
+    },
+    Mutant {
         id: "ZAB-4925",
         defect: "a partial DIFF leaves a hole in the history",
         source: "ZOOKEEPER-4925",
@@ -230,7 +240,7 @@ fn truncates_all(zab: &Z, node: &mut Node<Z>, mut input: Input<Z>, out: &mut Out
 }
 
 fn truncates_late(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
-    if let Some((leader, &Message::Trunc { epoch, to })) = message(&input)
+    if let Some((leader, &Message::Trunc { epoch, to, .. })) = message(&input)
         && zab.has_joined(node, leader, epoch)
         && to < last_zxid(node)
     {
@@ -296,6 +306,18 @@ fn counts_stale_acks(zab: &Z, node: &mut Node<Z>, mut input: Input<Z>, out: &mut
     let current = node.durable().accepted_epoch;
     if let Input::Deliver {
         message: Message::AckNewLeader { epoch, .. },
+        ..
+    } = &mut input
+    {
+        *epoch = current;
+    }
+    zab.step(node, input, out);
+}
+
+fn counts_stale_pongs(zab: &Z, node: &mut Node<Z>, mut input: Input<Z>, out: &mut Outbox<Z>) {
+    let current = node.durable().accepted_epoch;
+    if let Input::Deliver {
+        message: Message::Pong { epoch, .. },
         ..
     } = &mut input
     {
