@@ -133,6 +133,16 @@ const EXCLUSION: &[Model<Maekawa>] = &[
         scenario: scenarios::clients,
     },
     Model {
+        name: "maekawa/asked-again",
+        size: Size::Gate,
+        purpose: "clients that have not heard that they have the lock",
+        faults: "1 answer lost; messages in any order",
+        bounds: "2 members, 1 claim each, asked up to 2 times",
+        states: Some(439),
+        reaches: &["a node enters", "the lock changes hands"],
+        scenario: scenarios::asked_again,
+    },
+    Model {
         name: "maekawa/forged",
         size: Size::Gate,
         purpose: "numbers out of reach, others' requests and the orchestrator's words, forged",

@@ -2,7 +2,7 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
-use crate::maekawa::message::{Epoch, FURTHEST_AHEAD, Timestamp};
+use crate::maekawa::message::{Epoch, FURTHEST_AHEAD, Message, Timestamp};
 use crate::maekawa::state::{Membership, Volatile};
 use crate::maekawa::{Command, Maekawa, Timer};
 use crate::protocol::NodeId;
@@ -67,6 +67,16 @@ pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
         },
     },
     Invariant {
+        name: "Nobody is locked for what is over",
+        source: "§4: a RELEASE deletes the request; a late copy of it is not made again",
+        holds: |_, world| members(world).all(|(_, member)| knows_no_request_that_is_over(member)),
+    },
+    Invariant {
+        name: "Who has frozen has it on disk",
+        source: "a node that has missed an epoch does not join it when it is over, crash or not",
+        holds: |_, world| who_has_frozen_has_it_on_disk(world),
+    },
+    Invariant {
         name: "Nobody believes what cannot be",
         source: "a number that is absurd, or an epoch that the orchestrator has not begun",
         holds: |_, world| world.all_hosts().all(|(_, host)| is_possible(world, host)),
@@ -127,6 +137,26 @@ fn grants_are_true(world: &World<Maekawa>) -> bool {
                 (grant.request, grant.number) == (belief.request, belief.number)
             })
         })
+    })
+}
+
+fn knows_no_request_that_is_over(member: &Membership) -> bool {
+    let arbiter = &member.arbiter;
+    let locked = arbiter.locked.iter().map(|grant| &grant.request);
+    let mut requests = locked.chain(&arbiter.waiting);
+    requests.all(|request| {
+        let over = arbiter.finished.get(&request.node);
+        over.is_none_or(|&over| over < request.clock)
+    })
+}
+
+fn who_has_frozen_has_it_on_disk(world: &World<Maekawa>) -> bool {
+    world.network.in_flight().iter().all(|said| {
+        let disk = world.host(said.from).map(Host::on_disk);
+        let Message::Frozen { epoch } = said.message else {
+            return true;
+        };
+        world.faults.lost_disks > 0 || disk.is_some_and(|disk| disk.epoch >= epoch)
     })
 }
 

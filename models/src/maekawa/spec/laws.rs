@@ -7,7 +7,7 @@ use crate::protocol::{Node, NodeId};
 use crate::specification::Law;
 use crate::world::{Action, Envelope, Host, Scenario, World};
 
-use super::{again, local_of, members, membership_of, orchestrator};
+use super::{again, asked, local_of, members, membership_of, orchestrator};
 
 pub(super) const LAWS: &[Law<Maekawa>] = &[
     Law {
@@ -96,6 +96,16 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
         name: "The health check asks again",
         source: "a Freeze, Frozen, Install or Ping may be lost",
         holds: |_, before, action, after| again::the_health_check_asks_again(before, action, after),
+    },
+    Law {
+        name: "Who asks is answered, or waits",
+        source: "an answer may be lost: then it is given again",
+        holds: asked::who_asks_is_answered_or_waits,
+    },
+    Law {
+        name: "Who is gone is forgotten",
+        source: "nobody is left to release what a client holds that is gone",
+        holds: asked::who_is_gone_is_forgotten,
     },
     Law {
         name: "Nodes restart as strangers",

@@ -7,6 +7,7 @@
 //! must hold in either case is stated for either case.
 
 mod again;
+mod asked;
 mod catalogue;
 mod inert;
 mod invariants;

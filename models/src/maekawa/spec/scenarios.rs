@@ -124,6 +124,14 @@ pub fn duplicated(members: u16, construction: Construction, counts: &[(u16, u64)
     scenario
 }
 
+/// Two members with a client each, which asks twice, and whose answers may be lost.
+pub fn asked_again() -> Checked {
+    let mut scenario = contention(2, Construction::Plane, &[(1, 1), (2, 1)]);
+    scenario.faults.lost_replies = 1;
+    scenario.tries = 2;
+    scenario
+}
+
 /// Messages in order of which `drops` are lost, and timers that are slower than messages.
 pub fn lossy(members: u16, counts: &[(u16, u64)], drops: u8) -> Checked {
     let mut scenario = connected(contention(members, Construction::Plane, counts));

@@ -11,6 +11,16 @@ use crate::maekawa::spec::membership_of;
 
 pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
     Mutant {
+        id: "MAE-REQUEST-AGAIN",
+        defect: "an arbiter takes a late copy of a request that is over for a new one",
+        source: "§2: messages arrive once, and in order",
+        model: "maekawa/duplicates",
+        inject: |scenario| {
+            scenario.step = forgets_what_is_over;
+            scenario.drop_inert = false;
+        },
+    },
+    Mutant {
         id: "MAE-5",
         defect: "the node's own arbiter is not told that the request is over",
         source: "a seed program; §4",
@@ -239,4 +249,17 @@ fn numbers_alone(maekawa: &Maekawa, node: &mut N, mut input: In, out: &mut Out) 
         *counter = 0;
     }
     maekawa.step(node, input, out);
+}
+
+fn forgets_what_is_over(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let is_request = matches!(delivered(&input), Some((_, Message::Request { .. })));
+    let finished = member_mut(node).filter(|_| is_request).map(|member| {
+        let finished = member.arbiter.finished.clone();
+        member.arbiter.finished.clear();
+        finished
+    });
+    maekawa.step(node, input, out);
+    if let (Some(finished), Some(member)) = (finished, member_mut(node)) {
+        member.arbiter.finished = finished;
+    }
 }

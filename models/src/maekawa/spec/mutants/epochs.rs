@@ -56,6 +56,13 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         },
     },
     Mutant {
+        id: "MAE-FROZEN-FORGOTTEN",
+        defect: "a node that is to freeze in an epoch which it has missed does not put that on disk",
+        source: "the Install may come after the Freeze",
+        model: "maekawa/leave-and-crash",
+        inject: |scenario| scenario.step = freezes_in_memory,
+    },
+    Mutant {
         id: "MAE-TWO-VIEWS",
         defect: "nodes are told of different members of one epoch",
         source: "§2 (a) is a property of one assignment of quorums",
@@ -206,6 +213,16 @@ fn enters_frozen(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
             out.arm(Timer::Retry);
         }
     }
+}
+
+fn freezes_in_memory(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    if let Some((from, &Message::Freeze { epoch })) = delivered(&input)
+        && epoch > node.durable().epoch
+        && local_of(node).is_some()
+    {
+        return out.send(from, Message::Frozen { epoch });
+    }
+    maekawa.step(node, input, out);
 }
 
 fn installs_two_views(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {

@@ -2,7 +2,7 @@
 
 use crate::maekawa::message::Message;
 use crate::maekawa::state::{Standing, View};
-use crate::maekawa::{Command, Maekawa, Timer};
+use crate::maekawa::{Command, Event, Maekawa, Timer};
 use crate::protocol::{Effect, Input, Protocol};
 use crate::specification::Mutant;
 
@@ -12,6 +12,20 @@ use super::{
 use crate::maekawa::spec::{local_of, membership_of};
 
 pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
+    Mutant {
+        id: "MAE-TOLD-ONCE",
+        defect: "a claim that has the lock, and is made again, is not answered",
+        source: "the answer may be lost",
+        model: "maekawa/asked-again",
+        inject: |scenario| scenario.step = tells_once,
+    },
+    Mutant {
+        id: "MAE-GONE-REMEMBERED",
+        defect: "a client that is gone keeps what it holds and waits for",
+        source: "nobody is left to release it",
+        model: "maekawa/clients",
+        inject: |scenario| scenario.step = keeps_the_gone,
+    },
     Mutant {
         id: "MAE-1",
         defect: "a node grants itself unconditionally",
@@ -193,5 +207,21 @@ fn forgets_who_gave_up(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out
     maekawa.step(node, input, out);
     if let (Some(session), Some(local)) = (unknown, local_mut(node)) {
         local.over.remove(&session);
+    }
+}
+
+fn tells_once(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let first = local_of(node).and_then(|local| local.claims.front().copied());
+    let held = membership_of(node).is_some_and(|member| member.held().is_some());
+    let again = matches!(&input, Input::Ask(Command::Acquire { claim }) if Some(*claim) == first);
+    if !(held && again) {
+        maekawa.step(node, input, out);
+    }
+}
+
+fn keeps_the_gone(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    match input {
+        Input::Ask(Command::End { session }) => out.emit(Event::Ended { session }),
+        input => maekawa.step(node, input, out),
     }
 }
