@@ -45,6 +45,20 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
     },
     LiveModel {
         model: Model {
+            name: "maekawa/live-death-of-two",
+            size: Size::Gate,
+            purpose: "one of two members dies, or the orchestrator, and the epoch changes end",
+            faults: "1 crash, also within a step, also of the orchestrator",
+            bounds: "2 members that claim, epochs ≤ 3; channels in order, time-outs that are chosen \
+                     well",
+            states: Some(82_500),
+            reaches: &["a node enters", "a dead node's lock is free"],
+            scenario: || death(2, 3),
+        },
+        decides: &["An epoch change ends", "Who is registered becomes a member"],
+    },
+    LiveModel {
+        model: Model {
             name: "maekawa/live-death",
             size: Size::Large,
             purpose: "the dead are found out, and the rest go on in a new epoch",
@@ -53,7 +67,7 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
                      chosen well",
             states: None,
             reaches: &["a node enters"],
-            scenario: death,
+            scenario: || death(3, 4),
         },
         decides: &["An epoch change ends", "Who is registered becomes a member"],
     },
@@ -79,8 +93,8 @@ fn contention(members: u16, three: [u16; 3]) -> Scenario<Maekawa> {
 }
 
 /// Leases count, and are longer than the time between two health checks.
-fn death() -> Scenario<Maekawa> {
-    let mut scenario = scenarios::death(3, 4, 1);
+fn death(members: u16, last_epoch: u64) -> Scenario<Maekawa> {
+    let mut scenario = scenarios::death(members, last_epoch, 1);
     scenario.timing = Timing::Synchronous;
     scenario.bounds.leases = true;
     scenario.tries = 3;

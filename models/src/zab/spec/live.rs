@@ -1,11 +1,15 @@
 //! The worlds in which ZAB's liveness is decided: with Bully, for it needs an election that
 //! ends. Under the oracle nothing says that it ever leaves a leader in office.
 
+use alloc::vec::Vec;
+
+use crate::bully::election::Timer as Patience;
+use crate::protocol::NodeId;
 use crate::raft::spec::Adder;
 use crate::specification::{LiveModel, Model, Mutant, Size};
-use crate::world::{Delivery, Faults, Scenario, Timing};
-use crate::zab::Zab;
+use crate::world::{Action, Delivery, Faults, Scenario, Timing, World};
 use crate::zab::bully::Bully;
+use crate::zab::{Timer, Zab};
 
 use super::bully::cold_start;
 use super::mutants::does_not_count_itself;
@@ -27,6 +31,28 @@ pub const MODELS: &[LiveModel<Z>] = &[
             scenario: || synchronous(3, 6, 1),
         },
         decides: ALL,
+    },
+    LiveModel {
+        model: Model {
+            name: "zab-bully/live-fail-over",
+            size: Size::Gate,
+            purpose: "an established leader, or a follower, fails",
+            faults: "1 crash",
+            bounds: "3 nodes, elections ≤ 3; channels in order, time-outs that are chosen well",
+            states: Some(88_689),
+            reaches: &["the leader changes"],
+            scenario: || {
+                let scenario = Scenario {
+                    scripts: Vec::new(),
+                    ..synchronous(3, 3, 1)
+                };
+                after_a_cold_start(scenario)
+            },
+        },
+        decides: &[
+            "An election ends in a synchronised quorum, for ever",
+            "Every node catches up",
+        ],
     },
     LiveModel {
         model: Model {
@@ -73,4 +99,24 @@ fn synchronous(size: u16, last: u64, crashes: u8) -> Scenario<Z> {
     scenario.bounds.pings = true;
     scenario.bounds.impatient = true;
     scenario
+}
+
+/// The same from where the last of the nodes leads all others: all messages of a cold start have
+/// arrived, and nobody higher has answered it.
+fn after_a_cold_start(mut scenario: Scenario<Z>) -> Scenario<Z> {
+    let highest = u16::try_from(scenario.nodes.len()).map_or(0, |count| count - 1);
+    let mut wins = Some(Action::Fire {
+        node: NodeId(highest),
+        timer: Timer::Election(Patience::Okay),
+    });
+    let mut world = World::initial(&scenario);
+    loop {
+        let under_way = world.network.in_flight().into_iter().next();
+        let Some(action) = under_way.map(Action::Deliver).or_else(|| wins.take()) else {
+            return scenario;
+        };
+        let played = world.apply(&scenario, &action);
+        assert!(played.is_ok(), "not possible in the prologue: {action:?}");
+        scenario.prologue.push(action);
+    }
 }
