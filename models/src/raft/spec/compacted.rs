@@ -117,7 +117,7 @@ pub fn install_deposed() -> Checked {
     let mut scenario = behind(1, &[1, 1]);
     in_chunks(&mut scenario, 12);
     discard(&mut scenario, &[Move::Ask(0, 0)]);
-    candidates(&mut scenario, &[(1, 3)]);
+    candidates(&mut scenario, &[(0, 2), (1, 3)]);
     scenario
 }
 
