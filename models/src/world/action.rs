@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::network::Envelope;
 use super::scenario::{Disk, Duplicates, Scenario, Timing};
 use super::{Host, World};
-use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
+use crate::protocol::{Input, NodeId, Outbox, Protocol};
 use crate::specification::Specification;
 
 /// One thing that happens. A list of them is a trace.
@@ -152,8 +152,45 @@ impl<P: Specification> World<P> {
     /// Everything that may happen now, in a fixed order.
     pub fn actions(&self, scenario: &Scenario<P>) -> Vec<Action<P>> {
         let mut actions = Vec::new();
-        self.network_actions(scenario, &mut actions);
-        self.timer_actions(scenario, &mut actions);
+        for envelope in self.network.heads() {
+            actions.extend(self.actions_with(scenario, envelope));
+        }
+        actions.extend(self.other_actions(scenario, self.timers_may_fire(scenario)));
+        actions
+    }
+
+    /// What may happen to a message that may be the next to arrive. Depends on nothing else
+    /// that is under way.
+    pub fn actions_with(
+        &self,
+        scenario: &Scenario<P>,
+        envelope: &Envelope<P::Message>,
+    ) -> Vec<Action<P>> {
+        let mut actions = Vec::new();
+        if self.faults.drops < scenario.faults.drops {
+            actions.push(Action::Drop(envelope.clone()));
+        }
+        if self.is_deliverable(envelope) {
+            if self.may_duplicate(scenario) {
+                actions.push(Action::Duplicate(envelope.clone()));
+            }
+            actions.push(Action::Deliver(envelope.clone()));
+            let input = Input::Deliver {
+                from: envelope.from,
+                message: envelope.message.clone(),
+            };
+            self.crashes_within(scenario, envelope.to, &input, &mut actions);
+        }
+        actions
+    }
+
+    /// What may happen but to messages. Depends on what is under way only by whether timers
+    /// may run out.
+    pub fn other_actions(&self, scenario: &Scenario<P>, timers_may_fire: bool) -> Vec<Action<P>> {
+        let mut actions = Vec::new();
+        if timers_may_fire {
+            self.timer_actions(scenario, &mut actions);
+        }
         self.client_actions(scenario, &mut actions);
         self.crash_actions(scenario, &mut actions);
         self.partition_actions(scenario, &mut actions);
@@ -161,7 +198,7 @@ impl<P: Specification> World<P> {
     }
 
     /// Whether `envelope` can arrive now.
-    pub(super) fn is_deliverable(&self, envelope: &Envelope<P::Message>) -> bool {
+    pub fn is_deliverable(&self, envelope: &Envelope<P::Message>) -> bool {
         self.network.connects(envelope.from, envelope.to)
             && self
                 .host(envelope.to)
@@ -176,44 +213,27 @@ impl<P: Specification> World<P> {
         }
     }
 
-    fn network_actions(&self, scenario: &Scenario<P>, actions: &mut Vec<Action<P>>) {
-        let may_duplicate = self.may_duplicate(scenario);
-        let may_drop = self.faults.drops < scenario.faults.drops;
-        for envelope in self.network.heads() {
-            if may_drop {
-                actions.push(Action::Drop(envelope.clone()));
-            }
-            if self.is_deliverable(&envelope) {
-                if may_duplicate {
-                    actions.push(Action::Duplicate(envelope.clone()));
-                }
-                actions.push(Action::Deliver(envelope));
-            }
-        }
-    }
-
     /// Whether timers may run out now.
     pub(super) fn timers_may_fire(&self, scenario: &Scenario<P>) -> bool {
         match scenario.timing {
             Timing::Any => true,
             Timing::Quiescent | Timing::Synchronous => {
-                let heads = self.network.heads();
-                !heads.iter().any(|envelope| self.is_deliverable(envelope))
+                let mut heads = self.network.heads();
+                !heads.any(|envelope| self.is_deliverable(envelope))
             }
         }
     }
 
     fn timer_actions(&self, scenario: &Scenario<P>, actions: &mut Vec<Action<P>>) {
-        if !self.timers_may_fire(scenario) {
-            return;
-        }
         for (id, node) in self.running() {
             let due = self.due(id);
             let permitted = due.filter(|timer| P::permits(&scenario.bounds, id, node, timer));
-            actions.extend(permitted.map(|timer| Action::Fire {
-                node: id,
-                timer: timer.clone(),
-            }));
+            for timer in permitted {
+                let timer = timer.clone();
+                let input = Input::Fire(timer.clone());
+                actions.push(Action::Fire { node: id, timer });
+                self.crashes_within(scenario, id, &input, actions);
+            }
         }
     }
 
@@ -279,10 +299,9 @@ impl<P: Specification> World<P> {
                     }
                     actions.push(Action::Restart(id));
                 }
-                Host::Up { node, on_disk, .. } => {
+                Host::Up { on_disk, .. } => {
                     if may_crash {
                         actions.push(Action::Crash(id));
-                        self.crashes_within(scenario, id, node, actions);
                     }
                     if on_disk.is_some() && matches!(scenario.disk, Disk::SendBeforeSync) {
                         actions.push(Action::Sync(id));
@@ -292,60 +311,39 @@ impl<P: Specification> World<P> {
         }
     }
 
-    /// The crashes that may interrupt what `node` might do next. One before the first record
-    /// is no different from a crash between steps with the input lost, so at least one
-    /// record is on disk; a frame is whole or absent, so all are, but on a disk that tears.
+    /// The crashes that may interrupt the node while it handles `input`. One before the first
+    /// record is no different from a crash between steps with the input lost, so at least one
+    /// record is on disk; a frame is whole or absent, so all are, but on a disk that tears. A
+    /// client whose request is being handled learns nothing of it and asks again: its requests
+    /// are no inputs here.
     fn crashes_within(
         &self,
         scenario: &Scenario<P>,
         id: NodeId,
-        node: &Node<P>,
+        input: &Input<P>,
         actions: &mut Vec<Action<P>>,
     ) {
         let torn = matches!(scenario.disk, Disk::TornFrame);
         // Where records lag behind effects, no record of an interrupted step is on disk.
         let lags = matches!(scenario.disk, Disk::SendBeforeSync);
-        if lags || !torn && !scenario.faults.crash_within_step {
+        let may_crash = self.faults.crashes < scenario.faults.crashes;
+        if !may_crash || lags || !torn && !scenario.faults.crash_within_step {
             return;
         }
-        for input in self.inputs(scenario, id) {
-            let mut scratch = node.clone();
-            let mut out = Outbox::new();
-            (scenario.step)(
-                &scenario.nodes[usize::from(id.0)],
-                &mut scratch,
-                input.clone(),
-                &mut out,
-            );
-            let written = scratch.take_records().len();
-            let least = if torn { 1 } else { written.max(1) };
-            actions.extend((least..=written).map(|kept| Action::CrashWithin {
-                node: id,
-                input: input.clone(),
-                kept,
-            }));
-        }
-    }
-
-    /// What the environment may hand `id` next, client requests aside: a client whose
-    /// request was being handled learns nothing of it and asks again.
-    pub(super) fn inputs(&self, scenario: &Scenario<P>, id: NodeId) -> Vec<Input<P>> {
         let Some(node) = self.host(id).and_then(Host::node) else {
-            return Vec::new();
+            return;
         };
-        let mut inputs: Vec<Input<P>> = self
-            .network
-            .heads()
-            .into_iter()
-            .filter(|envelope| envelope.to == id && self.is_deliverable(envelope))
-            .map(|Envelope { from, message, .. }| Input::Deliver { from, message })
-            .collect();
-        if self.timers_may_fire(scenario) {
-            let due = self.due(id);
-            let permitted = due.filter(|timer| P::permits(&scenario.bounds, id, node, timer));
-            inputs.extend(permitted.cloned().map(Input::Fire));
-        }
-        inputs
+        let mut scratch = node.clone();
+        let mut out = Outbox::new();
+        let protocol = &scenario.nodes[usize::from(id.0)];
+        (scenario.step)(protocol, &mut scratch, input.clone(), &mut out);
+        let written = scratch.take_records().len();
+        let least = if torn { 1 } else { written.max(1) };
+        actions.extend((least..=written).map(|kept| Action::CrashWithin {
+            node: id,
+            input: input.clone(),
+            kept,
+        }));
     }
 
     fn partition_actions(&self, scenario: &Scenario<P>, actions: &mut Vec<Action<P>>) {

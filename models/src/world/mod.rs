@@ -7,10 +7,12 @@
 
 mod action;
 mod apply;
+mod flight;
 mod history;
 mod network;
 mod pace;
 mod scenario;
+mod veil;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
@@ -20,10 +22,12 @@ use derive_where::derive_where;
 
 pub use self::action::{Action, Kind, Withheld};
 pub use self::apply::NotEnabled;
+pub use self::flight::{Delivery, Flight, Link, Travels};
 pub use self::history::{History, Occurrence};
-pub use self::network::{Delivery, Envelope, Network};
+pub use self::network::{Envelope, Network};
 pub use self::pace::Pace;
 pub use self::scenario::{AsksAt, Boot, Disk, Duplicates, Faults, Scenario, Step, Timing};
+pub use self::veil::Change;
 
 use crate::protocol::{Node, NodeId, Protocol};
 use crate::specification::Specification;

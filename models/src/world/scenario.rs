@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use derive_where::derive_where;
 
 use super::action::Action;
-use super::network::Delivery;
+use super::flight::Delivery;
 use crate::protocol::{Durable, Input, Node, NodeId, Outbox, Protocol};
 use crate::specification::Specification;
 

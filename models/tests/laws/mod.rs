@@ -10,4 +10,5 @@ mod network;
 mod quorums;
 mod steps;
 mod timing;
+mod veil;
 mod world;

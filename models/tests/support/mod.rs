@@ -3,3 +3,4 @@
 pub(crate) mod bench;
 pub(crate) mod runs;
 pub(crate) mod scribe;
+pub(crate) mod walks;

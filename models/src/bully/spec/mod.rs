@@ -113,7 +113,7 @@ fn delays_are_bounded<R: Data>(scenario: &Scenario<Bully<R>>) -> bool {
 /// Whether nothing can be delivered.
 fn is_quiet<R: Data>(world: &World<Bully<R>>) -> bool {
     let is_up = |id| world.host(id).is_some_and(|host| host.node().is_some());
-    let mut messages = world.network.in_flight().into_iter();
+    let mut messages = world.network.under_way();
     messages.all(|message| !world.network.connects(message.from, message.to) || !is_up(message.to))
 }
 

@@ -112,7 +112,7 @@ fn no_acknowledged_increment_is_lost(scenario: &Scenario<Counter>, world: &World
 
 /// Everything that anybody says of the counter: on a disk, in memory, under way.
 fn everything_said(world: &World<Counter>) -> impl Iterator<Item = Counts> + '_ {
-    let under_way = world.network.in_flight().into_iter();
+    let under_way = world.network.under_way();
     let under_way = under_way.map(|envelope| envelope.message.counts().clone());
     let known = world
         .all_hosts()

@@ -118,7 +118,7 @@ fn grows_by_its_owner(before: &World<Counter>, after: &World<Counter>) -> bool {
 
 fn was_known(world: &World<Counter>, bucket: Option<Bucket>, name: ReplicaId, count: u64) -> bool {
     let mut hosts = world.all_hosts();
-    let under_way = || world.network.in_flight().into_iter();
+    let under_way = || world.network.under_way();
     hosts.any(|(_, host)| host.durable().counts.count(bucket, name) >= count)
         || under_way().any(|envelope| envelope.message.counts().count(bucket, name) >= count)
 }

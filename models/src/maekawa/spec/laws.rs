@@ -369,8 +369,5 @@ fn who_is_none_says_so(
         (envelope.from, envelope.to) == (id, asker)
             && envelope.message == Message::Deregister { epoch: *epoch }
     };
-    node.durable().epoch != *epoch
-        || !is_none
-        || !hears
-        || after.network.in_flight().iter().any(says_so)
+    node.durable().epoch != *epoch || !is_none || !hears || after.network.under_way().any(says_so)
 }

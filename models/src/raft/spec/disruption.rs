@@ -88,8 +88,7 @@ pub(super) fn who_hears_a_leader_stands_by_it<M: StateMachine>(
     let (Some(old), Some(new)) = (before.host(envelope.to), after.host(envelope.to)) else {
         return true;
     };
-    !disturbs(scenario, old, envelope)
-        || old == new && !answers_anew(before, after, envelope, is_granted)
+    !disturbs(scenario, old, envelope) || old == new && !answers(after, envelope, is_granted)
 }
 
 fn is_granted<C>(message: &Message<C>) -> bool {
@@ -105,23 +104,19 @@ fn is_granted<C>(message: &Message<C>) -> bool {
     )
 }
 
-/// Whether the step has sent its sender such an answer for the first time.
-fn answers_anew<M: StateMachine>(
-    before: &World<Raft<M>>,
+/// Whether the step has sent its sender such an answer.
+fn answers<M: StateMachine>(
     after: &World<Raft<M>>,
     envelope: &Sent<M>,
     is_such: fn(&Message<M::Command>) -> bool,
 ) -> bool {
-    let answered = |world: &World<Raft<M>>| {
-        let mut sent = world.network.in_flight().into_iter();
-        sent.any(|answer| {
-            answer.from == envelope.to
-                && answer.to == envelope.from
-                && answer.message.term() == envelope.message.term()
-                && is_such(&answer.message)
-        })
-    };
-    answered(after) && !answered(before)
+    let mut sent = after.network.sent();
+    sent.any(|answer| {
+        answer.from == envelope.to
+            && answer.to == envelope.from
+            && answer.message.term() == envelope.message.term()
+            && is_such(&answer.message)
+    })
 }
 
 /// A pre-vote changes neither term nor vote, nor anything else of who is asked.
@@ -238,7 +233,7 @@ pub(super) fn who_is_behind_learns_so<M: StateMachine>(
         after.network.connects(envelope.to, envelope.from) && sender.node().is_some();
     !is_behind
         || !is_reachable
-        || after.network.in_flight().iter().any(|answer| {
+        || after.network.sent().any(|answer| {
             answer.from == envelope.to
                 && answer.to == envelope.from
                 && answer.message.term() == asked

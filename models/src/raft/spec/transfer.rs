@@ -25,7 +25,7 @@ impl<M: StateMachine> Raft<M> {
     pub(super) const PERMISSION_IS_GIVEN: Law<Self> = Law {
         name: "Who claims the leader's permission has it →",
         source: "thesis §3.10, §4.2.3: only who is told to stand bears it",
-        holds: |_, before, action, after| permission_is_given(before, action, after),
+        holds: |_, _, action, after| permission_is_given(action, after),
     };
 
     pub(super) const LEADERSHIP_IS_TRANSFERRED: Reachable<Self> = Reachable {
@@ -54,7 +54,7 @@ fn target_has_the_whole_log<M: StateMachine>(world: &World<Raft<M>>) -> bool {
         let Some(transfer) = leads.transfer else {
             return true;
         };
-        let summoned = world.network.in_flight().iter().any(|envelope| {
+        let summoned = world.network.under_way().any(|envelope| {
             envelope.from == id
                 && envelope.to == transfer.to
                 && envelope.message == Message::TimeoutNow { term }
@@ -85,31 +85,24 @@ fn pending_transfer_ends<M: StateMachine>(
 }
 
 /// A vote request that claims the leader's permission is sent by who is being told to stand.
-fn permission_is_given<M: StateMachine>(
-    before: &World<Raft<M>>,
-    action: &Action<Raft<M>>,
-    after: &World<Raft<M>>,
-) -> bool {
+fn permission_is_given<M: StateMachine>(action: &Action<Raft<M>>, after: &World<Raft<M>>) -> bool {
     let is_told = match action {
         Action::Deliver(envelope) | Action::Duplicate(envelope) => {
             matches!(envelope.message, Message::TimeoutNow { .. })
         }
         _ => false,
     };
-    let claims = |world: &World<Raft<M>>| {
-        let sent = world.network.in_flight().into_iter();
-        sent.filter(|envelope| {
-            matches!(
-                envelope.message,
-                Message::RequestVote {
-                    leadership_transfer: true,
-                    ..
-                }
-            )
-        })
-        .count()
-    };
-    is_told || claims(after) <= claims(before)
+    let mut sent = after.network.sent();
+    let claims = sent.any(|envelope| {
+        matches!(
+            envelope.message,
+            Message::RequestVote {
+                leadership_transfer: true,
+                ..
+            }
+        )
+    });
+    is_told || !claims
 }
 
 /// Whether a client has been told that.
