@@ -302,10 +302,25 @@ const EPOCHS: &[Model<Maekawa>] = &[
         scenario: scenarios::leave,
     },
     Model {
+        name: "maekawa/come-back",
+        size: Size::Gate,
+        purpose: "a node that has left is a member again",
+        faults: "none",
+        bounds: "channels in order, messages beat timers; 2 members, 1 claim, epochs ≤ 3",
+        states: Some(806),
+        reaches: &[
+            "a node enters",
+            "an epoch ends while the lock is held",
+            "a node enters in a later epoch",
+            "a node leaves",
+        ],
+        scenario: scenarios::come_back,
+    },
+    Model {
         name: "maekawa/restart",
         size: Size::Gate,
         purpose: "a node that crashes comes back as another",
-        faults: "any loss, duplication and reordering; 1 crash, also within a step",
+        faults: "any loss, duplication and reordering; 1 crash",
         bounds: "2 members, 1 claim each; no health check",
         states: Some(1_423),
         reaches: &[
@@ -319,7 +334,7 @@ const EPOCHS: &[Model<Maekawa>] = &[
         name: "maekawa/death",
         size: Size::Gate,
         purpose: "a member dies, a holder or not, or the orchestrator does",
-        faults: "1 crash, also within a step",
+        faults: "1 crash",
         bounds: "channels in order, messages beat timers; 3 members, 2 claims, epochs ≤ 3",
         states: Some(230_621),
         reaches: &[

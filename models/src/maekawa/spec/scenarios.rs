@@ -198,6 +198,18 @@ pub fn leave() -> Checked {
     connected(scenario)
 }
 
+/// Two members, of which the first leaves and is to be a member again, while the second claims
+/// the lock.
+pub fn come_back() -> Checked {
+    let mut scenario = founded(2, 0, Construction::Plane);
+    scenario.scripts = vec![
+        claims(2, 0, 1),
+        vec![Command::Deregister, Command::Register],
+    ];
+    scenario.bounds.last_epoch = Epoch(3);
+    connected(scenario)
+}
+
 /// Two members that claim the lock, of which one may crash and be a member again; messages in
 /// any order, each lost or arriving any number of times.
 pub fn restart() -> Checked {
@@ -205,7 +217,6 @@ pub fn restart() -> Checked {
     scenario.faults = Faults {
         duplicates: Duplicates::Unlimited,
         crashes: 1,
-        crash_within_step: true,
         ..Faults::default()
     };
     scenario
@@ -220,7 +231,6 @@ pub fn death(members: u16, last_epoch: u64, crashes: u8) -> Checked {
     scenario.bounds.last_epoch = Epoch(last_epoch);
     scenario.faults = Faults {
         crashes,
-        crash_within_step: true,
         ..Faults::default()
     };
     connected(scenario)

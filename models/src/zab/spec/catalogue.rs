@@ -231,6 +231,20 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
         scenario: scenarios::reads,
     },
     Model {
+        name: "zab/local-reads",
+        size: Size::Gate,
+        purpose: "a reader that takes what there is beside a writer",
+        faults: LOSSY,
+        bounds: "n0 leads from the start; 1 write, 1 read",
+        states: Some(345),
+        reaches: &[
+            "a transaction is delivered",
+            "a write is answered",
+            "a read is answered",
+        ],
+        scenario: scenarios::local_reads,
+    },
+    Model {
         name: "zab/deposed",
         size: Size::Gate,
         purpose: "a leader that does not know it has been deposed",

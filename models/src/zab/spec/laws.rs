@@ -3,10 +3,10 @@
 use crate::machine::StateMachine;
 use crate::protocol::NodeId;
 use crate::specification::Law;
-use crate::world::{Action, Host, World};
-use crate::zab::Zab;
+use crate::world::{Action, Host, Occurrence, Scenario, World};
 use crate::zab::state::Role;
 use crate::zab::zxid::Zxid;
+use crate::zab::{Command, Event, Zab};
 
 use super::invariants::{accepted, agree};
 use super::{Bounded, holds, pings, primary};
@@ -70,11 +70,44 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
             holds: |_, before, action, after| pings::make_up(before, action, after),
         },
         Law {
+            name: "A local read shows what is delivered",
+            source: "Medeiros 2012, §2: a read is answered by the node that is asked, from its own \
+                     state",
+            holds: local_read_shows_what_is_delivered,
+        },
+        Law {
             name: "Nodes start looking",
             source: "Medeiros 2012, §3.2: phase 0 comes first",
             holds: |_, _, action, after| starts_looking(action, after),
         },
     ];
+}
+
+/// It may be behind, and never ahead: what is proposed and not committed may yet be lost.
+fn local_read_shows_what_is_delivered<M: StateMachine, E: Bounded>(
+    scenario: &Scenario<Zab<M, E>>,
+    before: &W<M, E>,
+    action: &Action<Zab<M, E>>,
+    after: &W<M, E>,
+) -> bool {
+    let Action::Ask { client, node } = action else {
+        return true;
+    };
+    let next = before.clients[*client].next;
+    let Some(Command::Read { query, .. }) = scenario.scripts[*client].get(next) else {
+        return true;
+    };
+    let mut said = after.history.occurrences().iter().rev();
+    let answer = said.find_map(|occurrence| match occurrence {
+        Occurrence::Return {
+            client: asker,
+            event: Event::Reply { response, .. },
+        } if asker == client => Some(response),
+        Occurrence::Return { .. } | Occurrence::Invoke { .. } => None,
+    });
+    let node = after.host(*node).and_then(Host::node);
+    let right = node.map(|node| node.volatile.delivered.machine.query(query));
+    after.clients[*client].next == next || answer == right.as_ref()
 }
 
 type H<M, E> = Host<Zab<M, E>>;

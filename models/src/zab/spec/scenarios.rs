@@ -344,6 +344,19 @@ pub fn reads() -> Checked {
     after(scenario, |prologue| prologue.establish(0, &[1, 2]))
 }
 
+/// n0 leads all. One client writes, another reads, of whichever node, what that has delivered.
+pub(super) fn local_reads() -> Checked {
+    let mut scenario = Scenario {
+        scripts: writes(&[1]),
+        ..cluster(&[1, 1, 1], &[(0, 1)])
+    };
+    scenario.scripts.push(vec![Command::Read {
+        request: request(1, 0),
+        query: Total,
+    }]);
+    after(scenario, |prologue| prologue.establish(0, &[1, 2]))
+}
+
 /// n0 has led epoch 1 with n1 and n2, and believes in itself; n1 leads epoch 2 with n2. One
 /// client writes, another reads and wants the latest.
 pub fn deposed() -> Checked {

@@ -7,6 +7,7 @@ use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
 use crate::raft::spec::{Adder, Total};
 use crate::session::{RequestId, Sessions};
 use crate::specification::Mutant;
+use crate::zab::history::Content;
 use crate::zab::message::Message;
 use crate::zab::state::{Phase, Waiting};
 use crate::zab::{Command, Event};
@@ -28,6 +29,13 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         source: "Medeiros 2012, §2",
         model: "zab/reads",
         inject: |scenario| scenario.step = reads_locally,
+    },
+    Mutant {
+        id: "ZAB-READ-PROPOSED",
+        defect: "a read shows what is accepted and not yet committed",
+        source: "DSN 2011, §III.B: only what is delivered is sure to stay",
+        model: "zab/local-reads",
+        inject: |scenario| scenario.step = reads_proposals,
     },
     Mutant {
         id: "ZAB-SYNC-DEPOSED",
@@ -83,6 +91,26 @@ fn reads_locally(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<
 fn answer_now(node: &Node<Z>, request: RequestId, query: &Total, out: &mut Outbox<Z>) {
     let response = node.volatile.delivered.machine.query(query);
     out.emit(Event::Reply { request, response });
+}
+
+fn reads_proposals(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let delivered = &node.volatile.delivered;
+    let mut machine = delivered.machine;
+    for transaction in node.durable().history.after(delivered.zxid) {
+        if let Content::Command { command, .. } = &transaction.content {
+            machine.apply(command);
+        }
+    }
+    let ahead = match &input {
+        Input::Ask(Command::Read { query, .. }) => Some(machine.query(query)),
+        Input::Deliver { .. } | Input::Fire(_) | Input::Ask(_) => None,
+    };
+    step_and_rewrite(zab, node, input, out, |_, effect| match (effect, ahead) {
+        (Effect::Emit(Event::Reply { request, .. }), Some(response)) => {
+            Some(Effect::Emit(Event::Reply { request, response }))
+        }
+        (effect, _) => Some(effect),
+    });
 }
 
 fn leader_reads_locally(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
