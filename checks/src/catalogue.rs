@@ -21,6 +21,14 @@ pub struct ProtocolRow {
     pub fuzzed_mutants: Vec<Box<dyn Subject>>,
 }
 
+impl ProtocolRow {
+    /// The protocol whose step function it is, whatever it is checked with: the name's first
+    /// word.
+    pub fn family(&self) -> &'static str {
+        self.name.split('-').next().unwrap_or(self.name)
+    }
+}
+
 /// Every protocol. Its tables come in groups, a group for each part of it.
 pub fn protocols() -> Vec<ProtocolRow> {
     vec![

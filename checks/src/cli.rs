@@ -35,6 +35,8 @@ pub enum Command {
     List,
     /// Walk every state of models and check every property.
     Verify(VerifyArgs),
+    /// Measure the engines beside each other: states a second and memory, on the same models.
+    Engines,
     /// Browse a model's states on a web page.
     Explore(ExploreArgs),
     /// Sample runs of worlds that are too large to walk.
@@ -71,8 +73,13 @@ pub struct VerifyArgs {
     pub size: Option<SizeArg>,
 
     /// The engine.
-    #[arg(long, default_value = "stateright-dfs")]
+    #[arg(long, default_value = "native")]
     pub engine: Engine,
+
+    /// Do without reductions: deliver messages, too, that are proved to be inert. More states,
+    /// the same verdict.
+    #[arg(long)]
+    pub unreduced: bool,
 
     /// Limits of the runs.
     #[command(flatten)]
@@ -111,6 +118,12 @@ pub struct LimitArgs {
     /// After how many unique states each run stops.
     #[arg(long, value_name = "N")]
     pub max_states: Option<u64>,
+
+    /// How much memory the states of each run may take: 500M, 16G. States that wait go to a
+    /// temporary file where memory is short; where even those visited do not fit, the run
+    /// stops. The native engine's alone.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub memory: Option<u64>,
 }
 
 impl LimitArgs {
@@ -118,6 +131,7 @@ impl LimitArgs {
     pub fn limits(&self) -> Limits {
         Limits {
             max_states: self.max_states,
+            memory: self.memory,
             ..Limits::on(self.threads)
         }
     }
@@ -182,7 +196,7 @@ pub struct MutantsArgs {
 
     /// How long each run may take: a control that is cut short is `bounded`, a mutant has
     /// survived.
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "4m", value_parser = parse_duration)]
     pub budget: Duration,
 
     /// How many threads to use; by default one for each core.
@@ -208,6 +222,27 @@ pub struct GateArgs {
     /// How many threads to use; by default one for each core.
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZero<usize>>,
+}
+
+/// The least memory that a run can be given: what an empty one takes.
+const LEAST_MEMORY: u64 = 16 << 20;
+
+/// Reads an amount of memory: a whole number and M or G, of 1024² or 1024³ bytes.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let wrong = || format!("\"{text}\" is no amount of memory: write 500M or 16G");
+    let (number, shift) = match text.strip_suffix('M') {
+        Some(number) => (number, 20),
+        None => (text.strip_suffix('G').ok_or_else(wrong)?, 30),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let bytes = number.checked_mul(1 << shift).ok_or_else(wrong)?;
+    if bytes < LEAST_MEMORY {
+        return Err(format!(
+            "{text} is too little: a run takes {}M before it has found a state",
+            LEAST_MEMORY >> 20
+        ));
+    }
+    Ok(bytes)
 }
 
 /// The longest duration: what the clock can surely add to now.

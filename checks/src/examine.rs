@@ -21,6 +21,10 @@ pub const NO_PANIC: &str = "No panic";
 pub const INERT_IS_INERT: &str = "Inert messages are inert";
 
 /// What a transition came to.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is taken apart at once, and hardly ever anything but a world"
+)]
 pub enum Outcome<P: Specification> {
     /// The action cannot happen here.
     NotEnabled,
@@ -132,7 +136,10 @@ thread_local! {
 
 /// Runs `work` and turns a panic into its message. Such a panic is not printed: it is about
 /// to be reported, with its trace.
-fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+///
+/// # Errors
+/// The panic's message.
+pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let default = panic::take_hook();

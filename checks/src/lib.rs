@@ -1,6 +1,7 @@
 //! Everything that tries to break the models: engines that walk every state of a world, a
 //! fuzzer that samples larger ones, mutants that both must refute, and replay.
 
+pub mod arms;
 pub mod catalogue;
 pub mod cli;
 pub mod command;

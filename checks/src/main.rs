@@ -54,11 +54,13 @@ fn run(context: &Context, command: Command) -> Result<Ending> {
                 all: args.all,
                 size: args.size.map(Into::into),
                 engine: args.engine,
+                reductions: !args.unreduced,
                 limits: args.limits.limits(),
                 budget: Some(args.limits.budget),
             };
             command::verify::run(context, &plan)
         }
+        Command::Engines => command::engines::run(context),
         Command::Explore(args) => command::explore::run(context, &args),
         Command::Fuzz(args) => command::fuzz::run(context, &args),
         Command::Mutants(args) => {

@@ -1,10 +1,11 @@
 //! What a run comes to: verdicts, and how they are shown.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::engine::Kind;
+use crate::engine::{Fired, Kind};
 
 /// What may be said of a model after a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -65,6 +66,11 @@ pub struct Report {
     pub peak_rss_bytes: Option<u64>,
     /// The reductions that were on.
     pub reductions: Vec<&'static str>,
+    /// How often each kind of action and each arm of the step function was taken, where the
+    /// engine counts.
+    pub fired: Option<Fired>,
+    /// How many pairs of states are to be expected that the engine took for one, where it says.
+    pub expected_collisions: Option<f64>,
     /// The verdict on each property.
     pub properties: Vec<PropertyReport>,
     /// Where the trace of the violation is, if there is one.
@@ -110,6 +116,7 @@ impl Report {
             let _ = writeln!(text, "  not every state was seen: {reason}");
         }
         self.write_properties(&mut text);
+        self.write_fired(&mut text);
         if let Some(violation) = &self.violation {
             let _ = writeln!(text, "  VIOLATED: {violation}");
         }
@@ -126,6 +133,24 @@ impl Report {
             let _ = writeln!(text, "  replay it: cargo run -p checks -- replay {file}");
         }
         text
+    }
+
+    /// What was done how often, and how sure the number of states is.
+    fn write_fired(&self, text: &mut String) {
+        if let Some(fired) = &self.fired {
+            let line = |counts: &BTreeMap<String, u64>| {
+                let counts = counts.iter().map(|(name, count)| format!("{name} {count}"));
+                counts.collect::<Vec<_>>().join(", ")
+            };
+            let _ = writeln!(text, "  actions: {}", line(&fired.actions));
+            let _ = writeln!(text, "  arms of step: {}", line(&fired.arms));
+        }
+        if let Some(collisions) = self.expected_collisions {
+            let _ = writeln!(
+                text,
+                "  states taken for others by their 64-bit fingerprints: {collisions:.1e} expected"
+            );
+        }
     }
 
     /// Each property under its verdict.

@@ -8,9 +8,10 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use derive_where::derive_where;
 use models::specification::{Model, Mutant, Size};
-use models::world::{Action, Scenario};
+use models::world::{Action, Duplicates, Kind as ActionKind, Scenario};
 use models::{Specification, trace};
 
+use crate::arms;
 use crate::diagram;
 use crate::engine::liveness::{self, Decision, LiveFindings};
 use crate::engine::{Engine, Findings, Kind, Limits, Violation, native, stateright};
@@ -30,6 +31,8 @@ pub trait Subject: Send + Sync {
     fn row(&self) -> Row;
     /// The mutant that runs in the protocol's place, if one does.
     fn mutant(&self) -> Option<MutantRow>;
+    /// The arms of the protocol's step function, by their names.
+    fn arms(&self) -> Vec<String>;
     /// The model's properties.
     fn properties(&self) -> Vec<(&'static str, Kind)>;
     /// Walks the model's states and reports. A violation's trace is written to `traces`.
@@ -84,6 +87,9 @@ pub struct Run<'a> {
     pub progress: &'a Arc<Progress>,
     /// The folder for traces.
     pub traces: &'a Path,
+    /// Whether to leave out what is proved to make no difference to any verdict. Without, there
+    /// are more states than the model's row says.
+    pub reductions: bool,
 }
 
 /// What a replayed trace shows.
@@ -210,6 +216,10 @@ impl<P: Specification> Subject for Case<P> {
         })
     }
 
+    fn arms(&self) -> Vec<String> {
+        arms::all::<P>()
+    }
+
     fn properties(&self) -> Vec<(&'static str, Kind)> {
         let invariants = P::INVARIANTS.iter().map(|row| (row.name, Kind::Invariant));
         let laws = P::LAWS.iter().map(|row| (row.name, Kind::Law));
@@ -225,7 +235,8 @@ impl<P: Specification> Subject for Case<P> {
     }
 
     fn verify(&self, engine: Engine, limits: &Limits, run: &Run<'_>) -> Result<Report> {
-        let scenario = self.scenario();
+        let mut scenario = self.scenario();
+        scenario.drop_inert &= run.reductions;
         memory::reset_peak();
         let started = Instant::now();
         let display = Display::show(self.model.name, run.progress);
@@ -256,7 +267,7 @@ impl<P: Specification> Subject for Case<P> {
             violation = Some(explain::<P>(&found));
         } else if complete && self.mutant.is_none() {
             // Of a mutant nothing is expected but that a property refutes it.
-            violation = self.vacuity(&findings, live.as_ref());
+            violation = self.vacuity(&findings, live.as_ref(), run.reductions);
         }
         let verdict = match (&violation, findings.stopped) {
             (Some(_), _) => Verdict::Violated,
@@ -278,6 +289,8 @@ impl<P: Specification> Subject for Case<P> {
                 .then_some("inert messages")
                 .into_iter()
                 .collect(),
+            fired: findings.fired,
+            expected_collisions: findings.expected_collisions,
             properties,
             trace_file,
             faults: self.model.faults,
@@ -336,7 +349,12 @@ impl<P: Specification> Case<P> {
 
     /// What a complete run failed to show: something that must be possible, or as many
     /// states as its row says. A check that holds because nothing happens is no check.
-    fn vacuity(&self, findings: &Findings<P>, live: Option<&LiveFindings<P>>) -> Option<String> {
+    fn vacuity(
+        &self,
+        findings: &Findings<P>,
+        live: Option<&LiveFindings<P>>,
+        reduced: bool,
+    ) -> Option<String> {
         let must = self.model.reaches.iter();
         let missing: Vec<&str> = must
             .filter(|name| !findings.seen.contains(*name))
@@ -345,19 +363,68 @@ impl<P: Specification> Case<P> {
         if !missing.is_empty() {
             return Some(format!("never seen: {}", missing.join("; ")));
         }
+        if let Some(fired) = &findings.fired {
+            let has_fired = |kind: &ActionKind| fired.actions.contains_key(&format!("{kind:?}"));
+            let idle = promised(&self.scenario()).into_iter();
+            let idle: Vec<String> = idle
+                .filter(|kind| !has_fired(kind))
+                .map(|kind| format!("{kind:?}"))
+                .collect();
+            if !idle.is_empty() {
+                return Some(format!("never happened: {}", idle.join(", ")));
+            }
+        }
         for (name, decision) in live.into_iter().flat_map(|live| &live.decisions) {
             if let Decision::Vacuous(why) = decision {
                 return Some(format!("says nothing of \"{name}\": {why}"));
             }
         }
         let expected = self.model.states?;
-        (findings.unique != expected).then(|| {
+        (reduced && findings.unique != expected).then(|| {
             format!(
                 "{} states, where the catalogue says {expected}: the model has changed",
                 findings.unique
             )
         })
     }
+}
+
+/// The kinds of actions that a scenario makes room for: where one never happens, its knob is
+/// without effect, and the model's row says more than is so. What the prologue has used up is
+/// not there any more.
+fn promised<P: Specification>(scenario: &Scenario<P>) -> Vec<ActionKind> {
+    let Ok(start) = examine::initial(scenario) else {
+        return Vec::new();
+    };
+    let (most, used) = (&scenario.faults, &start.faults);
+    let may_duplicate = match most.duplicates {
+        Duplicates::UpTo(most) => used.duplicates < most,
+        // Delivery itself leaves the message where it is.
+        Duplicates::Unlimited => false,
+    };
+    let mut clients = start.clients.iter().zip(&scenario.scripts);
+    let may_ask =
+        clients.any(|(client, script)| client.next < script.len() && client.tries < scenario.tries);
+    let may_crash = used.crashes < most.crashes;
+    let may_cut = used.cuts < most.cuts;
+    let kinds = [
+        (used.drops < most.drops, ActionKind::Drop),
+        (may_duplicate, ActionKind::Duplicate),
+        (may_ask, ActionKind::Ask),
+        (
+            used.lost_replies < most.lost_replies,
+            ActionKind::AskUnheard,
+        ),
+        (may_crash, ActionKind::Crash),
+        (may_crash, ActionKind::Restart),
+        (may_crash && most.crash_within_step, ActionKind::CrashWithin),
+        (used.lost_disks < most.lost_disks, ActionKind::LoseDisk),
+        (may_cut, ActionKind::Cut),
+        (may_cut, ActionKind::Isolate),
+        (may_cut, ActionKind::Heal),
+    ];
+    let kinds = kinds.into_iter().filter(|(is_promised, _)| *is_promised);
+    kinds.map(|(_, kind)| kind).collect()
 }
 
 /// What is violated, with its source, or the panic's message.

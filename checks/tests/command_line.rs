@@ -79,7 +79,8 @@ fn verify_reports_a_small_model_as_verified() {
     ];
     has_fields(row, &fields);
     assert_eq!(row["verdict"], "verified");
-    assert_eq!(row["engine"], "stateright-dfs");
+    assert_eq!(row["engine"], "native");
+    assert!(row["fired"]["arms"].is_object());
     has_fields(&row["properties"][0], &["name", "kind", "holds"]);
     let liveness = row["properties"].as_array().expect("an array").iter();
     let mut liveness = liveness.filter(|property| property["kind"] == "liveness");

@@ -2,17 +2,19 @@
 //! that they have not seen.
 
 use std::num::NonZero;
+use std::sync::Arc;
 use std::time::Duration;
 
 use checks::catalogue;
 use checks::engine::{Engine, Kind, Limits};
+use checks::progress::Progress;
 use checks::report::{Report, Verdict};
-use checks::subject::Case;
+use checks::subject::{Case, Run};
 use tempfile::tempdir;
 
 use crate::support::toy::{
-    HARMLESS, INVARIANT_PANICS, OVERRUNS, PANICS, RIGHT, SHRUNKEN, SKIPS, STUCK, UNCOUNTED,
-    VACUOUS, WITNESS_PANICS,
+    HARMLESS, IDLE_FAULT, INVARIANT_PANICS, OVERRUNS, PANICS, RIGHT, SHRUNKEN, SKIPS, STUCK,
+    UNCOUNTED, VACUOUS, WITNESS_PANICS,
 };
 use crate::support::{on, verify};
 
@@ -45,6 +47,105 @@ fn all_engines_see_the_same_states_whatever_the_number_of_threads() {
             }
         }
     }
+}
+
+/// Ours remembers steps between parts of worlds, and looks at what is under way only where a
+/// property does. Stateright's search knows nothing of that and must come to the same.
+#[test]
+fn every_small_model_has_the_same_states_for_stateright() {
+    const SMALL: u64 = 6_000;
+    let traces = tempdir().expect("a folder");
+    let mut compared = 0;
+    for row in catalogue::protocols() {
+        let is_small = |states: Option<u64>| states.is_some_and(|states| states <= SMALL);
+        for model in row
+            .models
+            .iter()
+            .filter(|model| is_small(model.row().states))
+        {
+            let ours = verify(model.as_ref(), Engine::Native, &on(1), traces.path());
+            let theirs = verify(model.as_ref(), Engine::StaterightDfs, &on(1), traces.path());
+            assert_eq!(counts(&ours), counts(&theirs), "{}", model.model());
+            assert_eq!(ours.verdict, Verdict::Verified, "{}", ours.to_text());
+            compared += 1;
+        }
+    }
+    assert!(compared > 30, "{compared} models");
+}
+
+/// What the reductions leave out makes no difference to any verdict: the right protocol is
+/// verified, and what is planted is found, after as many steps.
+#[test]
+fn reductions_change_no_verdict() {
+    let traces = tempdir().expect("a folder");
+    let verify = |name, mutant, reductions| {
+        let model = catalogue::find(name, mutant).expect("in the catalogue");
+        let run = Run {
+            progress: &Arc::new(Progress::default()),
+            traces: traces.path(),
+            reductions,
+        };
+        let report = model.verify(Engine::Native, &on(2), &run);
+        report.expect("a report")
+    };
+    for name in ["raft/catch-up", "raft/clients", "zab/trunc", "maekawa/two"] {
+        let (reduced, whole) = (verify(name, None, true), verify(name, None, false));
+        assert_eq!(whole.verdict, Verdict::Verified, "{}", whole.to_text());
+        assert!(reduced.unique < whole.unique, "{name}: nothing is reduced");
+        assert_eq!(whole.reductions, [""; 0]);
+        assert_eq!(reduced.reductions, ["inert messages"]);
+        let seen = |report: &Report| {
+            let rows = report.properties.iter();
+            rows.filter(|row| row.holds == Some(true))
+                .map(|row| row.name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(seen(&reduced), seen(&whole), "{name}");
+    }
+    let planted = [
+        ("raft/divergence", "RAFT-VOTE-BY-LENGTH"),
+        ("bully/asynchronous", "BUL-1"),
+    ];
+    for (name, id) in planted {
+        let (reduced, whole) = (verify(name, Some(id), true), verify(name, Some(id), false));
+        assert_eq!(whole.verdict, Verdict::Violated, "{id}");
+        assert_eq!(whole.violation, reduced.violation, "{id}");
+        assert_eq!(whole.steps.len(), reduced.steps.len(), "{id}");
+    }
+}
+
+/// What a run has done is counted, the same on any number of threads.
+#[test]
+fn what_happened_is_counted() {
+    let traces = tempdir().expect("a folder");
+    let model = catalogue::find("raft/catch-up", None).expect("a model of the catalogue");
+    let fired = |threads| {
+        let report = verify(model.as_ref(), Engine::Native, &on(threads), traces.path());
+        let fired = report.fired.expect("the native engine counts");
+        assert_eq!(fired.actions.values().sum::<u64>() + 1, report.generated);
+        fired
+    };
+    let expected = fired(1);
+    assert!(
+        expected.arms.contains_key("deliver AppendEntries"),
+        "{expected:?}"
+    );
+    assert_eq!(fired(2), expected);
+}
+
+/// A fault that a model's row names and that never happens is a row that says too much.
+#[test]
+fn a_fault_that_never_happens_is_no_fault() {
+    let traces = tempdir().expect("a folder");
+    let case = Case {
+        model: &IDLE_FAULT,
+        decides: &[],
+        mutant: None,
+    };
+    let report = verify(&case, Engine::Native, &on(1), traces.path());
+    assert_eq!(report.verdict, Verdict::Violated);
+    let violation = report.violation.expect("a complaint");
+    assert_eq!(violation, "never happened: Drop");
 }
 
 #[test]

@@ -31,6 +31,7 @@ fn fuzz(subject: &dyn Subject, plan: &Plan, traces: &Path) -> FuzzReport {
     let run = Run {
         progress: &progress,
         traces,
+        reductions: true,
     };
     let report = subject.fuzz(plan, &run);
     report.expect("the trace can be written")
@@ -171,6 +172,7 @@ fn the_time_and_the_user_end_it() {
     let run = Run {
         progress: &progress,
         traces: folder.path(),
+        reductions: true,
     };
     let report = subject.fuzz(&endless, &run).expect("nothing to write");
     assert_eq!(report.stopped, Some("interrupted"));

@@ -75,6 +75,7 @@ pub fn fuzz_all(
         let run = Run {
             progress: &progress,
             traces: &context.traces,
+            reductions: true,
         };
         let report = subject.fuzz(&plan, &run)?;
         context.say(&report.to_text());

@@ -1,5 +1,6 @@
 //! `checks gate`: what a user puts in CI.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -60,6 +61,7 @@ pub fn run(context: &Context, args: &GateArgs) -> Result<Ending> {
         },
         limits: Limits::on(args.threads),
         fail_fast: args.fail_fast,
+        arms: BTreeSet::new(),
         report: GateReport {
             ok: true,
             parts: Vec::new(),
@@ -106,23 +108,70 @@ struct Gate<'a> {
     quiet: Context,
     limits: Limits,
     fail_fast: bool,
+    /// The arms that models have taken, each with its protocol.
+    arms: BTreeSet<(&'static str, String)>,
     report: GateReport,
 }
 
 impl Gate<'_> {
+    /// Whether the models of a protocol have taken every arm of its step function: one that was
+    /// never taken has never been checked.
+    fn taken(&self, row: &ProtocolRow) -> Part {
+        let family = row.family();
+        let all = row
+            .models
+            .first()
+            .map(|model| model.arms())
+            .unwrap_or_default();
+        let never = all
+            .iter()
+            .filter(|arm| !self.arms.contains(&(family, (*arm).clone())));
+        let never: Vec<&str> = never.map(String::as_str).collect();
+        Part {
+            name: format!("arms {family}"),
+            ok: never.is_empty() && !all.is_empty(),
+            seconds: 0.0,
+            detail: match never.is_empty() {
+                true => format!("all {} taken", all.len()),
+                false => format!("never taken: {}", never.join(", ")),
+            },
+        }
+    }
+
     /// Runs all parts, what fails fastest first; breaks off at a failure if that is wanted,
     /// and when the user has had enough.
     fn check(&mut self, protocols: &[ProtocolRow]) -> Result<ControlFlow<()>> {
-        let models = || protocols.iter().flat_map(|row| &row.models);
+        let models = || {
+            protocols
+                .iter()
+                .flat_map(|row| row.models.iter().map(|m| (row.family(), m)))
+        };
         for size in [Size::Gate, Size::Large] {
-            for model in models().filter(|model| model.row().size == size) {
-                let part = match size {
+            for (protocol, model) in models().filter(|(_, model)| model.row().size == size) {
+                let report = match size {
                     Size::Gate => self.verified(model.as_ref()),
                     Size::Large => self.searched(model.as_ref()),
                 }?;
-                if self.add(part).is_break() {
+                let arms = report.fired.iter().flat_map(|fired| fired.arms.keys());
+                self.arms.extend(arms.map(|arm| (protocol, arm.clone())));
+                if self.add(part_of(&report, size)).is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
+            }
+        }
+        let everything = catalogue::protocols();
+        let is_run = |row: &ProtocolRow| protocols.iter().any(|run| run.name == row.name);
+        for row in protocols {
+            // What one of a family does not do another may.
+            let mut family = everything
+                .iter()
+                .filter(|other| other.family() == row.family());
+            if !family.all(is_run) || row.name != row.family() {
+                continue;
+            }
+            let part = self.taken(row);
+            if self.add(part).is_break() {
+                return Ok(ControlFlow::Break(()));
             }
         }
         for row in protocols {
@@ -163,25 +212,19 @@ impl Gate<'_> {
     }
 
     /// A small model: verified, not merely bounded.
-    fn verified(&self, model: &dyn Subject) -> Result<Part> {
+    fn verified(&self, model: &dyn Subject) -> Result<Report> {
         let progress = self.quiet.progress();
-        let report = model.verify(Engine::Native, &self.limits, &self.run(&progress))?;
-        Ok(part_of(&report))
+        model.verify(Engine::Native, &self.limits, &self.run(&progress))
     }
 
     /// A large model, as far as a gate has time: the same states each time, nearest first.
-    fn searched(&self, model: &dyn Subject) -> Result<Part> {
+    fn searched(&self, model: &dyn Subject) -> Result<Report> {
         let progress = self.quiet.progress();
         let limits = Limits {
             max_states: Some(SEARCHED_STATES),
             ..self.limits
         };
-        let report = model.verify(Engine::Native, &limits, &self.run(&progress))?;
-        Ok(Part {
-            name: format!("search {}", report.model),
-            ok: report.verdict != Verdict::Violated,
-            ..part_of(&report)
-        })
+        model.verify(Engine::Native, &limits, &self.run(&progress))
     }
 
     /// The mutants of a protocol: all caught. Their controls have just been verified, being
@@ -217,11 +260,12 @@ impl Gate<'_> {
         Run {
             progress,
             traces: &self.quiet.traces,
+            reductions: true,
         }
     }
 }
 
-fn part_of(report: &Report) -> Part {
+fn part_of(report: &Report, size: Size) -> Part {
     let detail = match &report.violation {
         None => format!("{}, {} states", report.verdict.name(), report.unique),
         Some(violation) => format!(
@@ -233,9 +277,13 @@ fn part_of(report: &Report) -> Part {
                 .map_or_else(String::new, |file| format!(", see {file}"))
         ),
     };
+    let (what, ok) = match size {
+        Size::Gate => ("verify", report.verdict == Verdict::Verified),
+        Size::Large => ("search", report.verdict != Verdict::Violated),
+    };
     Part {
-        name: format!("verify {}", report.model),
-        ok: report.verdict == Verdict::Verified,
+        name: format!("{what} {}", report.model),
+        ok,
         seconds: report.seconds,
         detail,
     }

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub mod engines;
 pub mod explore;
 pub mod fuzz;
 pub mod gate;

@@ -153,6 +153,7 @@ fn run_one(
     let run = Run {
         progress: &progress,
         traces: &context.traces,
+        reductions: true,
     };
     let report = subject.verify(Engine::Native, limits, &run)?;
     let mutant = subject.mutant();

@@ -21,6 +21,8 @@ pub struct Plan {
     pub size: Option<Size>,
     /// The engine.
     pub engine: Engine,
+    /// Whether reductions are on.
+    pub reductions: bool,
     /// The limits of each model's run, but for its time.
     pub limits: Limits,
     /// The time that each model's run may take.
@@ -81,6 +83,7 @@ fn verify_all(context: &Context, plan: &Plan, models: &[Box<dyn Subject>]) -> Re
         let run = Run {
             progress: &progress,
             traces: &context.traces,
+            reductions: plan.reductions,
         };
         let limits = plan.limits.within(plan.budget);
         let report = model.verify(plan.engine, &limits, &run)?;

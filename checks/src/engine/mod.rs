@@ -4,7 +4,7 @@ pub mod liveness;
 pub mod native;
 pub mod stateright;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 use std::time::{Duration, Instant};
 
@@ -47,6 +47,8 @@ pub struct Limits {
     pub max_states: Option<u64>,
     /// After how many steps from the start to stop.
     pub max_depth: Option<usize>,
+    /// How many bytes of memory the states may take. Heeded by the native engine.
+    pub memory: Option<u64>,
 }
 
 impl Limits {
@@ -57,6 +59,7 @@ impl Limits {
             deadline: None,
             max_states: None,
             max_depth: None,
+            memory: None,
         }
     }
 
@@ -101,6 +104,10 @@ pub enum Stop {
     States,
     /// The depth was reached.
     Depth,
+    /// What has been visited takes all the memory that it may.
+    Memory,
+    /// States could not be written to the disk, or not be read from there.
+    Disk,
     /// The user pressed Ctrl-C.
     Interrupted,
 }
@@ -112,6 +119,8 @@ impl Stop {
             Self::Time => "the time was up",
             Self::States => "the number of states was reached",
             Self::Depth => "the depth was reached",
+            Self::Memory => "what was visited took all the memory that it may (--memory)",
+            Self::Disk => "the disk took no more waiting states: is the temporary folder full?",
             Self::Interrupted => "interrupted",
         }
     }
@@ -159,4 +168,17 @@ pub struct Findings<P: Specification> {
     pub violation: Option<Violation<P>>,
     /// Why not every state was seen; `None` when every state was.
     pub stopped: Option<Stop>,
+    /// How often what happened, where the engine counts.
+    pub fired: Option<Fired>,
+    /// How many pairs of states are to be expected that the engine takes for one, where it says.
+    pub expected_collisions: Option<f64>,
+}
+
+/// How often what happened: of every step, also of those to states seen before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Fired {
+    /// Each kind of action that did, by its name.
+    pub actions: BTreeMap<String, u64>,
+    /// Each arm of the step function that did, by its [name](crate::arms).
+    pub arms: BTreeMap<String, u64>,
 }

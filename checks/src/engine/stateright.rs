@@ -290,6 +290,8 @@ fn watch<P: Specification>(
             .collect(),
         violation,
         stopped,
+        fired: None,
+        expected_collisions: None,
     }
 }
 

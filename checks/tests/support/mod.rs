@@ -29,6 +29,7 @@ pub(crate) fn verify(
     let run = Run {
         progress: &progress,
         traces,
+        reductions: true,
     };
     subject
         .verify(engine, limits, &run)

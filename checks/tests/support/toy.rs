@@ -142,6 +142,16 @@ pub(crate) static UNCOUNTED: Model<Toy> = Model {
     ..COUNTING
 };
 
+/// May drop a message, and sends none.
+pub(crate) static IDLE_FAULT: Model<Toy> = Model {
+    scenario: || {
+        let mut scenario = scenario();
+        scenario.faults.drops = 1;
+        scenario
+    },
+    ..COUNTING
+};
+
 /// Begins with something that cannot happen.
 pub(crate) static STUCK: Model<Toy> = Model {
     scenario: || Scenario {

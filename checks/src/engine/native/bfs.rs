@@ -1,0 +1,425 @@
+//! Breadth-first search: shortest counterexamples, the same whatever the number of threads.
+//!
+//! Level by level, block by block. The states of a block are expanded in parallel, while nobody
+//! adds to the visited states; what was found is then merged in order by one thread. So states,
+//! depth and traces do not depend on who was faster.
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use super::discovery::Discovery;
+use super::frontier::{Chunk, Frontier};
+use super::space::{Breach, Found, Marks, Origin, Recent, Sink, Space};
+use super::visited::Visited;
+use crate::engine::{Limits, Stop};
+use crate::progress::Progress;
+
+/// How many chunks are expanded between two merges: enough to keep the threads busy, few
+/// enough that what they find needs little memory.
+const BLOCK: usize = 32;
+
+/// What a search has come to.
+pub struct Walked {
+    /// Distinct states.
+    pub unique: u64,
+    /// Steps taken, and the initial state.
+    pub generated: u64,
+    /// The greatest distance from the initial state.
+    pub depth: usize,
+    /// What the states show.
+    pub marks: Marks,
+    /// How many steps of each kind were taken, by the number of the kind.
+    pub tally: Vec<u64>,
+    /// What was broken first, and the numbers of the steps that lead there.
+    pub breach: Option<(Breach, Vec<u32>)>,
+    /// Why not every state was seen; `None` when every state was.
+    pub stopped: Option<Stop>,
+    /// The most memory that waiting states have taken.
+    pub most_waiting: u64,
+    /// How many pairs of states with one fingerprint are to be expected.
+    pub expected_collisions: f64,
+}
+
+/// Walks a space until a property is broken, a limit is exceeded, or there is no state left.
+pub fn walk<S: Space>(space: &S, limits: &Limits, progress: &Progress) -> Walked {
+    let mut search = Search::new(space, limits.threads.get());
+    let breach = search.begin().or_else(|| search.levels(limits, progress));
+    Walked {
+        unique: search.visited.count(),
+        generated: search.generated,
+        depth: search.depth,
+        marks: search.marks,
+        tally: search.tally,
+        breach,
+        stopped: search.stopped,
+        most_waiting: search.most_waiting,
+        expected_collisions: search.visited.expected_collisions(),
+    }
+}
+
+/// What is broken, and the way there.
+type Broken = (Breach, Vec<u32>);
+
+struct Search<'a, S: Space> {
+    space: &'a S,
+    threads: Vec<Thread<S>>,
+    visited: Visited,
+    discovery: Discovery,
+    /// The level that is being expanded.
+    level: Frontier,
+    /// The states found from it.
+    next: Frontier,
+    generated: u64,
+    depth: usize,
+    marks: Marks,
+    tally: Vec<u64>,
+    most_waiting: u64,
+    stopped: Option<Stop>,
+}
+
+/// What a thread keeps from block to block.
+struct Thread<S: Space> {
+    worker: S::Worker,
+    recent: Recent,
+}
+
+impl<'a, S: Space> Search<'a, S> {
+    fn new(space: &'a S, threads: usize) -> Self {
+        let thread = || Thread {
+            worker: space.worker(),
+            recent: Recent::default(),
+        };
+        Self {
+            space,
+            threads: (0..threads).map(|_| thread()).collect(),
+            visited: Visited::default(),
+            discovery: Discovery::default(),
+            level: Frontier::default(),
+            next: Frontier::default(),
+            generated: 0,
+            depth: 0,
+            marks: 0,
+            tally: Vec::new(),
+            most_waiting: 0,
+            stopped: None,
+        }
+    }
+
+    /// Looks at the initial state. What is broken there is broken after no step.
+    fn begin(&mut self) -> Option<Broken> {
+        let thread = &mut self.threads[0];
+        let mut sink = Sink::new(&self.visited, &mut thread.recent, 0);
+        self.space.begin(&mut thread.worker, &mut sink);
+        let found = sink.into_found();
+        self.generated = 1;
+        if let Some((breach, _)) = found.breach {
+            return Some((breach, Vec::new()));
+        }
+        for initial in &found.candidates {
+            self.visited.insert(initial.fingerprint);
+            self.marks |= initial.marks;
+            self.next.push(0, &found.bytes);
+        }
+        None
+    }
+
+    fn levels(&mut self, limits: &Limits, progress: &Progress) -> Option<Broken> {
+        loop {
+            self.next.seal();
+            self.level = std::mem::take(&mut self.next);
+            if self.level.len() == 0 {
+                return None;
+            }
+            if limits.max_depth.is_some_and(|max| self.depth >= max) {
+                self.stopped = Some(Stop::Depth);
+                return None;
+            }
+            match self.expand_level(limits, progress) {
+                Ok(None) => {}
+                Ok(Some(broken)) => {
+                    self.depth += 1;
+                    return Some(broken);
+                }
+                Err(stop) => {
+                    self.stopped = Some(stop);
+                    return None;
+                }
+            }
+            if self.next.len() > 0 {
+                self.depth += 1;
+            }
+        }
+    }
+
+    fn expand_level(
+        &mut self,
+        limits: &Limits,
+        progress: &Progress,
+    ) -> Result<Option<Broken>, Stop> {
+        loop {
+            let waiting = self.level.len() + self.next.len();
+            let unique = self.visited.count();
+            progress.update(unique, self.generated, self.depth, waiting as usize);
+            if let Some(stop) = limits.exceeded(progress) {
+                return Err(stop);
+            }
+            self.make_room(limits)?;
+            let block = self.level.take(BLOCK).map_err(|_| Stop::Disk)?;
+            if block.is_empty() {
+                return Ok(None);
+            }
+            for found in self.expand(&block) {
+                if let Some(broken) = self.merge(found) {
+                    return Ok(Some(broken));
+                }
+            }
+        }
+    }
+
+    /// Sends states to disk where memory is short. What has been visited must stay.
+    fn make_room(&mut self, limits: &Limits) -> Result<(), Stop> {
+        let waiting = self.level.bytes() + self.next.bytes();
+        self.most_waiting = self.most_waiting.max(waiting);
+        let Some(memory) = limits.memory else {
+            return Ok(());
+        };
+        let must_stay = self.visited.bytes() + self.discovery.bytes() + self.space.bytes();
+        let room = memory.checked_sub(must_stay).ok_or(Stop::Memory)?;
+        if waiting > room {
+            // What was found last is needed last.
+            let spilled: io::Result<()> = self
+                .next
+                .spill(room / 2)
+                .and_then(|()| self.level.spill(room / 2));
+            spilled.map_err(|_| Stop::Disk)?;
+        }
+        Ok(())
+    }
+
+    /// Expands a block in parallel. What is found is in the order of the block.
+    fn expand(&mut self, block: &[Chunk]) -> Vec<Found> {
+        let (space, visited, marks) = (self.space, &self.visited, self.marks);
+        if self.threads.len() == 1 || block.len() == 1 {
+            let thread = &mut self.threads[0];
+            return block
+                .iter()
+                .map(|chunk| expand(space, thread, visited, marks, chunk))
+                .collect();
+        }
+        let results: Vec<Mutex<Found>> = block.iter().map(|_| Mutex::default()).collect();
+        let next = AtomicUsize::new(0);
+        thread::scope(|scope| {
+            for thread in &mut self.threads {
+                let (results, next) = (&results, &next);
+                scope.spawn(move || {
+                    // Relaxed: each position is handed out once, and the scope's end orders
+                    // the results before they are read.
+                    loop {
+                        let position = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(chunk) = block.get(position) else {
+                            break;
+                        };
+                        let found = expand(space, thread, visited, marks, chunk);
+                        let mut result = results[position].lock();
+                        **result
+                            .as_mut()
+                            .unwrap_or_else(|poisoned| poisoned.get_mut()) = found;
+                    }
+                });
+            }
+        });
+        let results = results.into_iter().map(Mutex::into_inner);
+        results
+            .map(|found| found.unwrap_or_else(PoisonError::into_inner))
+            .collect()
+    }
+
+    fn merge(&mut self, found: Found) -> Option<Broken> {
+        self.generated += found.generated;
+        let kinds = self.tally.len().max(found.tally.len());
+        self.tally.resize(kinds, 0);
+        for (all, these) in self.tally.iter_mut().zip(found.tally) {
+            *all += these;
+        }
+        let mut start = 0;
+        for candidate in found.candidates {
+            let state = &found.bytes[start..candidate.end];
+            start = candidate.end;
+            if self.visited.insert(candidate.fingerprint) {
+                let Origin { parent, step } = candidate.origin;
+                self.discovery.push(parent, step);
+                self.next.push(self.discovery.len(), state);
+                self.marks |= candidate.marks;
+            }
+        }
+        let (breach, last) = found.breach?;
+        let mut path = self.discovery.path_to(last.parent);
+        path.push(last.step);
+        Some((breach, path))
+    }
+}
+
+/// Expands the states of a chunk, up to the first breach.
+fn expand<S: Space>(
+    space: &S,
+    thread: &mut Thread<S>,
+    visited: &Visited,
+    marks: Marks,
+    chunk: &Chunk,
+) -> Found {
+    let mut sink = Sink::new(visited, &mut thread.recent, marks);
+    let mut states = chunk.bytes.as_slice();
+    for number in (chunk.first..).take(chunk.states) {
+        sink.of(number);
+        space.expand(&mut thread.worker, &mut states, &mut sink);
+        if sink.is_broken() {
+            break;
+        }
+    }
+    sink.into_found()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZero;
+
+    use super::*;
+    use crate::engine::native::visited::Fingerprint;
+
+    /// The corners of a cube of so many dimensions: from each, one step along each.
+    struct Cube {
+        dimensions: u32,
+        /// How many bytes a corner takes.
+        width: usize,
+        /// From here no step may be taken.
+        forbidden: Option<u32>,
+    }
+
+    impl Cube {
+        fn add(&self, corner: u32, sink: &mut Sink<'_>) {
+            let spread = u64::from(corner + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let fingerprint = Fingerprint::new(spread);
+            if self.forbidden == Some(corner) {
+                let (property, panic) = ("no such corner", None);
+                sink.broken(Breach { property, panic });
+            } else if sink.is_new(fingerprint) {
+                let marks = Marks::from(corner == 5);
+                sink.add(fingerprint, marks, |bytes| {
+                    bytes.extend(corner.to_le_bytes());
+                    bytes.resize(bytes.len() + self.width - 4, 0);
+                });
+            } else {
+                sink.pass();
+            }
+        }
+    }
+
+    impl Space for Cube {
+        type Worker = ();
+
+        fn worker(&self) {}
+
+        fn begin(&self, (): &mut (), sink: &mut Sink<'_>) {
+            self.add(0, sink);
+        }
+
+        fn expand(&self, (): &mut (), states: &mut &[u8], sink: &mut Sink<'_>) {
+            let (corner, rest) = states.split_at(self.width);
+            *states = rest;
+            let corner = u32::from_le_bytes([corner[0], corner[1], corner[2], corner[3]]);
+            for dimension in 0..self.dimensions {
+                sink.count(dimension as usize);
+                self.add(corner ^ (1 << dimension), sink);
+                if sink.is_broken() {
+                    return;
+                }
+            }
+        }
+    }
+
+    const SMALL: Cube = Cube {
+        dimensions: 15,
+        width: 4,
+        forbidden: None,
+    };
+
+    fn on(threads: usize) -> Limits {
+        Limits {
+            threads: NonZero::new(threads).expect("a thread"),
+            ..Limits::none()
+        }
+    }
+
+    fn walked(cube: &Cube, limits: &Limits) -> Walked {
+        walk(cube, limits, &Progress::default())
+    }
+
+    #[test]
+    fn every_corner_is_visited_once() {
+        for threads in 1..=3 {
+            let walked = walked(&SMALL, &on(threads));
+            assert_eq!(walked.unique, 1 << 15);
+            assert_eq!(walked.generated, 1 + (15 << 15));
+            assert_eq!((walked.depth, walked.marks), (15, 1));
+            assert_eq!(walked.tally, [1 << 15; 15]);
+            assert!(walked.breach.is_none() && walked.stopped.is_none());
+        }
+    }
+
+    /// The way to what is broken is a shortest one, and always the same; so is what was seen
+    /// until then.
+    #[test]
+    fn the_way_to_a_breach_does_not_depend_on_the_threads() {
+        let cube = Cube {
+            forbidden: Some(0b101_1011_0111_0011),
+            ..SMALL
+        };
+        let expected = walked(&cube, &on(1));
+        let (breach, path) = expected.breach.as_ref().expect("a breach");
+        assert_eq!(breach.property, "no such corner");
+        assert_eq!(path.len(), 10);
+        let end = path.iter().fold(0, |corner, step| corner ^ (1 << step));
+        assert_eq!(Some(end), cube.forbidden);
+        for threads in [2, 3] {
+            let walked = walked(&cube, &on(threads));
+            assert_eq!(walked.breach, expected.breach);
+            assert_eq!(walked.unique, expected.unique);
+            assert_eq!(walked.generated, expected.generated);
+            assert_eq!(walked.tally, expected.tally);
+        }
+    }
+
+    /// Where memory is short the states wait in a file, and nothing else is different.
+    #[test]
+    fn what_does_not_fit_in_memory_waits_in_a_file() {
+        let wide = Cube {
+            width: 512,
+            ..SMALL
+        };
+        let memory = 2 << 20;
+        let limits = Limits {
+            memory: Some(memory),
+            ..on(2)
+        };
+        let (short, ample) = (walked(&wide, &limits), walked(&wide, &on(2)));
+        assert!(ample.most_waiting > memory, "it would not have fitted");
+        assert!(short.most_waiting <= 2 * memory, "{}", short.most_waiting);
+        assert_eq!(short.stopped, None);
+        assert_eq!((short.unique, short.depth), (ample.unique, ample.depth));
+        assert_eq!(short.generated, ample.generated);
+    }
+
+    /// A run that cannot even remember what it has visited says so.
+    #[test]
+    fn a_run_whose_visited_states_do_not_fit_stops() {
+        let limits = Limits {
+            memory: Some(200_000),
+            ..on(1)
+        };
+        let walked = walked(&SMALL, &limits);
+        assert_eq!(walked.stopped, Some(Stop::Memory));
+        assert!(walked.unique > 1000 && walked.unique < 1 << 15);
+    }
+}

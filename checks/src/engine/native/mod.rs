@@ -1,0 +1,73 @@
+//! Our own breadth-first search: shortest counterexamples, the same whatever the number of
+//! threads.
+//!
+//! A visited state is its 64-bit fingerprint; how it was found takes two bytes more; a waiting
+//! one is the numbers of its parts. What it does not verify: that no two states share a
+//! fingerprint. The number of such pairs that is to be expected is part of what it reports.
+
+pub mod bfs;
+mod bytes;
+mod discovery;
+mod frontier;
+pub mod space;
+pub mod visited;
+mod worlds;
+
+use models::Specification;
+use models::world::Scenario;
+
+use self::worlds::Worlds;
+use super::{Findings, Limits, Violation};
+use crate::examine::{self, NO_PANIC};
+use crate::progress::Progress;
+
+/// Walks every state of `scenario` in breadth-first order, until a property is violated, a
+/// limit is exceeded, or there is none left.
+pub fn search<P: Specification>(
+    scenario: &Scenario<P>,
+    limits: &Limits,
+    progress: &Progress,
+) -> Findings<P> {
+    let initial = match examine::initial(scenario) {
+        Ok(initial) => initial,
+        Err(panic) => return no_start(panic),
+    };
+    let worlds = Worlds::new(scenario, initial);
+    let walked = bfs::walk(&worlds, limits, progress);
+    let seen = P::REACHABLE.iter().enumerate();
+    let seen = seen.filter(|(row, _)| walked.marks & (1 << row) != 0);
+    Findings {
+        unique: walked.unique,
+        generated: walked.generated,
+        depth: walked.depth,
+        seen: seen.map(|(_, reachable)| reachable.name).collect(),
+        violation: walked.breach.map(|(breach, path)| Violation {
+            property: breach.property,
+            panic: breach.panic,
+            actions: worlds.retrace(&path),
+            loop_start: None,
+        }),
+        stopped: walked.stopped,
+        fired: Some(worlds.named(&walked.tally)),
+        expected_collisions: Some(walked.expected_collisions),
+    }
+}
+
+/// What is found where building the initial world panics.
+fn no_start<P: Specification>(panic: String) -> Findings<P> {
+    Findings {
+        unique: 0,
+        generated: 1,
+        depth: 0,
+        seen: std::collections::BTreeSet::new(),
+        violation: Some(Violation {
+            property: NO_PANIC,
+            panic: Some(panic),
+            actions: Vec::new(),
+            loop_start: None,
+        }),
+        stopped: None,
+        fired: None,
+        expected_collisions: None,
+    }
+}

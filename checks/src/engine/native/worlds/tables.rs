@@ -1,0 +1,242 @@
+//! The parts of worlds, each kept once and known by a number.
+//!
+//! A few hundred hosts, a few dozen ghosts and a few hundred messages make millions of worlds
+//! (Holzmann 1997, "State compression in SPIN", calls it collapse compression). A world in the
+//! frontier is the numbers of its parts.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use derive_where::derive_where;
+use foldhash::quality::FixedState;
+use models::world::{
+    Client, Envelope, Faulted, History, Host, Link, Network, Pace, Travels, World,
+};
+use models::{NodeId, Specification};
+
+/// A number for each different `T`.
+pub(super) struct Table<T> {
+    inner: Mutex<Numbered<T>>,
+}
+
+struct Numbered<T> {
+    numbers: HashMap<Arc<T>, u32, FixedState>,
+    parts: Vec<Part<T>>,
+}
+
+/// A part, with its hash: the same in every run.
+#[derive_where(Clone)]
+pub(super) struct Part<T> {
+    /// What it is.
+    pub(super) content: Arc<T>,
+    /// Its hash.
+    pub(super) hash: u64,
+}
+
+impl<T: Hash + Eq> Table<T> {
+    fn new() -> Self {
+        Self {
+            inner: Mutex::new(Numbered {
+                numbers: HashMap::default(),
+                parts: Vec::new(),
+            }),
+        }
+    }
+
+    /// The part's number and its hash.
+    pub(super) fn number(&self, content: Arc<T>) -> (u32, u64) {
+        let hash = hash(&content);
+        let mut inner = self.lock();
+        if let Some(&number) = inner.numbers.get(&content) {
+            return (number, hash);
+        }
+        let number = u32::try_from(inner.parts.len()).expect("fewer than 2³² different parts");
+        inner.numbers.insert(Arc::clone(&content), number);
+        inner.parts.push(Part { content, hash });
+        (number, hash)
+    }
+
+    /// The part with this number.
+    pub(super) fn part(&self, number: u32) -> Part<T> {
+        self.lock().parts[number as usize].clone()
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.lock().parts.len()
+    }
+
+    // A panic while it is locked leaves a part without a number at worst.
+    fn lock(&self) -> MutexGuard<'_, Numbered<T>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A hash that is the same in every run.
+pub(super) fn hash(content: &impl Hash) -> u64 {
+    FixedState::default().hash_one(content)
+}
+
+/// What a world is but for its hosts, its ghost and what is under way.
+#[derive_where(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Rest<P: Specification> {
+    faults: Faulted,
+    clients: Vec<Client>,
+    pace: Pace<P>,
+    history: History<P::Event>,
+    /// Only the links that are cut.
+    network: Network<P::Message>,
+}
+
+/// A world's hosts, its ghost, and the rest of it.
+fn apart<P: Specification>(world: World<P>) -> (Vec<Arc<Host<P>>>, P::Ghost, Rest<P>) {
+    let rest = Rest {
+        faults: world.faults,
+        clients: world.clients,
+        pace: world.pace,
+        history: world.history,
+        network: world.network,
+    };
+    (world.hosts, world.ghost, rest)
+}
+
+/// The core with these parts.
+fn core_of(parts: &[(u32, u64)]) -> Core {
+    let hashes: Vec<u64> = parts.iter().map(|(_, hash)| *hash).collect();
+    Core {
+        numbers: parts.iter().map(|(number, _)| *number).collect(),
+        hash: hash(&hashes),
+    }
+}
+
+/// A message under way, by its number. In the order of content, as far as hashes tell: no
+/// search depends on which of two threads was the first to number a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Handle {
+    link: Link,
+    /// The message's hash.
+    pub(super) hash: u64,
+    /// Its number.
+    pub(super) number: u32,
+}
+
+impl Travels for Handle {
+    fn link(&self) -> Link {
+        self.link
+    }
+}
+
+/// The parts of all worlds of a search.
+pub(super) struct Tables<P: Specification> {
+    pub(super) hosts: Table<Host<P>>,
+    pub(super) ghosts: Table<P::Ghost>,
+    pub(super) rests: Table<Rest<P>>,
+    pub(super) envelopes: Table<Envelope<P::Message>>,
+    /// The names of the arms of the step function that have been taken.
+    pub(super) arms: Table<String>,
+}
+
+/// A world but for what is under way: the numbers of its parts, and their hash.
+#[derive(Clone, Debug)]
+pub(super) struct Core {
+    /// The hosts', the ghost's, the rest's.
+    pub(super) numbers: Box<[u32]>,
+    /// Tells cores apart: different ones have different hashes, as states have fingerprints.
+    pub(super) hash: u64,
+}
+
+impl Core {
+    /// The number of a node's host.
+    pub(super) fn host(&self, node: NodeId) -> Option<u32> {
+        let hosts = &self.numbers[..self.numbers.len() - 2];
+        hosts.get(usize::from(node.0)).copied()
+    }
+}
+
+impl<P: Specification> Tables<P> {
+    pub(super) fn new() -> Self {
+        Self {
+            hosts: Table::new(),
+            ghosts: Table::new(),
+            rests: Table::new(),
+            envelopes: Table::new(),
+            arms: Table::new(),
+        }
+    }
+
+    /// Takes apart a world whose network is veiled.
+    pub(super) fn core(&self, world: World<P>) -> Core {
+        let (hosts, ghost, rest) = apart(world);
+        let hosts = hosts.into_iter().map(|host| self.hosts.number(host));
+        let mut parts: Vec<(u32, u64)> = hosts.collect();
+        parts.push(self.ghosts.number(Arc::new(ghost)));
+        parts.push(self.rests.number(Arc::new(rest)));
+        core_of(&parts)
+    }
+
+    /// Takes apart what `before`, whose core is `core`, has become.
+    pub(super) fn core_after(&self, before: &World<P>, core: &Core, after: World<P>) -> Core {
+        let (old, old_ghost, old_rest) = (&before.hosts, &before.ghost, core.numbers.len() - 1);
+        let (hosts, ghost, rest) = apart(after);
+        let mut parts = Vec::with_capacity(core.numbers.len());
+        for ((host, old), &number) in hosts.into_iter().zip(old).zip(&core.numbers) {
+            let same = Arc::ptr_eq(&host, old);
+            let kept = || (number, self.hosts.part(number).hash);
+            parts.push(if same {
+                kept()
+            } else {
+                self.hosts.number(host)
+            });
+        }
+        let number = core.numbers[old_rest - 1];
+        parts.push(if ghost == *old_ghost {
+            (number, self.ghosts.part(number).hash)
+        } else {
+            self.ghosts.number(Arc::new(ghost))
+        });
+        parts.push(self.rests.number(Arc::new(rest)));
+        core_of(&parts)
+    }
+
+    /// Puts a world together again. Its network is veiled, and nobody has looked yet.
+    pub(super) fn world(&self, core: &Core) -> World<P> {
+        let (hosts, others) = core.numbers.split_at(core.numbers.len() - 2);
+        let hosts = hosts.iter().map(|&host| self.hosts.part(host).content);
+        let rest = self.rests.part(others[1]).content;
+        let mut world = World {
+            hosts: hosts.collect(),
+            network: rest.network.clone(),
+            faults: rest.faults,
+            clients: rest.clients.clone(),
+            pace: rest.pace.clone(),
+            history: rest.history.clone(),
+            ghost: P::Ghost::clone(&self.ghosts.part(others[0]).content),
+        };
+        world.network.veil();
+        world
+    }
+
+    /// The memory taken, or so: what parts own is not counted.
+    pub(super) fn bytes(&self) -> u64 {
+        fn of<T: Hash + Eq>(table: &Table<T>) -> usize {
+            table.len() * (size_of::<T>() + 4 * size_of::<Part<T>>())
+        }
+        let parts = of(&self.hosts) + of(&self.ghosts) + of(&self.rests) + of(&self.envelopes);
+        parts as u64
+    }
+
+    /// The message's handle.
+    pub(super) fn handle(&self, envelope: Arc<Envelope<P::Message>>) -> Handle {
+        let link = envelope.link();
+        let (number, hash) = self.envelopes.number(envelope);
+        Handle { link, hash, number }
+    }
+
+    /// The message with this number.
+    pub(super) fn message(&self, number: u32) -> (Handle, Arc<Envelope<P::Message>>) {
+        let Part { content, hash } = self.envelopes.part(number);
+        let link = content.link();
+        (Handle { link, hash, number }, content)
+    }
+}
