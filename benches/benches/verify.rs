@@ -7,15 +7,19 @@
 //!
 //! "per CPU s" is the figure to look at when the machine was busy.
 //!
-//! The native engine writes down a parent for each state and checks each property as it
-//! goes; so do Stateright's, through the same code. No state is drawn at random.
+//! All check the same properties of the same states. Stateright's take each step and ask each
+//! property anew; ours remembers steps between parts of worlds. No state is drawn at random.
+//!
+//! A third part is a grid of tiny states: what the engines themselves take.
 
 use std::time::{Duration, Instant};
 
+use benches::grid::Grid;
 use benches::mode::Mode;
 use benches::noise::{Usage, Watch, watched};
 use benches::probe::{self, Measured, Setting, settings};
 use benches::table::{Table, grouped};
+use checks::engine::{Engine, Limits};
 use criterion::{Criterion, SamplingMode, Throughput};
 
 /// As in the `checks` program.
@@ -31,6 +35,7 @@ fn main() {
     sample(&mut criterion, mode.pick("raft/connected", "raft/catch-up"));
     if mode != Mode::List {
         compare(mode.pick("raft/replication", "raft/clients"));
+        walk_grid(mode.pick(Grid { side: 2000 }, Grid { side: 100 }));
     }
     criterion.final_summary();
 }
@@ -88,6 +93,41 @@ fn compare(model: &str) {
     println!("{table}");
 }
 
+/// What the engines themselves take: hardly anything is computed here, and nothing checked.
+fn walk_grid(grid: Grid) {
+    let title = format!(
+        "{} states of 16 bytes; the ratio is to stateright-bfs on as many threads",
+        grouped(grid.states() as f64)
+    );
+    let headings = ["engine", "threads", "s", "unique/s", "ratio"];
+    let mut table = Table::new(title, headings);
+    let timed = settings().into_iter().map(|setting| {
+        let limits = Limits::on(Some(setting.threads));
+        let started = Instant::now();
+        match setting.engine {
+            Engine::Native => grid.walk(&limits),
+            Engine::StaterightBfs => grid.walk_with_stateright(&limits, false),
+            Engine::StaterightDfs => grid.walk_with_stateright(&limits, true),
+        }
+        (setting, started.elapsed().as_secs_f64())
+    });
+    let timed: Vec<(Setting, f64)> = timed.collect();
+    for (setting, seconds) in &timed {
+        let is_peer = |row: &&(Setting, f64)| {
+            row.0.engine == Engine::StaterightBfs && row.0.threads == setting.threads
+        };
+        let peer = timed.iter().find(is_peer).map_or(f64::NAN, |row| row.1);
+        table.row([
+            setting.engine.name().to_owned(),
+            setting.threads.to_string(),
+            format!("{seconds:.2}"),
+            grouped(grid.states() as f64 / seconds),
+            format!("{:.2}", peer / seconds),
+        ]);
+    }
+    println!("{table}");
+}
+
 struct Row {
     setting: Setting,
     measured: Measured,
@@ -125,8 +165,7 @@ impl Row {
     fn cells(&self, rows: &[Self]) -> [String; 11] {
         let (setting, measured) = (&self.setting, &self.measured);
         let is_peer = |row: &&Self| {
-            row.setting.engine == checks::engine::Engine::StaterightDfs
-                && row.setting.threads == setting.threads
+            row.setting.engine == Engine::StaterightDfs && row.setting.threads == setting.threads
         };
         let peer = rows.iter().find(is_peer).map_or(f64::NAN, Self::rate);
         let unknown = || "unknown".to_owned();

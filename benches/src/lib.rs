@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod cpu;
 pub mod failover;
 pub mod floor;
+pub mod grid;
 pub mod http;
 pub mod latency;
 pub mod mode;

@@ -77,6 +77,7 @@ impl Setting {
         let run = Run {
             progress: &Arc::new(Progress::default()),
             traces: &env::temp_dir(),
+            reductions: true,
         };
         let report = subject
             .verify(self.engine, &limits, &run)
