@@ -15,7 +15,7 @@ const MODELS: [(&str, bool); 6] = [
     ("raft/catch-up", false),
     ("zab/two-epochs", true),
     ("maekawa/five", true),
-    ("bully/five", true),
+    ("bully/crashes-4", true),
 ];
 
 /// How long one run may take. Runs that take longer compare nothing.
@@ -134,5 +134,21 @@ impl Row {
             bytes as f64 / self.unique as f64,
             ratio,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::catalogue;
+
+    #[test]
+    fn the_models_are_in_the_catalogue() {
+        for (name, _) in super::MODELS {
+            let model = catalogue::named(name).expect("a model of the catalogue");
+            assert!(
+                model.row().states.is_some(),
+                "{name} is not walked to its end"
+            );
+        }
     }
 }
