@@ -121,7 +121,8 @@ pub struct LimitArgs {
 
     /// How much memory the states of each run may take: 500M, 16G. States that wait go to a
     /// temporary file where memory is short; where even those visited do not fit, the run
-    /// stops. The native engine's alone.
+    /// stops. What each thread remembers of steps, some hundred megabytes at most, comes on
+    /// top. The native engine's alone.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub memory: Option<u64>,
 }
@@ -224,7 +225,7 @@ pub struct GateArgs {
     pub threads: Option<NonZero<usize>>,
 }
 
-/// The least memory that a run can be given: what an empty one takes.
+/// The least memory that a run can be given: what small ones take.
 const LEAST_MEMORY: u64 = 16 << 20;
 
 /// Reads an amount of memory: a whole number and M or G, of 1024² or 1024³ bytes.
@@ -238,7 +239,7 @@ fn parse_size(text: &str) -> Result<u64, String> {
     let bytes = number.checked_mul(1 << shift).ok_or_else(wrong)?;
     if bytes < LEAST_MEMORY {
         return Err(format!(
-            "{text} is too little: a run takes {}M before it has found a state",
+            "{text} is too little: the least is {}M",
             LEAST_MEMORY >> 20
         ));
     }
