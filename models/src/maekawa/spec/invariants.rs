@@ -5,7 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use crate::maekawa::message::{Epoch, FURTHEST_AHEAD, Message, Timestamp};
 use crate::maekawa::state::{Membership, Volatile};
 use crate::maekawa::{Command, Maekawa, Timer};
-use crate::protocol::NodeId;
+use crate::protocol::{Node, NodeId};
 use crate::specification::{Invariant, Specification};
 use crate::world::{Faulted, Host, Scenario, World};
 
@@ -82,7 +82,12 @@ pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
         holds: |_, world| world.all_hosts().all(|(_, host)| is_possible(world, host)),
     },
     Invariant {
-        name: "What waits has its timer",
+        name: "Who is to be no member has nobody waiting",
+        source: "nobody waits at a node that will not ask for it again",
+        holds: |_, world| world.running().all(|(_, node)| has_nobody_in_vain(node)),
+    },
+    Invariant {
+        name: "What waits has its timer, and nothing else",
         source: "nothing that may be lost is waited for without asking again",
         holds: |_, world| world.all_hosts().all(|(_, host)| has_its_timers(host)),
     },
@@ -248,8 +253,16 @@ fn has_its_timers(host: &Host<Maekawa>) -> bool {
     });
     let has_claims = local_of(node).is_some_and(|local| !local.claims.is_empty());
     let is_idle = membership.is_some_and(|member| !member.frozen && member.attempt.is_none());
+    // Who has become what it is to be by missing an epoch finds that out when it would ask.
     (is_what_it_is_to_be || armed.contains(&Timer::Register))
-        && (membership.is_none() || armed.contains(&Timer::Lease))
-        && (!waits || armed.contains(&Timer::Retry))
+        && armed.contains(&Timer::Lease) == membership.is_some()
+        && armed.contains(&Timer::Retry) == waits
         && !(has_claims && is_idle)
+}
+
+/// Whether the node is to be a member, or has none but the client in the critical section.
+fn has_nobody_in_vain(node: &Node<Maekawa>) -> bool {
+    let held = membership_of(node).and_then(Membership::held);
+    let claims = local_of(node).map_or(0, |local| local.claims.len());
+    node.durable().registered || claims <= usize::from(held.is_some())
 }

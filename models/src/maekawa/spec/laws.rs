@@ -64,6 +64,16 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
         },
     },
     Law {
+        name: "An epoch ends where there is a reason",
+        source: "the members are to be others, or a member has lost what it knew",
+        holds: |_, before, action, after| an_epoch_ends_for_a_reason(before, action, after),
+    },
+    Law {
+        name: "Who asks to be no member is to be none",
+        source: "the orchestrator takes it at its word",
+        holds: |_, before, _, after| who_leaves_is_to_leave(before, after),
+    },
+    Law {
         name: "A lease begins when the orchestrator begins to count",
         source: "a node gives up before it is given up, whatever is lost on the way",
         holds: |_, before, action, after| leases_begin_with_the_count(before, action, after),
@@ -314,6 +324,38 @@ fn the_dead_are_expelled(
             let ends = is.changing || is.epoch > was.epoch;
             !is.roster.contains(dead) && (!was.members.contains(dead) || ends)
         })
+}
+
+/// The health check begins to end an epoch whose members are not those that are to be, and no
+/// other.
+fn an_epoch_ends_for_a_reason(
+    before: &World<Maekawa>,
+    action: &Action<Maekawa>,
+    after: &World<Maekawa>,
+) -> bool {
+    let Action::Fire {
+        timer: Timer::HealthCheck,
+        ..
+    } = action
+    else {
+        return true;
+    };
+    let (Some(was), Some(is)) = (orchestrator(before), orchestrator(after)) else {
+        return true;
+    };
+    let ends = is.changing || is.epoch > was.epoch;
+    was.changing || ends == (is.roster != was.members)
+}
+
+fn who_leaves_is_to_leave(before: &World<Maekawa>, after: &World<Maekawa>) -> bool {
+    let known = before.network.in_flight();
+    let mut said = after.network.in_flight().into_iter();
+    said.all(|said| {
+        let is_new = !known.contains(&said);
+        let leaves = matches!(said.message, Message::Deregister { .. });
+        let sender = after.host(said.from);
+        !is_new || !leaves || sender.is_none_or(|host| !host.durable().registered)
+    })
 }
 
 /// A member's lease begins with a Ping that renews it, and with the Install of its epoch. Its

@@ -1,8 +1,9 @@
 //! Defects in who is taken for dead, and in who says that it is alive.
 
 use crate::maekawa::message::Message;
-use crate::maekawa::state::Volatile;
-use crate::maekawa::{Maekawa, Timer};
+use crate::maekawa::spec::membership_of;
+use crate::maekawa::state::{Record, Volatile};
+use crate::maekawa::{Command, Maekawa, Timer};
 use crate::protocol::{Effect, Input, Protocol};
 use crate::specification::Mutant;
 use crate::world::Timing;
@@ -58,6 +59,34 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         source: "the Install may be lost",
         model: "maekawa/health",
         inject: |scenario| scenario.step = installs_once,
+    },
+    Mutant {
+        id: "MAE-NEEDLESS",
+        defect: "each health check ends the epoch, whoever is there",
+        source: "an epoch change stops everybody",
+        model: "maekawa/health",
+        inject: |scenario| scenario.step = ends_each_epoch,
+    },
+    Mutant {
+        id: "MAE-NONE-WHATEVER",
+        defect: "a node that is no member yet tells the health check that it is to be none",
+        source: "the orchestrator takes it at its word",
+        model: "maekawa/health",
+        inject: |scenario| scenario.step = is_none_whatever,
+    },
+    Mutant {
+        id: "MAE-CLIENTS-KEPT",
+        defect: "a node that is to leave keeps the clients that wait there",
+        source: "nobody waits at a node that will not ask for it again",
+        model: "maekawa/leave",
+        inject: |scenario| scenario.step = keeps_its_clients,
+    },
+    Mutant {
+        id: "MAE-TIMER-KEPT",
+        defect: "a node that enters lets the timer of its request run",
+        source: "a timer runs while something is waited for",
+        model: "maekawa/leave",
+        inject: |scenario| scenario.step = keeps_its_timer,
     },
     Mutant {
         id: "MAE-DEREGISTER-LOST",
@@ -126,6 +155,44 @@ fn only_lives(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
             ..
         } if is_asked => None,
         effect => Some(effect),
+    });
+}
+
+fn ends_each_epoch(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    if matches!(input, Input::Fire(Timer::HealthCheck)) && !node.durable().changing {
+        node.write(Record::Change);
+    }
+    maekawa.step(node, input, out);
+}
+
+fn is_none_whatever(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let asker = match delivered(&input) {
+        Some((from, Message::Ping { .. })) => Some(from),
+        _ => None,
+    };
+    maekawa.step(node, input, out);
+    let epoch = node.durable().epoch;
+    if let Some(asker) = asker
+        && membership_of(node).is_none()
+    {
+        out.send(asker, Message::Deregister { epoch });
+    }
+}
+
+fn keeps_its_clients(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let epoch = node.durable().epoch;
+    let leaves = matches!(input, Input::Ask(Command::Deregister)) && node.durable().registered;
+    if !leaves || membership_of(node).is_none() {
+        return maekawa.step(node, input, out);
+    }
+    node.write(Record::Registered(false));
+    out.send(maekawa.orchestrator(), Message::Deregister { epoch });
+    out.arm(Timer::Register);
+}
+
+fn keeps_its_timer(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    step_and_rewrite(maekawa, node, input, out, |_, effect| {
+        (effect != Effect::Disarm(Timer::Retry)).then_some(effect)
     });
 }
 
