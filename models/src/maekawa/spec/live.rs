@@ -48,7 +48,7 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
             name: "maekawa/live-death-of-two",
             size: Size::Gate,
             purpose: "one of two members dies, or the orchestrator, and the epoch changes end",
-            faults: "1 crash, also within a step, also of the orchestrator",
+            faults: "1 crash, also of the orchestrator",
             bounds: "2 members that claim, epochs ≤ 3; channels in order, time-outs that are chosen \
                      well",
             states: Some(82_500),
@@ -62,7 +62,7 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
             name: "maekawa/live-death",
             size: Size::Large,
             purpose: "the dead are found out, and the rest go on in a new epoch",
-            faults: "1 crash, also within a step, also of the orchestrator",
+            faults: "1 crash, also of the orchestrator",
             bounds: "3 members of which 2 claim, epochs ≤ 4; channels in order, time-outs that are \
                      chosen well",
             states: None,

@@ -231,6 +231,8 @@ pub fn death(members: u16, last_epoch: u64, crashes: u8) -> Checked {
     scenario.bounds.last_epoch = Epoch(last_epoch);
     scenario.faults = Faults {
         crashes,
+        // Before somebody has died nobody writes anything that a crash could interrupt.
+        crash_within_step: crashes > 1,
         ..Faults::default()
     };
     connected(scenario)
