@@ -1,73 +1,37 @@
 //! Worlds in which logs are compacted, and appends pipelined.
 
 use alloc::vec;
-use alloc::vec::Vec;
 
-use super::machine::Adder;
+use super::prologue::Prologue;
 use super::scenarios::{Checked, candidates, clients, disk, join, one_learner, read};
 use crate::protocol::NodeId;
-use crate::raft::{Raft, Timer};
-use crate::world::{Action, Delivery, Duplicates, Faults, Scenario, World};
+use crate::raft::Timer;
+use crate::world::{Delivery, Duplicates, Faults, Scenario};
 
-/// A step on the way to the state in which a model begins.
-#[derive(Clone, Copy)]
-enum Move {
-    /// A timer runs out.
-    Fire(u16, Timer),
-    /// The oldest message from one node to another arrives.
-    Deliver(u16, u16),
-    /// A client asks a node.
-    Ask(usize, u16),
-}
-
-/// n0 is elected by n1, which acknowledges the no-op.
-const ESTABLISHED: [Move; 5] = [
-    Move::Fire(0, Timer::Election),
-    Move::Deliver(0, 1),
-    Move::Deliver(1, 0),
-    Move::Deliver(0, 1),
-    Move::Deliver(1, 0),
-];
-
-/// The actions that the moves are, in a network that keeps the order of messages: in any other
-/// they are possible too.
-fn play(scenario: &Checked, moves: &[Move]) -> Vec<Action<Raft<Adder>>> {
+/// The scenario, from the state that `story` tells. It is told in a network that keeps the order of
+/// messages: in any other it is possible too.
+fn begun(scenario: Checked, story: impl FnOnce(Prologue<'_>) -> Prologue<'_>) -> Checked {
     let in_order = Scenario {
         delivery: Delivery::Fifo,
         faults: Faults::default(),
         ..scenario.clone()
     };
-    let mut world = World::initial(&in_order);
-    let mut actions = Vec::new();
-    for &step in moves {
-        let Some(action) = action(&world, step) else {
-            return actions;
-        };
-        if world.apply(&in_order, &action).is_err() {
-            return actions;
-        }
-        actions.push(action);
+    let prologue = story(Prologue::of(&in_order)).steps;
+    Scenario {
+        prologue,
+        ..scenario
     }
-    actions
 }
 
-fn action(world: &World<Raft<Adder>>, step: Move) -> Option<Action<Raft<Adder>>> {
-    match step {
-        Move::Fire(node, timer) => Some(Action::Fire {
-            node: NodeId(node),
-            timer,
-        }),
-        Move::Ask(client, node) => Some(Action::Ask {
-            client,
-            node: NodeId(node),
-        }),
-        Move::Deliver(from, to) => {
-            let (from, to) = (NodeId(from), NodeId(to));
-            let mut under_way = world.network.in_flight().into_iter();
-            let next = under_way.find(|message| message.from == from && message.to == to);
-            next.map(Action::Deliver)
-        }
-    }
+/// n0 is elected by n1, which acknowledges the no-op.
+fn established(prologue: Prologue<'_>) -> Prologue<'_> {
+    let [n0, n1] = [0, 1].map(NodeId);
+    prologue
+        .fire(n0, Timer::Election)
+        .deliver(n0, n1)
+        .deliver(n1, n0)
+        .deliver(n0, n1)
+        .deliver(n1, n0)
 }
 
 /// Two nodes that take a snapshot of each entry, and keep none behind it. n0 stands for
@@ -88,8 +52,7 @@ pub fn compaction() -> Checked {
 pub fn install() -> Checked {
     let mut scenario = behind(2, &[1]);
     scenario.faults.crashes = 1;
-    discard(&mut scenario, &[Move::Ask(0, 0), Move::Ask(0, 0)]);
-    scenario
+    discarded(scenario, 2)
 }
 
 /// n0, the only voter, leads term 2 and has discarded its log: a configuration in which n1
@@ -101,13 +64,11 @@ pub fn install() -> Checked {
 pub fn install_chunks() -> Checked {
     let mut scenario = one_learner();
     in_chunks(&mut scenario, 6);
-    let compacted = [
-        Move::Fire(0, Timer::Election),
-        Move::Ask(0, 0),
-        Move::Fire(0, Timer::Snapshot),
-    ];
-    scenario.prologue = play(&scenario, &compacted);
-    scenario
+    let n0 = NodeId(0);
+    begun(scenario, |prologue| {
+        let elected = prologue.fire(n0, Timer::Election);
+        elected.ask(0, n0).fire(n0, Timer::Snapshot)
+    })
 }
 
 /// As [`install`], but for the repeated command and the crash: snapshots travel in chunks, n0
@@ -116,7 +77,7 @@ pub fn install_chunks() -> Checked {
 pub fn install_deposed() -> Checked {
     let mut scenario = behind(1, &[1, 1]);
     in_chunks(&mut scenario, 12);
-    discard(&mut scenario, &[Move::Ask(0, 0)]);
+    scenario = discarded(scenario, 1);
     candidates(&mut scenario, &[(0, 2), (1, 3)]);
     scenario
 }
@@ -146,15 +107,17 @@ fn behind(tries: u8, commands: &[usize]) -> Checked {
     scenario
 }
 
-/// n0 is elected, and asked; the first thing that it was asked is committed, and n0's log
+/// n0 is elected, and asked the first client's command so often; it is committed, and n0's log
 /// compacted.
-fn discard(scenario: &mut Checked, asked: &[Move]) {
-    let compacted = [
-        Move::Deliver(0, 1),
-        Move::Deliver(1, 0),
-        Move::Fire(0, Timer::Snapshot),
-    ];
-    scenario.prologue = play(scenario, &[&ESTABLISHED[..], asked, &compacted].concat());
+fn discarded(scenario: Checked, asked: u8) -> Checked {
+    let [n0, n1] = [0, 1].map(NodeId);
+    begun(scenario, |prologue| {
+        let asked = (0..asked).fold(established(prologue), |told, _| told.ask(0, n0));
+        asked
+            .deliver(n0, n1)
+            .deliver(n1, n0)
+            .fire(n0, Timer::Snapshot)
+    })
 }
 
 /// n0 leads n1, which is known to follow. Clients ask a command each; one entry an append, two
@@ -171,8 +134,7 @@ pub fn pipelining(commands: &[usize], crashes: u8) -> Checked {
         node.max_append_weight = 1;
         node.window.appends = 2;
     }
-    scenario.prologue = play(&scenario, &ESTABLISHED);
-    scenario
+    begun(scenario, established)
 }
 
 /// As [`pipelining`], without the crash, and with one command, which is asked up to twice as a

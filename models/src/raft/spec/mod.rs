@@ -19,6 +19,7 @@ mod machine;
 mod membership;
 mod mutants;
 mod pipelining;
+mod prologue;
 mod reachable;
 mod reads;
 mod scenarios;

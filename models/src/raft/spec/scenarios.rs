@@ -15,13 +15,13 @@ use crate::raft::log::{Content, Entry, Term};
 use crate::raft::session::{ClientId, Position, RequestId, Sequence};
 use crate::raft::state::{Persistent, Record};
 use crate::raft::{Command, Raft, Timer};
-use crate::world::{Action, Delivery, Disk, Duplicates, Envelope, Faults, Scenario, Timing, World};
+use crate::world::{Action, Delivery, Disk, Duplicates, Faults, Scenario, Timing, World};
 
 use super::Bounds;
 use super::machine::{Add, Adder, Total};
+use super::prologue::Prologue;
 
 pub(super) type Checked = Scenario<Raft<Adder>>;
-type Message = Envelope<crate::raft::message::Message<Add>>;
 
 fn cluster(size: u16, max_term: u64) -> Checked {
     let ids: Vec<NodeId> = (0..size).map(NodeId).collect();
@@ -363,68 +363,6 @@ pub fn figure_8() -> Checked {
     }
     scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1), NodeId(2)]);
     scenario
-}
-
-/// Steps from the start of a scenario, told as who does what.
-struct Prologue<'a> {
-    scenario: &'a Checked,
-    world: World<Raft<Adder>>,
-    steps: Vec<Action<Raft<Adder>>>,
-}
-
-impl<'a> Prologue<'a> {
-    fn of(scenario: &'a Checked) -> Self {
-        let world = World::initial(scenario);
-        let steps = Vec::new();
-        Self {
-            scenario,
-            world,
-            steps,
-        }
-    }
-
-    fn play(mut self, action: Action<Raft<Adder>>) -> Self {
-        let played = self.world.apply(self.scenario, &action);
-        assert!(played.is_ok(), "not possible: {action:?}");
-        self.steps.push(action);
-        self
-    }
-
-    fn fire(self, node: NodeId, timer: Timer) -> Self {
-        self.play(Action::Fire { node, timer })
-    }
-
-    fn ask(self, client: usize, node: NodeId) -> Self {
-        self.play(Action::Ask { client, node })
-    }
-
-    /// Delivers what is under way from one node to another.
-    fn deliver(self, from: NodeId, to: NodeId) -> Self {
-        self.each(from, to, Action::Deliver)
-    }
-
-    /// Drops all that is under way.
-    fn lose_all(mut self) -> Self {
-        while let Some(message) = self.world.network.in_flight().into_iter().next() {
-            self = self.play(Action::Drop(message));
-        }
-        self
-    }
-
-    /// Drops what is under way from one node to another.
-    fn lose(self, from: NodeId, to: NodeId) -> Self {
-        self.each(from, to, Action::Drop)
-    }
-
-    fn each(mut self, from: NodeId, to: NodeId, what: fn(Message) -> Action<Raft<Adder>>) -> Self {
-        for message in self.world.network.in_flight() {
-            let is_there = self.world.network.in_flight().contains(&message);
-            if (message.from, message.to) == (from, to) && is_there {
-                self = self.play(what(message));
-            }
-        }
-        self
-    }
 }
 
 /// The steps by which `candidate` is elected by `voters`, from the start of `scenario`.
