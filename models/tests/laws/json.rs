@@ -4,7 +4,7 @@
 use models::world::{Action, World};
 use models::{Node, Specification};
 
-use crate::support::walks::{Visitor, Walk, through_every_protocol};
+use crate::support::walks::{Step, Visitor, through_every_protocol};
 
 #[test]
 fn every_protocols_traces_and_nodes_survive_json() {
@@ -14,27 +14,22 @@ fn every_protocols_traces_and_nodes_survive_json() {
 struct Json;
 
 impl Visitor for Json {
-    fn step<P: Specification>(
-        &mut self,
-        walk: &Walk<'_, P>,
-        _: &World<P>,
-        action: &Action<P>,
-        _: &World<P>,
-    ) {
+    fn step<P: Specification>(&mut self, step: &Step<'_, P>) {
+        let Step { model, action, .. } = step;
         let json = serde_json::to_string(action)
-            .unwrap_or_else(|error| panic!("{}: {action:?}: {error}", walk.model));
-        let read: Action<P> = serde_json::from_str(&json)
-            .unwrap_or_else(|error| panic!("{}: {json}: {error}", walk.model));
-        assert_eq!(read, *action, "{}", walk.model);
+            .unwrap_or_else(|error| panic!("{model}: {action:?}: {error}"));
+        let read: Action<P> =
+            serde_json::from_str(&json).unwrap_or_else(|error| panic!("{model}: {json}: {error}"));
+        assert_eq!(read, *action, "{model}");
     }
 
-    fn end<P: Specification>(&mut self, walk: &Walk<'_, P>, world: &World<P>) {
+    fn end<P: Specification>(&mut self, model: &str, world: &World<P>) {
         for (_, node) in world.running() {
             let json = serde_json::to_string(node)
-                .unwrap_or_else(|error| panic!("{}: {node:?}: {error}", walk.model));
+                .unwrap_or_else(|error| panic!("{model}: {node:?}: {error}"));
             let read: Node<P> = serde_json::from_str(&json)
-                .unwrap_or_else(|error| panic!("{}: {json}: {error}", walk.model));
-            assert_eq!(read, *node, "{}", walk.model);
+                .unwrap_or_else(|error| panic!("{model}: {json}: {error}"));
+            assert_eq!(read, *node, "{model}");
         }
     }
 }

@@ -10,27 +10,27 @@ const STEPS: usize = 400;
 
 /// Looks at what happens on a walk.
 pub(crate) trait Visitor {
-    /// A step: the world before, what happens, the world after.
-    fn step<P: Specification>(
-        &mut self,
-        walk: &Walk<'_, P>,
-        before: &World<P>,
-        action: &Action<P>,
-        after: &World<P>,
-    );
+    /// Something happens.
+    fn step<P: Specification>(&mut self, step: &Step<'_, P>);
 
     /// The end of a walk.
-    fn end<P: Specification>(&mut self, walk: &Walk<'_, P>, world: &World<P>) {
-        let _ = (walk, world);
+    fn end<P: Specification>(&mut self, model: &str, world: &World<P>) {
+        let _ = (model, world);
     }
 }
 
-/// Where a walk is.
-pub(crate) struct Walk<'a, P: Specification> {
+/// A step of a walk.
+pub(crate) struct Step<'a, P: Specification> {
     /// The name of the model, for messages.
     pub(crate) model: &'static str,
     /// The rules.
     pub(crate) scenario: &'a Scenario<P>,
+    /// The world before.
+    pub(crate) before: World<P>,
+    /// What happens.
+    pub(crate) action: Action<P>,
+    /// The world after.
+    pub(crate) after: World<P>,
 }
 
 /// Walks through every protocol's worlds. The same walks each time.
@@ -58,10 +58,6 @@ fn walk<P: Specification>(model: &Model<P>, seed: u64, visitor: &mut impl Visito
     let scenario = (model.scenario)();
     let mut world = World::initial(&scenario);
     let mut chance = seed;
-    let walk = Walk {
-        model: model.name,
-        scenario: &scenario,
-    };
     for _ in 0..STEPS {
         let mut actions = world.actions(&scenario);
         if actions.is_empty() {
@@ -75,7 +71,13 @@ fn walk<P: Specification>(model: &Model<P>, seed: u64, visitor: &mut impl Visito
         let action = actions.swap_remove(position);
         let before = world.clone();
         world.apply(&scenario, &action).expect("it was listed");
-        visitor.step(&walk, &before, &action, &world);
+        visitor.step(&Step {
+            model: model.name,
+            scenario: &scenario,
+            before,
+            action,
+            after: world.clone(),
+        });
     }
-    visitor.end(&walk, &world);
+    visitor.end(model.name, &world);
 }
