@@ -163,11 +163,17 @@ fn a_trace_that_does_not_fit_is_refused_with_a_reason() {
 #[test]
 fn wrong_arguments_name_what_would_have_been_right() {
     let folder = tempdir().expect("a folder");
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 13] = [
         (&["verify", "raft/nothing"], "raft/election"),
         (&["verify"], "--all"),
         (&["verify", "--all", "--engine", "tlc"], "native"),
         (&["verify", "--all", "--budget", "soon"], "90s, 10m or 2h"),
+        (&["verify", "--all", "--memory", "3M"], "the least is 16M"),
+        (&["verify", "--all", "--memory", "lots"], "500M or 16G"),
+        (
+            &["verify", "--all", "--memory", "99999999999G"],
+            "500M or 16G",
+        ),
         (
             &["verify", "--all", "--budget", "18446744073709551615s"],
             "longer than a year",
