@@ -46,7 +46,8 @@ pub use self::scenarios::leadership::{
 };
 pub use self::scenarios::{
     at_large, catch_up, client_commands, clients, connected, divergence, election,
-    election_of_five, figure_8, reads, reads_deposed, replication, request, torn_frames,
+    election_of_five, figure_8, from_the_start, reads, reads_deposed, replication, request,
+    torn_frames,
 };
 
 use super::log::{Content, Entry, Index, Term};

@@ -78,6 +78,16 @@ pub fn replication(size: u16, max_term: u64, crashes: u8, commands: &[usize]) ->
     }
 }
 
+/// As [`replication`], with a crash and two clients that ask a command each, and appends that
+/// carry one entry at a time: all that it takes for Figure 8, and nothing has happened yet.
+pub fn from_the_start(size: u16, max_term: u64) -> Checked {
+    let mut scenario = replication(size, max_term, 1, &[1, 1]);
+    for node in &mut scenario.nodes {
+        node.max_append_weight = 1;
+    }
+    scenario
+}
+
 /// Connections instead of datagrams, and messages that beat timers: `crashes` crashes and as
 /// many one-way cuts, with a client that asks one command up to `tries` times.
 pub fn connected(max_term: u64, crashes: u8, cuts: u8, tries: u8) -> Checked {

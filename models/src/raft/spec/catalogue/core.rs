@@ -322,4 +322,37 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         ],
         scenario: scenarios::figure_8,
     },
+    Model {
+        name: "raft/five-from-the-start",
+        size: Size::Large,
+        purpose: "all the way to Figure 8, and to whatever else five nodes may come to",
+        faults: LOSSY_AND_CRASH,
+        bounds: "terms ≤ 5; 2 clients, 1 command each, asked once; 1 entry an append",
+        states: None,
+        reaches: FROM_THE_START,
+        scenario: || scenarios::from_the_start(5, 5),
+    },
+    Model {
+        name: "raft/three-from-the-start",
+        size: Size::Large,
+        purpose: "logs that diverge, and leaders that change, with nothing prepared",
+        faults: LOSSY_AND_CRASH,
+        bounds: "terms ≤ 4; 2 clients, 1 command each, asked once; 1 entry an append",
+        states: None,
+        reaches: FROM_THE_START,
+        scenario: || scenarios::from_the_start(3, 4),
+    },
+];
+
+/// What a world shows that may come to anything.
+const FROM_THE_START: &[&str] = &[
+    "a leader is elected",
+    "the leader changes",
+    "two nodes lead at once, in different terms",
+    "an entry is committed",
+    "a command is committed",
+    "an entry of an earlier term is committed",
+    "logs diverge",
+    "a crashed node recovers and catches up",
+    "a command is answered",
 ];
