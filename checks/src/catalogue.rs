@@ -17,9 +17,12 @@ pub struct ProtocolRow {
     pub fuzzed: Vec<Box<dyn Subject>>,
     /// Its mutants, each in the model that refutes it.
     pub mutants: Vec<Box<dyn Subject>>,
-    /// Its mutants in the models that are too large to walk, each in each.
-    pub fuzzed_mutants: Vec<Box<dyn Subject>>,
+    /// Any of its mutants in any of its models.
+    pub pair: Box<Pair>,
 }
+
+/// The mutant of that id in the model of that name, if there are both.
+pub type Pair = dyn Fn(&str, &str) -> Option<Box<dyn Subject>>;
 
 impl ProtocolRow {
     /// The protocol whose step function it is, whatever it is checked with: the name's first
@@ -84,19 +87,19 @@ fn protocol<P: Specification>(
     fuzzed: &'static [&'static [Model<P>]],
     mutants: &'static [&'static [Mutant<P>]],
 ) -> ProtocolRow {
-    let models = || {
+    let models = move || {
         let safe = models.iter().copied().flatten();
         let safe = safe.map(|model| (model, [].as_slice()));
         safe.chain(live.iter().map(|live| (&live.model, live.decides)))
     };
-    let fuzzed = || {
+    let fuzzed = move || {
         fuzzed
             .iter()
             .copied()
             .flatten()
             .map(|model| (model, [].as_slice()))
     };
-    let mutants = || mutants.iter().copied().flatten();
+    let mutants = move || mutants.iter().copied().flatten();
     let case = |(model, decides), mutant| -> Box<dyn Subject> {
         Box::new(Case {
             model,
@@ -114,7 +117,12 @@ fn protocol<P: Specification>(
             )
         })
     };
-    let in_each = |model| mutants().map(move |mutant| case(model, Some(mutant)));
+    let pair = move |model: &str, id: &str| {
+        let mut models = models().chain(fuzzed());
+        let model = models.find(|(row, _)| row.name == model)?;
+        let mutant = mutants().find(|mutant| mutant.id == id)?;
+        Some(case(model, Some(mutant)))
+    };
     ProtocolRow {
         name,
         models: models().map(|model| case(model, None)).collect(),
@@ -122,7 +130,7 @@ fn protocol<P: Specification>(
         mutants: mutants()
             .map(|mutant| case(model_of(mutant), Some(mutant)))
             .collect(),
-        fuzzed_mutants: fuzzed().flat_map(in_each).collect(),
+        pair: Box::new(pair),
     }
 }
 
@@ -131,19 +139,18 @@ pub fn models() -> Vec<Box<dyn Subject>> {
     protocols().into_iter().flat_map(|row| row.models).collect()
 }
 
-/// Everything that a trace may be of.
+/// Every model of every protocol.
 fn all() -> impl Iterator<Item = Box<dyn Subject>> {
-    protocols().into_iter().flat_map(|row| {
-        let models = row.models.into_iter().chain(row.fuzzed);
-        models.chain(row.mutants).chain(row.fuzzed_mutants)
-    })
+    let rows = protocols().into_iter();
+    rows.flat_map(|row| row.models.into_iter().chain(row.fuzzed))
 }
 
-/// The model of that name, with that mutant in it, if there is such a pair.
+/// The model of that name, with that mutant in it, if there are both.
 pub fn find(model: &str, mutant: Option<&str>) -> Option<Box<dyn Subject>> {
-    all().find(|subject| {
-        subject.model() == model && subject.mutant().map(|mutant| mutant.id) == mutant
-    })
+    match mutant {
+        None => all().find(|subject| subject.model() == model),
+        Some(id) => protocols().iter().find_map(|row| (row.pair)(model, id)),
+    }
 }
 
 /// The model of that name.
@@ -154,26 +161,32 @@ pub fn named(model: &str) -> Result<Box<dyn Subject>> {
     if let Some(subject) = find(model, None) {
         return Ok(subject);
     }
-    let models = all().filter(|subject| subject.mutant().is_none());
-    let names: Vec<&str> = models.map(|subject| subject.model()).collect();
+    let names: Vec<&str> = all().map(|subject| subject.model()).collect();
     bail!(
         "there is no model \"{model}\"; there are: {}",
         names.join(", ")
     )
 }
 
-/// The mutant in that model.
+/// The mutant in that model, whether or not it is the one that refutes it.
 ///
 /// # Errors
-/// If there is no such pair, with those that would have been right.
+/// If there is no such model, or its protocol has no such mutant, with those that would have
+/// been right.
 pub fn with_mutant(model: &str, id: &str) -> Result<Box<dyn Subject>> {
     if let Some(subject) = find(model, Some(id)) {
         return Ok(subject);
     }
-    let mutants = all().filter(|subject| subject.model() == model);
-    let ids: Vec<&str> = mutants.filter_map(|row| Some(row.mutant()?.id)).collect();
+    named(model)?;
+    let rows = protocols().into_iter();
+    let mut rows = rows.filter(|row| model.split('/').next() == Some(row.name));
+    let mutants = rows.next().map(|row| row.mutants).unwrap_or_default();
+    let ids: Vec<&str> = mutants
+        .iter()
+        .filter_map(|row| Some(row.mutant()?.id))
+        .collect();
     bail!(
-        "there is no mutant \"{id}\" in model {model}; there are: {}",
+        "there is no mutant \"{id}\" of the protocol of model {model}; there are: {}",
         ids.join(", ")
     )
 }

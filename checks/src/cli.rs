@@ -33,7 +33,7 @@ pub struct Cli {
 pub enum Command {
     /// Show the catalogue: every model with its bounds, faults and properties.
     List,
-    /// Walk every state of models and check every property.
+    /// Walk every state of models, or as many as there is time for, and check every property.
     Verify(VerifyArgs),
     /// Measure the engines beside each other: states a second and memory, on the same models.
     Engines,
@@ -72,9 +72,13 @@ pub struct VerifyArgs {
     #[arg(long)]
     pub size: Option<SizeArg>,
 
-    /// The engine.
-    #[arg(long, default_value = "native")]
-    pub engine: Engine,
+    /// A mutant to run in the protocol's place.
+    #[arg(long, value_name = "ID")]
+    pub mutant: Option<String>,
+
+    /// How, and with which engine.
+    #[command(flatten)]
+    pub engine: EngineArgs,
 
     /// Do without reductions: deliver messages, too, that are proved to be inert. More states,
     /// the same verdict.
@@ -84,6 +88,20 @@ pub struct VerifyArgs {
     /// Limits of the runs.
     #[command(flatten)]
     pub limits: LimitArgs,
+}
+
+/// Which engine, and what it draws from, if it draws.
+#[derive(Debug, Args)]
+pub struct EngineArgs {
+    /// The engine. `simulate` takes weighted random walks, also through the models that are
+    /// there to be fuzzed, until the budget is used up: it ends as `bounded` or finds something.
+    #[arg(long, default_value = "native")]
+    pub engine: Engine,
+
+    /// What all randomness comes from: the same seed, the same walks. By default another one
+    /// each time, which is printed. For `--engine simulate`.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
 }
 
 /// The sizes of models.
@@ -115,9 +133,14 @@ pub struct LimitArgs {
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration)]
     pub budget: Duration,
 
-    /// After how many unique states each run stops.
+    /// After how many unique states each run stops; a simulation, after how many steps.
     #[arg(long, value_name = "N")]
     pub max_states: Option<u64>,
+
+    /// How many steps from the start a run goes no further: the native engine ends there, a
+    /// simulation begins another walk (by default after 400).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub max_depth: Option<u32>,
 
     /// How much memory the states of each run may take: 500M, 16G. States that wait go to a
     /// temporary file where memory is short; where even those visited do not fit, the run
@@ -132,6 +155,7 @@ impl LimitArgs {
     pub fn limits(&self) -> Limits {
         Limits {
             max_states: self.max_states,
+            max_depth: self.max_depth.map(|depth| depth as usize),
             memory: self.memory,
             ..Limits::on(self.threads)
         }
@@ -194,6 +218,15 @@ pub struct FuzzArgs {
 pub struct MutantsArgs {
     /// Only this protocol's.
     pub protocol: Option<String>,
+
+    /// Run all mutants of its protocol in this model, instead of each in the one that refutes
+    /// it.
+    #[arg(long, value_name = "MODEL", conflicts_with = "protocol")]
+    pub model: Option<String>,
+
+    /// How, and with which engine.
+    #[command(flatten)]
+    pub engine: EngineArgs,
 
     /// How long each run may take: a control that is cut short is `bounded`, a mutant has
     /// survived.

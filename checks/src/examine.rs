@@ -4,13 +4,15 @@
 //! by a violation. A panic in a model is a violation, never the end of a run.
 
 use std::cell::RefCell;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 use models::Specification;
 use models::specification::OfState;
 use models::world::{Action, Disk, Scenario, World};
+
+use crate::engine::Violation;
 
 /// The name under which a panic is reported.
 pub const NO_PANIC: &str = "No panic";
@@ -98,6 +100,24 @@ pub fn initial<P: Specification>(scenario: &Scenario<P>) -> Result<World<P>, Str
     caught(|| World::initial(scenario))
 }
 
+/// The initial world, if nothing is wrong with it.
+///
+/// # Errors
+/// What is violated before the first step.
+pub fn start<P: Specification>(scenario: &Scenario<P>) -> Result<World<P>, Violation<P>> {
+    let at_start = |property, panic| Violation {
+        property,
+        panic,
+        actions: Vec::new(),
+        loop_start: None,
+    };
+    let world = initial(scenario).map_err(|panic| at_start(NO_PANIC, Some(panic)))?;
+    match broken_invariant(scenario, &world) {
+        Some(property) => Err(at_start(property, None)),
+        None => Ok(world),
+    }
+}
+
 /// Whether the world satisfies a predicate.
 ///
 /// # Errors
@@ -126,7 +146,12 @@ pub fn actions<P: Specification>(scenario: &Scenario<P>, world: &World<P>) -> Ve
 
 /// A 64-bit fingerprint of a world. The same in every run.
 pub fn fingerprint<P: Specification>(world: &World<P>) -> u64 {
-    foldhash::quality::FixedState::default().hash_one(world)
+    hash(world)
+}
+
+/// A 64-bit fingerprint of anything. The same in every run.
+pub fn hash(value: &impl Hash) -> u64 {
+    foldhash::quality::FixedState::default().hash_one(value)
 }
 
 thread_local! {

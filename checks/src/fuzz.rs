@@ -14,7 +14,6 @@
 //! threads nor on what other cases came to.
 
 mod campaign;
-mod distinct;
 mod report;
 mod sample;
 mod schedule;

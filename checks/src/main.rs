@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use checks::cli::{Cli, Command};
-use checks::command::{self, Context, Ending, verify};
+use checks::command::{self, Context, Ending, mutants, verify};
 use clap::Parser;
 
 /// Exploring is allocating: worlds come and go by the million, on all threads. Measured
@@ -53,6 +53,7 @@ fn run(context: &Context, command: Command) -> Result<Ending> {
                 models: args.models,
                 all: args.all,
                 size: args.size.map(Into::into),
+                mutant: args.mutant,
                 engine: args.engine,
                 reductions: !args.unreduced,
                 limits: args.limits.limits(),
@@ -64,8 +65,14 @@ fn run(context: &Context, command: Command) -> Result<Ending> {
         Command::Explore(args) => command::explore::run(context, &args),
         Command::Fuzz(args) => command::fuzz::run(context, &args),
         Command::Mutants(args) => {
-            let limits = checks::engine::Limits::on(args.threads);
-            command::mutants::run(context, args.protocol.as_deref(), &limits, args.budget)
+            let plan = mutants::Plan {
+                limits: checks::engine::Limits::on(args.threads),
+                protocol: args.protocol,
+                model: args.model,
+                engine: args.engine,
+                budget: args.budget,
+            };
+            command::mutants::run(context, &plan)
         }
         Command::Replay { file, svg } => command::replay::run(context, &file, svg.as_deref()),
         Command::Gate(args) => command::gate::run(context, &args),

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::engine::simulate::Simulated;
 use crate::engine::{Fired, Kind};
 
 /// What may be said of a model after a run.
@@ -53,12 +54,12 @@ pub struct Report {
     pub threads: usize,
     /// The verdict.
     pub verdict: Verdict,
-    /// Distinct states.
+    /// Distinct states; of a simulation, about how many.
     pub unique: u64,
     /// States generated.
     pub generated: u64,
     /// How deep the search went: the greatest distance from the initial state in a
-    /// breadth-first search, the longest path walked in a depth-first one.
+    /// breadth-first search, the longest path walked in any other.
     pub depth: usize,
     /// Wall-clock time.
     pub seconds: f64,
@@ -71,6 +72,8 @@ pub struct Report {
     pub fired: Option<Fired>,
     /// How many pairs of states are to be expected that the engine took for one, where it says.
     pub expected_collisions: Option<f64>,
+    /// What a simulation tells beside.
+    pub simulated: Option<Simulated>,
     /// The verdict on each property.
     pub properties: Vec<PropertyReport>,
     /// Where the trace of the violation is, if there is one.
@@ -115,6 +118,7 @@ impl Report {
         if let Some(reason) = self.stopped {
             let _ = writeln!(text, "  not every state was seen: {reason}");
         }
+        self.write_simulated(&mut text);
         self.write_properties(&mut text);
         self.write_fired(&mut text);
         if let Some(violation) = &self.violation {
@@ -133,6 +137,25 @@ impl Report {
             let _ = writeln!(text, "  replay it: cargo run -p checks -- replay {file}");
         }
         text
+    }
+
+    /// How a simulation went, and where it was before what it found was shrunk.
+    fn write_simulated(&self, text: &mut String) {
+        let Some(simulated) = &self.simulated else {
+            return;
+        };
+        let _ = writeln!(
+            text,
+            "  seed {}: {} walks, {} steps, from {} worlds kept on the way; about so many unique",
+            simulated.seed, simulated.walks, self.generated, simulated.kept,
+        );
+        if let Some(steps) = simulated.found_in_steps {
+            let shrunk = self.steps.len();
+            let _ = writeln!(
+                text,
+                "  found {steps} steps from the start, shrunk to {shrunk}"
+            );
+        }
     }
 
     /// What was done how often, and how sure the number of states is.

@@ -14,7 +14,7 @@ use models::{Specification, trace};
 use crate::arms;
 use crate::diagram;
 use crate::engine::liveness::{self, Decision, LiveFindings};
-use crate::engine::{Engine, Findings, Kind, Limits, Violation, native, stateright};
+use crate::engine::{Engine, Findings, Kind, Limits, Violation, native, simulate, stateright};
 use crate::examine::{self, INERT_IS_INERT, NO_PANIC, Outcome};
 use crate::fuzz::{self, FuzzReport, Plan};
 use crate::lasso;
@@ -90,6 +90,8 @@ pub struct Run<'a> {
     /// Whether to leave out what is proved to make no difference to any verdict. Without, there
     /// are more states than the model's row says.
     pub reductions: bool,
+    /// What an engine that draws draws from: the same seed, the same walks.
+    pub seed: u64,
 }
 
 /// What a replayed trace shows.
@@ -245,6 +247,7 @@ impl<P: Specification> Subject for Case<P> {
             Engine::StaterightBfs | Engine::StaterightDfs => {
                 stateright::search(&scenario, engine, limits, run.progress)
             }
+            Engine::Simulate => simulate::search(&scenario, run.seed, limits, run.progress),
         };
         let complete = findings.stopped.is_none() && findings.violation.is_none();
         let mut live = None;
@@ -262,7 +265,8 @@ impl<P: Specification> Subject for Case<P> {
         let mut violation = None;
         if let Some(found) = findings.violation.take() {
             confirm(&scenario, &found)?;
-            let (file, words) = self.write_trace(&scenario, &found, None, run.traces)?;
+            let seed = findings.simulated.as_ref().map(|simulated| simulated.seed);
+            let (file, words) = self.write_trace(&scenario, &found, seed, run.traces)?;
             (trace_file, steps, loop_start) = (Some(file), words, found.loop_start);
             violation = Some(explain::<P>(&found));
         } else if complete && self.mutant.is_none() {
@@ -291,6 +295,7 @@ impl<P: Specification> Subject for Case<P> {
                 .collect(),
             fired: findings.fired,
             expected_collisions: findings.expected_collisions,
+            simulated: findings.simulated,
             properties,
             trace_file,
             faults: self.model.faults,

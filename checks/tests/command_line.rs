@@ -103,6 +103,64 @@ fn a_run_that_hits_a_cap_says_bounded() {
 }
 
 #[test]
+fn a_simulation_says_its_seed_and_is_bounded_or_finds_something_that_replays() {
+    let folder = tempdir().expect("a folder");
+    let simulate = |arguments: &[&str]| {
+        let common = [
+            "verify",
+            "raft/three-from-the-start",
+            "--engine",
+            "simulate",
+        ];
+        checks(folder.path(), &[&common, arguments].concat())
+    };
+    let output = simulate(&["--max-states", "5000", "--seed", "5"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.starts_with("seed 5\n"), "{text}");
+    assert!(text.contains("0 verified, 1 bounded, 0 violated"), "{text}");
+
+    let output = simulate(&["--max-states", "5000", "--json"]);
+    let drawn = &json(&output)[0]["simulated"]["seed"];
+    assert!(drawn.is_u64(), "the seed is printed: {drawn}");
+
+    let mutant = ["--mutant", "RAFT-VOTE-BLIND", "--seed", "5", "--json"];
+    let output = simulate(&mutant);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let row = &json(&output)[0];
+    assert_eq!(row["verdict"], "violated");
+    let file = row["trace_file"].as_str().expect("a trace");
+    let replayed = checks(folder.path(), &["replay", file]);
+    assert_eq!(replayed.status.code(), Some(1), "{}", stderr(&replayed));
+}
+
+#[test]
+fn mutants_run_on_other_engines_and_in_other_models() {
+    let folder = tempdir().expect("a folder");
+    let arguments = ["mutants", "bully", "--engine", "simulate", "--seed", "1"];
+    let arguments = [&arguments[..], &["--budget", "2s"]].concat();
+    let output = checks(folder.path(), &arguments);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("mutants caught"), "{text}");
+    assert!(
+        text.contains("left out: they are for --engine native"),
+        "{text}"
+    );
+
+    let model = "bully/fuzz-unbounded";
+    let arguments = [
+        "mutants", "--model", model, "--engine", "simulate", "--json",
+    ];
+    let arguments = [&arguments[..], &["--budget", "1s"]].concat();
+    let rows = json(&checks(folder.path(), &arguments));
+    let rows = rows.as_array().expect("an array");
+    assert!(rows.iter().all(|row| row["model"] == model), "{rows:?}");
+    let controls = rows.iter().filter(|row| row["control"] == true);
+    assert_eq!(controls.count(), 1);
+    assert!(rows.iter().any(|row| row["caught"] == true), "{rows:?}");
+}
+
+#[test]
 fn a_violation_leaves_a_trace_that_replays() {
     let folder = tempdir().expect("a folder");
     let subject = checks::catalogue::find("raft/catch-up", Some("RAFT-COMMIT-UNCHECKED"));
@@ -163,7 +221,7 @@ fn a_trace_that_does_not_fit_is_refused_with_a_reason() {
 #[test]
 fn wrong_arguments_name_what_would_have_been_right() {
     let folder = tempdir().expect("a folder");
-    let cases: [(&[&str], &str); 13] = [
+    let cases: [(&[&str], &str); 20] = [
         (&["verify", "raft/nothing"], "raft/election"),
         (&["verify"], "--all"),
         (&["verify", "--all", "--engine", "tlc"], "native"),
@@ -183,6 +241,39 @@ fn wrong_arguments_name_what_would_have_been_right() {
         (&["mutants", "paxos"], "raft"),
         (&["explore", "raft/nothing"], "raft/election"),
         (&["verfy"], "verify"),
+        (
+            &["verify", "raft/clients", "--seed", "1"],
+            "--engine simulate: native draws nothing",
+        ),
+        (
+            &[
+                "verify",
+                "raft/clients",
+                "--engine",
+                "simulate",
+                "--memory",
+                "1G",
+            ],
+            "simulate does not heed it",
+        ),
+        (
+            &[
+                "verify",
+                "raft/clients",
+                "--engine",
+                "stateright",
+                "--max-depth",
+                "9",
+            ],
+            "stateright-dfs does not heed it",
+        ),
+        (&["verify", "raft/fuzz-three"], "--engine simulate"),
+        (&["verify", "raft/clients", "--mutant", "ZAB-4"], "RAFT-4"),
+        (&["mutants", "--model", "raft/nothing"], "raft/election"),
+        (
+            &["mutants", "raft", "--engine", "native", "--seed", "1"],
+            "--engine simulate",
+        ),
     ];
     for (arguments, hint) in cases {
         let output = checks(folder.path(), arguments);

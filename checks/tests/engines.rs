@@ -84,6 +84,7 @@ fn reductions_change_no_verdict() {
             progress: &Arc::new(Progress::default()),
             traces: traces.path(),
             reductions,
+            seed: 0,
         };
         let report = model.verify(Engine::Native, &on(2), &run);
         report.expect("a report")

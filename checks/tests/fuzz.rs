@@ -32,6 +32,7 @@ fn fuzz(subject: &dyn Subject, plan: &Plan, traces: &Path) -> FuzzReport {
         progress: &progress,
         traces,
         reductions: true,
+        seed: 0,
     };
     let report = subject.fuzz(plan, &run);
     report.expect("the trace can be written")
@@ -173,6 +174,7 @@ fn the_time_and_the_user_end_it() {
         progress: &progress,
         traces: folder.path(),
         reductions: true,
+        seed: 0,
     };
     let report = subject.fuzz(&endless, &run).expect("nothing to write");
     assert_eq!(report.stopped, Some("interrupted"));

@@ -8,4 +8,5 @@ mod explore;
 mod fuzz;
 mod liveness;
 mod shrink;
+mod simulate;
 mod support;

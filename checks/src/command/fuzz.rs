@@ -1,11 +1,10 @@
 //! `checks fuzz`: samples runs of worlds that are too large to walk.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::{Context, Ending};
+use super::{Context, Ending, any_seed};
 use crate::catalogue;
 use crate::cli::FuzzArgs;
 use crate::engine::Limits;
@@ -76,6 +75,7 @@ pub fn fuzz_all(
             progress: &progress,
             traces: &context.traces,
             reductions: true,
+            seed: plan.seed,
         };
         let report = subject.fuzz(&plan, &run)?;
         context.say(&report.to_text());
@@ -95,10 +95,4 @@ fn chosen(args: &FuzzArgs) -> Result<Vec<Box<dyn Subject>>> {
     };
     let with_mutant = |subject: Box<dyn Subject>| catalogue::with_mutant(subject.model(), id);
     subjects.into_iter().map(with_mutant).collect()
-}
-
-/// A seed that nobody has chosen. It is printed, so the run can be had again.
-fn any_seed() -> u64 {
-    // Short enough to be read out to somebody.
-    RandomState::new().build_hasher().finish() >> 32
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{Context, Ending, mutants};
 use crate::catalogue::{self, ProtocolRow};
-use crate::cli::GateArgs;
+use crate::cli::{EngineArgs, GateArgs};
 use crate::engine::{Engine, Limits};
 use crate::fuzz::{FuzzReport, FuzzVerdict, Plan};
 use crate::progress::Progress;
@@ -230,8 +230,17 @@ impl Gate<'_> {
     /// The mutants of a protocol: all caught. Their controls have just been verified, being
     /// models of the catalogue, or are too large for a gate.
     fn refuted(&self, row: &ProtocolRow) -> Result<Part> {
-        let reports =
-            mutants::run_mutants(&self.quiet, Some(row.name), &self.limits, MUTANT_BUDGET)?;
+        let plan = mutants::Plan {
+            protocol: Some(row.name.to_owned()),
+            model: None,
+            engine: EngineArgs {
+                engine: Engine::Native,
+                seed: None,
+            },
+            limits: self.limits,
+            budget: MUTANT_BUDGET,
+        };
+        let reports = mutants::run_mutants(&self.quiet, &plan, 0)?;
         let seconds = reports.iter().map(|report| report.seconds).sum();
         let survivors = reports.iter().filter(|report| !report.is_well());
         let survivors: Vec<&str> = survivors.map(|report| report.id.as_str()).collect();
@@ -261,6 +270,7 @@ impl Gate<'_> {
             progress,
             traces: &self.quiet.traces,
             reductions: true,
+            seed: 0,
         }
     }
 }

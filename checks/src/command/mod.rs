@@ -9,6 +9,7 @@ pub mod mutants;
 pub mod replay;
 pub mod verify;
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Result, bail};
 
 use crate::catalogue;
+use crate::cli::EngineArgs;
+use crate::engine::{Engine, Limits};
 use crate::progress::Progress;
 use crate::subject::Subject;
 
@@ -83,15 +86,54 @@ fn print(text: &str) {
     let _ = out.flush();
 }
 
-/// The models of these names, or all of them where no name is given. A protocol's name
-/// stands for all its models.
+/// A seed that nobody has chosen. It is printed, so the run can be had again.
+fn any_seed() -> u64 {
+    // Short enough to be read out to somebody.
+    RandomState::new().build_hasher().finish() >> 32
+}
+
+impl EngineArgs {
+    /// The seed: the one given, or one that nobody has chosen. It is said, where it matters.
+    ///
+    /// # Errors
+    /// If something is asked of the engine that it does not do.
+    fn seed(&self, context: &Context, limits: &Limits) -> Result<u64> {
+        let engine = self.engine.name();
+        if limits.memory.is_some() && self.engine != Engine::Native {
+            bail!("--memory is for --engine native: {engine} does not heed it");
+        }
+        let is_stateright = matches!(self.engine, Engine::StaterightBfs | Engine::StaterightDfs);
+        if limits.max_depth.is_some() && is_stateright {
+            bail!("--max-depth is for --engine native and simulate: {engine} does not heed it");
+        }
+        if self.engine != Engine::Simulate {
+            return match self.seed {
+                Some(_) => bail!("--seed is for --engine simulate: {engine} draws nothing"),
+                None => Ok(0),
+            };
+        }
+        let seed = self.seed.unwrap_or_else(any_seed);
+        context.say(&format!("seed {seed}\n"));
+        Ok(seed)
+    }
+}
+
+/// The models of these names, or all of them where no name is given: all that can be walked,
+/// and for a simulation those too large for that as well. A protocol's name stands for all its
+/// models.
 ///
 /// # Errors
 /// If a name is of no model, with the names that would have been right.
-pub fn models_named(names: &[String]) -> Result<Vec<Box<dyn Subject>>> {
-    let all = catalogue::models();
+pub fn models_named(names: &[String], engine: Engine) -> Result<Vec<Box<dyn Subject>>> {
+    let mut all = catalogue::models();
+    if engine == Engine::Simulate {
+        all.extend(catalogue::fuzzed(&[])?);
+    }
     for name in names {
         if !all.iter().any(|subject| is_named(subject.as_ref(), name)) {
+            if catalogue::find(name, None).is_some() {
+                bail!("{name} is too large to walk: `--engine simulate`, or `checks fuzz`");
+            }
             let names: Vec<&str> = all.iter().map(|subject| subject.model()).collect();
             bail!(
                 "there is no model \"{name}\"; there are: {}",

@@ -10,9 +10,24 @@ use serde::Serialize;
 
 use super::{Context, Ending};
 use crate::catalogue::{self, ProtocolRow};
+use crate::cli::EngineArgs;
 use crate::engine::{Engine, Limits};
 use crate::report::Verdict;
 use crate::subject::{Run, Subject};
+
+/// Which mutants to run, and how.
+pub struct Plan {
+    /// Only those of this protocol.
+    pub protocol: Option<String>,
+    /// All those of its protocol in this model, instead of each in the one that refutes it.
+    pub model: Option<String>,
+    /// The engine.
+    pub engine: EngineArgs,
+    /// The limits of each run, but for its time.
+    pub limits: Limits,
+    /// How long each run may take.
+    pub budget: Duration,
+}
 
 /// One mutant or control.
 #[derive(Clone, Debug, Serialize)]
@@ -62,17 +77,20 @@ impl MutantReport {
     }
 }
 
-/// Runs the mutants of a protocol, or of all, and their controls, each for so long at most.
+/// Runs the plan's mutants and their controls.
 ///
 /// # Errors
-/// If there is no such protocol, or a trace cannot be written.
-pub fn run(
-    context: &Context,
-    protocol: Option<&str>,
-    limits: &Limits,
-    budget: Duration,
-) -> Result<Ending> {
-    let reports = run_all(context, protocol, limits, budget)?;
+/// If there is no such protocol or model, the engine does not do what is asked of it, or a trace
+/// cannot be written.
+pub fn run(context: &Context, plan: &Plan) -> Result<Ending> {
+    let rows = chosen(plan)?;
+    let seed = plan.engine.seed(context, &plan.limits)?;
+    let mut reports = run_mutants(context, plan, seed)?;
+    for row in &rows {
+        for control in controls(row, plan)? {
+            reports.push(run_one(context, row.name, control.as_ref(), plan, seed)?);
+        }
+    }
     let mutants = reports.iter().filter(|report| !report.control);
     let caught = mutants.clone().filter(|report| report.is_well()).count();
     let controls = reports.iter().filter(|report| report.control);
@@ -82,53 +100,62 @@ pub fn run(
         mutants.count(),
         controls.count(),
     ));
+    let left_out: usize = rows.iter().map(|row| row.mutants.len()).sum();
+    let left_out = left_out - reports.iter().filter(|report| !report.control).count();
+    if left_out > 0 {
+        context.say(&format!(
+            "{left_out} that liveness refutes left out: they are for --engine native\n"
+        ));
+    }
     context.print_json(&reports)?;
     Ok(Ending::of(reports.iter().all(MutantReport::is_well)))
 }
 
-/// Runs the mutants of a protocol, or of all, and then their controls.
-fn run_all(
-    context: &Context,
-    protocol: Option<&str>,
-    limits: &Limits,
-    budget: Duration,
-) -> Result<Vec<MutantReport>> {
-    let mut reports = run_mutants(context, protocol, limits, budget)?;
-    for row in chosen(protocol)? {
-        for model in &row.models {
-            let mut mutants = row.mutants.iter();
-            let refutes = mutants.any(|mutant| mutant.model() == model.model());
-            if refutes {
-                let limits = limits.within(Some(budget));
-                reports.push(run_one(context, row.name, model.as_ref(), &limits)?);
-            }
-        }
-    }
-    Ok(reports)
-}
-
-/// Runs the mutants of a protocol, or of all, without their controls. One that is not caught
-/// within the budget has survived.
+/// Runs the plan's mutants without their controls. One that is not caught within the budget has
+/// survived.
 ///
 /// # Errors
-/// If there is no such protocol, or a trace cannot be written.
-pub fn run_mutants(
-    context: &Context,
-    protocol: Option<&str>,
-    limits: &Limits,
-    budget: Duration,
-) -> Result<Vec<MutantReport>> {
+/// If there is no such protocol or model, or a trace cannot be written.
+pub fn run_mutants(context: &Context, plan: &Plan, seed: u64) -> Result<Vec<MutantReport>> {
     let mut reports = Vec::new();
-    for row in chosen(protocol)? {
-        for mutant in &row.mutants {
-            let limits = limits.within(Some(budget));
-            reports.push(run_one(context, row.name, mutant.as_ref(), &limits)?);
+    for row in chosen(plan)? {
+        for mutant in mutants(&row, plan) {
+            reports.push(run_one(context, row.name, mutant.as_ref(), plan, seed)?);
         }
     }
     Ok(reports)
 }
 
-fn chosen(protocol: Option<&str>) -> Result<Vec<ProtocolRow>> {
+/// The protocol's mutants, each in its model or all in the plan's. Only the native engine, and
+/// only in the model that decides it, refutes what violates liveness alone.
+fn mutants(row: &ProtocolRow, plan: &Plan) -> Vec<Box<dyn Subject>> {
+    let decides_liveness = |mutant: &dyn Subject| !mutant.row().decides.is_empty();
+    let safety_alone = plan.engine.engine != Engine::Native || plan.model.is_some();
+    let mutants = row.mutants.iter().filter_map(|mutant| {
+        let id = mutant.mutant()?.id;
+        if safety_alone && decides_liveness(mutant.as_ref()) {
+            return None;
+        }
+        (row.pair)(plan.model.as_deref().unwrap_or(mutant.model()), id)
+    });
+    mutants.collect()
+}
+
+/// The models that the mutants run in, with the right protocol in them.
+fn controls(row: &ProtocolRow, plan: &Plan) -> Result<Vec<Box<dyn Subject>>> {
+    let mutants = mutants(row, plan);
+    let refutes = |model: &&str| mutants.iter().any(|mutant| mutant.model() == *model);
+    let models = row.models.iter().chain(&row.fuzzed);
+    let models = models.map(|model| model.model()).filter(refutes);
+    models.map(catalogue::named).collect()
+}
+
+/// The protocols whose mutants these are.
+fn chosen(plan: &Plan) -> Result<Vec<ProtocolRow>> {
+    let protocol = match &plan.model {
+        Some(model) => Some(protocol_of(catalogue::named(model)?.as_ref())),
+        None => plan.protocol.as_deref(),
+    };
     let mut protocols = catalogue::protocols();
     if let Some(name) = protocol
         && !protocols.iter().any(|row| row.name == name)
@@ -143,19 +170,26 @@ fn chosen(protocol: Option<&str>) -> Result<Vec<ProtocolRow>> {
     Ok(protocols)
 }
 
+fn protocol_of(model: &dyn Subject) -> &'static str {
+    model.model().split('/').next().unwrap_or_default()
+}
+
 fn run_one(
     context: &Context,
     protocol: &'static str,
     subject: &dyn Subject,
-    limits: &Limits,
+    plan: &Plan,
+    seed: u64,
 ) -> Result<MutantReport> {
     let progress = context.progress();
     let run = Run {
         progress: &progress,
         traces: &context.traces,
         reductions: true,
+        seed,
     };
-    let report = subject.verify(Engine::Native, limits, &run)?;
+    let limits = plan.limits.within(Some(plan.budget));
+    let report = subject.verify(plan.engine.engine, &limits, &run)?;
     let mutant = subject.mutant();
     let report = MutantReport {
         id: mutant.map_or(report.model.clone(), |mutant| mutant.id.to_owned()),

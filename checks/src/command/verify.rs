@@ -1,4 +1,4 @@
-//! `checks verify`: walks models' states.
+//! `checks verify`: walks models' states, all of them or many.
 
 use std::time::Duration;
 
@@ -6,6 +6,8 @@ use anyhow::{Result, bail};
 use models::specification::Size;
 
 use super::{Context, Ending, models_named};
+use crate::catalogue;
+use crate::cli::EngineArgs;
 use crate::engine::{Engine, Limits};
 use crate::report::{Report, Verdict};
 use crate::subject::{Run, Subject};
@@ -19,8 +21,10 @@ pub struct Plan {
     /// Only models of this size. Models given by their full name are verified whatever their
     /// size.
     pub size: Option<Size>,
+    /// A mutant that runs in the protocol's place.
+    pub mutant: Option<String>,
     /// The engine.
-    pub engine: Engine,
+    pub engine: EngineArgs,
     /// Whether reductions are on.
     pub reductions: bool,
     /// The limits of each model's run, but for its time.
@@ -33,10 +37,12 @@ pub struct Plan {
 /// user has not cut it short; a model whose budget ran out is `bounded`, which is no failure.
 ///
 /// # Errors
-/// If a name is of no model, or a trace cannot be written.
+/// If a name is of no model or mutant, the engine does not do what is asked of it, or a trace
+/// cannot be written.
 pub fn run(context: &Context, plan: &Plan) -> Result<Ending> {
     let models = chosen(plan)?;
-    let reports = verify_all(context, plan, &models)?;
+    let seed = plan.engine.seed(context, &plan.limits)?;
+    let reports = verify_all(context, plan, seed, &models)?;
     let violated = count(&reports, Verdict::Violated);
     let bounded = count(&reports, Verdict::Bounded);
     context.say(&format!(
@@ -48,7 +54,7 @@ pub fn run(context: &Context, plan: &Plan) -> Result<Ending> {
             left => format!("; {left} not begun"),
         }
     ));
-    if plan.engine != Engine::Native {
+    if plan.engine.engine != Engine::Native {
         context.say("safety only: liveness is decided by the native engine\n");
     }
     context.print_json(&reports)?;
@@ -59,24 +65,32 @@ pub fn run(context: &Context, plan: &Plan) -> Result<Ending> {
 /// The plan's models.
 fn chosen(plan: &Plan) -> Result<Vec<Box<dyn Subject>>> {
     if plan.models.is_empty() && plan.size.is_none() && !plan.all {
-        let all = models_named(&[])?;
+        let all = models_named(&[], plan.engine.engine)?;
         let names: Vec<&str> = all.iter().map(|model| model.model()).collect();
         bail!(
             "verify what? Name models, or write --all or --size gate; there are: {}",
             names.join(", ")
         );
     }
-    let models = models_named(&plan.models)?.into_iter();
-    Ok(models
-        .filter(|model| {
-            let by_name = plan.models.iter().any(|name| name == model.model());
-            by_name || plan.size.is_none_or(|size| model.row().size == size)
-        })
-        .collect())
+    let models = models_named(&plan.models, plan.engine.engine)?.into_iter();
+    let models = models.filter(|model| {
+        let by_name = plan.models.iter().any(|name| name == model.model());
+        by_name || plan.size.is_none_or(|size| model.row().size == size)
+    });
+    let Some(id) = &plan.mutant else {
+        return Ok(models.collect());
+    };
+    let with_mutant = |model: Box<dyn Subject>| catalogue::with_mutant(model.model(), id);
+    models.map(with_mutant).collect()
 }
 
 /// Verifies models until all are done or the user has enough.
-fn verify_all(context: &Context, plan: &Plan, models: &[Box<dyn Subject>]) -> Result<Vec<Report>> {
+fn verify_all(
+    context: &Context,
+    plan: &Plan,
+    seed: u64,
+    models: &[Box<dyn Subject>],
+) -> Result<Vec<Report>> {
     let mut reports = Vec::new();
     for model in models {
         let progress = context.progress();
@@ -84,9 +98,10 @@ fn verify_all(context: &Context, plan: &Plan, models: &[Box<dyn Subject>]) -> Re
             progress: &progress,
             traces: &context.traces,
             reductions: plan.reductions,
+            seed,
         };
         let limits = plan.limits.within(plan.budget);
-        let report = model.verify(plan.engine, &limits, &run)?;
+        let report = model.verify(plan.engine.engine, &limits, &run)?;
         context.say(&report.to_text());
         reports.push(report);
         if progress.is_interrupted() {

@@ -1,7 +1,8 @@
-//! Engines: ways to walk a world's states.
+//! Engines: ways to walk a world's states, all of them or many.
 
 pub mod liveness;
 pub mod native;
+pub mod simulate;
 pub mod stateright;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use clap::ValueEnum;
 use models::Specification;
 use models::world::Action;
 
+use self::simulate::Simulated;
 use crate::progress::Progress;
 
 /// Which engine walks the states.
@@ -22,7 +24,10 @@ pub enum Engine {
     /// Stateright's breadth-first search.
     StaterightBfs,
     /// Stateright's depth-first search.
+    #[value(alias = "stateright")]
     StaterightDfs,
+    /// Weighted random walks, all cores: deep bugs, and no more than `bounded`.
+    Simulate,
 }
 
 impl Engine {
@@ -32,6 +37,7 @@ impl Engine {
             Self::Native => "native",
             Self::StaterightBfs => "stateright-bfs",
             Self::StaterightDfs => "stateright-dfs",
+            Self::Simulate => "simulate",
         }
     }
 }
@@ -43,9 +49,10 @@ pub struct Limits {
     pub threads: NonZero<usize>,
     /// When to stop.
     pub deadline: Option<Instant>,
-    /// After how many unique states to stop.
+    /// After how many unique states to stop; a simulation, which remembers none, after how many
+    /// steps.
     pub max_states: Option<u64>,
-    /// After how many steps from the start to stop.
+    /// After how many steps from the start to go no further. Not heeded by Stateright.
     pub max_depth: Option<usize>,
     /// How many bytes of memory the states may take. Heeded by the native engine.
     pub memory: Option<u64>,
@@ -102,6 +109,8 @@ pub enum Stop {
     Time,
     /// The number of states was reached.
     States,
+    /// The number of steps was reached.
+    Steps,
     /// The depth was reached.
     Depth,
     /// What has been visited takes all the memory that it may.
@@ -118,6 +127,7 @@ impl Stop {
         match self {
             Self::Time => "the time was up",
             Self::States => "the number of states was reached",
+            Self::Steps => "the number of steps was reached",
             Self::Depth => "the depth was reached",
             Self::Memory => "what was visited took all the memory that it may (--memory)",
             Self::Disk => "the disk took no more waiting states: is the temporary folder full?",
@@ -155,12 +165,12 @@ pub struct Violation<P: Specification> {
 
 /// What a search has found.
 pub struct Findings<P: Specification> {
-    /// Distinct states.
+    /// Distinct states; of a simulation, about how many.
     pub unique: u64,
     /// States generated, the initial one included.
     pub generated: u64,
     /// How deep the search went: the greatest distance from the initial state in a
-    /// breadth-first search, the longest path walked in a depth-first one.
+    /// breadth-first search, the longest path walked in any other.
     pub depth: usize,
     /// The names of the reachability properties seen.
     pub seen: BTreeSet<&'static str>,
@@ -172,6 +182,8 @@ pub struct Findings<P: Specification> {
     pub fired: Option<Fired>,
     /// How many pairs of states are to be expected that the engine takes for one, where it says.
     pub expected_collisions: Option<f64>,
+    /// What a simulation tells beside.
+    pub simulated: Option<Simulated>,
 }
 
 /// How often what happened: of every step, also of those to states seen before.

@@ -292,6 +292,7 @@ fn watch<P: Specification>(
         stopped,
         fired: None,
         expected_collisions: None,
+        simulated: None,
     }
 }
 

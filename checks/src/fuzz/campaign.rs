@@ -11,11 +11,11 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use super::Plan;
-use super::distinct::Distinct;
 use super::sample::{self, Sampled};
 use super::schedule::{Schedule, schedules};
+use crate::distinct::Distinct;
 use crate::engine::{Stop, Violation};
-use crate::examine::{self, NO_PANIC};
+use crate::examine;
 use crate::progress::Progress;
 use crate::shrink;
 
@@ -66,7 +66,7 @@ pub fn run<P: Specification>(
         found: None,
         stopped: None,
     };
-    match start(scenario) {
+    match examine::start(scenario) {
         Ok(start) => {
             let source = Source {
                 scenario,
@@ -86,21 +86,6 @@ pub fn run<P: Specification>(
         }
     }
     campaign
-}
-
-/// The initial world, if nothing is wrong with it.
-fn start<P: Specification>(scenario: &Scenario<P>) -> Result<World<P>, Violation<P>> {
-    let at_start = |property, panic| Violation {
-        property,
-        panic,
-        actions: Vec::new(),
-        loop_start: None,
-    };
-    let world = examine::initial(scenario).map_err(|panic| at_start(NO_PANIC, Some(panic)))?;
-    match examine::broken_invariant(scenario, &world) {
-        Some(property) => Err(at_start(property, None)),
-        None => Ok(world),
-    }
 }
 
 fn name_hash(model: &str) -> u64 {

@@ -3,56 +3,13 @@
 use proptest::prelude::{Just, Strategy, any};
 use proptest::{collection, prop_oneof};
 
+use crate::weather::{Choice, FaultsOn, Swarm, Weights};
+
 /// One run's draws.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
     pub(super) swarm: Swarm,
     pub(super) choices: Vec<Choice>,
-}
-
-/// What is decided once for a whole run.
-#[derive(Clone, Debug)]
-pub(super) struct Swarm {
-    pub(super) faults: FaultsOn,
-    /// In how many steps of a thousand one of these faults happens.
-    pub(super) fault_rate: u16,
-    pub(super) weights: Weights,
-    /// How readily each node takes messages, and how readily its timers run out. Nodes
-    /// beyond the list begin it anew.
-    pub(super) pace: Vec<u8>,
-    pub(super) impatience: Vec<u8>,
-}
-
-/// Which faults may happen in a run.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FaultsOn {
-    pub(super) drops: bool,
-    pub(super) duplicates: bool,
-    pub(super) crashes: bool,
-    pub(super) crashes_within: bool,
-    pub(super) cuts: bool,
-}
-
-/// How often each kind of action is chosen where no fault is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Weights {
-    pub(super) deliver: u8,
-    pub(super) fire: u8,
-    pub(super) ask: u8,
-    pub(super) restart: u8,
-    pub(super) sync: u8,
-    pub(super) heal: u8,
-}
-
-/// One step's draws, each a fraction of 65,536.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Choice {
-    /// Whether a fault happens.
-    pub(super) fault: u16,
-    /// Which kind of action.
-    pub(super) kind: u16,
-    /// Which action of the kind.
-    pub(super) which: u16,
 }
 
 /// All schedules of up to `steps` steps.

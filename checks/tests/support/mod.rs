@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub(crate) mod maze;
+pub(crate) mod stairs;
 pub(crate) mod toy;
 
 use std::num::NonZero;
@@ -30,6 +31,7 @@ pub(crate) fn verify(
         progress: &progress,
         traces,
         reductions: true,
+        seed: 0,
     };
     subject
         .verify(engine, limits, &run)

@@ -50,6 +50,7 @@ pub fn search<P: Specification>(
         stopped: walked.stopped,
         fired: Some(worlds.named(&walked.tally)),
         expected_collisions: Some(walked.expected_collisions),
+        simulated: None,
     }
 }
 
@@ -69,5 +70,6 @@ fn no_start<P: Specification>(panic: String) -> Findings<P> {
         stopped: None,
         fired: None,
         expected_collisions: None,
+        simulated: None,
     }
 }

@@ -3,7 +3,7 @@
 /// Linear counting (Whang, Vander-Zanden and Taylor 1990): each fingerprint sets one bit of
 /// many, and the number of bits still clear tells how many fingerprints there were. Within
 /// one percent up to a hundred million.
-pub(super) struct Distinct {
+pub(crate) struct Distinct {
     words: Vec<u64>,
 }
 
@@ -11,18 +11,28 @@ impl Distinct {
     /// Two mebibytes.
     const BITS: u64 = 1 << 24;
 
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             words: vec![0; (Self::BITS / 64) as usize],
         }
     }
 
-    pub(super) fn add(&mut self, fingerprint: u64) {
+    /// Adds a fingerprint. Whether it is new: of one that is, this may be denied, with the
+    /// probability with which a bit is set.
+    pub(crate) fn add(&mut self, fingerprint: u64) -> bool {
+        let is_new = !self.has(fingerprint);
         let bit = fingerprint % Self::BITS;
         self.words[(bit / 64) as usize] |= 1 << (bit % 64);
+        is_new
     }
 
-    pub(super) fn estimate(&self) -> u64 {
+    /// Whether the fingerprint has been added, or one that shares its bit.
+    pub(crate) fn has(&self, fingerprint: u64) -> bool {
+        let bit = fingerprint % Self::BITS;
+        self.words[(bit / 64) as usize] & (1 << (bit % 64)) != 0
+    }
+
+    pub(crate) fn estimate(&self) -> u64 {
         let clear: u64 = self
             .words
             .iter()
