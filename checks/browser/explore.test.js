@@ -1,6 +1,6 @@
 // What a person sees who runs `checks explore` and opens the page: actions that can be read
-// and clicked, states in words, the run as a diagram, a mutant's violation, and nothing
-// fetched from elsewhere.
+// and clicked, states in words, the run as a diagram, a mutant's violation, a trace to follow,
+// round its loop if it has one, and nothing fetched from elsewhere.
 //
 //     cargo build -p checks && cd checks/browser && npm ci && npm test
 //
@@ -10,7 +10,9 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
@@ -54,7 +56,7 @@ async function serve(t, ...args) {
   let said = "";
   for await (const text of server.stdout.iterator({ destroyOnReturn: false })) {
     said += text;
-    const url = /http:\/\/127\.0\.0\.1:\d+\//.exec(said)?.[0];
+    const url = /http:\/\/127\.0\.0\.1:\d+\/\S*/.exec(said)?.[0];
     if (url) return { url, server, ended };
   }
   const [code] = await ended;
@@ -173,6 +175,71 @@ test("a mutant's violation is found and shown", async (t) => {
   assert.match(await state(page).textContent(), /BROKEN: One vote per term/);
   await picture(page, "violation");
   assertLocal(requests, url);
+  assert.deepEqual(problems, []);
+});
+
+// Lets `checks verify` find what is wrong with a mutant. Hands back its report.
+async function verify(t, model, mutant) {
+  const folder = await mkdtemp(join(tmpdir(), "checks-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const asked = ["verify", model, "--mutant", mutant, "--json", "--traces", folder];
+  const run = spawn(program, asked, { stdio: ["ignore", "pipe", "inherit"] });
+  let said = "";
+  for await (const text of run.stdout) said += text;
+  const [report] = JSON.parse(said);
+  assert.equal(report.verdict, "violated");
+  return report;
+}
+
+test("a run for ever can be followed to its loop, and round it", async (t) => {
+  const report = await verify(t, "raft/live-retransmission", "RAFT-SENDS-ONCE");
+  const [stem, all] = [report.loop_start, report.steps.length];
+  const length = all - stem;
+  assert.ok(stem > 2 && length > 1, `a stem and a loop: ${stem}, ${length}`);
+
+  const { url } = await serve(t, "--trace", report.trace_file);
+  const { page, requests, problems } = await open(t, url);
+  await steps(page).nth(all + 1).waitFor();
+  // The page opens at the trace's end. Before its steps stand two of the page's own.
+  const labels = (await steps(page).allTextContents()).slice(2);
+  assert.equal(labels.length, all);
+  for (const [position, label] of labels.entries()) {
+    const step = position < stem
+      ? `trace, step ${position + 1} of ${stem}`
+      : `step ${position - stem + 1} of ${length}`;
+    assert.ok(label.endsWith(step), `${label} is not ${step}`);
+    assert.equal(label.includes("here the loop begins"), position === stem, label);
+  }
+  const drawn = () => diagram(page).textContent();
+  const ever = "and from here on for ever: violated: Every request is answered";
+  assert.ok((await drawn()).includes(ever), await drawn());
+  assert.ok((await drawn()).includes("once round"), await drawn());
+  // All is as it was where the loop begins: the page marks states that are the same.
+  const same = page.locator("ol.path-list a.is-same-state");
+  assert.equal(await same.count(), 1);
+  await picture(page, "loop");
+
+  await take(page, /here the loop begins, step 1 of/);
+  for (let step = 2; step <= length; step += 1) {
+    await take(page, new RegExp(`loop, step ${step} of ${length}$`));
+  }
+  assert.ok((await drawn()).includes("2 times round"), await drawn());
+  assert.equal(await same.count(), 2);
+  await picture(page, "twice-round");
+
+  assertLocal(requests, url);
+  assert.deepEqual(problems, []);
+});
+
+test("a violation's trace can be followed", async (t) => {
+  const report = await verify(t, "raft/divergence", "RAFT-VOTE-BY-LENGTH");
+  const { url } = await serve(t, "--trace", report.trace_file);
+  const { page, problems } = await open(t, url.split("#")[0]);
+  await take(page, /^Init 0$/);
+  for (let step = 1; step <= report.steps.length; step += 1) {
+    await take(page, new RegExp(`trace, step ${step} of ${report.steps.length}$`));
+  }
+  await diagram(page).getByText("violated: ").waitFor();
   assert.deepEqual(problems, []);
 });
 

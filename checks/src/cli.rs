@@ -37,7 +37,7 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Measure the engines beside each other: states a second and memory, on the same models.
     Engines,
-    /// Browse a model's states on a web page.
+    /// Browse a model's states, or a trace, on a web page.
     Explore(ExploreArgs),
     /// Sample runs of worlds that are too large to walk.
     Fuzz(FuzzArgs),
@@ -172,6 +172,11 @@ pub struct ExploreArgs {
     /// A mutant to browse in the model that refutes it, instead.
     #[arg(long, value_name = "ID", conflicts_with = "model")]
     pub mutant: Option<String>,
+
+    /// A trace to follow, instead: the page opens at its end, names its steps among the choices,
+    /// and, where it has a loop, says where that begins and lets one go round.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "mutant"])]
+    pub trace: Option<PathBuf>,
 
     /// The port on localhost; 0 for any that is free.
     #[arg(long, default_value_t = 3000)]

@@ -13,5 +13,18 @@ use models::world::{Action, Scenario};
 /// Draws the run that these actions make, as SVG. Where the run violates a property, the
 /// picture ends there and says so.
 pub fn sequence<P: Specification>(scenario: &Scenario<P>, actions: &[Action<P>]) -> String {
-    canvas::draw(&story::tell(scenario, actions))
+    with_notes(scenario, actions, &[])
+}
+
+/// As [`sequence`], with words across all lanes, each after so many steps.
+pub fn with_notes<P: Specification>(
+    scenario: &Scenario<P>,
+    actions: &[Action<P>],
+    notes: &[(usize, String)],
+) -> String {
+    let mut story = story::tell(scenario, actions);
+    for (row, label) in notes {
+        story.note(*row, label);
+    }
+    canvas::draw(&story)
 }

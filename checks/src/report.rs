@@ -135,6 +135,10 @@ impl Report {
         }
         if let Some(file) = &self.trace_file {
             let _ = writeln!(text, "  replay it: cargo run -p checks -- replay {file}");
+            let _ = writeln!(
+                text,
+                "  look at it: cargo run -p checks -- explore --trace {file}"
+            );
         }
         text
     }

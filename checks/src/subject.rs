@@ -17,6 +17,7 @@ use crate::engine::liveness::{self, Decision, LiveFindings};
 use crate::engine::{Engine, Findings, Kind, Limits, Violation, native, simulate, stateright};
 use crate::examine::{self, INERT_IS_INERT, NO_PANIC, Outcome};
 use crate::fuzz::{self, FuzzReport, Plan};
+use crate::guide::Guide;
 use crate::lasso;
 use crate::memory;
 use crate::progress::{Display, Progress};
@@ -48,15 +49,24 @@ pub trait Subject: Send + Sync {
     /// Draws the steps of a trace as SVG.
     ///
     /// # Errors
-    /// If the actions are not this model's.
-    fn diagram(&self, actions: &serde_json::Value) -> Result<String>;
+    /// If the actions are not this model's, or not possible where they stand.
+    fn diagram(&self, trace: &TraceFile) -> Result<String>;
     /// Samples runs of the model and reports. A violation's trace is written to `traces`.
     ///
     /// # Errors
     /// If the trace cannot be written.
     fn fuzz(&self, plan: &Plan, run: &Run<'_>) -> Result<FuzzReport>;
-    /// Serves Stateright's Explorer of the model at this address. Does not return.
-    fn serve(&self, address: SocketAddr);
+    /// The place on the Explorer's page to which a trace leads.
+    ///
+    /// # Errors
+    /// If the actions are not this model's, or not possible where they stand.
+    fn place(&self, trace: &TraceFile) -> Result<String>;
+    /// Serves Stateright's Explorer of the model at this address, with a trace to be followed, if
+    /// there is one. Does not return otherwise.
+    ///
+    /// # Errors
+    /// If the actions are not this model's, or not possible where they stand.
+    fn serve(&self, address: SocketAddr, trace: Option<&TraceFile>) -> Result<()>;
 }
 
 /// A model's row of the catalogue.
@@ -319,9 +329,10 @@ impl<P: Specification> Subject for Case<P> {
         Ok(replayed)
     }
 
-    fn diagram(&self, actions: &serde_json::Value) -> Result<String> {
-        let actions = self.read_actions(actions)?;
-        Ok(diagram::sequence(&self.scenario(), &actions))
+    fn diagram(&self, trace: &TraceFile) -> Result<String> {
+        let actions = self.read_actions(&trace.actions)?;
+        let turns = self.guide(trace)?.turns(&actions);
+        Ok(diagram::with_notes(&self.scenario(), &actions, &turns))
     }
 
     fn fuzz(&self, plan: &Plan, run: &Run<'_>) -> Result<FuzzReport> {
@@ -341,8 +352,14 @@ impl<P: Specification> Subject for Case<P> {
         Ok(report)
     }
 
-    fn serve(&self, address: SocketAddr) {
-        stateright::serve(self.scenario(), address);
+    fn place(&self, trace: &TraceFile) -> Result<String> {
+        Ok(stateright::place(&self.guide(trace)?))
+    }
+
+    fn serve(&self, address: SocketAddr, trace: Option<&TraceFile>) -> Result<()> {
+        let guide = trace.map(|trace| self.guide(trace)).transpose()?;
+        stateright::serve(self.scenario(), guide, address);
+        Ok(())
     }
 }
 
@@ -350,6 +367,15 @@ impl<P: Specification> Case<P> {
     fn read_actions(&self, actions: &serde_json::Value) -> Result<Vec<Action<P>>> {
         serde_json::from_value(actions.clone())
             .with_context(|| format!("the actions are not of model {}", self.model.name))
+    }
+
+    fn guide(&self, trace: &TraceFile) -> Result<Guide<P>> {
+        let (scenario, actions) = (self.scenario(), self.read_actions(&trace.actions)?);
+        let violated = match (trace.loop_start, &trace.property) {
+            (Some(start), Some(property)) => lasso::violated(&scenario, property, &actions, start)?,
+            _ => None,
+        };
+        Guide::new(&scenario, actions, trace.loop_start, violated)
     }
 
     /// What a complete run failed to show: something that must be possible, or as many

@@ -1,7 +1,9 @@
 //! Diagrams: what a run shows, in well-formed SVG.
 
 use checks::catalogue;
-use checks::diagram::sequence;
+use checks::diagram::{sequence, with_notes};
+use checks::guide::{Guide, Part};
+use checks::trace_file::TraceFile;
 use models::raft::Timer;
 use models::raft::spec::{Adder, clients, election};
 use models::world::{Action, Scenario, World};
@@ -158,7 +160,62 @@ fn an_impossible_step_is_named() {
 #[test]
 fn actions_of_another_protocol_are_refused() {
     let subject = catalogue::named("raft/election").expect("it is in the catalogue");
-    let drawn = subject.diagram(&serde_json::json!([{ "Sing": "loudly" }]));
+    let actions = serde_json::json!([{ "Sing": "loudly" }]);
+    let drawn = subject.diagram(&TraceFile::new(subject.model(), None, actions));
     let error = drawn.expect_err("these are no actions");
     assert!(error.to_string().contains("raft/election"), "{error}");
+}
+
+/// A run that follows a trace with a loop is told where that begins, and each time that it comes
+/// round; one that leaves the trace is told no more.
+#[test]
+fn a_loop_is_told_each_time_that_it_comes_round() {
+    let mut scenario = election(3, 2, 0);
+    scenario.drop_inert = false;
+    // Messages may arrive any number of times: after the last, all is as before it.
+    let labels = [
+        "n0: Election",
+        "n0 → n1: RequestVote ",
+        "n0 → n1: RequestVote ",
+    ];
+    let actions = run(&scenario, &labels);
+    let guide =
+        Guide::new(&scenario, actions.clone(), Some(2), Some("It ends")).expect("it is possible");
+    let rows = |run: &[Action<Raft>]| {
+        let turns = guide.turns(run).into_iter();
+        turns.map(|(row, _)| row).collect::<Vec<_>>()
+    };
+    assert!(rows(&actions[..1]).is_empty());
+    assert_eq!(rows(&actions[..2]), [2]);
+    assert_eq!(rows(&actions), [2, 3]);
+    let twice = [&actions[..], &actions[2..]].concat();
+    assert_eq!(rows(&twice), [2, 3, 4]);
+    let elsewhere = [&actions[..], &run(&scenario, &["n1: Election"])].concat();
+    assert_eq!(rows(&elsewhere), [2, 3]);
+    let svg = with_notes(&scenario, &twice, &guide.turns(&twice));
+    assert_well_formed(&svg);
+    for words in [
+        "on for ever: violated: It ends",
+        "once round",
+        "2 times round",
+    ] {
+        assert!(svg.contains(words), "{words} is not in {svg}");
+    }
+
+    let mut world = World::initial(&scenario);
+    assert_eq!(guide.part(&world, &actions[0]), Some(Part::Stem(1, 2)));
+    assert_eq!(guide.part(&world, &actions[1]), None);
+    for action in &twice {
+        world.apply(&scenario, action).expect("it is possible");
+    }
+    assert_eq!(guide.part(&world, &actions[2]), Some(Part::Loop(1, 1)));
+
+    let still = Guide::new(&scenario, actions.clone(), Some(3), None).expect("it is possible");
+    let words = still.turns(&actions);
+    assert_eq!(
+        words,
+        [(3, "and nothing more happens, for ever".to_owned())]
+    );
+    assert!(Guide::new(&scenario, actions.clone(), Some(4), None).is_err());
+    assert!(Guide::new(&scenario, actions[1..].to_vec(), None, None).is_err());
 }

@@ -3,10 +3,17 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use checks::catalogue;
+use checks::engine::Engine;
+use checks::trace_file::TraceFile;
 use serde_json::Value;
+use tempfile::tempdir;
+
+use crate::support::{on, verify};
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_checks"));
@@ -22,6 +29,8 @@ fn output(arguments: &[&str]) -> Output {
 struct Explorer {
     child: Child,
     address: String,
+    /// Where on the page it says to begin.
+    place: String,
 }
 
 impl Explorer {
@@ -39,9 +48,11 @@ impl Explorer {
         let (_, rest) = line.split_once("http://").unwrap_or_else(|| {
             panic!("no address in \"{line}\"");
         });
-        let (address, _) = rest.split_once('/').expect("the address ends");
+        let (address, rest) = rest.split_once('/').expect("the address ends");
+        let (place, _) = rest.split_once(' ').expect("the place ends");
         Self {
             address: address.to_owned(),
+            place: place.to_owned(),
             child,
         }
     }
@@ -112,6 +123,69 @@ fn a_mutant_shows_its_violation() {
     let next = next.as_array().expect("a list");
     let drawn = next.iter().filter_map(|step| step["svg"].as_str());
     assert!({ drawn }.any(|svg| svg.contains("violated: Votes are durable")));
+}
+
+/// The trace of a run that goes round for ever.
+fn trace_of_a_loop(folder: &Path) -> String {
+    let subject = catalogue::with_mutant("raft/live-retransmission", "RAFT-SENDS-ONCE");
+    let subject = subject.expect("it is in the catalogue");
+    let report = verify(subject.as_ref(), Engine::Native, &on(1), folder);
+    assert_eq!((report.loop_start, report.steps.len()), (Some(6), 8));
+    report.trace_file.expect("a trace")
+}
+
+#[test]
+fn a_trace_is_followed_to_its_loop_and_round_it() {
+    let folder = tempdir().expect("a folder");
+    let explorer = Explorer::start(&["--trace", &trace_of_a_loop(folder.path())]);
+    let place = explorer.place.clone();
+    assert_eq!(place.matches('/').count(), 2 + 8, "{place}");
+
+    let at = |place: &str| {
+        let next = explorer.get(&format!("/.states{place}"));
+        let next = next.as_array().expect("a list").clone();
+        let words = |step: &Value| step["action"].as_str().expect("words").to_owned();
+        let of_trace = next.into_iter().filter(|step| words(step).contains('◂'));
+        let mut of_trace: Vec<_> = of_trace.map(|step| (words(&step), step)).collect();
+        assert_eq!(of_trace.len(), 1, "one choice is the trace's: {of_trace:?}");
+        of_trace.remove(0)
+    };
+    let place = place.strip_prefix("#/steps").expect("a place");
+    let (words, _) = at("/0");
+    assert_eq!(words, "n0: Election timeout  ◂ trace, step 1 of 6");
+    let (words, begins) = at(place);
+    let loop_begins = "n0: Heartbeat timeout  ◂ here the loop begins, step 1 of 2";
+    assert_eq!(words, loop_begins);
+    let around = format!("{place}/{}", begins["actionIndex"]);
+    let (words, comes_round) = at(&around);
+    assert!(words.ends_with("◂ loop, step 2 of 2"), "{words}");
+    let svg = comes_round["svg"].as_str().expect("a picture");
+    let ever = "and from here on for ever: violated: Every request is answered";
+    for turn in [ever, "once round", "2 times round"] {
+        assert!(svg.contains(turn), "{turn} is not in {svg}");
+    }
+    let (words, _) = at(&format!("{around}/{}", comes_round["actionIndex"]));
+    assert_eq!(words, loop_begins, "and so on for ever");
+}
+
+#[test]
+fn a_trace_that_does_not_fit_is_refused() {
+    let folder = tempdir().expect("a folder");
+    let file = trace_of_a_loop(folder.path());
+    let mut trace = TraceFile::read(file.as_ref()).expect("a trace");
+    let actions = trace.actions.as_array_mut().expect("a list");
+    actions.remove(0);
+    let edited = trace.write(folder.path()).expect("a writable folder");
+    let edited = edited.display().to_string();
+    for (arguments, hint) in [
+        (["--trace", "missing.json"], "cannot read the trace"),
+        (["--trace", &edited], "step 1 is not possible"),
+    ] {
+        let refused = output(&arguments);
+        assert_eq!(refused.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(said.contains(hint), "{said}");
+    }
 }
 
 #[test]

@@ -11,17 +11,18 @@ pub mod verify;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use crate::catalogue;
 use crate::cli::EngineArgs;
 use crate::engine::{Engine, Limits};
 use crate::progress::Progress;
 use crate::subject::Subject;
+use crate::trace_file::TraceFile;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +85,25 @@ fn print(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes());
     let _ = out.flush();
+}
+
+/// The trace in a file, and what it is of.
+///
+/// # Errors
+/// If the file is no trace, or its model or mutant is unknown.
+fn traced(path: &Path) -> Result<(TraceFile, Box<dyn Subject>)> {
+    let trace = TraceFile::read(path)?;
+    let mutant = trace.mutant.as_deref();
+    let subject = catalogue::find(&trace.model, mutant).ok_or_else(|| {
+        let mutant = mutant.map_or_else(String::new, |id| format!(" with mutant {id}"));
+        anyhow!(
+            "{} is a trace of model {}{mutant}, which is not in the catalogue: \
+             see `checks list` and `checks mutants`",
+            path.display(),
+            trace.model
+        )
+    })?;
+    Ok((trace, subject))
 }
 
 /// A seed that nobody has chosen. It is printed, so the run can be had again.

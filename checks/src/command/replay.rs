@@ -3,13 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use super::{Context, Ending};
-use crate::catalogue;
+use super::{Context, Ending, traced};
 use crate::report::{FOR_EVER, NOTHING_MORE};
-use crate::trace_file::TraceFile;
 
 /// Replays a trace, and draws it into the file `svg` if there is one. Ends well if nothing
 /// is violated.
@@ -18,20 +16,10 @@ use crate::trace_file::TraceFile;
 /// If the file is no trace, its model is unknown, a step is not possible, or the drawing
 /// cannot be written.
 pub fn run(context: &Context, path: &Path, svg: Option<&Path>) -> Result<Ending> {
-    let trace = TraceFile::read(path)?;
-    let mutant = trace.mutant.as_deref();
-    let subject = catalogue::find(&trace.model, mutant).ok_or_else(|| {
-        let mutant = mutant.map_or_else(String::new, |id| format!(" with mutant {id}"));
-        anyhow!(
-            "{} is a trace of model {}{mutant}, which is not in the catalogue: \
-             see `checks list` and `checks mutants`",
-            path.display(),
-            trace.model
-        )
-    })?;
+    let (trace, subject) = traced(path)?;
     let replay = subject.replay(&trace)?;
     if let Some(svg) = svg {
-        fs::write(svg, subject.diagram(&trace.actions)?)
+        fs::write(svg, subject.diagram(&trace)?)
             .with_context(|| format!("cannot write the diagram {}", svg.display()))?;
     }
     for (position, step) in replay.steps.iter().enumerate() {

@@ -22,6 +22,17 @@ pub(super) struct Story {
     pub(super) ending: Option<String>,
 }
 
+impl Story {
+    /// Adds words across all lanes, below what happens in the row.
+    pub(super) fn note(&mut self, row: usize, label: &str) {
+        if let Some(marks) = self.rows.get_mut(row) {
+            marks.push(Mark::Everywhere {
+                label: label.to_owned(),
+            });
+        }
+    }
+}
+
 /// Something to be drawn in a row.
 pub(super) enum Mark {
     /// A message, a request or an answer.

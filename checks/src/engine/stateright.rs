@@ -24,6 +24,7 @@ use stateright::{Checker, HasDiscoveries, Model, Path, Property};
 use super::{Engine, Findings, Limits, Violation, native};
 use crate::diagram;
 use crate::examine::{self, INERT_IS_INERT, NO_PANIC, Outcome, Sight};
+use crate::guide::{Guide, Part};
 use crate::progress::Progress;
 
 /// A world to be walked by Stateright.
@@ -31,6 +32,17 @@ pub struct WorldModel<P: Specification> {
     scenario: Arc<Scenario<P>>,
     /// Set when a limit is exceeded: no state has successors any more.
     halted: Arc<AtomicBool>,
+    /// The trace to be followed, where one is shown.
+    guide: Option<Arc<Guide<P>>>,
+}
+
+/// An action, and what it is to the trace that is shown, if one is.
+#[derive_where(Clone, Debug, PartialEq)]
+pub struct Choice<P: Specification> {
+    /// The action.
+    pub action: Action<P>,
+    /// The trace's step that it is.
+    pub part: Option<Part>,
 }
 
 /// A world, marked by what was wrong with the step to it.
@@ -81,7 +93,12 @@ impl<P: Specification> WorldModel<P> {
         Self {
             scenario: Arc::new(scenario),
             halted: Arc::new(AtomicBool::new(false)),
+            guide: None,
         }
+    }
+
+    fn part(&self, world: &World<P>, action: &Action<P>) -> Option<Part> {
+        self.guide.as_ref()?.part(world, action)
     }
 
     /// The world, marked by the law that the step to it broke, or by what is wrong with it.
@@ -96,20 +113,24 @@ impl<P: Specification> WorldModel<P> {
 
 impl<P: Specification> Model for WorldModel<P> {
     type State = Marked<P>;
-    type Action = Action<P>;
+    type Action = Choice<P>;
 
     fn init_states(&self) -> Vec<Marked<P>> {
         vec![self.marked(World::initial(&self.scenario), None)]
     }
 
-    fn actions(&self, state: &Marked<P>, actions: &mut Vec<Action<P>>) {
+    fn actions(&self, state: &Marked<P>, choices: &mut Vec<Choice<P>>) {
         if state.broken.is_none() && !self.halted.load(Ordering::Relaxed) {
-            actions.extend(examine::actions(&self.scenario, &state.world));
+            let actions = examine::actions(&self.scenario, &state.world).into_iter();
+            choices.extend(actions.map(|action| Choice {
+                part: self.part(&state.world, &action),
+                action,
+            }));
         }
     }
 
-    fn next_state(&self, last: &Marked<P>, action: Action<P>) -> Option<Marked<P>> {
-        match examine::take(&self.scenario, &last.world, &action) {
+    fn next_state(&self, last: &Marked<P>, choice: Choice<P>) -> Option<Marked<P>> {
+        match examine::take(&self.scenario, &last.world, &choice.action) {
             Outcome::NotEnabled => None,
             Outcome::Next(world, broken) => Some(self.marked(world, broken)),
             Outcome::Panicked(_) => Some(Marked {
@@ -119,16 +140,20 @@ impl<P: Specification> Model for WorldModel<P> {
         }
     }
 
-    fn format_action(&self, action: &Action<P>) -> String {
+    fn format_action(&self, choice: &Choice<P>) -> String {
         // Stateright does not say in which state: what a client asks is then not known.
-        match action {
+        let words = match &choice.action {
             Action::Ask { client, node } => format!("client {client} asks {node}"),
             action => trace::describe(&self.scenario, &World::initial(&self.scenario), action),
+        };
+        match choice.part {
+            None => words,
+            Some(part) => format!("{words}  ◂ {part}"),
         }
     }
 
-    fn format_step(&self, last: &Marked<P>, action: Action<P>) -> Option<String> {
-        let next = self.next_state(last, action)?;
+    fn format_step(&self, last: &Marked<P>, choice: Choice<P>) -> Option<String> {
+        let next = self.next_state(last, choice)?;
         let before = trace::hosts(&last.world);
         let after = trace::hosts(&next.world);
         let changed = before.iter().zip(&after).filter(|(old, new)| old != new);
@@ -138,9 +163,11 @@ impl<P: Specification> Model for WorldModel<P> {
         Some(lines.join("\n"))
     }
 
-    fn as_svg(&self, path: Path<Marked<P>, Action<P>>) -> Option<String> {
-        let actions: Vec<Action<P>> = path.into_actions();
-        Some(diagram::sequence(&self.scenario, &actions))
+    fn as_svg(&self, path: Path<Marked<P>, Choice<P>>) -> Option<String> {
+        let actions = actions(path);
+        let guide = self.guide.as_ref();
+        let turns = guide.map_or_else(Vec::new, |guide| guide.turns(&actions));
+        Some(diagram::with_notes(&self.scenario, &actions, &turns))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
@@ -211,9 +238,31 @@ mod indexed {
     table!(REACHABLE, reachable);
 }
 
-/// Serves Stateright's Explorer of `scenario` at this address. Does not return.
-pub fn serve<P: Specification>(scenario: Scenario<P>, address: SocketAddr) {
-    WorldModel::new(scenario).checker().serve(address);
+/// The actions of a path.
+fn actions<P: Specification>(path: Path<Marked<P>, Choice<P>>) -> Vec<Action<P>> {
+    let choices = path.into_actions().into_iter();
+    choices.map(|choice| choice.action).collect()
+}
+
+/// Serves Stateright's Explorer of `scenario` at this address. Leads along a trace, if there is
+/// one. Does not return.
+pub fn serve<P: Specification>(
+    scenario: Scenario<P>,
+    guide: Option<Guide<P>>,
+    address: SocketAddr,
+) {
+    let model = WorldModel {
+        guide: guide.map(Arc::new),
+        ..WorldModel::new(scenario)
+    };
+    model.checker().serve(address);
+}
+
+/// The place on the page at which a trace has been followed to its end.
+pub fn place<P: Specification>(guide: &Guide<P>) -> String {
+    // There is one initial state, and it is chosen first.
+    let choices = guide.choices().iter().map(|choice| format!("/{choice}"));
+    format!("#/steps/0{}", choices.collect::<String>())
 }
 
 /// Lets Stateright walk `scenario`. Where it finds a violation, our own search finds the
@@ -269,7 +318,7 @@ fn watch<P: Specification>(
     let failed = violated::<P>(discoveries.keys().copied());
     let violation = match failed {
         Some(property) => shortest(scenario, limits, progress, || {
-            let actions = discoveries[property].clone().into_actions();
+            let actions = actions(discoveries[property].clone());
             Violation {
                 property,
                 panic: None,
