@@ -59,7 +59,9 @@ impl<M: StateMachine> Raft<M> {
             return;
         };
         let is_under_way = leadership.expiring > sessions.horizon();
-        if is_under_way || sessions.len() <= self.max_sessions {
+        // The target of a transfer would lack the entry.
+        let waits = is_under_way || leadership.transfer.is_some();
+        if waits || sessions.len() <= self.max_sessions {
             return;
         }
         let kept = self.max_sessions - self.max_sessions / 8;

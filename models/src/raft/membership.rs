@@ -150,6 +150,10 @@ impl<M: StateMachine> Raft<M> {
         if leadership.change == Some(request) {
             return;
         }
+        // A change is an entry that the target would lack, and may take its vote from it.
+        if leadership.transfer.is_some() {
+            return redirect(node, request, out);
+        }
         match self.next_configuration(node, change) {
             Err(refusal) => out.emit(Event::Refused { request, refusal }),
             Ok(None) => out.emit(Event::Changed {
@@ -336,14 +340,22 @@ impl<M: StateMachine> Raft<M> {
     /// may have committed something, and when it takes office: a change that one leader has
     /// begun is ended by the next.
     pub(super) fn settle_configuration(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
-        if !matches!(node.volatile.role, Role::Leader(_)) || self.is_changing(node) {
+        let Role::Leader(leadership) = &node.volatile.role else {
+            return;
+        };
+        if self.is_changing(node) {
             return;
         }
+        let is_transferring = leadership.transfer.is_some();
         let configuration = self.configuration(node);
         // "Once C-old,new has been committed, neither C-old nor C-new can make decisions
         // without approval of the other [...]. It is now safe for the leader to create a log
         // entry describing C-new" (§6).
         if configuration.is_joint() {
+            // The target would lack it (thesis §3.10): it, or this leader, ends the change.
+            if is_transferring {
+                return;
+            }
             return self.propose_configuration(node, configuration.without_outgoing(), out);
         }
         let (configuration, votes) = (configuration.clone(), configuration.is_voter(self.id()));

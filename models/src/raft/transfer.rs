@@ -128,6 +128,8 @@ impl<M: StateMachine> Raft<M> {
         {
             let outcome = TransferOutcome::TimedOut;
             out.emit(Event::Transfer { request, outcome });
+            // What was not to be added meanwhile.
+            self.advance_commit_index(node, out);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Thesis §3.10, "Leadership transfer extension".
 
 use models::raft::log::Term;
+use models::raft::membership::Change;
 use models::raft::message::Message;
 use models::raft::{Event, Timer, TransferOutcome};
 use models::{Effect, NodeId};
@@ -51,6 +52,19 @@ fn t3_10_no_command_is_taken_meanwhile() {
     bench.ask(transfer(1, 1));
     assert_eq!(bench.ask(add(2, 5)), [redirect(2, None)]);
     assert_eq!(bench.log(), [1]);
+}
+
+/// A change of membership is an entry as a command is: the target would lack it, or its vote.
+#[test]
+fn t3_10_no_change_is_begun_meanwhile() {
+    let mut bench = Bench::established(1, &[]).guarded();
+    bench.ask(transfer(1, 1));
+    let effects = bench.ask(change(2, Change::remove(NodeId(1))));
+    assert_eq!(effects, [redirect(2, None)]);
+    assert_eq!(bench.log(), [1]);
+    bench.fire(Timer::Transfer);
+    bench.ask(change(2, Change::remove(NodeId(1))));
+    assert_eq!(bench.log(), [1, 1]);
 }
 
 /// "If leadership transfer does not complete after about an election timeout, the prior leader

@@ -71,6 +71,15 @@ pub fn install_chunks() -> Checked {
     })
 }
 
+/// n0 alone votes, and takes a snapshot of each entry; n1 has nothing, and learns. Snapshots travel
+/// in chunks.
+pub(super) fn learning() -> Checked {
+    let mut scenario = one_learner();
+    scenario.scripts.clear();
+    in_chunks(&mut scenario, 16);
+    scenario
+}
+
 /// As [`install`], but for the repeated command and the crash: snapshots travel in chunks, n0
 /// takes another meanwhile, for another client asks another command, and n1, which has all
 /// entries still, stands for term 3.

@@ -343,9 +343,9 @@ pub(super) fn a_leader_counts_answers<M: StateMachine>(
     })
 }
 
-/// Nobody waits any more for a read at a node that led when it was asked and leads no longer:
-/// each was answered or refused.
-pub(super) fn who_steps_down_refuses_its_reads<M: StateMachine>(
+/// Nobody waits any more, for a read, a change of membership or a transfer, at a node that led
+/// when it was asked and leads no longer: each was answered or refused.
+pub(super) fn who_steps_down_keeps_nobody_waiting<M: StateMachine>(
     scenario: &Scenario<Raft<M>>,
     before: &World<Raft<M>>,
     after: &World<Raft<M>>,
@@ -362,11 +362,11 @@ pub(super) fn who_steps_down_refuses_its_reads<M: StateMachine>(
         }
         let waits = |client: usize, state: &crate::world::Client| {
             let asked = scenario.scripts[client].get(state.next);
+            let reads = old.reads.iter().map(|read| read.request);
+            let transfer = old.transfer.map(|transfer| transfer.request);
+            let mut left = reads.chain(old.change).chain(transfer);
             state.waits_at.contains_key(&id)
-                && asked.is_some_and(|asked| {
-                    let mut reads = old.reads.iter();
-                    reads.any(|read| read.request == asked.request())
-                })
+                && asked.is_some_and(|asked| left.any(|request| request == asked.request()))
         };
         let mut clients = after.clients.iter().enumerate();
         !clients.any(|(client, state)| waits(client, state))

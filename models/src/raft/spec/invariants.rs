@@ -126,6 +126,10 @@ impl<M: StateMachine> Raft<M> {
         Self::WINDOW_IS_TRUE,
         Self::NOTHING_WAITS,
         Self::LEADERS_ASK_AGAIN,
+        Self::TIMERS_FOLLOW_ROLES,
+        Self::SNAPSHOTS_ARE_TAKEN,
+        Self::BLOBS_ARE_SENT,
+        Self::PARTIALS_ARE_NEEDED,
         Invariant {
             name: "Linearizability",
             source: "§8; Herlihy and Wing 1990",

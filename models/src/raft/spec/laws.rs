@@ -64,6 +64,9 @@ impl<M: StateMachine> Raft<M> {
         Self::SNAPSHOTS_ADVANCE,
         Self::APPLIED_STATE_ADVANCES,
         Self::REFUSALS_LEAD_BACK,
+        Self::CHUNKS_ARE_OF_THE_BLOB,
+        Self::PARTIALS_GROW,
+        Self::LATE_CHUNKS_ARE_SETTLED,
         Law {
             name: "The larger term is adopted",
             source: "§5.1: a server whose term is smaller updates it and reverts to follower",
@@ -144,13 +147,17 @@ impl<M: StateMachine> Raft<M> {
             },
         },
         Law {
-            name: "Who steps down refuses its reads →",
-            source: "thesis §6.2, §6.4: a client is not kept waiting by a leader without a quorum",
+            name: "Who steps down keeps nobody waiting →",
+            source: "§6; thesis §3.10, §6.2, §6.4: a client's read, change or transfer is not left \
+                     to a leader that is none any more",
             holds: |scenario, before, _, after| {
-                disruption::who_steps_down_refuses_its_reads(scenario, before, after)
+                disruption::who_steps_down_keeps_nobody_waiting(scenario, before, after)
             },
         },
         Self::PERMISSION_IS_GIVEN,
+        Self::TARGET_IS_TOLD,
+        Self::LEAVING_IS_TOLD,
+        Self::CHANGE_IS_WAITED_FOR,
         Law {
             name: "A healthy quorum is left alone →",
             source: "thesis §9.6: a server that cannot win disrupts nobody",

@@ -1,14 +1,18 @@
 //! The worlds in which Raft's liveness is decided, and the mutants that nothing else refutes:
 //! they do nothing wrong, and come to nothing.
 
-use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
+use alloc::vec;
+
+use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::raft::log::{Content, Entry};
 use crate::raft::message::Message;
 use crate::raft::{Raft, Timer};
 use crate::specification::{LiveModel, Model, Mutant, Size};
 use crate::world::{Delivery, Faults, Scenario, Timing};
 
+use super::compacted;
 use super::machine::{Add, Adder};
+use super::prologue::Prologue;
 use super::scenarios;
 
 type R = Raft<Adder>;
@@ -91,6 +95,38 @@ pub const MODELS: &[LiveModel<R>] = &[
             "Every node catches up",
         ],
     },
+    LiveModel {
+        model: Model {
+            name: "raft/live-follower-reads",
+            size: Size::Gate,
+            purpose: "what a follower asks of its leader is lost, or the answer: it asks again",
+            faults: "2 messages lost",
+            bounds: "time-outs that are chosen well, channels in order; 2 nodes, n0 stands, terms \
+                     ≤ 2; n1 follows from the start; 1 read there, asked once",
+            states: Some(167),
+            reaches: &["a leader is elected", "a follower answers a read"],
+            scenario: follower_reads,
+        },
+        decides: ALL,
+    },
+    LiveModel {
+        model: Model {
+            name: "raft/live-install",
+            size: Size::Gate,
+            purpose: "chunks of a snapshot are lost, and sent again",
+            faults: "2 messages lost",
+            bounds: "time-outs that are chosen well, channels in order; n0, the only voter, leads \
+                     term 2 from the start, its log compacted; n1 learns; 16 bytes a chunk",
+            states: Some(38),
+            reaches: &[
+                "a leader is elected",
+                "a part of a snapshot has arrived",
+                "a leader's snapshot is installed",
+            ],
+            scenario: install,
+        },
+        decides: &["Eventually one leader for ever", "Every node catches up"],
+    },
 ];
 
 const ALL: &[&str] = &[
@@ -122,6 +158,21 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         model: "raft/live-change",
         inject: |scenario| scenario.step = sends_changes_once,
     },
+    Mutant {
+        id: "RAFT-READ-ASKED-ONCE",
+        defect: "a follower asks its leader once for a read index: what is lost is never answered",
+        source: "thesis §6.4; §5.5: RPCs are retried indefinitely",
+        model: "raft/live-follower-reads",
+        inject: |scenario| scenario.step = asks_once,
+    },
+    Mutant {
+        id: "RAFT-SNAP-SENT-ONCE",
+        defect: "while a snapshot is sent the heartbeat is not a chunk: one that was lost is not \
+                 sent again",
+        source: "§7, Figure 13: \"wait for more data chunks if done is false\"",
+        model: "raft/live-install",
+        inject: |scenario| scenario.step = sends_chunks_once,
+    },
 ];
 
 /// `size` nodes in the synchronous period: terms up to `max_term`, a client with one command, which
@@ -152,6 +203,74 @@ fn retransmission() -> Scenario<R> {
     let mut scenario = synchronous(2, 4, 0, 2, 1);
     scenarios::candidates(&mut scenario, &[(0, 4)]);
     scenario
+}
+
+/// n0 leads n1, which hears it and is asked to read; what the two say to each other is lost.
+fn follower_reads() -> Scenario<R> {
+    let (n0, n1) = (NodeId(0), NodeId(1));
+    let mut scenario = lossy(2, scenarios::election(2, 2, 0));
+    scenario.scripts = vec![scenarios::read_here(0)];
+    scenario.asks_at = |_, node| node == NodeId(1);
+    scenarios::candidates(&mut scenario, &[(0, 2)]);
+    scenario.prologue = Prologue::of(&scenario)
+        .fire(n0, Timer::Election)
+        .deliver(n0, n1)
+        .deliver(n1, n0)
+        .deliver(n0, n1)
+        .deliver(n1, n0)
+        .steps;
+    scenario
+}
+
+/// n0 leads and has compacted its log, before anything that it has said has reached n1.
+fn install() -> Scenario<R> {
+    let (n0, n1) = (NodeId(0), NodeId(1));
+    let mut scenario = lossy(2, compacted::learning());
+    // A learner that misses its leader waits on, and its timer may run out as often as it will.
+    scenarios::candidates(&mut scenario, &[(0, 2), (1, 3)]);
+    // Two are lost before the start.
+    scenario.faults.drops += 2;
+    scenario.prologue = Prologue::of(&scenario)
+        .fire(n0, Timer::Election)
+        .lose(n0, n1)
+        .fire(n0, Timer::Heartbeat)
+        .lose(n0, n1)
+        .fire(n0, Timer::Snapshot)
+        .steps;
+    scenario
+}
+
+fn asks_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let is_asked = matches!(input, Input::Ask(_));
+    step_and_drop(raft, node, input, out, |message| {
+        !is_asked && matches!(message, Message::ReadIndex { .. })
+    });
+}
+
+fn sends_chunks_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let beats = input == Input::Fire(Timer::Heartbeat);
+    step_and_drop(raft, node, input, out, |message| {
+        beats && matches!(message, Message::InstallSnapshot { .. })
+    });
+}
+
+/// Lets the protocol take its step, and does not send what it says of which `is_dropped` is true.
+fn step_and_drop(
+    raft: &R,
+    node: &mut Node<R>,
+    input: Input<R>,
+    out: &mut Outbox<R>,
+    is_dropped: impl Fn(&Message<Add>) -> bool,
+) {
+    let mut right = Outbox::new();
+    raft.step(node, input, &mut right);
+    let drops = |effect: &Effect<R>| match effect {
+        Effect::Send { message, .. } => is_dropped(message),
+        Effect::Arm(_) | Effect::Disarm(_) | Effect::Emit(_) => false,
+    };
+    for effect in right.drain().filter(|effect| !drops(effect)) {
+        out.push(effect);
+    }
 }
 
 fn stands_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {

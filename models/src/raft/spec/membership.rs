@@ -169,13 +169,18 @@ pub(super) fn one_change_at_a_time<M: StateMachine>(world: &World<Raft<M>>) -> b
     })
 }
 
+/// A leader that hands its leadership over adds nothing meanwhile (thesis §3.10): the next one
+/// leaves it, or this one when the transfer has failed.
 pub(super) fn committed_joint_is_left<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     world.running().all(|(_, node)| {
         let in_force = node.durable().configuration_at(Index(u64::MAX));
         let stays = |in_force: InForce| {
             in_force.configuration.is_joint() && in_force.index <= node.volatile.commit_index
         };
-        !matches!(node.volatile.role, Role::Leader(_)) || !in_force.is_some_and(stays)
+        match &node.volatile.role {
+            Role::Leader(leads) => leads.transfer.is_some() || !in_force.is_some_and(stays),
+            Role::Follower { .. } | Role::PreCandidate { .. } | Role::Candidate { .. } => true,
+        }
     })
 }
 

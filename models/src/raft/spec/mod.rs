@@ -12,6 +12,7 @@ mod inert;
 mod invariants;
 mod labels;
 mod laws;
+mod leaving;
 mod linearizability;
 mod live;
 mod liveness;
@@ -25,6 +26,7 @@ mod reads;
 mod scenarios;
 mod sessions;
 mod snapshots;
+mod timers;
 mod transfer;
 
 use alloc::collections::{BTreeMap, BTreeSet};

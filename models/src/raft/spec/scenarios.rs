@@ -229,7 +229,7 @@ pub(super) fn follower_reads() -> Checked {
 }
 
 /// The script of a client that reads at one node.
-fn read_here(client: usize) -> Vec<Command<Adder>> {
+pub(super) fn read_here(client: usize) -> Vec<Command<Adder>> {
     vec![Command::ReadHere {
         request: request(client, 0),
         query: Total,

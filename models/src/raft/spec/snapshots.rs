@@ -1,19 +1,24 @@
 //! What must be true of snapshots (§7).
 //!
 //! Verifies: what a snapshot replaces is what was committed, all of it and nothing else, with
-//! the sessions; log and snapshot never leave a gap; neither ever goes back. With these, the
-//! properties that compare logs need to compare only what both logs keep.
+//! the sessions; log and snapshot never leave a gap; neither ever goes back; what travels in chunks
+//! is put together again as it was. With these, the properties that compare logs need to compare
+//! only what both logs keep.
 
 use crate::machine::StateMachine;
 use crate::raft::Raft;
+use crate::raft::install::Partial;
 use crate::raft::log::Index;
+use crate::raft::message::{InstallOutcome, Message};
+use crate::raft::progress::Mode;
 use crate::raft::snapshot::{Applied, Snapshot};
 use crate::raft::state::Persistent;
 use crate::specification::{Invariant, Law, Reachable};
-use crate::world::{Host, World};
+use crate::world::{Action, Host, World};
 
 use super::invariants::is_replay;
 use super::laws::each;
+use super::leadership;
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const SNAPSHOT_IS_APPLIED_PREFIX: Invariant<Self> = Invariant {
@@ -46,6 +51,41 @@ impl<M: StateMachine> Raft<M> {
         name: "Snapshots advance",
         source: "§7: a snapshot replaces one with a smaller index, crash or not",
         holds: |_, before, _, after| each(before, after, snapshot_advances),
+    };
+
+    pub(super) const BLOBS_ARE_SENT: Invariant<Self> = Invariant {
+        name: "A leader keeps a snapshot for whom it sends it to",
+        source: "§7: what is sent chunk by chunk stays the same meanwhile, and no longer",
+        holds: |_, world| world.all_hosts().all(|(_, host)| blob_is_sent(host)),
+    };
+
+    pub(super) const PARTIALS_ARE_NEEDED: Invariant<Self> = Invariant {
+        name: "A node keeps of a snapshot what it lacks",
+        source: "Figure 13, step 6: who has what the snapshot replaces needs none of it",
+        holds: |_, world| {
+            world.running().all(|(_, node)| {
+                let partial = node.volatile.partial.as_ref();
+                partial.is_none_or(|partial| partial.last_included.0 > node.volatile.commit_index)
+            })
+        },
+    };
+
+    pub(super) const CHUNKS_ARE_OF_THE_BLOB: Law<Self> = Law {
+        name: "A chunk is what it says →",
+        source: "Figure 13: of the snapshot that it names, at its offset, and done if it ends it",
+        holds: |_, _, _, after| chunks_are_of_the_blob(after),
+    };
+
+    pub(super) const PARTIALS_GROW: Law<Self> = Law {
+        name: "What has arrived of a snapshot grows →",
+        source: "Figure 13, steps 2 to 5: until it is whole, or another takes its place",
+        holds: |_, before, _, after| each(before, after, partial_grows),
+    };
+
+    pub(super) const LATE_CHUNKS_ARE_SETTLED: Law<Self> = Law {
+        name: "The answer to an earlier chunk moves nothing →",
+        source: "Figure 13: chunks are sent in order, one at a time",
+        holds: |_, before, action, after| late_answers_move_nothing(before, action, after),
     };
 
     pub(super) const SNAPSHOT_IS_TAKEN: Reachable<Self> = Reachable {
@@ -100,6 +140,90 @@ impl<M: StateMachine> Raft<M> {
         source: "Figure 2: lastApplied increases monotonically, whatever is installed",
         holds: |_, before, _, after| each(before, after, applied_advances),
     };
+}
+
+fn blob_is_sent<M: StateMachine>(host: &Host<Raft<M>>) -> bool {
+    leadership(host).is_none_or(|(_, leads)| {
+        let mut modes = leads.progress.values().map(|progress| &progress.mode);
+        leads.blob.is_some() == modes.any(|mode| matches!(mode, Mode::Snapshot(_)))
+    })
+}
+
+/// Each chunk that the step has sent is the part of the leader's snapshot that it says, and of the
+/// one that its receiver is noted to be sent.
+fn chunks_are_of_the_blob<M: StateMachine>(after: &World<Raft<M>>) -> bool {
+    after.network.sent().all(|envelope| {
+        let Message::InstallSnapshot {
+            term,
+            last_included_index,
+            last_included_term,
+            offset,
+            data,
+            done,
+            ..
+        } = &envelope.message
+        else {
+            return true;
+        };
+        let leads = after.host(envelope.from).and_then(leadership);
+        let Some((_, leads)) = leads.filter(|(led, _)| led == term) else {
+            return true;
+        };
+        let progress = leads.progress.get(&envelope.to);
+        let is_noted = progress.is_some_and(|progress| match &progress.mode {
+            Mode::Snapshot(sending) => sending.last_included_index == *last_included_index,
+            Mode::Probe | Mode::Replicate { .. } => false,
+        });
+        let start = usize::try_from(*offset).unwrap_or(usize::MAX);
+        let is_part = leads.blob.as_ref().is_some_and(|blob| {
+            let rest = blob.bytes.get(start..).unwrap_or_default();
+            blob.last_included == (*last_included_index, *last_included_term)
+                && rest.starts_with(data)
+                && *done == (!data.is_empty() && rest == data)
+        });
+        is_noted && is_part
+    })
+}
+
+/// A later leader's snapshot takes the place of an earlier one's, and a leader's own next one of
+/// the one before; otherwise what is there stays, and something may follow.
+fn partial_grows<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>>) -> bool {
+    fn partial<M: StateMachine>(host: &Host<Raft<M>>) -> Option<&Partial> {
+        host.node()?.volatile.partial.as_ref()
+    }
+    let (Some(old), Some(new)) = (partial(old), partial(new)) else {
+        return true;
+    };
+    let which = |partial: &Partial| (partial.term, partial.last_included);
+    which(old) < which(new) || which(old) == which(new) && new.bytes.starts_with(&old.bytes)
+}
+
+fn late_answers_move_nothing<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
+        return true;
+    };
+    let Message::InstallSnapshotResponse {
+        outcome: InstallOutcome::Received { sent, .. },
+        ..
+    } = &envelope.message
+    else {
+        return true;
+    };
+    let sending = |world: &World<Raft<M>>| {
+        let (_, leads) = leadership(world.host(envelope.to)?)?;
+        match &leads.progress.get(&envelope.from)?.mode {
+            Mode::Snapshot(sending) => Some(*sending),
+            Mode::Probe | Mode::Replicate { .. } => None,
+        }
+    };
+    let Some(old) = sending(before) else {
+        return true;
+    };
+    old.offset == *sent || sending(after) == Some(old)
 }
 
 /// Whether the node takes snapshots of its own, so that it need not have been sent one.

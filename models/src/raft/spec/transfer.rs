@@ -28,6 +28,13 @@ impl<M: StateMachine> Raft<M> {
         holds: |_, _, action, after| permission_is_given(action, after),
     };
 
+    pub(super) const TARGET_IS_TOLD: Law<Self> = Law {
+        name: "A transfer's target is told to stand →",
+        source: "thesis §3.10, step 3: once its log is complete; again with each answer, for what \
+                 it is told may be lost",
+        holds: |_, _, action, after| target_is_told(action, after),
+    };
+
     pub(super) const LEADERSHIP_IS_TRANSFERRED: Reachable<Self> = Reachable {
         name: "leadership is transferred",
         seen: |scenario, world| {
@@ -103,6 +110,38 @@ fn permission_is_given<M: StateMachine>(action: &Action<Raft<M>>, after: &World<
         )
     });
     is_told || !claims
+}
+
+fn target_is_told<M: StateMachine>(action: &Action<Raft<M>>, after: &World<Raft<M>>) -> bool {
+    let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
+        return true;
+    };
+    let answers = matches!(
+        envelope.message,
+        Message::AppendEntriesResponse { .. } | Message::InstallSnapshotResponse { .. }
+    );
+    let Some(host) = after.host(envelope.to).filter(|_| answers) else {
+        return true;
+    };
+    let Some((term, leads)) = leadership(host).filter(|(led, _)| *led == envelope.message.term())
+    else {
+        return true;
+    };
+    let is_target = leads
+        .transfer
+        .is_some_and(|transfer| transfer.to == envelope.from);
+    let last_index = host.durable().log.last_index();
+    let progress = leads.progress.get(&envelope.from);
+    let is_complete = progress.is_some_and(|target| target.match_index == last_index);
+    let mut sent = after.network.sent();
+    let is_cut_off = !after.network.connects(envelope.to, envelope.from);
+    !is_target
+        || !is_complete
+        || is_cut_off
+        || sent.any(|sent| sent.to == envelope.from && sent.message == Message::TimeoutNow { term })
+        || after
+            .host(envelope.from)
+            .is_none_or(|target| target.node().is_none())
 }
 
 /// Whether a client has been told that.

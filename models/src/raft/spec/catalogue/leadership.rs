@@ -125,6 +125,24 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: scenarios::transfer_to_learner,
     },
     Model {
+        name: "raft/transfer-amid-change",
+        size: Size::Gate,
+        purpose: "leadership that is handed over in the middle of a change of membership",
+        faults: "1 message lost",
+        bounds: "channels in order, messages beat timers; n0 leads term 2 from the start, with a \
+                 joint configuration that is not committed; 1 transfer, to n1; 1 change, by which \
+                 n1 leaves",
+        states: Some(10_211),
+        reaches: &[
+            "the leader changes",
+            "a joint configuration is committed",
+            "leadership is transferred",
+            "a transfer is given up",
+            "one leader begins a change, another ends it",
+        ],
+        scenario: scenarios::transfer_amid_change,
+    },
+    Model {
         name: "raft/removed",
         size: Size::Gate,
         purpose: "a node that has been removed without hearing of it, and stands",

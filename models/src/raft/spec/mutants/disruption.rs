@@ -115,6 +115,13 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         model: "raft/check-quorum",
         inject: |scenario| scenario.step = reads_by_lease,
     },
+    Mutant {
+        id: "RAFT-CHECK-QUORUM-STOPS",
+        defect: "a leader checks once whether a quorum answers, and then never again",
+        source: "thesis §6.2: whenever an election timeout elapses",
+        model: "raft/check-quorum",
+        inject: |scenario| scenario.step = checks_once,
+    },
 ];
 
 fn stands_at_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
@@ -303,5 +310,16 @@ fn reads_by_lease(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbo
             out.emit(Event::Reply { request, response });
         }
         _ => raft.step(node, input, out),
+    }
+}
+
+fn checks_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let checks = input == Input::Fire(Timer::Lease) && leads(node);
+    let mut right = Outbox::new();
+    raft.step(node, input, &mut right);
+    for effect in right.drain() {
+        if !checks || effect != Effect::Arm(Timer::Lease) {
+            out.push(effect);
+        }
     }
 }

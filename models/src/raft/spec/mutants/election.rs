@@ -1,7 +1,8 @@
 //! Defects of elections (§5.1, §5.2, §5.4.1), and of what a voter must remember.
 
 use super::{R, forget, leads, message};
-use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
+use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
+use crate::raft::Timer;
 use crate::raft::log::{Index, Term};
 use crate::raft::message::{Message, VoteOutcome};
 use crate::raft::spec::machine::Adder;
@@ -107,6 +108,13 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         source: "Figure 2: \"updated on stable storage before responding to RPCs\"",
         model: "raft/election",
         inject: |scenario| scenario.disk = Disk::SendBeforeSync,
+    },
+    Mutant {
+        id: "RAFT-RESIGNED",
+        defect: "a leader that is deposed starts no election timer, and will never stand again",
+        source: "§5.2: \"if a follower receives no communication over a period of time\"",
+        model: "raft/election",
+        inject: |scenario| scenario.step = resigns,
     },
 ];
 
@@ -270,4 +278,15 @@ fn resumes_office(
         volatile.role = node.volatile.role;
     }
     volatile
+}
+
+fn resigns(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let led = leads(node);
+    let mut right = Outbox::new();
+    raft.step(node, input, &mut right);
+    for effect in right.drain() {
+        if !led || effect != Effect::Arm(Timer::Election) {
+            out.push(effect);
+        }
+    }
 }

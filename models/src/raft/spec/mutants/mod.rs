@@ -6,6 +6,7 @@ mod clients;
 mod disruption;
 mod election;
 mod heartbeat;
+mod leaving;
 mod membership;
 mod pipelining;
 mod reads;
@@ -31,6 +32,7 @@ pub const MUTANTS: &[&[Mutant<R>]] = &[
     clients::MUTANTS,
     reads::MUTANTS,
     membership::MUTANTS,
+    leaving::MUTANTS,
     disruption::MUTANTS,
     transfer::MUTANTS,
     heartbeat::MUTANTS,

@@ -6,12 +6,13 @@ use super::{R, forget, message, step_and_rewrite};
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
 use crate::raft::Timer;
 use crate::raft::configuration::InForce;
+use crate::raft::install::Blob;
 use crate::raft::log::{Entry, Index};
 use crate::raft::message::{InstallOutcome, Message};
-use crate::raft::progress::progress_of;
+use crate::raft::progress::{Mode, progress_of};
 use crate::raft::snapshot::Snapshot;
 use crate::raft::spec::machine::{Add, Adder};
-use crate::raft::state::{Record, Volatile};
+use crate::raft::state::{Record, Role, Volatile};
 use crate::session::Sessions;
 use crate::specification::Mutant;
 
@@ -113,6 +114,50 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         source: "Figure 13",
         model: "raft/install-chunks",
         inject: |scenario| scenario.step = counts_chunks,
+    },
+    Mutant {
+        id: "RAFT-SNAP-NOT-TAKEN",
+        defect: "what is unsaved goes on being counted when a snapshot is taken: the next one is \
+                 never due. As a safety property: the timer of one that is due runs",
+        source: "§7: once the log reaches a fixed size",
+        model: "raft/compaction",
+        inject: |scenario| scenario.step = snapshots_once,
+    },
+    Mutant {
+        id: "RAFT-SNAP-BLOB-KEPT",
+        defect: "a leader keeps the encoded snapshot when nobody is sent it any more",
+        source: "§7: it is a copy of the whole state",
+        model: "raft/install",
+        inject: |scenario| scenario.step = keeps_blob,
+    },
+    Mutant {
+        id: "RAFT-SNAP-PARTIAL-KEPT",
+        defect: "a node keeps what has arrived of a snapshot that it needs no longer",
+        source: "Figure 13, step 6",
+        model: "raft/install-chunks",
+        inject: |scenario| scenario.step = keeps_partial,
+    },
+    Mutant {
+        id: "RAFT-SNAP-LATE-CHUNK",
+        defect: "a late chunk of an older snapshot takes the place of what has arrived of a newer",
+        source: "Figure 13, step 5: discard any existing or partial snapshot with a smaller index",
+        model: "raft/install-chunks",
+        inject: |scenario| scenario.step = heeds_late_chunks,
+    },
+    Mutant {
+        id: "RAFT-SNAP-LATE-ANSWER",
+        defect: "the answer to an earlier chunk takes the sending back",
+        source: "Figure 13",
+        model: "raft/install-chunks",
+        inject: |scenario| scenario.step = heeds_late_answers,
+    },
+    Mutant {
+        id: "RAFT-SNAP-NOT-DONE",
+        defect: "the last chunk does not say that it is the last: the snapshot is whole with the \
+                 next heartbeat",
+        source: "Figure 13: \"done: true if this is the last chunk\"",
+        model: "raft/install",
+        inject: |scenario| scenario.step = never_done,
     },
 ];
 
@@ -233,6 +278,83 @@ fn keeps_members(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox
     if installs {
         node.volatile.configuration = known;
     }
+}
+
+fn snapshots_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let is_snapshot = matches!(input, Input::Fire(Timer::Snapshot));
+    let unsaved = node.volatile.unsaved;
+    raft.step(node, input, out);
+    if is_snapshot {
+        node.volatile.unsaved = unsaved;
+    }
+}
+
+fn keeps_blob(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    fn blob(node: &mut Node<R>) -> Option<&mut Option<Blob>> {
+        match &mut node.volatile.role {
+            Role::Leader(leadership) => Some(&mut leadership.blob),
+            Role::Follower { .. } | Role::PreCandidate { .. } | Role::Candidate { .. } => None,
+        }
+    }
+    let before = blob(node).and_then(|blob| blob.clone());
+    raft.step(node, input, out);
+    if let Some(after) = blob(node) {
+        *after = after.take().or(before);
+    }
+}
+
+fn keeps_partial(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let before = node.volatile.partial.clone();
+    raft.step(node, input, out);
+    let partial = &mut node.volatile.partial;
+    *partial = partial.take().or(before);
+}
+
+fn heeds_late_chunks(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    if let Some(Message::InstallSnapshot {
+        term,
+        last_included_index,
+        ..
+    }) = message(&input)
+        && let Some(partial) = &node.volatile.partial
+        && partial.term == *term
+        && partial.last_included.0 > *last_included_index
+    {
+        node.volatile.partial = None;
+    }
+    raft.step(node, input, out);
+}
+
+fn heeds_late_answers(raft: &R, node: &mut Node<R>, mut input: Input<R>, out: &mut Outbox<R>) {
+    if let Input::Deliver {
+        from,
+        message:
+            Message::InstallSnapshotResponse {
+                outcome: InstallOutcome::Received { sent, received, .. },
+                ..
+            },
+    } = &mut input
+        && let Some(progress) = progress_of(node, *from)
+        && let Mode::Snapshot(sending) = &progress.mode
+    {
+        // The right one starts from no more than this.
+        *received = (*received).min(*sent);
+        *sent = sending.offset;
+    }
+    raft.step(node, input, out);
+}
+
+fn never_done(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    step_and_rewrite(raft, node, input, out, |_, mut effect| {
+        if let Effect::Send {
+            message: Message::InstallSnapshot { done, .. },
+            ..
+        } = &mut effect
+        {
+            *done = false;
+        }
+        effect
+    });
 }
 
 /// A chunk is taken for one of the snapshot that is being received, whatever it says.

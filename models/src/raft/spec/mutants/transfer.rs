@@ -1,7 +1,7 @@
 //! Defects of leadership transfer (thesis §3.10).
 
 use super::R;
-use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
+use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::raft::message::Message;
 use crate::raft::spec::machine::Adder;
 use crate::raft::state::{Leadership, Role};
@@ -45,6 +45,35 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         model: "raft/check-quorum",
         inject: |scenario| scenario.step = claims_permission,
     },
+    Mutant {
+        id: "RAFT-TRANSFER-CHANGES",
+        defect: "a change of membership is begun while leadership is transferred, and takes the \
+                 target's vote from it",
+        source: "thesis §3.10, step 1; etcd drops every proposal while it transfers",
+        model: "raft/transfer-amid-change",
+        inject: |scenario| scenario.step = takes_changes,
+    },
+    Mutant {
+        id: "RAFT-TRANSFER-ENDS-CHANGE",
+        defect: "C-new is appended while leadership is transferred, and the target lacks it",
+        source: "thesis §3.10, step 3: its log is complete",
+        model: "raft/transfer-amid-change",
+        inject: |scenario| scenario.step = ends_changes,
+    },
+    Mutant {
+        id: "RAFT-TRANSFER-TIMER-LEFT",
+        defect: "the timer of a transfer that is over runs on, into the next one's time",
+        source: "thesis §3.10, last paragraph: after about an election timeout",
+        model: "raft/transfer",
+        inject: |scenario| scenario.step = leaves_its_timer,
+    },
+    Mutant {
+        id: "RAFT-TRANSFER-TOLD-ONCE",
+        defect: "the target is told to stand once, and that may be lost",
+        source: "thesis §3.10, step 3; §5.5: RPCs are retried",
+        model: "raft/transfer",
+        inject: |scenario| scenario.step = summons_once,
+    },
 ];
 
 fn leadership(node: &mut Node<R>) -> Option<&mut Leadership<Adder>> {
@@ -72,10 +101,59 @@ fn takes_commands(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbo
     if !matches!(input, Input::Ask(Command::Propose { .. })) {
         return raft.step(node, input, out);
     }
+    unawares(raft, node, input, out);
+}
+
+fn takes_changes(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    if matches!(input, Input::Ask(Command::ChangeMembership { .. })) {
+        unawares(raft, node, input, out);
+    } else {
+        raft.step(node, input, out);
+    }
+}
+
+fn ends_changes(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    if matches!(input, Input::Deliver { .. }) {
+        unawares(raft, node, input, out);
+    } else {
+        raft.step(node, input, out);
+    }
+}
+
+/// The step of a leader that does not know that it hands its leadership over.
+fn unawares(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
     let pending = leadership(node).and_then(|leadership| leadership.transfer.take());
     raft.step(node, input, out);
     if let Some(leadership) = leadership(node) {
         leadership.transfer = pending;
+    }
+}
+
+/// Only when it is asked to.
+fn summons_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let is_asked = matches!(input, Input::Ask(_));
+    let mut right = Outbox::new();
+    raft.step(node, input, &mut right);
+    for effect in right.drain() {
+        let summons = matches!(
+            effect,
+            Effect::Send {
+                message: Message::TimeoutNow { .. },
+                ..
+            }
+        );
+        if is_asked || !summons {
+            out.push(effect);
+        }
+    }
+}
+
+fn leaves_its_timer(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let mut right = Outbox::new();
+    raft.step(node, input, &mut right);
+    let stops = |effect: &Effect<R>| *effect == Effect::Disarm(Timer::Transfer);
+    for effect in right.drain().filter(|effect| !stops(effect)) {
+        out.push(effect);
     }
 }
 
@@ -99,7 +177,7 @@ fn transfers_to_anybody(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut
 
 fn claims_permission(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
     super::step_and_rewrite(raft, node, input, out, |_, mut effect| {
-        if let crate::protocol::Effect::Send {
+        if let Effect::Send {
             message:
                 Message::RequestVote {
                     leadership_transfer,

@@ -204,6 +204,31 @@ pub(in crate::raft::spec) fn transfer_to_learner() -> Checked {
     scenario
 }
 
+/// n0 leads n1 and n2, and has begun to remove n2: the joint configuration is on its disk and
+/// n1's. One client wants n1 to lead, another wants n1 to leave. A message may be lost, and n1
+/// does not stand unless it is told to.
+pub(in crate::raft::spec) fn transfer_amid_change() -> Checked {
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        ..changing(3, 0, 0, vec![Change::remove(NodeId(1))])
+    };
+    scenario.faults = Faults {
+        drops: 1,
+        ..Faults::default()
+    };
+    let joint = holding(&[configuration(&[0, 1, 2], &[0, 1], &[])]);
+    scenario.disks = vec![joint.clone(), joint, holding(&[])];
+    scenario.scripts.push(vec![Command::TransferLeadership {
+        request: request(1, 0),
+        to: NodeId(1),
+    }]);
+    scenario.asks_at = |_, node| node == NodeId(0);
+    candidates(&mut scenario, &[(0, 2)]);
+    scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1)]);
+    scenario
+}
+
 /// n0 leads n1, which hears it, both in time and with PreVote and CheckQuorum; n2 is cut off until
 /// the links heal, asks nobody before it stands, as far as term 3, and is to be removed.
 pub(in crate::raft::spec) fn removed() -> Checked {

@@ -1,0 +1,78 @@
+//! What must be true of a node's timers.
+//!
+//! Verifies: which timers run follows from what a node is. Whoever waits has a timer that ends
+//! the waiting, and none is left over from an earlier role, to run out in a later one. Not
+//! verified here: that a step starts a timer *anew*, for there is no time.
+
+use alloc::collections::BTreeSet;
+
+use crate::machine::StateMachine;
+use crate::raft::state::Role;
+use crate::raft::{Raft, Timer};
+use crate::specification::Invariant;
+use crate::world::{Host, Scenario, World};
+
+impl<M: StateMachine> Raft<M> {
+    pub(super) const TIMERS_FOLLOW_ROLES: Invariant<Self> = Invariant {
+        name: "The timers of its role run",
+        source: "§5.2; thesis §3.10, §4.2.3, §6.2: an election timer on who does not lead, a \
+                 heartbeat on who does, a lease on who has one, and no others",
+        holds: timers_follow_roles,
+    };
+
+    pub(super) const SNAPSHOTS_ARE_TAKEN: Invariant<Self> = Invariant {
+        name: "A snapshot that is due is taken",
+        source: "§7: once the log reaches a fixed size; as a safety property, its timer runs",
+        holds: snapshots_are_taken,
+    };
+}
+
+fn timers_follow_roles<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+) -> bool {
+    scenario
+        .nodes
+        .iter()
+        .zip(world.all_hosts())
+        .all(|(raft, (_, host))| match host {
+            Host::Up { node, armed, .. } => {
+                let mut due = BTreeSet::new();
+                match &node.volatile.role {
+                    Role::Leader(leadership) => {
+                        due.insert(Timer::Heartbeat);
+                        due.extend(raft.check_quorum.then_some(Timer::Lease));
+                        due.extend(leadership.transfer.map(|_| Timer::Transfer));
+                    }
+                    Role::Follower { .. } => {
+                        due.insert(Timer::Election);
+                        due.extend(node.volatile.hears_leader.then_some(Timer::Lease));
+                    }
+                    Role::PreCandidate { .. } | Role::Candidate { .. } => {
+                        due.insert(Timer::Election);
+                    }
+                }
+                let of_roles = armed.iter().filter(|&&timer| timer != Timer::Snapshot);
+                of_roles.eq(&due)
+            }
+            Host::Down { .. } => true,
+        })
+}
+
+/// A timer that runs though less is unsaved by now takes a snapshot a little early.
+fn snapshots_are_taken<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+) -> bool {
+    scenario
+        .nodes
+        .iter()
+        .zip(world.all_hosts())
+        .all(|(raft, (_, host))| match host {
+            Host::Up { node, armed, .. } => {
+                node.volatile.unsaved < raft.compaction.snapshot_after.max(1)
+                    || armed.contains(&Timer::Snapshot)
+            }
+            Host::Down { .. } => true,
+        })
+}
