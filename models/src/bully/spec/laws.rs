@@ -1,5 +1,6 @@
 //! What must hold of every transition.
 
+use crate::bully::election::Standing;
 use crate::bully::{Bully, Message, Number};
 use crate::protocol::{Data, Node};
 use crate::specification::Law;
@@ -62,6 +63,12 @@ impl<R: Data> Bully<R> {
             source: "to be asked is no cause to begin another election, nor to stand again in the \
                      same: else elections go on for ever",
             holds: |_, before, action, after| asking_begins_nothing(before, action, after),
+        },
+        Law {
+            name: "Who stands again stands in another election",
+            source: "an answer to the last candidacy must not be one to this: the higher node that \
+                     gave it has failed since",
+            holds: |_, before, _, after| stands_anew_in_another(before, after),
         },
     ];
 }
@@ -143,4 +150,15 @@ fn asks<R: Data>(
             && envelope.to != question.from
     };
     under_way.iter().filter(asks).count()
+}
+
+fn stands_anew_in_another<R: Data>(before: &World<Bully<R>>, after: &World<Bully<R>>) -> bool {
+    let hosts = before.all_hosts().zip(after.all_hosts());
+    hosts
+        .filter_map(|((_, old), (_, new))| old.node().zip(new.node()))
+        .all(|(old, new)| {
+            let waited = old.volatile.standing == Standing::Waiting;
+            let stands = new.volatile.standing == Standing::Candidate;
+            !waited || !stands || number(new) > number(old)
+        })
 }

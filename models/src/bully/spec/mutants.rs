@@ -103,6 +103,14 @@ pub const MUTANTS: &[&[Mutant<B>]] = &[
             inject: |scenario| scenario.step = believes_below_the_highest,
         },
         Mutant {
+            id: "BUL-SAME-ELECTION",
+            defect: "who has waited in vain stands again in the same election, in which it has been \
+                     answered: a late Okay is taken for an answer to this candidacy",
+            source: "elections are numbered",
+            model: "bully/crashes",
+            inject: |scenario| scenario.step = stands_in_the_same,
+        },
+        Mutant {
             id: "BUL-REUSED-NUMBER",
             defect: "a node that recovers uses a number again, for it listens to nobody who knows",
             source: "one election, one winner",
@@ -316,5 +324,27 @@ fn reuses_numbers(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outb
     );
     if !is_stale {
         bully.step(node, input, out);
+    }
+}
+
+fn stands_in_the_same(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    let waited = node.volatile.standing == Standing::Waiting;
+    let again = waited && input == Input::Fire(COORDINATOR);
+    let before = node.volatile.election;
+    let mut right = Outbox::new();
+    bully.step(node, input, &mut right);
+    if again {
+        node.volatile.election = before;
+    }
+    for mut effect in right.drain() {
+        if let Effect::Send {
+            message: Message::Election { election, .. } | Message::Coordinator { election, .. },
+            ..
+        } = &mut effect
+            && again
+        {
+            *election = before;
+        }
+        out.push(effect);
     }
 }

@@ -120,6 +120,7 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
             source: "DSN 2011, §IV.B, step l.3.2, the leader counting itself",
             holds: what_a_quorum_has_is_committed,
         },
+        Self::OUTSTANDING_IS_UNDER_WAY,
         Invariant {
             name: "Nobody waits in vain",
             source: "clients wait only where there is a leader, nodes only while a timer runs",

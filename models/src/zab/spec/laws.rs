@@ -69,6 +69,8 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
             source: "messages that were lost are sent again, whoever sent them; Medeiros 2012, §3.5",
             holds: |_, before, action, after| pings::make_up(before, action, after),
         },
+        Self::WITHOUT_QUORUM_GIVES_UP,
+        Self::OUTDONE_STANDS_DOWN,
         Law {
             name: "A local read shows what is delivered",
             source: "Medeiros 2012, §2: a read is answered by the node that is asked, from its own \

@@ -8,6 +8,7 @@
 
 pub mod bully;
 mod catalogue;
+mod contact;
 mod inert;
 mod invariants;
 mod labels;

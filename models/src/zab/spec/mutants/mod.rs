@@ -4,6 +4,7 @@
 
 mod broadcast;
 mod clients;
+mod contact;
 mod discovery;
 mod synchronization;
 
@@ -33,6 +34,7 @@ pub const MUTANTS: &[&[Mutant<Z>]] = &[
     synchronization::MUTANTS,
     broadcast::MUTANTS,
     clients::MUTANTS,
+    contact::MUTANTS,
 ];
 
 fn forget(scenario: &mut Scenario<Z>, forgets: fn(&Record<Adder>) -> bool) {

@@ -1,0 +1,80 @@
+//! What is wrong with a leader that has lost its followers, or done what they asked.
+
+use crate::protocol::{Input, Node, Outbox, Protocol};
+use crate::specification::Mutant;
+use crate::zab::Timer;
+use crate::zab::message::Message;
+use crate::zab::state::{Leading, Primary, Role};
+
+use super::{Z, message, office};
+use crate::raft::spec::Adder;
+use crate::zab::Zab;
+use crate::zab::election::Election;
+
+/// Those mutants.
+pub(super) const MUTANTS: &[Mutant<Z>] = &[
+    Mutant {
+        id: "ZAB-OUTSTANDING-KEPT",
+        defect: "a request remains outstanding when it is delivered: a sync that is asked for again \
+                 is never done",
+        source: "Medeiros 2012, §3.5",
+        model: "zab/retries",
+        inject: |scenario| scenario.step = keeps_what_is_done,
+    },
+    Mutant {
+        id: "ZAB-HEARD-ONCE",
+        defect: "whom a leader has heard of once counts for ever: it leads on when all have left \
+                 it. As a safety property: it counts anew each time",
+        source: "Medeiros 2012, §3.5",
+        model: "zab/contact",
+        inject: |scenario| scenario.step = never_counts_anew,
+    },
+    Mutant {
+        id: "ZAB-AHEAD-SHUT-OUT",
+        defect: "a leader tells its epoch to a node that has promised a later one, and leads on: \
+                 the node stays out for ever",
+        source: "DSN 2011, step f.1.2",
+        model: "zab/recency",
+        inject: |scenario| scenario.step = shuts_out_who_is_ahead,
+    },
+];
+
+fn office_mut<E: Election>(node: &mut Node<Zab<Adder, E>>) -> Option<&mut Primary> {
+    match &mut node.volatile.role {
+        Role::Leading(Leading::Primary(primary)) => Some(primary),
+        Role::Looking | Role::Following(_) | Role::Leading(_) => None,
+    }
+}
+
+fn keeps_what_is_done(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let before = office(node).map(|primary| primary.outstanding.clone());
+    zab.step(node, input, out);
+    if let (Some(before), Some(primary)) = (before, office_mut(node)) {
+        primary.outstanding.extend(before);
+    }
+}
+
+fn never_counts_anew(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let looks = input == Input::Fire(Timer::Sync);
+    let before = office(node).map(|primary| primary.heard.clone());
+    zab.step(node, input, out);
+    if let (true, Some(before), Some(primary)) = (looks, before, office_mut(node)) {
+        primary.heard = before;
+    }
+}
+
+fn shuts_out_who_is_ahead(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let epoch = node.durable().accepted_epoch;
+    let has_proposed = matches!(
+        node.volatile.role,
+        Role::Leading(Leading::Prospective { .. } | Leading::Primary(_))
+    );
+    match message(&input) {
+        Some((from, Message::FollowerInfo { accepted_epoch }))
+            if has_proposed && *accepted_epoch > epoch =>
+        {
+            out.send(from, Message::NewEpoch { epoch });
+        }
+        _ => zab.step(node, input, out),
+    }
+}
