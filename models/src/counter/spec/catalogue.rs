@@ -235,6 +235,23 @@ const SERVICE: &[Model<Counter>] = &[
         scenario: || scenarios::windowed(2, &[&[1, 25], &[15]], 15, Limits::DELTAS),
     },
     Model {
+        name: "counter/mixed-windows",
+        size: Size::Gate,
+        purpose: "nodes whose windows are not the same, and what they merge all the same",
+        faults: LOSSY,
+        bounds: "2 nodes, no push-pull; a window of 2 buckets of 10 beside one of 2 buckets of 4; 2 \
+                 clients that count at 1 and at 5; the window read at 5",
+        states: Some(1_062),
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+            "all replicas agree on what all clients have counted",
+            "nobody owes anything any more",
+        ],
+        scenario: scenarios::mixed_windows,
+    },
+    Model {
         name: "counter/overflow",
         size: Size::Gate,
         purpose: "components that are as large as can be, and a sum that is larger",

@@ -95,6 +95,17 @@ pub(super) const INVARIANTS: &[Invariant<Counter>] = &[
         },
     },
     Invariant {
+        name: "Buckets are as one's own window has them",
+        source: "buckets of another width or start are never merged, nor kept for nothing",
+        holds: |scenario, world| {
+            let hosts = scenario.nodes.iter().zip(world.all_hosts());
+            { hosts }.all(|(counter, (_, host))| {
+                let mut buckets = host.durable().counts.buckets.iter();
+                buckets.all(|(bucket, _)| counter.window.is_some_and(|window| window.has(bucket)))
+            })
+        },
+    },
+    Invariant {
         name: "Who has left is not needed",
         source: "what a node knew when it said so is on the disk of every member, and of one at \
                  least",

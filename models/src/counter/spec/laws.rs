@@ -63,6 +63,22 @@ pub(super) const LAWS: &[Law<Counter>] = &[
         holds: |_, before, _, after| the_latest_are_remembered(before, after),
     },
     Law {
+        name: "Who leaves counts no more →",
+        source: "what it counts after it has been drained nobody has; the client asks elsewhere",
+        holds: |_, before, action, after| {
+            each(before, action, after, |old, new| {
+                let leaves = old.node().is_some_and(|node| node.volatile.leaving);
+                !leaves
+                    || new
+                        .durable()
+                        .own()
+                        .components()
+                        .eq(old.durable().own().components())
+                    || new.durable().identity != old.durable().identity
+            })
+        },
+    },
+    Law {
         name: "A name is kept with its counts →",
         source: "a replica counts under one name, restart or not, until it gives it up",
         holds: |_, before, action, after| {

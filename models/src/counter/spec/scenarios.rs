@@ -220,6 +220,13 @@ pub fn windowed(size: u16, times: &[&[u64]], read_at: u64, limits: Limits) -> Ch
     scenario
 }
 
+/// Two nodes that were configured differently: their buckets are of ten, and of four.
+pub(super) fn mixed_windows() -> Checked {
+    let mut scenario = windowed(2, &[&[1], &[5]], 5, Limits::DELTAS);
+    scenario.nodes[1].window = Some(Window::new(4, 2));
+    scenario
+}
+
 /// Nodes whose disks are empty at first and may be lost, and hosts that draw an incarnation
 /// whenever one is needed, each number once.
 pub fn identities(size: u16, draws: u64, clients: &[usize], limits: Limits) -> Checked {

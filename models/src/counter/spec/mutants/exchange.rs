@@ -12,6 +12,13 @@ use crate::specification::Mutant;
 
 pub(super) const MUTANTS: &[Mutant<Counter>] = &[
     Mutant {
+        id: "CNT-FOREIGN-BUCKETS",
+        defect: "buckets of another width than this window's are taken",
+        source: "a bucket is known by its start and its width",
+        model: "counter/mixed-windows",
+        inject: |scenario| scenario.step = takes_all_buckets,
+    },
+    Mutant {
         id: "CNT-4",
         defect: "a merge adds instead of taking the maximum",
         source: "a seed program",
@@ -374,4 +381,29 @@ fn only_pushes(counter: &Counter, node: &mut Node<Counter>, input: Input<Counter
         } => None,
         effect => Some(effect),
     });
+}
+
+fn takes_all_buckets(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let told = match message(&input) {
+        Some(
+            Message::Delta { counts }
+            | Message::PushPull { counts }
+            | Message::PushPullReply { counts },
+        ) => Some(counts.clone()),
+        _ => None,
+    };
+    counter.step(node, input, out);
+    if let Some(counts) = told {
+        let horizon = node.durable().horizon;
+        let mut news = counts.difference(&node.durable().counts);
+        news.buckets = news.buckets.only(|bucket| bucket.start >= horizon);
+        if !news.is_empty() {
+            node.write(Record::Learned { counts: news });
+        }
+    }
 }

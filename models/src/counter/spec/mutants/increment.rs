@@ -49,6 +49,13 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         inject: |scenario| scenario.step = counts_what_was_overtaken,
     },
     Mutant {
+        id: "CNT-LEAVING-COUNTS",
+        defect: "a node that is about to leave goes on counting",
+        source: "its disk is not needed when it is drained, and what it counts then is lost",
+        model: "counter/leaving-alone",
+        inject: |scenario| scenario.step = counts_while_it_leaves,
+    },
+    Mutant {
         id: "CNT-REMEMBERS-ALL",
         defect: "no client is ever forgotten",
         source: "a disk grows with the clients that have ever counted",
@@ -299,5 +306,22 @@ fn takes_expired_from_total(
             ..Counts::default()
         };
         node.write(Record::Learned { counts });
+    }
+}
+
+fn counts_while_it_leaves(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let leaves = core::mem::take(&mut node.volatile.leaving);
+    let asks = matches!(input, Input::Ask(Command::Increment(_)));
+    if asks {
+        counter.step(node, input, out);
+        node.volatile.leaving = leaves;
+    } else {
+        node.volatile.leaving = leaves;
+        counter.step(node, input, out);
     }
 }
