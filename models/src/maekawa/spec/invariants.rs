@@ -9,7 +9,7 @@ use crate::protocol::{Node, NodeId};
 use crate::specification::{Invariant, Specification};
 use crate::world::{Faulted, Host, Scenario, World};
 
-use super::{holders, local_of, members, membership_of, orchestrator};
+use super::{endings, holders, local_of, members, membership_of, orchestrator};
 
 pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
     Invariant {
@@ -46,6 +46,11 @@ pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
         name: "An epoch waits for its holder",
         source: "an epoch is drained before the next; where the health check does not err",
         holds: an_epoch_waits_for_its_holder,
+    },
+    Invariant {
+        name: "Requests are for clients",
+        source: "§4: a node that wants to enter; what nobody wants would be granted for ever",
+        holds: |_, world| endings::requests_are_for_clients(world),
     },
     Invariant {
         name: "Deadlock freedom",

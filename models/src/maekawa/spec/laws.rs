@@ -7,7 +7,7 @@ use crate::protocol::{Node, NodeId};
 use crate::specification::Law;
 use crate::world::{Action, Envelope, Host, Scenario, World};
 
-use super::{again, asked, local_of, members, membership_of, orchestrator};
+use super::{again, asked, endings, local_of, members, membership_of, orchestrator};
 
 pub(super) const LAWS: &[Law<Maekawa>] = &[
     Law {
@@ -116,6 +116,23 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
         name: "Who is gone is forgotten",
         source: "nobody is left to release what a client holds that is gone",
         holds: asked::who_is_gone_is_forgotten,
+    },
+    Law {
+        name: "The last holder says so",
+        source: "the epoch has waited for it alone",
+        holds: |_, before, _, after| endings::the_last_holder_says_so(before, after),
+    },
+    Law {
+        name: "Who is gone is not waited for",
+        source: "§5: an epoch ends though nodes fail, and have forgotten what they were",
+        holds: endings::the_gone_are_not_waited_for,
+    },
+    Law {
+        name: "Clocks follow what is told",
+        source: "§4; Lamport 1978, IR2",
+        holds: |_, before, action, after| {
+            endings::clocks_follow_what_is_told(before, action, after)
+        },
     },
     Law {
         name: "Nodes restart as strangers",

@@ -9,6 +9,7 @@
 mod again;
 mod asked;
 mod catalogue;
+mod endings;
 mod inert;
 mod invariants;
 mod labels;

@@ -3,6 +3,7 @@
 //! nothing of mutants.
 
 mod arbiter;
+mod endings;
 mod epochs;
 mod health;
 mod late;
@@ -28,6 +29,7 @@ pub const MUTANTS: &[&[Mutant<Maekawa>]] = &[
     late::MUTANTS,
     quorums::MUTANTS,
     epochs::MUTANTS,
+    endings::MUTANTS,
     health::MUTANTS,
     super::live::MUTANTS,
 ];
