@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use models::specification::Size;
 
-use crate::engine::{Engine, Limits};
+use crate::engine::{Engine, Limits, Reductions};
 use crate::fuzz::Plan;
 
 /// Everything that tries to break the models. Exit code 0 only when all is well; 1 when
@@ -80,10 +80,13 @@ pub struct VerifyArgs {
     #[command(flatten)]
     pub engine: EngineArgs,
 
-    /// Do without reductions: deliver messages, too, that are proved to be inert. More states,
-    /// the same verdict.
-    #[arg(long)]
-    pub unreduced: bool,
+    /// What to leave out because it is proved to make no difference to the verdict: names with
+    /// commas between them, all, or none. `inert`: messages that would change nothing (fewer
+    /// states). `commuting`: of two steps that commute, one of the two orders (fewer steps).
+    /// `symmetry`: where nodes are alike, worlds that differ in their names alone (fewer states
+    /// than the model's row says). The last two are the native engine's alone.
+    #[arg(long, value_name = "NAMES", default_value = "inert,commuting")]
+    pub reductions: Reductions,
 
     /// Limits of the runs.
     #[command(flatten)]

@@ -17,5 +17,6 @@ pub mod progress;
 pub mod report;
 pub mod shrink;
 pub mod subject;
+pub mod symmetry;
 pub mod trace_file;
 mod weather;

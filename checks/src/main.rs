@@ -55,7 +55,7 @@ fn run(context: &Context, command: Command) -> Result<Ending> {
                 size: args.size.map(Into::into),
                 mutant: args.mutant,
                 engine: args.engine,
-                reductions: !args.unreduced,
+                reductions: args.reductions,
                 limits: args.limits.limits(),
                 budget: Some(args.limits.budget),
             };

@@ -70,6 +70,8 @@ pub struct Report {
     /// How often each kind of action and each arm of the step function was taken, where the
     /// engine counts.
     pub fired: Option<Fired>,
+    /// How many of the steps were not taken, because they lead where others lead.
+    pub left_out: Option<u64>,
     /// How many pairs of states are to be expected that the engine took for one, where it says.
     pub expected_collisions: Option<f64>,
     /// What a simulation tells beside.
@@ -171,6 +173,12 @@ impl Report {
             };
             let _ = writeln!(text, "  actions: {}", line(&fired.actions));
             let _ = writeln!(text, "  arms of step: {}", line(&fired.arms));
+        }
+        if let Some(left_out) = self.left_out.filter(|&steps| steps > 0) {
+            let _ = writeln!(
+                text,
+                "  steps not taken, as they commute with the one before: {left_out}"
+            );
         }
         if let Some(collisions) = self.expected_collisions {
             let _ = writeln!(

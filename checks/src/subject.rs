@@ -14,7 +14,9 @@ use models::{Specification, trace};
 use crate::arms;
 use crate::diagram;
 use crate::engine::liveness::{self, Decision, LiveFindings};
-use crate::engine::{Engine, Findings, Kind, Limits, Violation, native, simulate, stateright};
+use crate::engine::{
+    Engine, Findings, Kind, Limits, Reductions, Violation, native, simulate, stateright,
+};
 use crate::examine::{self, INERT_IS_INERT, NO_PANIC, Outcome};
 use crate::fuzz::{self, FuzzReport, Plan};
 use crate::guide::Guide;
@@ -22,6 +24,7 @@ use crate::lasso;
 use crate::memory;
 use crate::progress::{Display, Progress};
 use crate::report::{PropertyReport, Report, Verdict};
+use crate::symmetry::{self, ALIKE};
 use crate::trace_file::TraceFile;
 
 /// What the commands need of a model, with its protocol's types hidden.
@@ -75,6 +78,7 @@ pub trait Subject: Send + Sync {
 pub struct Row {
     pub size: Size,
     pub nodes: usize,
+    pub alike: usize,
     pub purpose: &'static str,
     pub faults: &'static str,
     pub bounds: &'static str,
@@ -99,7 +103,7 @@ pub struct Run<'a> {
     pub traces: &'a Path,
     /// Whether to leave out what is proved to make no difference to any verdict. Without, there
     /// are more states than the model's row says.
-    pub reductions: bool,
+    pub reductions: Reductions,
     /// What an engine that draws draws from: the same seed, the same walks.
     pub seed: u64,
 }
@@ -209,9 +213,11 @@ impl<P: Specification> Subject for Case<P> {
     }
 
     fn row(&self) -> Row {
+        let scenario = (self.model.scenario)();
         Row {
             size: self.model.size,
-            nodes: (self.model.scenario)().nodes.len(),
+            nodes: scenario.nodes.len(),
+            alike: scenario.alike.len(),
             purpose: self.model.purpose,
             faults: self.model.faults,
             bounds: self.model.bounds,
@@ -248,12 +254,12 @@ impl<P: Specification> Subject for Case<P> {
 
     fn verify(&self, engine: Engine, limits: &Limits, run: &Run<'_>) -> Result<Report> {
         let mut scenario = self.scenario();
-        scenario.drop_inert &= run.reductions;
+        scenario.drop_inert &= run.reductions.inert;
         memory::reset_peak();
         let started = Instant::now();
         let display = Display::show(self.model.name, run.progress);
         let mut findings = match engine {
-            Engine::Native => native::search(&scenario, limits, run.progress),
+            Engine::Native => native::search(&scenario, run.reductions, limits, run.progress),
             Engine::StaterightBfs | Engine::StaterightDfs => {
                 stateright::search(&scenario, engine, limits, run.progress)
             }
@@ -281,7 +287,11 @@ impl<P: Specification> Subject for Case<P> {
             violation = Some(explain::<P>(&found));
         } else if complete && self.mutant.is_none() {
             // Of a mutant nothing is expected but that a property refutes it.
-            violation = self.vacuity(&findings, live.as_ref(), run.reductions);
+            violation = self.vacuity(
+                &findings,
+                live.as_ref(),
+                applied(&scenario, engine, run.reductions),
+            );
         }
         let verdict = match (&violation, findings.stopped) {
             (Some(_), _) => Verdict::Violated,
@@ -298,12 +308,9 @@ impl<P: Specification> Subject for Case<P> {
             depth: findings.depth,
             seconds,
             peak_rss_bytes,
-            reductions: scenario
-                .drop_inert
-                .then_some("inert messages")
-                .into_iter()
-                .collect(),
+            reductions: applied(&scenario, engine, run.reductions).names(),
             fired: findings.fired,
+            left_out: findings.left_out,
             expected_collisions: findings.expected_collisions,
             simulated: findings.simulated,
             properties,
@@ -384,7 +391,7 @@ impl<P: Specification> Case<P> {
         &self,
         findings: &Findings<P>,
         live: Option<&LiveFindings<P>>,
-        reduced: bool,
+        reductions: Reductions,
     ) -> Option<String> {
         let must = self.model.reaches.iter();
         let missing: Vec<&str> = must
@@ -411,12 +418,23 @@ impl<P: Specification> Case<P> {
             }
         }
         let expected = self.model.states?;
-        (reduced && findings.unique != expected).then(|| {
+        let is_counted = reductions.inert && !reductions.symmetry;
+        (is_counted && findings.unique != expected).then(|| {
             format!(
                 "{} states, where the catalogue says {expected}: the model has changed",
                 findings.unique
             )
         })
+    }
+}
+
+/// The reductions that are applied, of those that are on.
+fn applied<P: Specification>(scenario: &Scenario<P>, engine: Engine, on: Reductions) -> Reductions {
+    let merges = on.symmetry && engine == Engine::Native && scenario.alike.len() > 1;
+    Reductions {
+        inert: scenario.drop_inert,
+        commuting: on.commuting && engine == Engine::Native && !merges,
+        symmetry: merges,
     }
 }
 
@@ -545,6 +563,9 @@ pub fn replay<P: Specification>(scenario: &Scenario<P>, actions: &[Action<P>]) -
             action: description,
             changed: changed.collect(),
         });
+    }
+    if replayed.violated.is_none() && symmetry::is_lopsided(scenario, &world) {
+        replayed.violated = Some(ALIKE);
     }
     Ok(replayed)
 }

@@ -2,14 +2,17 @@
 //! that they have not seen.
 
 use std::num::NonZero;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use checks::catalogue;
-use checks::engine::{Engine, Kind, Limits};
+use checks::engine::native::search;
+use checks::engine::{Engine, Kind, Limits, Reductions};
 use checks::progress::Progress;
 use checks::report::{Report, Verdict};
-use checks::subject::{Case, Run};
+use checks::subject::{Case, Run, Subject, replay};
+use checks::symmetry::ALIKE;
 use tempfile::tempdir;
 
 use crate::support::toy::{
@@ -73,46 +76,172 @@ fn every_small_model_has_the_same_states_for_stateright() {
     assert!(compared > 30, "{compared} models");
 }
 
-/// What the reductions leave out makes no difference to any verdict: the right protocol is
+/// What inert messages leave out makes no difference to any verdict: the right protocol is
 /// verified, and what is planted is found, after as many steps.
 #[test]
-fn reductions_change_no_verdict() {
+fn dropping_inert_messages_changes_no_verdict() {
     let traces = tempdir().expect("a folder");
-    let verify = |name, mutant, reductions| {
-        let model = catalogue::find(name, mutant).expect("in the catalogue");
+    let without = reductions("commuting");
+    for name in ["raft/catch-up", "raft/clients", "zab/trunc", "maekawa/two"] {
+        let reduced = reduced(name, None, Reductions::STANDARD, traces.path());
+        let whole = self::reduced(name, None, without, traces.path());
+        assert_eq!(whole.verdict, Verdict::Verified, "{}", whole.to_text());
+        assert!(reduced.unique < whole.unique, "{name}: nothing is reduced");
+        assert_eq!(whole.reductions, ["commuting"]);
+        assert_eq!(reduced.reductions, ["inert", "commuting"]);
+        assert_eq!(shown(&reduced), shown(&whole), "{name}");
+    }
+    for (name, id) in PLANTED {
+        let reduced = reduced(name, Some(id), Reductions::STANDARD, traces.path());
+        let whole = self::reduced(name, Some(id), without, traces.path());
+        assert_eq!(whole.verdict, Verdict::Violated, "{id}");
+        assert_eq!(whole.violation, reduced.violation, "{id}");
+        assert_eq!(whole.steps.len(), reduced.steps.len(), "{id}");
+    }
+}
+
+/// Of two steps that commute one order is enough: as many states of every small model, as deep,
+/// and so are those of some without reductions of another kind.
+#[test]
+fn taking_one_order_of_steps_that_commute_changes_no_state() {
+    const SMALL: u64 = 20_000;
+    let traces = tempdir().expect("a folder");
+    let compare = |name, on, off| {
+        let on = reduced(name, None, reductions(on), traces.path());
+        let off = reduced(name, None, reductions(off), traces.path());
+        assert_eq!(counts(&on), counts(&off), "{name}");
+        assert_eq!(on.verdict, Verdict::Verified, "{}", on.to_text());
+        assert_eq!(on.depth, off.depth, "{name}");
+        assert_eq!(shown(&on), shown(&off), "{name}");
+        assert_eq!(on.fired, off.fired, "{name}");
+        assert_eq!(off.left_out, Some(0), "{name}");
+        on.left_out.expect("it counts them")
+    };
+    let protocols = catalogue::protocols();
+    let models = protocols.iter().flat_map(|row| &row.models);
+    let small = models.filter(|model| {
+        let row = model.row();
+        row.decides.is_empty() && row.states.is_some_and(|states| states <= SMALL)
+    });
+    let left_out: Vec<u64> = small
+        .map(|model| compare(model.model(), "inert,commuting", "inert"))
+        .collect();
+    assert!(left_out.len() > 40, "{} models", left_out.len());
+    let reduced_some = left_out.iter().filter(|&&steps| steps > 0).count();
+    assert!(reduced_some > 20, "of so few models: {reduced_some}");
+    for name in ["raft/catch-up", "raft/clients", "zab/trunc", "maekawa/two"] {
+        compare(name, "commuting", "none");
+    }
+    for (name, id) in PLANTED {
+        let on = reduced(name, Some(id), Reductions::STANDARD, traces.path());
+        let off = reduced(name, Some(id), reductions("inert"), traces.path());
+        assert_eq!(off.verdict, Verdict::Violated, "{id}");
+        // As soon; not always the same one of several that are as near.
+        assert_eq!(on.verdict, Verdict::Violated, "{id}");
+        assert_eq!(on.steps.len(), off.steps.len(), "{id}");
+    }
+}
+
+/// Worlds that are the same but for the names of nodes that are alike are as good as each other:
+/// every verdict on a model with such nodes, and on every mutant in it, is the same, and no
+/// counterexample longer.
+#[test]
+fn looking_at_one_of_the_worlds_that_differ_in_names_changes_no_verdict() {
+    const SMALL: u64 = 400_000;
+    let traces = tempdir().expect("a folder");
+    let (with, without) = (reductions("inert,symmetry"), Reductions::STANDARD);
+    let verify = |case: &dyn Subject, reductions| {
         let run = Run {
             progress: &Arc::new(Progress::default()),
             traces: traces.path(),
             reductions,
             seed: 0,
         };
-        let report = model.verify(Engine::Native, &on(2), &run);
+        let report = case.verify(Engine::Native, &on(2), &run);
         report.expect("a report")
     };
-    for name in ["raft/catch-up", "raft/clients", "zab/trunc", "maekawa/two"] {
-        let (reduced, whole) = (verify(name, None, true), verify(name, None, false));
-        assert_eq!(whole.verdict, Verdict::Verified, "{}", whole.to_text());
-        assert!(reduced.unique < whole.unique, "{name}: nothing is reduced");
-        assert_eq!(whole.reductions, [""; 0]);
-        assert_eq!(reduced.reductions, ["inert messages"]);
-        let seen = |report: &Report| {
-            let rows = report.properties.iter();
-            rows.filter(|row| row.holds == Some(true))
-                .map(|row| row.name)
-                .collect::<Vec<_>>()
+    let (mut models, mut mutants) = (0, 0);
+    for row in catalogue::protocols() {
+        let is_small = |case: &dyn Subject| {
+            let row = case.row();
+            row.alike > 1 && row.states.is_some_and(|states| states <= SMALL)
         };
-        assert_eq!(seen(&reduced), seen(&whole), "{name}");
+        for case in row.models.iter().filter(|case| is_small(case.as_ref())) {
+            let whole = verify(case.as_ref(), without);
+            let merged = verify(case.as_ref(), with);
+            assert_eq!(merged.verdict, Verdict::Verified, "{}", merged.to_text());
+            assert_eq!(shown(&merged), shown(&whole), "{}", case.model());
+            assert_eq!(merged.depth, whole.depth, "{}", case.model());
+            let least = whole.unique / (1..=case.row().alike as u64).product::<u64>();
+            let fewer = least..whole.unique;
+            assert!(fewer.contains(&merged.unique), "{}", merged.to_text());
+            assert_eq!(merged.reductions, ["inert", "symmetry"]);
+            models += 1;
+        }
+        for case in row.mutants.iter().filter(|case| is_small(case.as_ref())) {
+            let (whole, merged) = (verify(case.as_ref(), without), verify(case.as_ref(), with));
+            let name = case.mutant().expect("a mutant").id;
+            assert_eq!(merged.verdict, whole.verdict, "{name}");
+            assert!(merged.steps.len() <= whole.steps.len(), "{name}");
+            mutants += 1;
+        }
     }
-    let planted = [
-        ("raft/divergence", "RAFT-VOTE-BY-LENGTH"),
-        ("bully/asynchronous", "BUL-1"),
-    ];
-    for (name, id) in planted {
-        let (reduced, whole) = (verify(name, Some(id), true), verify(name, Some(id), false));
-        assert_eq!(whole.verdict, Verdict::Violated, "{id}");
-        assert_eq!(whole.violation, reduced.violation, "{id}");
-        assert_eq!(whole.steps.len(), reduced.steps.len(), "{id}");
-    }
+    assert!(models >= 4, "{models} models");
+    assert!(mutants >= 6, "{mutants} mutants");
+}
+
+/// A node that is said to be like others and is not is found out.
+#[test]
+fn an_asymmetry_is_a_violation() {
+    use models::raft::spec::MODELS;
+    use models::{Input, NodeId, Protocol as _};
+
+    let mut models = MODELS.iter().copied().flatten();
+    let model = models.find(|model| model.name == "raft/election");
+    let mut scenario = (model.expect("a model of the catalogue").scenario)();
+    // One of the three hears nobody.
+    scenario.step = |raft, node, input, out| {
+        let is_deaf = raft.id() == NodeId(2) && matches!(input, Input::Deliver { .. });
+        if !is_deaf {
+            raft.step(node, input, out);
+        }
+    };
+    let found = search(&scenario, Reductions::ALL, &on(2), &Progress::default());
+    let violation = found.violation.expect("a violation");
+    assert_eq!(violation.property, ALIKE);
+    // Whoever takes the steps again sees it, too.
+    let replayed = replay(&scenario, &violation.actions).expect("the steps are possible");
+    assert_eq!(replayed.violated, Some(ALIKE));
+}
+
+/// Models, and what is planted in them.
+const PLANTED: [(&str, &str); 2] = [
+    ("raft/divergence", "RAFT-VOTE-BY-LENGTH"),
+    ("bully/asynchronous", "BUL-1"),
+];
+
+fn reductions(names: &str) -> Reductions {
+    names.parse().expect("reductions")
+}
+
+/// What the native engine says of a model, or of a mutant in it, with these reductions.
+fn reduced(name: &str, mutant: Option<&str>, reductions: Reductions, traces: &Path) -> Report {
+    let model = catalogue::find(name, mutant).expect("in the catalogue");
+    let run = Run {
+        progress: &Arc::new(Progress::default()),
+        traces,
+        reductions,
+        seed: 0,
+    };
+    let report = model.verify(Engine::Native, &on(2), &run);
+    report.expect("a report")
+}
+
+/// The properties that hold, and what was shown.
+fn shown(report: &Report) -> Vec<&str> {
+    let rows = report.properties.iter();
+    let shown = rows.filter(|row| row.holds == Some(true));
+    shown.map(|row| row.name).collect()
 }
 
 /// What a run has done is counted, the same on any number of threads.
@@ -253,7 +382,7 @@ fn a_message_that_is_dropped_as_inert_and_is_not_is_a_violation() {
     inject(&mut scenario);
     scenario.drop_inert = true;
     let progress = checks::progress::Progress::default();
-    let found = checks::engine::native::search(&scenario, &on(2), &progress);
+    let found = search(&scenario, Reductions::STANDARD, &on(2), &progress);
     let property = found.violation.map(|violation| violation.property);
     assert_eq!(property, Some("Inert messages are inert"));
 }

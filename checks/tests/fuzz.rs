@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use checks::catalogue;
+use checks::engine::Reductions;
 use checks::fuzz::{FuzzReport, FuzzVerdict, Plan};
 use checks::progress::Progress;
 use checks::subject::{Case, Run, Subject};
@@ -31,7 +32,7 @@ fn fuzz(subject: &dyn Subject, plan: &Plan, traces: &Path) -> FuzzReport {
     let run = Run {
         progress: &progress,
         traces,
-        reductions: true,
+        reductions: Reductions::STANDARD,
         seed: 0,
     };
     let report = subject.fuzz(plan, &run);
@@ -173,7 +174,7 @@ fn the_time_and_the_user_end_it() {
     let run = Run {
         progress: &progress,
         traces: folder.path(),
-        reductions: true,
+        reductions: Reductions::ALL,
         seed: 0,
     };
     let report = subject.fuzz(&endless, &run).expect("nothing to write");

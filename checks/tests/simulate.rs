@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use checks::catalogue;
-use checks::engine::{Engine, Limits};
+use checks::engine::{Engine, Limits, Reductions};
 use checks::examine::{self, Outcome};
 use checks::progress::Progress;
 use checks::report::{Report, Verdict};
@@ -47,7 +47,7 @@ fn simulate(subject: &dyn Subject, seed: u64, limits: &Limits, traces: &Path) ->
     let run = Run {
         progress: &progress,
         traces,
-        reductions: true,
+        reductions: Reductions::STANDARD,
         seed,
     };
     let report = subject.verify(Engine::Simulate, limits, &run);
@@ -284,7 +284,7 @@ fn it_ends_where_its_limits_are() {
     let run = Run {
         progress: &interrupted,
         traces: traces.path(),
-        reductions: true,
+        reductions: Reductions::STANDARD,
         seed: 1,
     };
     let report = case.verify(Engine::Simulate, &on(1), &run);

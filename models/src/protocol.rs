@@ -28,7 +28,6 @@ impl<T> Data for T where
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
-#[serde(transparent)]
 pub struct NodeId(pub u16);
 
 impl Display for NodeId {

@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{Context, Ending, any_seed};
 use crate::catalogue;
 use crate::cli::FuzzArgs;
-use crate::engine::Limits;
+use crate::engine::{Limits, Reductions};
 use crate::fuzz::{FuzzReport, FuzzVerdict, Plan};
 use crate::subject::{Run, Subject};
 
@@ -74,7 +74,7 @@ pub fn fuzz_all(
         let run = Run {
             progress: &progress,
             traces: &context.traces,
-            reductions: true,
+            reductions: Reductions::STANDARD,
             seed: plan.seed,
         };
         let report = subject.fuzz(&plan, &run)?;

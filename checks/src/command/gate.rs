@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::{Context, Ending, mutants};
 use crate::catalogue::{self, ProtocolRow};
 use crate::cli::{EngineArgs, GateArgs};
-use crate::engine::{Engine, Limits};
+use crate::engine::{Engine, Limits, Reductions};
 use crate::fuzz::{FuzzReport, FuzzVerdict, Plan};
 use crate::progress::Progress;
 use crate::report::{Report, Verdict};
@@ -269,7 +269,7 @@ impl Gate<'_> {
         Run {
             progress,
             traces: &self.quiet.traces,
-            reductions: true,
+            reductions: Reductions::STANDARD,
             seed: 0,
         }
     }

@@ -14,6 +14,8 @@ struct ListRow {
     model: &'static str,
     size: &'static str,
     nodes: usize,
+    /// How many of them are alike.
+    alike: usize,
     faults: &'static str,
     bounds: &'static str,
     properties: Vec<PropertyRow>,
@@ -39,8 +41,12 @@ pub fn run(context: &Context) -> Result<Ending> {
         let states = row
             .states
             .map_or_else(String::new, |states| format!(", {states} states"));
+        let alike = match row.alike {
+            0 => String::new(),
+            alike => format!(" ({alike} alike)"),
+        };
         context.say(&format!(
-            "{:<20} {:<5} {} nodes{states}\n  {}\n  faults: {}; bounds: {}\n",
+            "{:<20} {:<5} {} nodes{alike}{states}\n  {}\n  faults: {}; bounds: {}\n",
             row.model, row.size, row.nodes, row.purpose, row.faults, row.bounds,
         ));
         if !row.liveness.is_empty() {
@@ -83,6 +89,7 @@ fn rows() -> Vec<ListRow> {
                 model: model.model(),
                 size: size_name(row.size),
                 nodes: row.nodes,
+                alike: row.alike,
                 faults: row.faults,
                 bounds: row.bounds,
                 properties: properties

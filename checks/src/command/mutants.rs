@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{Context, Ending};
 use crate::catalogue::{self, ProtocolRow};
 use crate::cli::EngineArgs;
-use crate::engine::{Engine, Limits};
+use crate::engine::{Engine, Limits, Reductions};
 use crate::report::Verdict;
 use crate::subject::{Run, Subject};
 
@@ -185,7 +185,7 @@ fn run_one(
     let run = Run {
         progress: &progress,
         traces: &context.traces,
-        reductions: true,
+        reductions: Reductions::STANDARD,
         seed,
     };
     let limits = plan.limits.within(Some(plan.budget));

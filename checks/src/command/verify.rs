@@ -8,7 +8,7 @@ use models::specification::Size;
 use super::{Context, Ending, models_named};
 use crate::catalogue;
 use crate::cli::EngineArgs;
-use crate::engine::{Engine, Limits};
+use crate::engine::{Engine, Limits, Reductions};
 use crate::report::{Report, Verdict};
 use crate::subject::{Run, Subject};
 
@@ -25,8 +25,8 @@ pub struct Plan {
     pub mutant: Option<String>,
     /// The engine.
     pub engine: EngineArgs,
-    /// Whether reductions are on.
-    pub reductions: bool,
+    /// What is left out.
+    pub reductions: Reductions,
     /// The limits of each model's run, but for its time.
     pub limits: Limits,
     /// The time that each model's run may take.

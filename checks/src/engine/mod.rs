@@ -2,6 +2,7 @@
 
 pub mod liveness;
 pub mod native;
+mod reductions;
 pub mod simulate;
 pub mod stateright;
 
@@ -13,6 +14,7 @@ use clap::ValueEnum;
 use models::Specification;
 use models::world::Action;
 
+pub use self::reductions::Reductions;
 use self::simulate::Simulated;
 use crate::progress::Progress;
 
@@ -180,6 +182,8 @@ pub struct Findings<P: Specification> {
     pub stopped: Option<Stop>,
     /// How often what happened, where the engine counts.
     pub fired: Option<Fired>,
+    /// How many of the steps were not taken, because they lead where others lead, where it says.
+    pub left_out: Option<u64>,
     /// How many pairs of states are to be expected that the engine takes for one, where it says.
     pub expected_collisions: Option<f64>,
     /// What a simulation tells beside.

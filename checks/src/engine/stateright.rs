@@ -21,7 +21,7 @@ use models::trace;
 use models::world::{Action, Scenario, World};
 use stateright::{Checker, HasDiscoveries, Model, Path, Property};
 
-use super::{Engine, Findings, Limits, Violation, native};
+use super::{Engine, Findings, Limits, Reductions, Violation, native};
 use crate::diagram;
 use crate::examine::{self, INERT_IS_INERT, NO_PANIC, Outcome, Sight};
 use crate::guide::{Guide, Part};
@@ -275,7 +275,7 @@ pub fn search<P: Specification>(
 ) -> Findings<P> {
     if examine::initial(scenario).is_err() {
         // There is no initial world to hand out: ours reports why.
-        return native::search(scenario, limits, progress);
+        return native::search(scenario, Reductions::ALL, limits, progress);
     }
     let model = WorldModel::new(scenario.clone());
     let halted = Arc::clone(&model.halted);
@@ -340,6 +340,7 @@ fn watch<P: Specification>(
         violation,
         stopped,
         fired: None,
+        left_out: None,
         expected_collisions: None,
         simulated: None,
     }
@@ -363,6 +364,6 @@ fn shortest<P: Specification>(
         max_states: None,
         ..*limits
     };
-    let ours = native::search(scenario, &unlimited, progress);
+    let ours = native::search(scenario, Reductions::ALL, &unlimited, progress);
     Some(ours.violation.unwrap_or_else(theirs))
 }

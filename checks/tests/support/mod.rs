@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use checks::engine::{Engine, Limits};
+use checks::engine::{Engine, Limits, Reductions};
 use checks::progress::Progress;
 use checks::report::Report;
 use checks::subject::{Run, Subject};
@@ -30,7 +30,7 @@ pub(crate) fn verify(
     let run = Run {
         progress: &progress,
         traces,
-        reductions: true,
+        reductions: Reductions::STANDARD,
         seed: 0,
     };
     subject

@@ -90,6 +90,18 @@ impl<E: Travels> Flight<E> {
         self.heads().filter(move |item| item.link() == link)
     }
 
+    /// Whether this may arrive next.
+    pub fn is_head(&self, item: &E) -> bool {
+        match self.delivery {
+            Delivery::Bag => self.under_way.binary_search(item).is_ok(),
+            Delivery::Fifo => {
+                let link = item.link();
+                let first = self.under_way.partition_point(|other| other.link() < link);
+                self.under_way.get(first) == Some(item)
+            }
+        }
+    }
+
     /// Makes a change.
     pub fn change(&mut self, change: &Change<E>) {
         match change {

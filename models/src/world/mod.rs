@@ -11,6 +11,7 @@ mod flight;
 mod history;
 mod network;
 mod pace;
+mod renamed;
 mod scenario;
 mod veil;
 
@@ -26,6 +27,7 @@ pub use self::flight::{Delivery, Flight, Link, Travels};
 pub use self::history::{History, Occurrence};
 pub use self::network::{Envelope, Network};
 pub use self::pace::Pace;
+pub use self::renamed::Rename;
 pub use self::scenario::{AsksAt, Boot, Disk, Duplicates, Faults, Scenario, Step, Timing};
 pub use self::veil::Change;
 

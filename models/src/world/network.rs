@@ -9,6 +9,7 @@ use core::hash::{Hash, Hasher};
 use serde::{Deserialize, Serialize};
 
 use super::flight::{Delivery, Flight, Link, Travels};
+use super::renamed::Rename;
 use super::veil::{Change, Veil};
 use crate::protocol::{Data, NodeId};
 
@@ -163,6 +164,22 @@ impl<T: Data> Network<T> {
 
     pub(super) fn heal(&mut self) {
         self.cut.clear();
+    }
+
+    /// The same, between nodes under their new names.
+    pub fn renamed(&self, names: &impl Rename) -> Self {
+        let renamed = |old: &Arc<Envelope<T>>| Arc::new(old.renamed(names));
+        let under_way = self.flight.iter().map(renamed).collect();
+        Self {
+            flight: Flight::of(self.flight.delivery(), under_way),
+            cut: self
+                .cut
+                .iter()
+                .map(|&(from, to)| (names.node(from), names.node(to)))
+                .collect(),
+            sent: self.sent.iter().map(renamed).collect(),
+            veil: self.veil.as_ref().map(|_| Veil::default()),
+        }
     }
 
     fn state(&self) -> (&Flight<Arc<Envelope<T>>>, &BTreeSet<Link>) {

@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use derive_where::derive_where;
 
+use super::renamed::Rename;
 use crate::protocol::{NodeId, Protocol};
 use crate::specification::Specification;
 
@@ -50,6 +51,17 @@ impl<P: Specification> Pace<P> {
     /// All timers of a node have stopped.
     pub(super) fn stop_all(&mut self, node: NodeId) {
         self.forget(|(id, _)| *id == node);
+    }
+
+    /// The same, of nodes under their new names.
+    pub fn renamed(&self, names: &impl Rename) -> Self {
+        let clock = |(node, timer): &Clock<P>| (names.node(*node), names.value(timer));
+        let behind = self.behind.iter();
+        Self {
+            behind: behind
+                .map(|(waits, shorter)| (clock(waits), shorter.iter().map(clock).collect()))
+                .collect(),
+        }
     }
 
     fn forget(&mut self, stopped: impl Fn(&Clock<P>) -> bool) {

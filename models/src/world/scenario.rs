@@ -40,6 +40,9 @@ pub struct Scenario<P: Specification> {
     pub keeps_history: bool,
     /// What makes the state space finite.
     pub bounds: P::Bounds,
+    /// Nodes that differ in nothing but their names: worlds in which some of them have changed
+    /// places are the same to every property. A search may then look at one of them.
+    pub alike: Vec<NodeId>,
     /// Whether the world drops messages that the protocol declares inert. Changes no verdict;
     /// off only to show just that.
     pub drop_inert: bool,
@@ -75,10 +78,17 @@ impl<P: Specification> Scenario<P> {
             asks_at: |_, _| true,
             keeps_history: true,
             bounds,
+            alike: Vec::new(),
             drop_inert: true,
             step: P::step,
             boot: P::boot,
         }
+    }
+
+    /// The same, where these nodes differ in nothing but their names.
+    pub fn with_alike(mut self, nodes: &[u16]) -> Self {
+        self.alike = nodes.iter().copied().map(NodeId).collect();
+        self
     }
 
     /// Refuses knobs that contradict each other: such a world would stand still, and every

@@ -26,6 +26,8 @@ pub struct Walked {
     pub unique: u64,
     /// Steps taken, and the initial state.
     pub generated: u64,
+    /// How many of those steps were not really taken, because they lead where others lead.
+    pub left_out: u64,
     /// The greatest distance from the initial state.
     pub depth: usize,
     /// What the states show.
@@ -49,6 +51,7 @@ pub fn walk<S: Space>(space: &S, limits: &Limits, progress: &Progress) -> Walked
     Walked {
         unique: search.visited.count(),
         generated: search.generated,
+        left_out: search.left_out,
         depth: search.depth,
         marks: search.marks,
         tally: search.tally,
@@ -71,7 +74,10 @@ struct Search<'a, S: Space> {
     level: Frontier,
     /// The states found from it.
     next: Frontier,
+    /// What came of the last block: room for what comes of the next.
+    found: Vec<Found>,
     generated: u64,
+    left_out: u64,
     depth: usize,
     marks: Marks,
     tally: Vec<u64>,
@@ -98,7 +104,9 @@ impl<'a, S: Space> Search<'a, S> {
             discovery: Discovery::default(),
             level: Frontier::default(),
             next: Frontier::default(),
+            found: Vec::new(),
             generated: 0,
+            left_out: 0,
             depth: 0,
             marks: 0,
             tally: Vec::new(),
@@ -110,7 +118,8 @@ impl<'a, S: Space> Search<'a, S> {
     /// Looks at the initial state. What is broken there is broken after no step.
     fn begin(&mut self) -> Option<Broken> {
         let thread = &mut self.threads[0];
-        let mut sink = Sink::new(&self.visited, &mut thread.recent, 0);
+        let nothing = Found::default();
+        let mut sink = Sink::new(&self.visited, &mut thread.recent, 0, nothing);
         self.space.begin(&mut thread.worker, &mut sink);
         let found = sink.into_found();
         self.generated = 1;
@@ -170,11 +179,13 @@ impl<'a, S: Space> Search<'a, S> {
             if block.is_empty() {
                 return Ok(None);
             }
-            for found in self.expand(&block) {
+            let mut found = self.expand(&block);
+            for found in &mut found {
                 if let Some(broken) = self.merge(found) {
                     return Ok(Some(broken));
                 }
             }
+            self.found = found;
         }
     }
 
@@ -201,14 +212,16 @@ impl<'a, S: Space> Search<'a, S> {
     /// Expands a block in parallel. What is found is in the order of the block.
     fn expand(&mut self, block: &[Chunk]) -> Vec<Found> {
         let (space, visited, marks) = (self.space, &self.visited, self.marks);
+        let mut found = std::mem::take(&mut self.found);
+        found.resize_with(block.len(), Found::default);
         if self.threads.len() == 1 || block.len() == 1 {
             let thread = &mut self.threads[0];
-            return block
-                .iter()
-                .map(|chunk| expand(space, thread, visited, marks, chunk))
-                .collect();
+            for (found, chunk) in found.iter_mut().zip(block) {
+                expand(space, thread, visited, marks, chunk, found);
+            }
+            return found;
         }
-        let results: Vec<Mutex<Found>> = block.iter().map(|_| Mutex::default()).collect();
+        let results: Vec<Mutex<Found>> = found.into_iter().map(Mutex::new).collect();
         let next = AtomicUsize::new(0);
         thread::scope(|scope| {
             for thread in &mut self.threads {
@@ -221,11 +234,9 @@ impl<'a, S: Space> Search<'a, S> {
                         let Some(chunk) = block.get(position) else {
                             break;
                         };
-                        let found = expand(space, thread, visited, marks, chunk);
-                        let mut result = results[position].lock();
-                        **result
-                            .as_mut()
-                            .unwrap_or_else(|poisoned| poisoned.get_mut()) = found;
+                        let mut found = results[position].lock();
+                        let found = found.as_mut().unwrap_or_else(|poisoned| poisoned.get_mut());
+                        expand(space, thread, visited, marks, chunk, found);
                     }
                 });
             }
@@ -236,15 +247,16 @@ impl<'a, S: Space> Search<'a, S> {
             .collect()
     }
 
-    fn merge(&mut self, found: Found) -> Option<Broken> {
+    fn merge(&mut self, found: &mut Found) -> Option<Broken> {
         self.generated += found.generated;
+        self.left_out += found.left_out;
         let kinds = self.tally.len().max(found.tally.len());
         self.tally.resize(kinds, 0);
-        for (all, these) in self.tally.iter_mut().zip(found.tally) {
+        for (all, these) in self.tally.iter_mut().zip(&found.tally) {
             *all += these;
         }
         let mut start = 0;
-        for candidate in found.candidates {
+        for candidate in &found.candidates {
             let state = &found.bytes[start..candidate.end];
             start = candidate.end;
             if self.visited.insert(candidate.fingerprint) {
@@ -254,22 +266,23 @@ impl<'a, S: Space> Search<'a, S> {
                 self.marks |= candidate.marks;
             }
         }
-        let (breach, last) = found.breach?;
+        let (breach, last) = found.breach.take()?;
         let mut path = self.discovery.path_to(last.parent);
         path.push(last.step);
         Some((breach, path))
     }
 }
 
-/// Expands the states of a chunk, up to the first breach.
+/// Expands the states of a chunk, up to the first breach, into what held what came of others.
 fn expand<S: Space>(
     space: &S,
     thread: &mut Thread<S>,
     visited: &Visited,
     marks: Marks,
     chunk: &Chunk,
-) -> Found {
-    let mut sink = Sink::new(visited, &mut thread.recent, marks);
+    found: &mut Found,
+) {
+    let mut sink = Sink::new(visited, &mut thread.recent, marks, std::mem::take(found));
     let mut states = chunk.bytes.as_slice();
     for number in (chunk.first..).take(chunk.states) {
         sink.of(number);
@@ -278,7 +291,7 @@ fn expand<S: Space>(
             break;
         }
     }
-    sink.into_found()
+    *found = sink.into_found();
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use models::Specification;
 use models::world::Scenario;
 
 use self::worlds::Worlds;
-use super::{Findings, Limits, Violation};
+use super::{Findings, Limits, Reductions, Violation};
 use crate::examine::{self, NO_PANIC};
 use crate::progress::Progress;
 
@@ -25,6 +25,7 @@ use crate::progress::Progress;
 /// limit is exceeded, or there is none left.
 pub fn search<P: Specification>(
     scenario: &Scenario<P>,
+    reductions: Reductions,
     limits: &Limits,
     progress: &Progress,
 ) -> Findings<P> {
@@ -32,7 +33,7 @@ pub fn search<P: Specification>(
         Ok(initial) => initial,
         Err(panic) => return no_start(panic),
     };
-    let worlds = Worlds::new(scenario, initial);
+    let worlds = Worlds::new(scenario, reductions, initial);
     let walked = bfs::walk(&worlds, limits, progress);
     let seen = P::REACHABLE.iter().enumerate();
     let seen = seen.filter(|(row, _)| walked.marks & (1 << row) != 0);
@@ -49,6 +50,7 @@ pub fn search<P: Specification>(
         }),
         stopped: walked.stopped,
         fired: Some(worlds.named(&walked.tally)),
+        left_out: Some(walked.left_out),
         expected_collisions: Some(walked.expected_collisions),
         simulated: None,
     }
@@ -69,6 +71,7 @@ fn no_start<P: Specification>(panic: String) -> Findings<P> {
         }),
         stopped: None,
         fired: None,
+        left_out: None,
         expected_collisions: None,
         simulated: None,
     }

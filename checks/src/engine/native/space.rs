@@ -1,5 +1,7 @@
 //! What the search asks of a state space, and what it is told.
 
+use std::mem::take;
+
 use super::visited::{Fingerprint, Visited};
 
 /// A state space, walked by several threads. States are handed around as bytes.
@@ -50,6 +52,8 @@ pub struct Sink<'a> {
 pub struct Found {
     /// How many steps were taken.
     pub generated: u64,
+    /// How many of those were not really taken.
+    pub left_out: u64,
     /// The states found that had not been visited before. One may be among them twice.
     pub candidates: Vec<Candidate>,
     /// Those states, one behind the other.
@@ -58,6 +62,20 @@ pub struct Found {
     pub tally: Vec<u64>,
     /// What is wrong with the last step, or with the state that it led to.
     pub breach: Option<(Breach, Origin)>,
+}
+
+impl Found {
+    /// Nothing, in as much room.
+    fn clear(&mut self) {
+        let (mut candidates, mut bytes) = (take(&mut self.candidates), take(&mut self.bytes));
+        candidates.clear();
+        bytes.clear();
+        *self = Self {
+            candidates,
+            bytes,
+            ..Self::default()
+        };
+    }
 }
 
 /// From which state, by its which step.
@@ -82,13 +100,19 @@ pub struct Candidate {
 }
 
 impl<'a> Sink<'a> {
-    /// Takes what comes of states, while these have been visited. `marked` is what has been
-    /// shown: nobody needs to see it again.
-    pub fn new(visited: &'a Visited, recent: &'a mut Recent, marked: Marks) -> Self {
+    /// Takes what comes of states, while these have been visited, into what held what came of
+    /// others. `marked` is what has been shown: nobody needs to see it again.
+    pub fn new(
+        visited: &'a Visited,
+        recent: &'a mut Recent,
+        marked: Marks,
+        mut found: Found,
+    ) -> Self {
+        found.clear();
         Self {
             visited,
             recent,
-            found: Found::default(),
+            found,
             parent: 0,
             step: 0,
             marked,
@@ -133,6 +157,12 @@ impl<'a> Sink<'a> {
     pub fn pass(&mut self) {
         self.found.generated += 1;
         self.step += 1;
+    }
+
+    /// The next step leads where another one leads that is taken.
+    pub fn leave_out(&mut self) {
+        self.found.left_out += 1;
+        self.pass();
     }
 
     /// The next step, or the state it leads to, breaks a property.

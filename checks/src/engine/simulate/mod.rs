@@ -79,6 +79,7 @@ pub fn search<P: Specification>(
         violation: None,
         stopped: None,
         fired: None,
+        left_out: None,
         expected_collisions: None,
         simulated: None,
     };

@@ -48,7 +48,7 @@ const EXCHANGE: &[Model<Counter>] = &[
             "all replicas agree on what all clients have counted",
             "nobody owes anything any more",
         ],
-        scenario: || scenarios::counting(3, &[1, 1], Limits::DELTAS, 0),
+        scenario: || scenarios::counting(3, &[1, 1], Limits::DELTAS, 0).with_alike(&[0, 1, 2]),
     },
     Model {
         name: "counter/push-pull",

@@ -7,11 +7,13 @@ use derive_where::derive_where;
 use models::Specification;
 use models::world::{Action, Change, Disk, Envelope, Kind, Scenario, World};
 
+use super::answers::Answers;
 use super::memory::CoreId;
 use super::tables::{Core, Handle, Tables};
 use crate::arms;
 use crate::engine::native::space::Marks;
 use crate::examine::caught;
+use crate::symmetry::Renaming;
 
 /// Where steps are taken.
 #[derive_where(Clone, Copy)]
@@ -20,6 +22,8 @@ pub(super) struct Lab<'a, P: Specification> {
     pub(super) scenario: &'a Scenario<P>,
     /// The parts.
     pub(super) tables: &'a Tables<P>,
+    /// The ways in which nodes may change places; none if that is not to be looked at.
+    pub(super) renamings: &'a [Renaming],
 }
 
 /// A step from a core.
@@ -30,6 +34,15 @@ pub(super) struct Step<P: Specification> {
     pub(super) counted: (usize, Option<usize>),
     /// The core after it, and the rest of what it does; the message, if the model panicked.
     pub(super) outcome: Result<(CoreId, Next), String>,
+    /// Whether it commutes with those of the message with this number, if that has been asked.
+    pub(super) commutes: Answers,
+}
+
+impl<P: Specification> Step<P> {
+    /// Whether all laws hold of it, whatever is under way.
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(&self.outcome, Ok((_, next)) if !next.laws.is_open())
+    }
 }
 
 /// What a step came to.
@@ -51,6 +64,7 @@ pub(super) struct Next {
 }
 
 /// What is to be seen in a core.
+#[derive(PartialEq, Eq)]
 pub(super) struct Sight {
     /// The invariants.
     pub(super) invariants: Judgement,
@@ -58,10 +72,12 @@ pub(super) struct Sight {
     pub(super) marks: Marks,
     /// The positions of the rows of what may be shown that look at what is under way.
     pub(super) look: Vec<usize>,
+    /// Whether something else is to be seen where nodes that are alike have changed places.
+    pub(super) is_lopsided: bool,
 }
 
 /// Whether some properties hold, as far as can be said without a look at what is under way.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Judgement {
     /// The positions of the rows that look, up to the first that is broken without a look.
     pub(super) look: Vec<usize>,
@@ -180,6 +196,7 @@ impl<P: Specification> Lab<'_, P> {
             invariants,
             marks: marks.get(),
             look: shown.look,
+            is_lopsided: false,
         })
     }
 }

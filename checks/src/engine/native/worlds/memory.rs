@@ -14,8 +14,12 @@ use foldhash::fast::FixedState;
 use models::Specification;
 use models::world::{Action, Change, Envelope, Flight, Travels as _, World};
 
+use super::answers::Answers;
+use super::commuting::{self, Way};
 use super::lab::{Lab, Sight, Step, Taken};
+use super::mirror::{self, Mirror};
 use super::tables::{Core, Handle, Tables};
+use crate::symmetry::Renaming;
 
 /// After so many steps a thread forgets all and begins again. Some hundred bytes each.
 const MOST_STEPS: usize = 1 << 18;
@@ -34,6 +38,8 @@ pub(super) struct Memory<P: Specification> {
     messages: Vec<Message<P>>,
     /// Whether the message with that number makes the host with that number act.
     acts: HashMap<(u32, u32), bool, FixedState>,
+    /// Parts after nodes have changed places, in each way in which they do.
+    mirrors: Vec<Mirror>,
 }
 
 /// A message and its handle.
@@ -51,28 +57,41 @@ struct Known<P: Specification> {
     /// What may happen to a message that may arrive next, in the order of the messages' numbers.
     reactions: Vec<(u32, Reactions)>,
     /// What may happen but to messages: while timers may not run out, and while they may.
-    others: [Option<Range<usize>>; 2],
+    others: [Option<Listed>; 2],
+    /// Its hash after nodes have changed places in each of the ways, if that has been asked.
+    mirrors: Box<[u64]>,
     /// Whether the message with this number is inert, if that has been asked.
-    inert: Vec<Option<bool>>,
+    inert: Answers,
 }
 
 /// What may happen to a message that may arrive next.
-struct Reactions {
+#[derive(Clone)]
+pub(super) struct Reactions {
     /// Whether it can arrive.
-    is_deliverable: bool,
-    /// Where the steps are.
-    steps: Range<usize>,
+    pub(super) is_deliverable: bool,
+    /// The steps.
+    pub(super) steps: Listed,
+}
+
+/// Steps from a core.
+#[derive(Clone)]
+pub(super) struct Listed {
+    /// Where they are.
+    pub(super) range: Range<usize>,
+    /// Whether they, or the properties, are not the same where nodes have changed places.
+    pub(super) is_lopsided: bool,
 }
 
 impl<P: Specification> Memory<P> {
     /// Nothing yet.
-    pub(super) fn new() -> Self {
+    pub(super) fn new(ways: usize) -> Self {
         Self {
             places: HashMap::default(),
             cores: Vec::new(),
             steps: Vec::new(),
             messages: Vec::new(),
             acts: HashMap::default(),
+            mirrors: (0..ways).map(|_| Mirror::default()).collect(),
         }
     }
 
@@ -111,36 +130,28 @@ impl<P: Specification> Memory<P> {
         &self.steps[position]
     }
 
-    /// The steps from this core that these messages, which may arrive next, have part in: where
-    /// they are. Whether any of the messages can arrive.
-    pub(super) fn reactions<'f>(
-        &mut self,
-        lab: Lab<'_, P>,
-        place: CoreId,
-        heads: impl Iterator<Item = &'f Handle>,
-        into: &mut Vec<usize>,
-    ) -> bool {
-        let mut can_arrive = false;
-        for head in heads {
-            let find = |row: &(u32, Reactions)| row.0.cmp(&head.number);
-            let found = self.known(place).reactions.binary_search_by(find);
-            let position = found.unwrap_or_else(|position| {
-                let reactions = self.react(lab, place, *head);
-                let known = self.known_mut(place);
-                known.reactions.insert(position, (head.number, reactions));
-                position
-            });
-            let (_, reactions) = &self.known(place).reactions[position];
-            can_arrive |= reactions.is_deliverable;
-            into.extend(reactions.steps.clone());
+    /// What may happen from this core to this message, if it may arrive next.
+    pub(super) fn reactions(&mut self, lab: Lab<'_, P>, place: CoreId, head: Handle) -> Reactions {
+        let find = |row: &(u32, Reactions)| row.0.cmp(&head.number);
+        match self.known(place).reactions.binary_search_by(find) {
+            Ok(position) => self.known(place).reactions[position].1.clone(),
+            Err(position) => {
+                let reactions = self.react(lab, place, head);
+                let new = (head.number, reactions.clone());
+                self.known_mut(place).reactions.insert(position, new);
+                reactions
+            }
         }
-        can_arrive
     }
 
     fn react(&mut self, lab: Lab<'_, P>, place: CoreId, head: Handle) -> Reactions {
         let envelope = Arc::clone(&self.message(lab.tables, head.number).envelope);
         let is_deliverable = self.veiled(lab.tables, place).is_deliverable(&envelope);
-        let list = |world: &World<P>| lab.listed(|rules| world.actions_with(rules, &envelope));
+        let list = |world: &World<P>, renaming: Option<&Renaming>| {
+            let mirrored = renaming.map(|names| Arc::new(envelope.renamed(names)));
+            let envelope = mirrored.as_ref().unwrap_or(&envelope);
+            lab.listed(|rules| world.actions_with(rules, envelope))
+        };
         Reactions {
             is_deliverable,
             steps: self.learn(lab, place, list),
@@ -148,11 +159,13 @@ impl<P: Specification> Memory<P> {
     }
 
     /// The other steps from this core: where they are.
-    pub(super) fn others(&mut self, lab: Lab<'_, P>, place: CoreId, timers: bool) -> Range<usize> {
+    pub(super) fn others(&mut self, lab: Lab<'_, P>, place: CoreId, timers: bool) -> Listed {
         if let Some(remembered) = &self.known(place).others[usize::from(timers)] {
             return remembered.clone();
         }
-        let list = |world: &World<P>| lab.listed(|rules| world.other_actions(rules, timers));
+        let list = |world: &World<P>, _: Option<&Renaming>| {
+            lab.listed(|rules| world.other_actions(rules, timers))
+        };
         let steps = self.learn(lab, place, list);
         self.known_mut(place).others[usize::from(timers)] = Some(steps.clone());
         steps
@@ -163,11 +176,11 @@ impl<P: Specification> Memory<P> {
         &mut self,
         lab: Lab<'_, P>,
         place: CoreId,
-        list: impl FnOnce(&World<P>) -> Vec<Action<P>>,
-    ) -> Range<usize> {
+        list: impl Fn(&World<P>, Option<&Renaming>) -> Vec<Action<P>>,
+    ) -> Listed {
         let first = self.steps.len();
         let world = self.take_world(lab.tables, place);
-        for action in list(&world) {
+        for action in list(&world, None) {
             let counted = lab.counted(&world, &action);
             let taken = lab.take(&world, self.core(place), &action);
             let outcome = taken.map(|Taken { core, next }| {
@@ -178,10 +191,53 @@ impl<P: Specification> Memory<P> {
                 action,
                 counted,
                 outcome,
+                commutes: Answers::default(),
             });
         }
+        let is_lopsided = self.way(lab, place).is_some_and(|way| {
+            let names = &lab.renamings[way];
+            let mut mirror = std::mem::take(&mut self.mirrors[way]);
+            let core = mirror.core(lab.tables, names, self.core(place));
+            let possible = |world: &World<P>| list(world, Some(names));
+            let (steps, core_at) = (&self.steps[first..], |end| self.core(end).clone());
+            let is_lopsided =
+                mirror::is_lopsided(lab, &mut mirror, names, &core, possible, steps, core_at);
+            self.mirrors[way] = mirror;
+            is_lopsided
+        });
         self.known_mut(place).world = Some(world);
-        first..self.steps.len()
+        Listed {
+            range: first..self.steps.len(),
+            is_lopsided,
+        }
+    }
+
+    /// In which way nodes change places where it is asked whether what is known of a core is the
+    /// same then. One for each core: to ask of all ways takes longer than to look at all worlds.
+    fn way(&self, lab: Lab<'_, P>, place: CoreId) -> Option<usize> {
+        let ways = lab.renamings.len() as u64;
+        self.core(place)
+            .hash
+            .checked_rem(ways)
+            .map(|way| way as usize)
+    }
+
+    /// The hash of the core after nodes have changed places in the way with this number.
+    pub(super) fn mirrored_core(&mut self, lab: Lab<'_, P>, place: CoreId, way: usize) -> u64 {
+        let known = &mut self.cores[place.0 as usize];
+        if known.mirrors.is_empty() {
+            let pairs = lab.renamings.iter().zip(&mut self.mirrors);
+            let hashes =
+                pairs.map(|(names, mirror)| mirror.core(lab.tables, names, &known.core).hash);
+            known.mirrors = hashes.collect();
+        }
+        known.mirrors[way]
+    }
+
+    /// The hash of the message after nodes have changed places in the way with this number.
+    pub(super) fn mirrored(&mut self, lab: Lab<'_, P>, message: Handle, way: usize) -> u64 {
+        let names = &lab.renamings[way];
+        self.mirrors[way].message(lab.tables, names, message).hash
     }
 
     /// What is to be seen in this core.
@@ -190,7 +246,13 @@ impl<P: Specification> Memory<P> {
     /// The message, if looking at it panics whatever is under way.
     pub(super) fn sight(&mut self, lab: Lab<'_, P>, place: CoreId) -> Result<&Sight, &str> {
         if self.known(place).sight.is_none() {
-            let sight = lab.sight(self.veiled(lab.tables, place));
+            let mut sight = lab.sight(self.veiled(lab.tables, place));
+            if let (Ok(sight), Some(way)) = (&mut sight, self.way(lab, place)) {
+                let (names, core) = (&lab.renamings[way], self.core(place).clone());
+                let mirror = self.mirrors[way].core(lab.tables, names, &core);
+                let mirrored = lab.sight(&lab.tables.world(&mirror));
+                sight.is_lopsided = mirrored.as_ref() != Ok(sight);
+            }
             self.known_mut(place).sight = Some(sight);
         }
         let sight = self.known(place).sight.as_ref();
@@ -200,18 +262,18 @@ impl<P: Specification> Memory<P> {
 
     /// Whether the message is inert in a world with this core.
     pub(super) fn is_inert(&mut self, tables: &Tables<P>, place: CoreId, message: Handle) -> bool {
-        let position = message.number as usize;
         let known = &mut self.cores[place.0 as usize];
-        if known.inert.len() <= position {
-            known.inert.resize(position + 1, None);
-        }
-        *known.inert[position].get_or_insert_with(|| {
+        known.inert.get(message.number).unwrap_or_else(|| {
             let (from, to) = message.link();
             let host = |node| Some(tables.hosts.part(known.core.host(node)?).content);
-            let (Some(sender), Some(receiver)) = (host(from), host(to)) else {
-                return false;
+            let is_inert = match (host(from), host(to)) {
+                (Some(sender), Some(receiver)) => {
+                    P::is_inert(&tables.message(message.number).1, &sender, &receiver)
+                }
+                _ => false,
             };
-            P::is_inert(&tables.message(message.number).1, &sender, &receiver)
+            known.inert.set(message.number, is_inert);
+            is_inert
         })
     }
 
@@ -224,6 +286,16 @@ impl<P: Specification> Memory<P> {
         *known.or_insert_with(|| {
             let receiver = lab.tables.hosts.part(receiver).content;
             receiver.would_act_on(lab.scenario, &lab.tables.message(message.number).1)
+        })
+    }
+
+    /// Whether each step that the message has part in commutes with the step that was taken.
+    pub(super) fn commute(&mut self, lab: Lab<'_, P>, way: Way, message: Handle) -> bool {
+        let known = self.steps[way.step].commutes.get(message.number);
+        known.unwrap_or_else(|| {
+            let commute = commuting::commute(self, lab, way, message);
+            self.steps[way.step].commutes.set(message.number, commute);
+            commute
         })
     }
 
@@ -297,7 +369,8 @@ impl<P: Specification> Known<P> {
             sight: None,
             reactions: Vec::new(),
             others: [None, None],
-            inert: Vec::new(),
+            mirrors: Box::default(),
+            inert: Answers::default(),
         }
     }
 }

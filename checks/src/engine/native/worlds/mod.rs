@@ -4,8 +4,11 @@
 //! numbers of the messages under way. Steps between cores are taken once and remembered; what
 //! they do to the messages under way is done to their numbers.
 
+mod answers;
+mod commuting;
 mod lab;
 mod memory;
+mod mirror;
 mod tables;
 
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use std::sync::Arc;
 use models::Specification;
 use models::world::{Action, Delivery, Flight, Scenario, Timing, Travels as _, World};
 
+use self::commuting::Way;
 use self::lab::Lab;
 use self::lab::Step;
 use self::memory::{CoreId, Memory};
@@ -21,12 +25,18 @@ use super::bytes;
 use super::space::{Breach, Marks, Sink, Space};
 use super::visited::Fingerprint;
 use crate::arms;
-use crate::engine::Fired;
+use crate::engine::{Fired, Reductions};
 use crate::examine::{INERT_IS_INERT, NO_PANIC, caught};
+use crate::symmetry::{ALIKE, Renaming};
 
 /// The worlds of a scenario.
 pub(super) struct Worlds<'a, P: Specification> {
     scenario: &'a Scenario<P>,
+    /// Whether to take one order of steps that commute. Which one is a matter of names: not
+    /// where nodes change places.
+    commuting: bool,
+    /// The ways in which nodes change places.
+    renamings: Vec<Renaming>,
     tables: Tables<P>,
     initial: (Core, Flight<Handle>),
 }
@@ -44,17 +54,42 @@ pub(super) struct Worker<P: Specification> {
     flight: Flight<Handle>,
     /// What has become inert by it.
     dropped: Vec<Handle>,
+    /// The steps from the state that is being looked at.
+    enabled: Vec<Enabled>,
 }
+
+/// A step that is possible in a state.
+#[derive(Clone, Copy)]
+struct Enabled {
+    /// Its position.
+    step: usize,
+    /// The message that has part in it, if one does.
+    message: Option<Handle>,
+    /// Whether it leads nowhere that no other step leads to.
+    is_asleep: bool,
+}
+
+/// The messages that need not be delivered in a state: bit `i` for the `i`-th that may arrive
+/// next. Those behind the 64th are always delivered.
+type Asleep = u64;
 
 impl<'a, P: Specification> Worlds<'a, P> {
     /// The worlds of `scenario`, from `initial` on.
-    pub(super) fn new(scenario: &'a Scenario<P>, mut initial: World<P>) -> Self {
+    pub(super) fn new(
+        scenario: &'a Scenario<P>,
+        reductions: Reductions,
+        mut initial: World<P>,
+    ) -> Self {
         const { assert!(P::REACHABLE.len() <= Marks::BITS as usize) };
         let nodes = scenario.nodes.len();
         assert!(
             nodes + 2 <= MOST_PARTS,
             "{nodes} nodes: no engine could walk that"
         );
+        let renamings = match reductions.symmetry {
+            true => Renaming::all(scenario),
+            false => Vec::new(),
+        };
         let tables = Tables::new();
         let under_way = initial.network.veil();
         let handles = under_way
@@ -64,6 +99,8 @@ impl<'a, P: Specification> Worlds<'a, P> {
         let core = tables.core(initial);
         Self {
             scenario,
+            commuting: reductions.commuting && renamings.is_empty(),
+            renamings,
             tables,
             initial: (core, flight),
         }
@@ -73,6 +110,7 @@ impl<'a, P: Specification> Worlds<'a, P> {
         Lab {
             scenario: self.scenario,
             tables: &self.tables,
+            renamings: &self.renamings,
         }
     }
 
@@ -85,14 +123,61 @@ impl<'a, P: Specification> Worlds<'a, P> {
         }
     }
 
-    /// The positions of the steps from a state, in the order of their numbers.
-    fn steps(&self, memory: &mut Memory<P>, state: &State) -> Vec<usize> {
-        let mut steps = Vec::new();
-        let heads = state.flight.heads();
-        let can_arrive = memory.reactions(self.lab(), state.core, heads, &mut steps);
+    /// The steps from a state, in the order of their numbers.
+    fn enabled(
+        &self,
+        memory: &mut Memory<P>,
+        state: &State,
+        asleep: Asleep,
+        into: &mut Vec<Enabled>,
+    ) {
+        into.clear();
+        let mut can_arrive = false;
+        for (position, head) in state.flight.heads().enumerate() {
+            let reactions = memory.reactions(self.lab(), state.core, *head);
+            can_arrive |= reactions.is_deliverable;
+            let is_asleep = position < Asleep::BITS as usize && asleep & (1 << position) != 0;
+            into.extend(reactions.steps.range.map(|step| Enabled {
+                step,
+                message: Some(*head),
+                // What a law says that looks at what is under way must be asked here, too.
+                is_asleep: is_asleep && memory.step(step).is_closed(),
+            }));
+        }
         let timers = !can_arrive || self.scenario.timing == Timing::Any;
-        steps.extend(memory.others(self.lab(), state.core, timers));
-        steps
+        let others = memory.others(self.lab(), state.core, timers);
+        into.extend(others.range.map(|step| Enabled {
+            step,
+            message: None,
+            is_asleep: false,
+        }));
+    }
+
+    /// Which messages need not be delivered in the state that this step led to.
+    fn asleep(
+        &self,
+        memory: &mut Memory<P>,
+        from: &State,
+        taken: Enabled,
+        flight: &Flight<Handle>,
+    ) -> Asleep {
+        // Where timers wait for messages, whether one may run out depends on what is under way.
+        let is_timed = taken.message.is_none() && self.scenario.timing != Timing::Any;
+        if !self.commuting || is_timed {
+            return 0;
+        }
+        let way = Way {
+            core: from.core,
+            step: taken.step,
+            message: taken.message,
+        };
+        let heads = flight.heads().take(Asleep::BITS as usize).enumerate();
+        heads.fold(0, |asleep, (position, head)| {
+            let is_behind = taken.message.is_none_or(|message| message < *head);
+            let sleeps =
+                is_behind && from.flight.is_head(head) && memory.commute(self.lab(), way, *head);
+            asleep | Asleep::from(sleeps) << position
+        })
     }
 
     /// Takes a step: the core that it leads to. What is then under way, and what has become
@@ -111,6 +196,7 @@ impl<'a, P: Specification> Worlds<'a, P> {
             memory,
             flight,
             dropped,
+            ..
         } = worker;
         let (core, next) = match &memory.step(step).outcome {
             Ok((core, next)) => (*core, next),
@@ -185,6 +271,9 @@ impl<'a, P: Specification> Worlds<'a, P> {
         flight: &Flight<Handle>,
         marked: Marks,
     ) -> Result<Marks, Breach> {
+        if !self.renamings.is_empty() && self.is_lopsided(memory, core, flight) {
+            return Err(breach(ALIKE));
+        }
         let sight = memory.sight(self.lab(), core);
         let sight = sight.map_err(|_| breach(NO_PANIC))?;
         let is_seen = |row: &usize| marked & (1 << *row) != 0;
@@ -198,6 +287,45 @@ impl<'a, P: Specification> Worlds<'a, P> {
         let looked = self.look_at(memory, core, &world, is_seen);
         memory.give_back(core, world);
         looked
+    }
+
+    /// Whether something that may happen in a state, where it leads, or what the properties say of
+    /// it, is not the same where nodes have changed places.
+    fn is_lopsided(&self, memory: &mut Memory<P>, core: CoreId, flight: &Flight<Handle>) -> bool {
+        let mut can_arrive = false;
+        let mut heads = flight.heads();
+        let sees = |memory: &mut Memory<P>| {
+            let sight = memory.sight(self.lab(), core);
+            sight.is_ok_and(|sight| sight.is_lopsided)
+        };
+        let is_message = heads.any(|head| {
+            let reactions = memory.reactions(self.lab(), core, *head);
+            can_arrive |= reactions.is_deliverable;
+            reactions.steps.is_lopsided
+        });
+        let timers = !can_arrive || self.scenario.timing == Timing::Any;
+        is_message || memory.others(self.lab(), core, timers).is_lopsided || sees(memory)
+    }
+
+    /// The fingerprint of a state; where nodes are alike, that of all states that differ from it in
+    /// their places: the least of their hashes.
+    fn fingerprint(
+        &self,
+        memory: &mut Memory<P>,
+        place: CoreId,
+        flight: &Flight<Handle>,
+    ) -> Fingerprint {
+        let plain = hash(memory.core(place).hash, flight, |handle| handle.hash);
+        if self.renamings.is_empty() {
+            return Fingerprint::new(plain);
+        }
+        let lab = self.lab();
+        let mirrored = (0..self.renamings.len()).map(|way| {
+            let core = memory.mirrored_core(lab, place, way);
+            hash(core, flight, |handle| memory.mirrored(lab, *handle, way))
+        });
+        // The least are all small: mixed once more they are spread as others are.
+        Fingerprint::new(fold(mirrored.fold(plain, u64::min), 0x9e37_79b9_7f4a_7c15))
     }
 
     /// What a world shows, without a veil.
@@ -243,7 +371,11 @@ impl<'a, P: Specification> Worlds<'a, P> {
         let mut state = self.initial(&mut worker.memory);
         let mut actions = Vec::new();
         for (taken, &number) in path.iter().enumerate() {
-            let step = self.steps(&mut worker.memory, &state)[number as usize];
+            let Worker {
+                memory, enabled, ..
+            } = &mut worker;
+            self.enabled(memory, &state, 0, enabled);
+            let step = enabled[number as usize].step;
             actions.push(worker.memory.step(step).action.clone());
             // Only the last one may break anything, and nobody goes on from there.
             if let Ok(core) = self.take(&mut worker, &state, taken == 0, step) {
@@ -254,8 +386,45 @@ impl<'a, P: Specification> Worlds<'a, P> {
         actions
     }
 
-    /// The state at the front of the bytes.
-    fn read(&self, memory: &mut Memory<P>, states: &mut &[u8]) -> State {
+    /// Tells of a step from a state.
+    ///
+    /// # Errors
+    /// What it breaks.
+    fn follow(
+        &self,
+        worker: &mut Worker<P>,
+        state: &State,
+        is_first: bool,
+        taken: Enabled,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Breach> {
+        let (kind, arm) = worker.memory.step(taken.step).counted;
+        sink.count(kind);
+        if let Some(arm) = arm {
+            sink.count(arm);
+        }
+        if taken.is_asleep {
+            sink.leave_out();
+            return Ok(());
+        }
+        let core = self.take(worker, state, is_first, taken.step)?;
+        let Worker { memory, flight, .. } = worker;
+        let fingerprint = self.fingerprint(memory, core, flight);
+        if !sink.is_new(fingerprint) {
+            sink.pass();
+            return Ok(());
+        }
+        let marks = self.look(memory, core, flight, sink.marked())?;
+        let asleep = self.asleep(memory, state, taken, flight);
+        let core = memory.core(core);
+        sink.add(fingerprint, marks, |bytes| {
+            write(core, flight, asleep, bytes);
+        });
+        Ok(())
+    }
+
+    /// The state at the front of the bytes, and which messages need not be delivered there.
+    fn read(&self, memory: &mut Memory<P>, states: &mut &[u8]) -> (State, Asleep) {
         let (hash, rest) = states
             .split_first_chunk()
             .expect("a state begins with its core");
@@ -271,7 +440,7 @@ impl<'a, P: Specification> Worlds<'a, P> {
         });
         // They were written in their order.
         let flight = Flight::in_order(self.scenario.delivery, handles.collect());
-        State { core, flight }
+        (State { core, flight }, bytes::read(states))
     }
 }
 
@@ -283,9 +452,10 @@ impl<P: Specification> Space for Worlds<'_, P> {
 
     fn worker(&self) -> Worker<P> {
         Worker {
-            memory: Memory::new(),
+            memory: Memory::new(self.renamings.len()),
             flight: Flight::new(self.scenario.delivery),
             dropped: Vec::new(),
+            enabled: Vec::new(),
         }
     }
 
@@ -294,9 +464,10 @@ impl<P: Specification> Space for Worlds<'_, P> {
         match self.look(&mut worker.memory, core, &flight, 0) {
             Err(breach) => sink.broken(breach),
             Ok(marks) => {
+                let fingerprint = self.fingerprint(&mut worker.memory, core, &flight);
                 let core = worker.memory.core(core);
-                let write = |bytes: &mut Vec<u8>| write(core, &flight, bytes);
-                sink.add(fingerprint(core, &flight), marks, write);
+                let write = |bytes: &mut Vec<u8>| write(core, &flight, 0, bytes);
+                sink.add(fingerprint, marks, write);
             }
         }
     }
@@ -304,31 +475,16 @@ impl<P: Specification> Space for Worlds<'_, P> {
     fn expand(&self, worker: &mut Worker<P>, states: &mut &[u8], sink: &mut Sink<'_>) {
         worker.memory.make_room();
         let is_first = sink.parent() == 0;
-        let state = self.read(&mut worker.memory, states);
-        for step in self.steps(&mut worker.memory, &state) {
-            let (kind, arm) = worker.memory.step(step).counted;
-            sink.count(kind);
-            if let Some(arm) = arm {
-                sink.count(arm);
-            }
-            let core = match self.take(worker, &state, is_first, step) {
-                Ok(core) => core,
-                Err(breach) => return sink.broken(breach),
-            };
-            let Worker { memory, flight, .. } = worker;
-            let fingerprint = fingerprint(memory.core(core), flight);
-            if !sink.is_new(fingerprint) {
-                sink.pass();
-                continue;
-            }
-            match self.look(memory, core, flight, sink.marked()) {
-                Err(breach) => return sink.broken(breach),
-                Ok(marks) => {
-                    let core = memory.core(core);
-                    sink.add(fingerprint, marks, |bytes| write(core, flight, bytes));
-                }
+        let (state, asleep) = self.read(&mut worker.memory, states);
+        let mut enabled = std::mem::take(&mut worker.enabled);
+        self.enabled(&mut worker.memory, &state, asleep, &mut enabled);
+        for &step in &enabled {
+            if let Err(breach) = self.follow(worker, &state, is_first, step, sink) {
+                sink.broken(breach);
+                break;
             }
         }
+        worker.enabled = enabled;
     }
 
     fn bytes(&self) -> u64 {
@@ -351,7 +507,7 @@ fn panicked(message: String) -> Breach {
 }
 
 /// A state as bytes.
-fn write(core: &Core, flight: &Flight<Handle>, into: &mut Vec<u8>) {
+fn write(core: &Core, flight: &Flight<Handle>, asleep: Asleep, into: &mut Vec<u8>) {
     into.extend_from_slice(&core.hash.to_le_bytes());
     for &number in &core.numbers {
         bytes::write(into, number.into());
@@ -360,11 +516,12 @@ fn write(core: &Core, flight: &Flight<Handle>, into: &mut Vec<u8>) {
     for handle in flight.iter() {
         bytes::write(into, handle.number.into());
     }
+    bytes::write(into, asleep);
 }
 
-/// The fingerprint of a state: of its core, and of its messages; of those of one channel in
-/// their order.
-fn fingerprint(core: &Core, flight: &Flight<Handle>) -> Fingerprint {
+/// The hash of a state: of its core, and of its messages, whose hashes `of` tells; of
+/// those of one channel in their order.
+fn hash(core: u64, flight: &Flight<Handle>, mut of: impl FnMut(&Handle) -> u64) -> u64 {
     let mut sum = 0u64;
     let (mut last, mut place) = (None, 0u64);
     for handle in flight.iter() {
@@ -372,12 +529,9 @@ fn fingerprint(core: &Core, flight: &Flight<Handle>) -> Fingerprint {
             let same = last.replace(handle.link()) == Some(handle.link());
             place = if same { place + 1 } else { 0 };
         }
-        sum = sum.wrapping_add(fold(handle.hash ^ place, 0x9e37_79b9_7f4a_7c15));
+        sum = sum.wrapping_add(fold(of(handle) ^ place, 0x9e37_79b9_7f4a_7c15));
     }
-    Fingerprint::new(fold(
-        core.hash ^ 0x2545_f491_4f6c_dd1d,
-        sum ^ 0xd6e8_feb8_6659_fd93,
-    ))
+    fold(core ^ 0x2545_f491_4f6c_dd1d, sum ^ 0xd6e8_feb8_6659_fd93)
 }
 
 /// Mixes two numbers: the product's halves.

@@ -10,10 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use derive_where::derive_where;
 use foldhash::quality::FixedState;
+use models::world::Rename as _;
 use models::world::{
     Client, Envelope, Faulted, History, Host, Link, Network, Pace, Travels, World,
 };
 use models::{NodeId, Specification};
+
+use crate::symmetry::Renaming;
 
 /// A number for each different `T`.
 pub(super) struct Table<T> {
@@ -89,6 +92,19 @@ pub(super) struct Rest<P: Specification> {
     network: Network<P::Message>,
 }
 
+impl<P: Specification> Rest<P> {
+    fn renamed(&self, names: &Renaming) -> Self {
+        let clients = self.clients.iter();
+        Self {
+            faults: self.faults,
+            clients: clients.map(|client| client.renamed(names)).collect(),
+            pace: self.pace.renamed(names),
+            history: names.value(&self.history),
+            network: self.network.renamed(names),
+        }
+    }
+}
+
 /// A world's hosts, its ghost, and the rest of it.
 fn apart<P: Specification>(world: World<P>) -> (Vec<Arc<Host<P>>>, P::Ghost, Rest<P>) {
     let rest = Rest {
@@ -102,7 +118,7 @@ fn apart<P: Specification>(world: World<P>) -> (Vec<Arc<Host<P>>>, P::Ghost, Res
 }
 
 /// The core with these parts.
-fn core_of(parts: &[(u32, u64)]) -> Core {
+pub(super) fn core_of(parts: &[(u32, u64)]) -> Core {
     let hashes: Vec<u64> = parts.iter().map(|(_, hash)| *hash).collect();
     Core {
         numbers: parts.iter().map(|(number, _)| *number).collect(),
@@ -197,6 +213,24 @@ impl<P: Specification> Tables<P> {
         });
         parts.push(self.rests.number(Arc::new(rest)));
         core_of(&parts)
+    }
+
+    /// The number and the hash of a host with every node in it under its new name.
+    pub(super) fn renamed_host(&self, number: u32, names: &Renaming) -> (u32, u64) {
+        let host = self.hosts.part(number).content.renamed(names);
+        self.hosts.number(Arc::new(host))
+    }
+
+    /// The number and the hash of a ghost with every node in it under its new name.
+    pub(super) fn renamed_ghost(&self, number: u32, names: &Renaming) -> (u32, u64) {
+        let ghost = names.value(&*self.ghosts.part(number).content);
+        self.ghosts.number(Arc::new(ghost))
+    }
+
+    /// The number and the hash of the rest of a world with every node in it under its new name.
+    pub(super) fn renamed_rest(&self, number: u32, names: &Renaming) -> (u32, u64) {
+        let rest = self.rests.part(number).content.renamed(names);
+        self.rests.number(Arc::new(rest))
     }
 
     /// Puts a world together again. Its network is veiled, and nobody has looked yet.

@@ -24,7 +24,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
             "logs diverge",
             "a crashed node recovers and catches up",
         ],
-        scenario: || scenarios::election(3, 2, 1),
+        scenario: || scenarios::election(3, 2, 1).with_alike(&[0, 1, 2]),
     },
     Model {
         name: "raft/election-5",
@@ -34,7 +34,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         bounds: "terms ≤ 1; n0 and n4 stand",
         states: Some(171_172),
         reaches: &["a leader is elected", "an entry is committed"],
-        scenario: scenarios::election_of_five,
+        scenario: || scenarios::election_of_five().with_alike(&[1, 2, 3]),
     },
     Model {
         name: "raft/replication",
@@ -50,7 +50,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
             "a crashed node recovers and catches up",
             "a command is answered",
         ],
-        scenario: || scenarios::replication(3, 1, 1, &[1]),
+        scenario: || scenarios::replication(3, 1, 1, &[1]).with_alike(&[0, 1, 2]),
     },
     Model {
         name: "raft/divergence",
@@ -119,7 +119,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
             "a crashed node recovers and catches up",
             "a command is answered",
         ],
-        scenario: || scenarios::connected(2, 1, 0, 1),
+        scenario: || scenarios::connected(2, 1, 0, 1).with_alike(&[0, 1, 2]),
     },
     Model {
         name: "raft/partition",
@@ -138,7 +138,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
             "logs diverge",
             "a command is answered",
         ],
-        scenario: || scenarios::connected(2, 0, 1, 1),
+        scenario: || scenarios::connected(2, 0, 1, 1).with_alike(&[0, 1, 2]),
     },
     Model {
         name: "raft/broken-links",
@@ -157,7 +157,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
             "a crashed node recovers and catches up",
             "a command is answered",
         ],
-        scenario: || scenarios::connected(2, 1, 1, 2),
+        scenario: || scenarios::connected(2, 1, 1, 2).with_alike(&[0, 1, 2]),
     },
     Model {
         name: "raft/clients",
@@ -188,7 +188,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
             "a command is answered",
             "a retried command is in the log twice",
         ],
-        scenario: || scenarios::clients(3, 2, &[1]),
+        scenario: || scenarios::clients(3, 2, &[1]).with_alike(&[1, 2]),
     },
     Model {
         name: "raft/sessions",
@@ -232,7 +232,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
             "a command is answered",
             "a read is answered",
         ],
-        scenario: || scenarios::reads(&[(0, 1)]),
+        scenario: || scenarios::reads(&[(0, 1)]).with_alike(&[1, 2]),
     },
     Model {
         name: "raft/pending-reads",

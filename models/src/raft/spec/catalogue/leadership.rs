@@ -186,7 +186,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
             "a leader steps down of itself",
             "a node asks for pre-votes while a quorum hears the leader",
         ],
-        scenario: || leadership::guarded(scenarios::connected(2, 0, 1, 1)),
+        scenario: || leadership::guarded(scenarios::connected(2, 0, 1, 1)).with_alike(&[0, 1, 2]),
     },
 ];
 
