@@ -85,6 +85,7 @@ impl Setting {
             traces: &env::temp_dir(),
             reductions: Setting::REDUCTIONS,
             seed: 0,
+            checkpoint: None,
         };
         let report = subject
             .verify(self.engine, &limits, &run)

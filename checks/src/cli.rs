@@ -88,6 +88,11 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "NAMES", default_value = "inert,commuting")]
     pub reductions: Reductions,
 
+    /// Keep the search of one model in this file: every ten minutes, and when a limit or Ctrl-C
+    /// ends it. If it is there already, go on from it. The native engine's alone.
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+
     /// Limits of the runs.
     #[command(flatten)]
     pub limits: LimitArgs,

@@ -14,6 +14,7 @@ pub mod guide;
 pub mod lasso;
 pub mod memory;
 pub mod progress;
+pub mod replay;
 pub mod report;
 pub mod shrink;
 pub mod subject;

@@ -56,6 +56,7 @@ fn run(context: &Context, command: Command) -> Result<Ending> {
                 mutant: args.mutant,
                 engine: args.engine,
                 reductions: args.reductions,
+                checkpoint: args.checkpoint,
                 limits: args.limits.limits(),
                 budget: Some(args.limits.budget),
             };

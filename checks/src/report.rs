@@ -86,6 +86,8 @@ pub struct Report {
     pub bounds: &'static str,
     /// Why the run did not see every state.
     pub stopped: Option<&'static str>,
+    /// What became of the search, where it was to be kept.
+    pub checkpoint: Option<String>,
     /// What is wrong, in words, where the verdict is `violated`.
     pub violation: Option<String>,
     /// The steps to the violation, in words.
@@ -119,6 +121,9 @@ impl Report {
         let _ = writeln!(text, "  faults: {}; bounds: {}", self.faults, self.bounds);
         if let Some(reason) = self.stopped {
             let _ = writeln!(text, "  not every state was seen: {reason}");
+        }
+        if let Some(outcome) = &self.checkpoint {
+            let _ = writeln!(text, "  {outcome}");
         }
         self.write_simulated(&mut text);
         self.write_properties(&mut text);

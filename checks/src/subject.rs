@@ -5,26 +5,27 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use derive_where::derive_where;
+use models::Specification;
 use models::specification::{Model, Mutant, Size};
 use models::world::{Action, Duplicates, Kind as ActionKind, Scenario};
-use models::{Specification, trace};
 
 use crate::arms;
 use crate::diagram;
 use crate::engine::liveness::{self, Decision, LiveFindings};
+use crate::engine::native::checkpoint::{Identity, Keeper};
 use crate::engine::{
     Engine, Findings, Kind, Limits, Reductions, Violation, native, simulate, stateright,
 };
-use crate::examine::{self, INERT_IS_INERT, NO_PANIC, Outcome};
+use crate::examine::{self, INERT_IS_INERT, NO_PANIC};
 use crate::fuzz::{self, FuzzReport, Plan};
 use crate::guide::Guide;
 use crate::lasso;
 use crate::memory;
 use crate::progress::{Display, Progress};
+use crate::replay::{Replay, confirm, describe, explain, replay};
 use crate::report::{PropertyReport, Report, Verdict};
-use crate::symmetry::{self, ALIKE};
 use crate::trace_file::TraceFile;
 
 /// What the commands need of a model, with its protocol's types hidden.
@@ -106,27 +107,8 @@ pub struct Run<'a> {
     pub reductions: Reductions,
     /// What an engine that draws draws from: the same seed, the same walks.
     pub seed: u64,
-}
-
-/// What a replayed trace shows.
-#[derive(Clone, Debug)]
-pub struct Replay {
-    /// Each step in words, with the hosts that it changed.
-    pub steps: Vec<ReplayedStep>,
-    /// The position of the step from which on the steps repeat for ever, if they do.
-    pub loop_start: Option<usize>,
-    /// The property that is violated at the end, if any; where the steps repeat for ever, the
-    /// one that they never satisfy.
-    pub violated: Option<&'static str>,
-}
-
-/// One step of a replayed trace.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct ReplayedStep {
-    /// What happened.
-    pub action: String,
-    /// The hosts that it changed, as they are then.
-    pub changed: Vec<String>,
+    /// Where to keep the native engine's search, and to go on with it.
+    pub checkpoint: Option<&'a Path>,
 }
 
 /// A model, or a mutant in a model.
@@ -258,8 +240,9 @@ impl<P: Specification> Subject for Case<P> {
         memory::reset_peak();
         let started = Instant::now();
         let display = Display::show(self.model.name, run.progress);
+        let mut kept = None;
         let mut findings = match engine {
-            Engine::Native => native::search(&scenario, run.reductions, limits, run.progress),
+            Engine::Native => self.search(&scenario, limits, run, &mut kept)?,
             Engine::StaterightBfs | Engine::StaterightDfs => {
                 stateright::search(&scenario, engine, limits, run.progress)
             }
@@ -318,6 +301,7 @@ impl<P: Specification> Subject for Case<P> {
             faults: self.model.faults,
             bounds: self.model.bounds,
             stopped: findings.stopped.map(|stop| stop.reason()),
+            checkpoint: kept,
             violation,
             steps,
             loop_start,
@@ -371,6 +355,34 @@ impl<P: Specification> Subject for Case<P> {
 }
 
 impl<P: Specification> Case<P> {
+    /// Lets the native engine walk the scenario, and keeps the search if that is asked for.
+    fn search(
+        &self,
+        scenario: &Scenario<P>,
+        limits: &Limits,
+        run: &Run<'_>,
+        kept: &mut Option<String>,
+    ) -> Result<Findings<P>> {
+        let Some(file) = run.checkpoint else {
+            return Ok(native::search(
+                scenario,
+                run.reductions,
+                limits,
+                run.progress,
+            ));
+        };
+        let mutant = self.mutant.map(|mutant| mutant.id);
+        let identity = Identity::new(self.model.name, mutant, run.reductions)?;
+        let mut keeper = Keeper::new(file, identity)?;
+        let findings =
+            native::search_kept(scenario, run.reductions, limits, run.progress, &mut keeper);
+        let findings = findings.with_context(|| format!("cannot go on from {}", file.display()))?;
+        if findings.stopped.is_some() {
+            *kept = Some(keeper.outcome());
+        }
+        Ok(findings)
+    }
+
     fn read_actions(&self, actions: &serde_json::Value) -> Result<Vec<Action<P>>> {
         serde_json::from_value(actions.clone())
             .with_context(|| format!("the actions are not of model {}", self.model.name))
@@ -474,98 +486,4 @@ fn promised<P: Specification>(scenario: &Scenario<P>) -> Vec<ActionKind> {
     ];
     let kinds = kinds.into_iter().filter(|(is_promised, _)| *is_promised);
     kinds.map(|(_, kind)| kind).collect()
-}
-
-/// What is violated, with its source, or the panic's message.
-pub fn explain<P: Specification>(violation: &Violation<P>) -> String {
-    let invariants = P::INVARIANTS.iter().map(|row| (row.name, row.source));
-    let laws = P::LAWS.iter().map(|row| (row.name, row.source));
-    let liveness = P::LIVENESS.iter().map(|row| (row.name, row.source));
-    let mut sources = invariants.chain(laws).chain(liveness);
-    let source = sources.find(|(name, _)| *name == violation.property);
-    match (source, &violation.panic) {
-        (Some((name, source)), _) => format!("{name} ({source})"),
-        (None, Some(message)) => format!("{}: {message}", violation.property),
-        (None, None) => violation.property.to_owned(),
-    }
-}
-
-/// Each action in words.
-pub fn describe<P: Specification>(scenario: &Scenario<P>, actions: &[Action<P>]) -> Vec<String> {
-    let mut steps = Vec::new();
-    let Ok(mut world) = examine::initial(scenario) else {
-        return steps;
-    };
-    for action in actions {
-        steps.push(trace::describe(scenario, &world, action));
-        if let Outcome::Next(after, _) = examine::take(scenario, &world, action) {
-            world = after;
-        }
-    }
-    steps
-}
-
-/// Takes the steps of a violation again: no trace is shown that does not replay.
-fn confirm<P: Specification>(scenario: &Scenario<P>, violation: &Violation<P>) -> Result<()> {
-    let replayed = replay(scenario, &violation.actions)?;
-    let violated = match violation.loop_start {
-        None => replayed.violated,
-        Some(start) => lasso::violated(scenario, violation.property, &violation.actions, start)?,
-    };
-    if violated.is_none() {
-        bail!(
-            "the engine reported a violation of \"{}\" whose trace does not show one: \
-             a defect of the engine",
-            violation.property
-        );
-    }
-    Ok(())
-}
-
-/// Takes the steps of a trace, up to the first violation.
-///
-/// # Errors
-/// If a step is not possible where it stands.
-pub fn replay<P: Specification>(scenario: &Scenario<P>, actions: &[Action<P>]) -> Result<Replay> {
-    let Ok(mut world) = examine::initial(scenario) else {
-        return Ok(Replay {
-            steps: Vec::new(),
-            loop_start: None,
-            violated: Some(NO_PANIC),
-        });
-    };
-    let mut replayed = Replay {
-        steps: Vec::new(),
-        loop_start: None,
-        violated: examine::broken_invariant(scenario, &world),
-    };
-    for (number, action) in (1..).zip(actions) {
-        if replayed.violated.is_some() {
-            break;
-        }
-        let description = trace::describe(scenario, &world, action);
-        let before = trace::hosts(&world);
-        match examine::take(scenario, &world, action) {
-            Outcome::NotEnabled => bail!(
-                "step {number} ({description}) is not possible there: the trace is of another \
-                 version of the model, or was edited; {} steps before it were taken",
-                number - 1
-            ),
-            Outcome::Panicked(_) => replayed.violated = Some(NO_PANIC),
-            Outcome::Next(after, broken) => {
-                replayed.violated = broken.or_else(|| examine::broken_invariant(scenario, &after));
-                world = after;
-            }
-        }
-        let hosts = trace::hosts(&world);
-        let changed = hosts.into_iter().filter(|host| !before.contains(host));
-        replayed.steps.push(ReplayedStep {
-            action: description,
-            changed: changed.collect(),
-        });
-    }
-    if replayed.violated.is_none() && symmetry::is_lopsided(scenario, &world) {
-        replayed.violated = Some(ALIKE);
-    }
-    Ok(replayed)
 }

@@ -10,8 +10,9 @@ use checks::catalogue;
 use checks::engine::native::search;
 use checks::engine::{Engine, Kind, Limits, Reductions};
 use checks::progress::Progress;
+use checks::replay::replay;
 use checks::report::{Report, Verdict};
-use checks::subject::{Case, Run, Subject, replay};
+use checks::subject::{Case, Run, Subject};
 use checks::symmetry::ALIKE;
 use tempfile::tempdir;
 
@@ -156,6 +157,7 @@ fn looking_at_one_of_the_worlds_that_differ_in_names_changes_no_verdict() {
             traces: traces.path(),
             reductions,
             seed: 0,
+            checkpoint: None,
         };
         let report = case.verify(Engine::Native, &on(2), &run);
         report.expect("a report")
@@ -232,6 +234,7 @@ fn reduced(name: &str, mutant: Option<&str>, reductions: Reductions, traces: &Pa
         traces,
         reductions,
         seed: 0,
+        checkpoint: None,
     };
     let report = model.verify(Engine::Native, &on(2), &run);
     report.expect("a report")

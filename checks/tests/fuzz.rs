@@ -34,6 +34,7 @@ fn fuzz(subject: &dyn Subject, plan: &Plan, traces: &Path) -> FuzzReport {
         traces,
         reductions: Reductions::STANDARD,
         seed: 0,
+        checkpoint: None,
     };
     let report = subject.fuzz(plan, &run);
     report.expect("the trace can be written")
@@ -176,6 +177,7 @@ fn the_time_and_the_user_end_it() {
         traces: folder.path(),
         reductions: Reductions::ALL,
         seed: 0,
+        checkpoint: None,
     };
     let report = subject.fuzz(&endless, &run).expect("nothing to write");
     assert_eq!(report.stopped, Some("interrupted"));

@@ -1,6 +1,7 @@
 //! `checks`, from outside.
 
 mod catalogue;
+mod checkpoint;
 mod command_line;
 mod diagram;
 mod engines;

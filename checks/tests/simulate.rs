@@ -49,6 +49,7 @@ fn simulate(subject: &dyn Subject, seed: u64, limits: &Limits, traces: &Path) ->
         traces,
         reductions: Reductions::STANDARD,
         seed,
+        checkpoint: None,
     };
     let report = subject.verify(Engine::Simulate, limits, &run);
     report.expect("the trace can be written")
@@ -286,6 +287,7 @@ fn it_ends_where_its_limits_are() {
         traces: traces.path(),
         reductions: Reductions::STANDARD,
         seed: 1,
+        checkpoint: None,
     };
     let report = case.verify(Engine::Simulate, &on(1), &run);
     let report = report.expect("nothing to write");

@@ -76,6 +76,7 @@ pub fn fuzz_all(
             traces: &context.traces,
             reductions: Reductions::STANDARD,
             seed: plan.seed,
+            checkpoint: None,
         };
         let report = subject.fuzz(&plan, &run)?;
         context.say(&report.to_text());

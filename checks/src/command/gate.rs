@@ -271,6 +271,7 @@ impl Gate<'_> {
             traces: &self.quiet.traces,
             reductions: Reductions::STANDARD,
             seed: 0,
+            checkpoint: None,
         }
     }
 }

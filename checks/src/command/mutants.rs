@@ -187,6 +187,7 @@ fn run_one(
         traces: &context.traces,
         reductions: Reductions::STANDARD,
         seed,
+        checkpoint: None,
     };
     let limits = plan.limits.within(Some(plan.budget));
     let report = subject.verify(plan.engine.engine, &limits, &run)?;

@@ -1,5 +1,6 @@
 //! `checks verify`: walks models' states, all of them or many.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -27,6 +28,8 @@ pub struct Plan {
     pub engine: EngineArgs,
     /// What is left out.
     pub reductions: Reductions,
+    /// Where to keep the search.
+    pub checkpoint: Option<PathBuf>,
     /// The limits of each model's run, but for its time.
     pub limits: Limits,
     /// The time that each model's run may take.
@@ -41,6 +44,12 @@ pub struct Plan {
 /// cannot be written.
 pub fn run(context: &Context, plan: &Plan) -> Result<Ending> {
     let models = chosen(plan)?;
+    if plan.checkpoint.is_some() && (models.len() != 1 || plan.engine.engine != Engine::Native) {
+        bail!(
+            "--checkpoint keeps the search of one model by the native engine: name one of the {}",
+            models.len()
+        );
+    }
     let seed = plan.engine.seed(context, &plan.limits)?;
     let reports = verify_all(context, plan, seed, &models)?;
     let violated = count(&reports, Verdict::Violated);
@@ -99,6 +108,7 @@ fn verify_all(
             traces: &context.traces,
             reductions: plan.reductions,
             seed,
+            checkpoint: plan.checkpoint.as_deref(),
         };
         let limits = plan.limits.within(plan.budget);
         let report = model.verify(plan.engine.engine, &limits, &run)?;

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::Campaign;
 use crate::engine::Stop;
-use crate::subject::{Case, explain};
+use crate::replay::explain;
+use crate::subject::Case;
 
 /// What may be said of a model after sampling it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -32,6 +32,7 @@ pub(crate) fn verify(
         traces,
         reductions: Reductions::STANDARD,
         seed: 0,
+        checkpoint: None,
     };
     subject
         .verify(engine, limits, &run)

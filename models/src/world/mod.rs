@@ -20,6 +20,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use derive_where::derive_where;
+use serde::{Deserialize, Serialize};
 
 pub use self::action::{Action, Kind, Withheld};
 pub use self::apply::NotEnabled;
@@ -56,6 +57,8 @@ pub struct World<P: Specification> {
 
 /// A node's host.
 #[derive_where(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
 pub enum Host<P: Protocol> {
     /// The node runs.
     Up {
@@ -115,7 +118,9 @@ impl<P: Protocol> Host<P> {
 }
 
 /// The faults that have happened so far, to be held against the scenario's budget.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Faulted {
     /// Messages dropped.
     pub drops: u8,
@@ -132,7 +137,7 @@ pub struct Faulted {
 }
 
 /// How far a client is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Client {
     /// The position in its script of the request that it asks or is about to ask.
     pub next: usize,

@@ -78,6 +78,20 @@ impl<T: Data> Network<T> {
         }
     }
 
+    /// A network in which these links are cut, behind a veil.
+    pub fn veiled(delivery: Delivery, cut: BTreeSet<Link>) -> Self {
+        Self {
+            cut,
+            veil: Some(Veil::default()),
+            ..Self::new(delivery)
+        }
+    }
+
+    /// The links that are cut.
+    pub fn cut_links(&self) -> &BTreeSet<Link> {
+        &self.cut
+    }
+
     /// Every message under way.
     pub fn in_flight(&self) -> Vec<Envelope<T>> {
         self.under_way().cloned().collect()

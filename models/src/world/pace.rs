@@ -3,6 +3,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use derive_where::derive_where;
+use serde::{Deserialize, Serialize};
 
 use super::renamed::Rename;
 use crate::protocol::{NodeId, Protocol};
@@ -14,6 +15,8 @@ type Clock<P> = (NodeId, <P as Protocol>::Timer);
 /// For each running timer the shorter ones that have not run out since it was started. A timer
 /// that waits for none is not listed.
 #[derive_where(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
 pub struct Pace<P: Protocol> {
     behind: BTreeMap<Clock<P>, BTreeSet<Clock<P>>>,
 }

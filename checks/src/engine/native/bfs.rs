@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::{Keeper, Reader, Writer};
 use super::discovery::Discovery;
 use super::frontier::{Chunk, Frontier};
 use super::space::{Breach, Found, Marks, Origin, Recent, Sink, Space};
@@ -47,23 +50,47 @@ pub struct Walked {
 /// Walks a space until a property is broken, a limit is exceeded, or there is no state left.
 pub fn walk<S: Space>(space: &S, limits: &Limits, progress: &Progress) -> Walked {
     let mut search = Search::new(space, limits.threads.get());
-    let breach = search.begin().or_else(|| search.levels(limits, progress));
-    Walked {
-        unique: search.visited.count(),
-        generated: search.generated,
-        left_out: search.left_out,
-        depth: search.depth,
-        marks: search.marks,
-        tally: search.tally,
-        breach,
-        stopped: search.stopped,
-        most_waiting: search.most_waiting,
-        expected_collisions: search.visited.expected_collisions(),
-    }
+    let breach = search
+        .begin()
+        .or_else(|| search.levels(limits, progress, None));
+    search.end(breach)
+}
+
+/// As [`walk`], and the search is kept: every now and then, and when a limit ends it. If there is
+/// one already, it is gone on with.
+///
+/// # Errors
+/// If what was kept cannot be read.
+pub fn walk_kept<S: Space>(
+    space: &S,
+    limits: &Limits,
+    progress: &Progress,
+    keeper: &mut Keeper,
+) -> io::Result<Walked> {
+    let mut search = Search::new(space, limits.threads.get());
+    let broken = match keeper.found() {
+        Some(mut found) => {
+            search.load(&mut found, limits)?;
+            None
+        }
+        None => search.begin(),
+    };
+    let breach = broken.or_else(|| search.levels(limits, progress, Some(keeper)));
+    Ok(search.end(breach))
 }
 
 /// What is broken, and the way there.
 type Broken = (Breach, Vec<u32>);
+
+/// What a search has counted, as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Counted {
+    generated: u64,
+    left_out: u64,
+    depth: usize,
+    marks: Marks,
+    tally: Vec<u64>,
+}
 
 struct Search<'a, S: Space> {
     space: &'a S,
@@ -115,6 +142,57 @@ impl<'a, S: Space> Search<'a, S> {
         }
     }
 
+    /// What the search has come to.
+    fn end(self, breach: Option<Broken>) -> Walked {
+        Walked {
+            unique: self.visited.count(),
+            generated: self.generated,
+            left_out: self.left_out,
+            depth: self.depth,
+            marks: self.marks,
+            tally: self.tally,
+            breach,
+            stopped: self.stopped,
+            most_waiting: self.most_waiting,
+            expected_collisions: self.visited.expected_collisions(),
+        }
+    }
+
+    /// Writes all that the search knows.
+    fn save(&mut self, into: &mut Writer<'_>) -> io::Result<()> {
+        into.value(&Counted {
+            generated: self.generated,
+            left_out: self.left_out,
+            depth: self.depth,
+            marks: self.marks,
+            tally: self.tally.clone(),
+        })?;
+        self.space.save(into)?;
+        self.visited.save(into)?;
+        self.discovery.save(into)?;
+        self.level.save(into)?;
+        self.next.seal();
+        self.next.save(into)
+    }
+
+    /// Reads what was written, in place of a beginning.
+    fn load(&mut self, from: &mut Reader, limits: &Limits) -> io::Result<()> {
+        let counted: Counted = from.value()?;
+        self.space.load(from)?;
+        self.visited = Visited::load(from)?;
+        self.discovery = Discovery::load(from)?;
+        let room = limits.memory.map_or(u64::MAX, |memory| memory / 4);
+        self.level = Frontier::load(from, room)?;
+        self.next = Frontier::load(from, room)?;
+        (self.generated, self.left_out) = (counted.generated, counted.left_out);
+        (self.depth, self.marks, self.tally) = (counted.depth, counted.marks, counted.tally);
+        if self.level.len() == 0 && self.next.len() > 0 {
+            // It was kept when a level was done and the next one not yet begun.
+            self.depth += 1;
+        }
+        Ok(())
+    }
+
     /// Looks at the initial state. What is broken there is broken after no step.
     fn begin(&mut self) -> Option<Broken> {
         let thread = &mut self.threads[0];
@@ -134,25 +212,32 @@ impl<'a, S: Space> Search<'a, S> {
         None
     }
 
-    fn levels(&mut self, limits: &Limits, progress: &Progress) -> Option<Broken> {
+    fn levels(
+        &mut self,
+        limits: &Limits,
+        progress: &Progress,
+        mut keeper: Option<&mut Keeper>,
+    ) -> Option<Broken> {
         loop {
-            self.next.seal();
-            self.level = std::mem::take(&mut self.next);
+            if self.level.len() == 0 {
+                self.next.seal();
+                self.level = std::mem::take(&mut self.next);
+            }
             if self.level.len() == 0 {
                 return None;
             }
             if limits.max_depth.is_some_and(|max| self.depth >= max) {
-                self.stopped = Some(Stop::Depth);
+                self.stop(Stop::Depth, keeper);
                 return None;
             }
-            match self.expand_level(limits, progress) {
+            match self.expand_level(limits, progress, keeper.as_deref_mut()) {
                 Ok(None) => {}
                 Ok(Some(broken)) => {
                     self.depth += 1;
                     return Some(broken);
                 }
                 Err(stop) => {
-                    self.stopped = Some(stop);
+                    self.stop(stop, keeper);
                     return None;
                 }
             }
@@ -162,10 +247,19 @@ impl<'a, S: Space> Search<'a, S> {
         }
     }
 
+    /// Ends before every state was seen.
+    fn stop(&mut self, stop: Stop, keeper: Option<&mut Keeper>) {
+        self.stopped = Some(stop);
+        if let Some(keeper) = keeper {
+            keeper.keep(|writer| self.save(writer));
+        }
+    }
+
     fn expand_level(
         &mut self,
         limits: &Limits,
         progress: &Progress,
+        mut keeper: Option<&mut Keeper>,
     ) -> Result<Option<Broken>, Stop> {
         loop {
             let waiting = self.level.len() + self.next.len();
@@ -173,6 +267,9 @@ impl<'a, S: Space> Search<'a, S> {
             progress.update(unique, self.generated, self.depth, waiting as usize);
             if let Some(stop) = limits.exceeded(progress) {
                 return Err(stop);
+            }
+            if let Some(keeper) = keeper.as_deref_mut().filter(|keeper| keeper.is_due()) {
+                keeper.keep(|writer| self.save(writer));
             }
             self.make_room(limits)?;
             let block = self.level.take(BLOCK).map_err(|_| Stop::Disk)?;

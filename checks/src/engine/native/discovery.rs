@@ -4,7 +4,10 @@
 //! the parents of 0, 1, 2 … never go back, and most often stay or move on by one: two bytes a
 //! state are enough to find the way to any of them.
 
+use std::io;
+
 use super::bytes;
+use super::checkpoint::{Reader, Writer};
 
 /// How many states a page describes.
 const PAGE: u64 = 1 << 16;
@@ -58,6 +61,41 @@ impl Discovery {
         bytes::write(&mut page.bytes, step.into());
         self.last_parent = parent;
         self.len += 1;
+    }
+
+    /// Writes all.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub(super) fn save(&self, into: &mut Writer<'_>) -> io::Result<()> {
+        into.number(self.len)?;
+        into.number(self.last_parent)?;
+        into.number(self.pages.len() as u64)?;
+        self.pages.iter().try_for_each(|page| {
+            into.number(page.first_parent)?;
+            into.bytes(&page.bytes)
+        })
+    }
+
+    /// Reads what was written.
+    ///
+    /// # Errors
+    /// If there is less.
+    pub(super) fn load(from: &mut Reader) -> io::Result<Self> {
+        let (len, last_parent) = (from.number()?, from.number()?);
+        let page = |from: &mut Reader| {
+            Ok(Page {
+                first_parent: from.number()?,
+                bytes: from.bytes()?.to_vec(),
+            })
+        };
+        let pages = from.number()?;
+        let pages: io::Result<Vec<Page>> = (0..pages).map(|_| page(from)).collect();
+        Ok(Self {
+            pages: pages?,
+            len,
+            last_parent,
+        })
     }
 
     /// The steps from the initial state to state number `state`, where the initial one is

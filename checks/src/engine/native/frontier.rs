@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 
+use super::checkpoint::{Reader, Writer};
+
 /// How many states a chunk holds: the piece of work that a thread takes at a time.
 pub(super) const CHUNK: usize = 512;
 
@@ -101,7 +103,7 @@ impl Frontier {
                 } => Chunk {
                     first,
                     states,
-                    bytes: self.fetch(offset, len)?,
+                    bytes: fetch(&mut self.spilled, offset, len)?,
                 },
             };
             self.states -= chunk.states as u64;
@@ -134,14 +136,64 @@ impl Frontier {
         Ok(())
     }
 
-    fn fetch(&mut self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; len];
-        if let Some(spill) = &mut self.spilled {
-            spill.file.seek(SeekFrom::Start(offset))?;
-            spill.file.read_exact(&mut bytes)?;
+    /// Writes all states that have been sealed.
+    ///
+    /// # Errors
+    /// If they cannot be written, or those in the file not be read.
+    pub(super) fn save(&mut self, into: &mut Writer<'_>) -> io::Result<()> {
+        into.number(self.chunks.len() as u64)?;
+        for position in 0..self.chunks.len() {
+            let away;
+            let (first, states, bytes) = match &self.chunks[position] {
+                Kept::Here(chunk) => (chunk.first, chunk.states, &chunk.bytes),
+                &Kept::Away {
+                    first,
+                    states,
+                    offset,
+                    len,
+                } => {
+                    away = fetch(&mut self.spilled, offset, len)?;
+                    (first, states, &away)
+                }
+            };
+            into.number(first)?;
+            into.number(states as u64)?;
+            into.bytes(bytes)?;
         }
-        Ok(bytes)
+        Ok(())
     }
+
+    /// Reads what was written. What is more than `limit` bytes goes to a file.
+    ///
+    /// # Errors
+    /// If there is less, or it cannot be sent to a file.
+    pub(super) fn load(from: &mut Reader, limit: u64) -> io::Result<Self> {
+        let mut frontier = Self::default();
+        for _ in 0..from.number()? {
+            let (first, states) = (from.number()?, from.number()?);
+            let chunk = Chunk {
+                first,
+                states: usize::try_from(states).map_err(io::Error::other)?,
+                bytes: from.bytes()?.to_vec(),
+            };
+            frontier.states += states;
+            frontier.bytes += chunk.bytes.len() as u64;
+            frontier.chunks.push_back(Kept::Here(chunk));
+            if frontier.bytes > limit {
+                frontier.spill(limit / 2)?;
+            }
+        }
+        Ok(frontier)
+    }
+}
+
+fn fetch(spill: &mut Option<Spill>, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; len];
+    if let Some(spill) = spill {
+        spill.file.seek(SeekFrom::Start(offset))?;
+        spill.file.read_exact(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 /// Appends to the file, which is made when it is needed and has no name: it goes with the

@@ -7,15 +7,20 @@
 
 pub mod bfs;
 mod bytes;
+pub mod checkpoint;
 mod discovery;
 mod frontier;
 pub mod space;
 pub mod visited;
 mod worlds;
 
+use std::io;
+
 use models::Specification;
 use models::world::Scenario;
 
+use self::bfs::Walked;
+use self::checkpoint::Keeper;
 use self::worlds::Worlds;
 use super::{Findings, Limits, Reductions, Violation};
 use crate::examine::{self, NO_PANIC};
@@ -34,7 +39,31 @@ pub fn search<P: Specification>(
         Err(panic) => return no_start(panic),
     };
     let worlds = Worlds::new(scenario, reductions, initial);
-    let walked = bfs::walk(&worlds, limits, progress);
+    findings(&worlds, bfs::walk(&worlds, limits, progress))
+}
+
+/// As [`search`], and the search is kept: see [`Keeper`].
+///
+/// # Errors
+/// If what was kept cannot be read.
+pub fn search_kept<P: Specification>(
+    scenario: &Scenario<P>,
+    reductions: Reductions,
+    limits: &Limits,
+    progress: &Progress,
+    keeper: &mut Keeper,
+) -> io::Result<Findings<P>> {
+    let initial = match examine::initial(scenario) {
+        Ok(initial) => initial,
+        Err(panic) => return Ok(no_start(panic)),
+    };
+    let worlds = Worlds::new(scenario, reductions, initial);
+    let walked = bfs::walk_kept(&worlds, limits, progress, keeper)?;
+    Ok(findings(&worlds, walked))
+}
+
+/// What was found, in the scenario's own terms.
+fn findings<P: Specification>(worlds: &Worlds<'_, P>, walked: Walked) -> Findings<P> {
     let seen = P::REACHABLE.iter().enumerate();
     let seen = seen.filter(|(row, _)| walked.marks & (1 << row) != 0);
     Findings {

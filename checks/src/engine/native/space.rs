@@ -1,7 +1,9 @@
 //! What the search asks of a state space, and what it is told.
 
+use std::io;
 use std::mem::take;
 
+use super::checkpoint::{Reader, Writer};
 use super::visited::{Fingerprint, Visited};
 
 /// A state space, walked by several threads. States are handed around as bytes.
@@ -18,6 +20,24 @@ pub trait Space: Sync {
     /// Takes a state off the front of `states`, and tells of its steps one after the other, in
     /// an order that depends on the state alone.
     fn expand(&self, worker: &mut Self::Worker, states: &mut &[u8], sink: &mut Sink<'_>);
+
+    /// Writes what the bytes of states rest on.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    fn save(&self, into: &mut Writer<'_>) -> io::Result<()> {
+        let _ = into;
+        Ok(())
+    }
+
+    /// Reads what was written, before anything is expanded.
+    ///
+    /// # Errors
+    /// If what is read is of another space.
+    fn load(&self, from: &mut Reader) -> io::Result<()> {
+        let _ = from;
+        Ok(())
+    }
 
     /// The memory taken by what all threads share.
     fn bytes(&self) -> u64 {

@@ -4,6 +4,10 @@
 //! so the table is nearly sorted: it grows by one pass from front to back. It is split into
 //! shards that grow one by one, so that growing needs little memory beside what is there.
 
+use std::io;
+
+use super::checkpoint::{Reader, Writer};
+
 /// How many shards there are: a power of two.
 const SHARDS: usize = 1 << SHARD_BITS;
 const SHARD_BITS: u32 = 8;
@@ -60,6 +64,29 @@ impl Visited {
     /// Whether it is there.
     pub fn contains(&self, fingerprint: Fingerprint) -> bool {
         self.shards[shard(fingerprint)].contains(fingerprint.0)
+    }
+
+    /// Writes all.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn save(&self, into: &mut Writer<'_>) -> io::Result<()> {
+        into.number(self.len)?;
+        let places = self.shards.iter().flat_map(|shard| &shard.places);
+        let mut taken = places.filter(|&&place| place != EMPTY);
+        taken.try_for_each(|&fingerprint| into.number(fingerprint))
+    }
+
+    /// Reads what was written.
+    ///
+    /// # Errors
+    /// If there is less.
+    pub fn load(from: &mut Reader) -> io::Result<Self> {
+        let mut visited = Self::default();
+        for _ in 0..from.number()? {
+            visited.insert(Fingerprint::new(from.number()?));
+        }
+        Ok(visited)
     }
 
     /// Adds one, and returns whether it is new.

@@ -9,19 +9,22 @@ mod commuting;
 mod lab;
 mod memory;
 mod mirror;
+mod state;
 mod tables;
 
+use std::io;
 use std::sync::Arc;
 
 use models::Specification;
-use models::world::{Action, Delivery, Flight, Scenario, Timing, Travels as _, World};
+use models::world::{Action, Flight, Scenario, Timing, Travels as _, World};
 
 use self::commuting::Way;
 use self::lab::Lab;
 use self::lab::Step;
 use self::memory::{CoreId, Memory};
+use self::state::{Asleep, MOST_PARTS, State, fold, hash, write};
 use self::tables::{Core, Handle, Tables};
-use super::bytes;
+use super::checkpoint::{Reader, Writer};
 use super::space::{Breach, Marks, Sink, Space};
 use super::visited::Fingerprint;
 use crate::arms;
@@ -39,12 +42,6 @@ pub(super) struct Worlds<'a, P: Specification> {
     renamings: Vec<Renaming>,
     tables: Tables<P>,
     initial: (Core, Flight<Handle>),
-}
-
-/// A state in a thread's memory.
-struct State {
-    core: CoreId,
-    flight: Flight<Handle>,
 }
 
 /// A thread's memory, and room to work.
@@ -69,10 +66,6 @@ struct Enabled {
     is_asleep: bool,
 }
 
-/// The messages that need not be delivered in a state: bit `i` for the `i`-th that may arrive
-/// next. Those behind the 64th are always delivered.
-type Asleep = u64;
-
 impl<'a, P: Specification> Worlds<'a, P> {
     /// The worlds of `scenario`, from `initial` on.
     pub(super) fn new(
@@ -90,7 +83,7 @@ impl<'a, P: Specification> Worlds<'a, P> {
             true => Renaming::all(scenario),
             false => Vec::new(),
         };
-        let tables = Tables::new();
+        let tables = Tables::new(scenario.delivery);
         let under_way = initial.network.veil();
         let handles = under_way
             .iter()
@@ -422,30 +415,7 @@ impl<'a, P: Specification> Worlds<'a, P> {
         });
         Ok(())
     }
-
-    /// The state at the front of the bytes, and which messages need not be delivered there.
-    fn read(&self, memory: &mut Memory<P>, states: &mut &[u8]) -> (State, Asleep) {
-        let (hash, rest) = states
-            .split_first_chunk()
-            .expect("a state begins with its core");
-        *states = rest;
-        let mut numbers = [0; MOST_PARTS];
-        let numbers = &mut numbers[..self.initial.0.numbers.len()];
-        numbers.fill_with(|| bytes::read(states) as u32);
-        let core = memory.place(u64::from_le_bytes(*hash), || Box::from(&*numbers));
-        let messages = bytes::read(states);
-        let handles = (0..messages).map(|_| {
-            let number = bytes::read(states) as u32;
-            memory.handle(&self.tables, number)
-        });
-        // They were written in their order.
-        let flight = Flight::in_order(self.scenario.delivery, handles.collect());
-        (State { core, flight }, bytes::read(states))
-    }
 }
-
-/// Nodes, and two more.
-const MOST_PARTS: usize = 66;
 
 impl<P: Specification> Space for Worlds<'_, P> {
     type Worker = Worker<P>;
@@ -475,7 +445,12 @@ impl<P: Specification> Space for Worlds<'_, P> {
     fn expand(&self, worker: &mut Worker<P>, states: &mut &[u8], sink: &mut Sink<'_>) {
         worker.memory.make_room();
         let is_first = sink.parent() == 0;
-        let (state, asleep) = self.read(&mut worker.memory, states);
+        let (state, asleep) = State::read(
+            &mut worker.memory,
+            &self.tables,
+            self.initial.0.numbers.len(),
+            states,
+        );
         let mut enabled = std::mem::take(&mut worker.enabled);
         self.enabled(&mut worker.memory, &state, asleep, &mut enabled);
         for &step in &enabled {
@@ -489,6 +464,14 @@ impl<P: Specification> Space for Worlds<'_, P> {
 
     fn bytes(&self) -> u64 {
         self.tables.bytes()
+    }
+
+    fn save(&self, into: &mut Writer<'_>) -> io::Result<()> {
+        self.tables.save(into)
+    }
+
+    fn load(&self, from: &mut Reader) -> io::Result<()> {
+        self.tables.load(from)
     }
 }
 
@@ -504,38 +487,4 @@ fn panicked(message: String) -> Breach {
         property: NO_PANIC,
         panic: Some(message),
     }
-}
-
-/// A state as bytes.
-fn write(core: &Core, flight: &Flight<Handle>, asleep: Asleep, into: &mut Vec<u8>) {
-    into.extend_from_slice(&core.hash.to_le_bytes());
-    for &number in &core.numbers {
-        bytes::write(into, number.into());
-    }
-    bytes::write(into, flight.iter().len() as u64);
-    for handle in flight.iter() {
-        bytes::write(into, handle.number.into());
-    }
-    bytes::write(into, asleep);
-}
-
-/// The hash of a state: of its core, and of its messages, whose hashes `of` tells; of
-/// those of one channel in their order.
-fn hash(core: u64, flight: &Flight<Handle>, mut of: impl FnMut(&Handle) -> u64) -> u64 {
-    let mut sum = 0u64;
-    let (mut last, mut place) = (None, 0u64);
-    for handle in flight.iter() {
-        if flight.delivery() == Delivery::Fifo {
-            let same = last.replace(handle.link()) == Some(handle.link());
-            place = if same { place + 1 } else { 0 };
-        }
-        sum = sum.wrapping_add(fold(of(handle) ^ place, 0x9e37_79b9_7f4a_7c15));
-    }
-    fold(core ^ 0x2545_f491_4f6c_dd1d, sum ^ 0xd6e8_feb8_6659_fd93)
-}
-
-/// Mixes two numbers: the product's halves.
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    product as u64 ^ (product >> 64) as u64
 }

@@ -4,18 +4,22 @@
 //! (Holzmann 1997, "State compression in SPIN", calls it collapse compression). A world in the
 //! frontier is the numbers of its parts.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, Hash};
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use derive_where::derive_where;
 use foldhash::quality::FixedState;
 use models::world::Rename as _;
 use models::world::{
-    Client, Envelope, Faulted, History, Host, Link, Network, Pace, Travels, World,
+    Client, Delivery, Envelope, Faulted, History, Host, Link, Network, Pace, Travels, World,
 };
 use models::{NodeId, Specification};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
+use crate::engine::native::checkpoint::{Reader, Writer};
 use crate::symmetry::Renaming;
 
 /// A number for each different `T`.
@@ -70,6 +74,31 @@ impl<T: Hash + Eq> Table<T> {
         self.lock().parts.len()
     }
 
+    /// Writes all parts, in the order of their numbers.
+    fn save(&self, into: &mut Writer<'_>) -> io::Result<()>
+    where
+        T: Serialize,
+    {
+        let inner = self.lock();
+        let parts: Vec<&T> = inner.parts.iter().map(|part| &*part.content).collect();
+        into.value(&parts)
+    }
+
+    /// Reads what was written: the parts get the numbers that they had.
+    fn load(&self, from: &mut Reader) -> io::Result<()>
+    where
+        T: DeserializeOwned,
+    {
+        let parts: Vec<T> = from.value()?;
+        for (number, part) in (0..).zip(parts) {
+            // What has a number already has the same one: the search began with it then, too.
+            if self.number(Arc::new(part)).0 != number {
+                return Err(io::Error::other("it began with another world"));
+            }
+        }
+        Ok(())
+    }
+
     // A panic while it is locked leaves a part without a number at worst.
     fn lock(&self) -> MutexGuard<'_, Numbered<T>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -83,13 +112,15 @@ pub(super) fn hash(content: &impl Hash) -> u64 {
 
 /// What a world is but for its hosts, its ghost and what is under way.
 #[derive_where(Clone, PartialEq, Eq, Hash)]
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
 pub(super) struct Rest<P: Specification> {
     faults: Faulted,
     clients: Vec<Client>,
     pace: Pace<P>,
     history: History<P::Event>,
-    /// Only the links that are cut.
-    network: Network<P::Message>,
+    /// The links that are cut.
+    cut: BTreeSet<Link>,
 }
 
 impl<P: Specification> Rest<P> {
@@ -100,7 +131,11 @@ impl<P: Specification> Rest<P> {
             clients: clients.map(|client| client.renamed(names)).collect(),
             pace: self.pace.renamed(names),
             history: names.value(&self.history),
-            network: self.network.renamed(names),
+            cut: self
+                .cut
+                .iter()
+                .map(|&(from, to)| (names.node(from), names.node(to)))
+                .collect(),
         }
     }
 }
@@ -112,7 +147,7 @@ fn apart<P: Specification>(world: World<P>) -> (Vec<Arc<Host<P>>>, P::Ghost, Res
         clients: world.clients,
         pace: world.pace,
         history: world.history,
-        network: world.network,
+        cut: world.network.cut_links().clone(),
     };
     (world.hosts, world.ghost, rest)
 }
@@ -145,6 +180,8 @@ impl Travels for Handle {
 
 /// The parts of all worlds of a search.
 pub(super) struct Tables<P: Specification> {
+    /// In which order messages arrive.
+    pub(super) delivery: Delivery,
     pub(super) hosts: Table<Host<P>>,
     pub(super) ghosts: Table<P::Ghost>,
     pub(super) rests: Table<Rest<P>>,
@@ -171,8 +208,9 @@ impl Core {
 }
 
 impl<P: Specification> Tables<P> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(delivery: Delivery) -> Self {
         Self {
+            delivery,
             hosts: Table::new(),
             ghosts: Table::new(),
             rests: Table::new(),
@@ -238,17 +276,39 @@ impl<P: Specification> Tables<P> {
         let (hosts, others) = core.numbers.split_at(core.numbers.len() - 2);
         let hosts = hosts.iter().map(|&host| self.hosts.part(host).content);
         let rest = self.rests.part(others[1]).content;
-        let mut world = World {
+        World {
             hosts: hosts.collect(),
-            network: rest.network.clone(),
+            network: Network::veiled(self.delivery, rest.cut.clone()),
             faults: rest.faults,
             clients: rest.clients.clone(),
             pace: rest.pace.clone(),
             history: rest.history.clone(),
             ghost: P::Ghost::clone(&self.ghosts.part(others[0]).content),
-        };
-        world.network.veil();
-        world
+        }
+    }
+
+    /// Writes all parts.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub(super) fn save(&self, into: &mut Writer<'_>) -> io::Result<()> {
+        self.hosts.save(into)?;
+        self.ghosts.save(into)?;
+        self.rests.save(into)?;
+        self.envelopes.save(into)?;
+        self.arms.save(into)
+    }
+
+    /// Reads what was written. To be called before anything but the initial world has numbers.
+    ///
+    /// # Errors
+    /// If what is read are not parts of worlds.
+    pub(super) fn load(&self, from: &mut Reader) -> io::Result<()> {
+        self.hosts.load(from)?;
+        self.ghosts.load(from)?;
+        self.rests.load(from)?;
+        self.envelopes.load(from)?;
+        self.arms.load(from)
     }
 
     /// The memory taken, or so: what parts own is not counted.

@@ -1,0 +1,263 @@
+//! A search kept in a file, to go on from later.
+//!
+//! The file holds all that a search knows between two blocks of states: what has been visited,
+//! how each state was found, what waits, and the parts that the numbers in waiting states stand
+//! for. It is written beside its place and moved there when it is whole, so that there is always
+//! a whole one; whoever reads it holds it against its checksum first. What it was made by and of
+//! is part of it: a search of another model, or by another build of this program, is not gone on
+//! with.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read as _, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+use crate::engine::Reductions;
+
+/// How often a search is kept while it goes on.
+const EVERY: Duration = Duration::from_secs(600);
+
+/// The first bytes of each file.
+const MAGIC: &[u8; 8] = b"LOCKSTP1";
+
+/// What a search was of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The model.
+    pub model: String,
+    /// What runs in the protocol's place.
+    pub mutant: Option<String>,
+    /// What was left out.
+    pub reductions: Vec<String>,
+    /// A checksum of the program.
+    pub build: u32,
+}
+
+impl Identity {
+    /// Of a search by this program.
+    ///
+    /// # Errors
+    /// If this program cannot be read.
+    pub fn new(model: &str, mutant: Option<&str>, reductions: Reductions) -> Result<Self> {
+        let program = std::env::current_exe().context("cannot find this program")?;
+        let program = std::fs::read(program).context("cannot read this program")?;
+        let names = reductions.names().into_iter();
+        Ok(Self {
+            model: model.to_owned(),
+            mutant: mutant.map(str::to_owned),
+            reductions: names.map(str::to_owned).collect(),
+            build: crc32fast::hash(&program),
+        })
+    }
+}
+
+/// Where a search is kept.
+pub struct Keeper {
+    file: PathBuf,
+    identity: Identity,
+    last: Instant,
+    /// What the file held when the search began.
+    found: Option<Reader>,
+    /// Why it could not be kept when that was last tried.
+    failure: Option<String>,
+}
+
+impl Keeper {
+    /// Keeps a search in this file. If there is one, it is gone on with.
+    ///
+    /// # Errors
+    /// If there is a file and it cannot be read, is damaged, or holds a search of something else.
+    pub fn new(file: &Path, identity: Identity) -> Result<Self> {
+        let found = match File::open(file) {
+            Ok(opened) => Some(
+                Reader::of(opened, &identity)
+                    .with_context(|| format!("cannot go on from {}", file.display()))?,
+            ),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", file.display()));
+            }
+        };
+        // Better now than after an hour.
+        beside(file).with_context(|| format!("cannot write {}", file.display()))?;
+        Ok(Self {
+            file: file.to_owned(),
+            identity,
+            last: Instant::now(),
+            found,
+            failure: None,
+        })
+    }
+
+    /// What the file held when the search began.
+    pub(super) fn found(&mut self) -> Option<Reader> {
+        self.found.take()
+    }
+
+    /// Whether it is time to keep the search again.
+    pub(super) fn is_due(&self) -> bool {
+        self.last.elapsed() >= EVERY
+    }
+
+    /// Keeps what `write` writes. If that fails the file is what it was.
+    pub(super) fn keep(&mut self, write: impl FnOnce(&mut Writer<'_>) -> io::Result<()>) {
+        let kept = self.replace(write);
+        self.failure = kept.err().map(|error| error.to_string());
+        self.last = Instant::now();
+    }
+
+    fn replace(&self, write: impl FnOnce(&mut Writer<'_>) -> io::Result<()>) -> io::Result<()> {
+        let mut beside = beside(&self.file)?;
+        let mut buffer = BufWriter::new(beside.as_file_mut());
+        buffer.write_all(MAGIC)?;
+        let mut writer = Writer {
+            into: &mut buffer,
+            checksum: crc32fast::Hasher::new(),
+        };
+        writer.value(&self.identity)?;
+        write(&mut writer)?;
+        let checksum = writer.checksum.finalize();
+        buffer.write_all(&checksum.to_le_bytes())?;
+        buffer.flush()?;
+        drop(buffer);
+        beside.as_file().sync_all()?;
+        beside.persist(&self.file)?;
+        Ok(())
+    }
+
+    /// What became of it, in words.
+    pub fn outcome(&self) -> String {
+        let file = self.file.display();
+        match &self.failure {
+            None => format!("kept in {file}: the same command goes on from there"),
+            Some(error) => format!(
+                "NOT KEPT in {file}: {error}; what was kept there before, if anything, still is"
+            ),
+        }
+    }
+}
+
+/// A file in the same folder, which goes if it is not moved to that one's place.
+fn beside(file: &Path) -> io::Result<NamedTempFile> {
+    let folder = file.parent().filter(|folder| *folder != Path::new(""));
+    NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))
+}
+
+/// Writes parts of a search.
+pub struct Writer<'a> {
+    into: &'a mut dyn Write,
+    checksum: crc32fast::Hasher,
+}
+
+impl Writer<'_> {
+    /// Writes some bytes, and how many.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.number(bytes.len() as u64)?;
+        self.raw(bytes)
+    }
+
+    /// Writes a number.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn number(&mut self, number: u64) -> io::Result<()> {
+        self.raw(&number.to_le_bytes())
+    }
+
+    /// Writes a value.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn value(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let bytes = postcard::to_allocvec(value).map_err(io::Error::other)?;
+        self.bytes(&bytes)
+    }
+
+    fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.checksum.update(bytes);
+        self.into.write_all(bytes)
+    }
+}
+
+/// Reads parts of a search in the order in which they were written.
+pub struct Reader {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Reader {
+    fn of(mut file: File, identity: &Identity) -> Result<Self> {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let Some(content) = bytes.strip_prefix(MAGIC) else {
+            bail!("it holds no search");
+        };
+        let Some((content, checksum)) = content.split_last_chunk() else {
+            bail!("it is damaged: it ends too early");
+        };
+        if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
+            bail!("it is damaged: its checksum is wrong");
+        }
+        bytes.truncate(bytes.len() - checksum.len());
+        let mut reader = Self {
+            bytes,
+            at: MAGIC.len(),
+        };
+        let found: Identity = reader.value().context("it is of another version")?;
+        if found.build != identity.build {
+            bail!(
+                "it was made by another build of this program, for which its numbers may mean \
+                 something else; remove it to begin anew"
+            );
+        }
+        if found != *identity {
+            let of = |identity: &Identity| {
+                let mutant = identity.mutant.as_deref();
+                let mutant = mutant.map_or_else(String::new, |id| format!(" with {id}"));
+                let reductions = identity.reductions.join(",");
+                format!("{}{mutant}, reductions {reductions}", identity.model)
+            };
+            bail!("it is of {}, not of {}", of(&found), of(identity));
+        }
+        Ok(reader)
+    }
+
+    /// Reads bytes, as many as were written.
+    ///
+    /// # Errors
+    /// If it ends too early.
+    pub fn bytes(&mut self) -> io::Result<&[u8]> {
+        let len = usize::try_from(self.number()?).map_err(io::Error::other)?;
+        let rest = &self.bytes[self.at..];
+        let bytes = rest.get(..len).ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.at += len;
+        Ok(bytes)
+    }
+
+    /// Reads a number.
+    ///
+    /// # Errors
+    /// If it ends too early.
+    pub fn number(&mut self) -> io::Result<u64> {
+        let rest = &self.bytes[self.at..];
+        let number = rest.first_chunk().ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.at += number.len();
+        Ok(u64::from_le_bytes(*number))
+    }
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// If another one was written.
+    pub fn value<T: DeserializeOwned>(&mut self) -> io::Result<T> {
+        postcard::from_bytes(self.bytes()?).map_err(io::Error::other)
+    }
+}
