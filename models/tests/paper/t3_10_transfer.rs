@@ -3,7 +3,9 @@
 use models::raft::log::Term;
 use models::raft::membership::Change;
 use models::raft::message::Message;
-use models::raft::{Event, Timer, TransferOutcome};
+use models::raft::session::{ClientId, RequestId};
+use models::raft::spec::Add;
+use models::raft::{Command, Event, Timer, TransferOutcome};
 use models::{Effect, NodeId};
 
 use crate::support::bench::*;
@@ -65,6 +67,25 @@ fn t3_10_no_change_is_begun_meanwhile() {
     bench.fire(Timer::Transfer);
     bench.ask(change(2, Change::remove(NodeId(1))));
     assert_eq!(bench.log(), [1, 1]);
+}
+
+/// Nor does a session expire: that is an entry, too, and waits for the end of the transfer.
+#[test]
+fn t3_10_no_session_expires_meanwhile() {
+    let mut bench = Bench::established(1, &[]).guarded().keeping(1);
+    bench.ask(add(1, 5));
+    bench.ask(Command::Propose {
+        request: RequestId {
+            client: ClientId::new(1),
+            ..request(1)
+        },
+        command: Add(5),
+    });
+    bench.ask(transfer(3, 2));
+    bench.deliver(1, accepted(1, 3));
+    assert_eq!(bench.log(), [1, 1, 1], "two sessions, and both are kept");
+    bench.fire(Timer::Transfer);
+    assert_eq!(bench.log(), [1, 1, 1, 1]);
 }
 
 /// "If leadership transfer does not complete after about an election timeout, the prior leader

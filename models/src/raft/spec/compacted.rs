@@ -3,10 +3,10 @@
 use alloc::vec;
 
 use super::prologue::Prologue;
-use super::scenarios::{Checked, candidates, clients, disk, join, one_learner, read};
+use super::scenarios::{Checked, candidates, clients, disk, join, one_learner, read, read_here};
 use crate::protocol::NodeId;
 use crate::raft::Timer;
-use crate::world::{Delivery, Duplicates, Faults, Scenario};
+use crate::world::{Delivery, Duplicates, Faults, Scenario, Timing};
 
 /// The scenario, from the state that `story` tells. It is told in a network that keeps the order of
 /// messages: in any other it is possible too.
@@ -80,6 +80,34 @@ pub(super) fn learning() -> Checked {
     scenario
 }
 
+/// As [`learning`], from the moment at which n0's log is compacted, and n1 has heard of nothing: a
+/// client reads there, and asks up to twice. The network keeps the order of messages, and may
+/// lose one.
+pub(super) fn install_reads() -> Checked {
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        scripts: vec![read_here(0)],
+        asks_at: |_, node| node == NodeId(1),
+        tries: 2,
+        ..learning()
+    };
+    in_chunks(&mut scenario, 6);
+    scenario.faults = Faults {
+        drops: u8::MAX,
+        ..Faults::default()
+    };
+    let n0 = NodeId(0);
+    let told = Prologue::of(&scenario)
+        .fire(n0, Timer::Election)
+        .lose_all()
+        .fire(n0, Timer::Snapshot);
+    let (steps, lost) = (told.steps, told.world.faults.drops);
+    scenario.faults.drops = lost + 1;
+    scenario.prologue = steps;
+    scenario
+}
+
 /// As [`install`], but for the repeated command and the crash: snapshots travel in chunks, n0
 /// takes another meanwhile, for another client asks another command, and n1, which has all
 /// entries still, stands for term 3.
@@ -144,6 +172,18 @@ pub fn pipelining(commands: &[usize], crashes: u8) -> Checked {
         node.window.appends = 2;
     }
     begun(scenario, established)
+}
+
+/// n0 leads n1, which is known to follow. Three clients ask a command each; one entry an append,
+/// and appends are sent as long as less than the weight of two entries is under way.
+pub(super) fn pipelining_by_weight() -> Checked {
+    let mut scenario = pipelining(&[1, 1, 1], 0);
+    scenario.faults = Faults::default();
+    for node in &mut scenario.nodes {
+        node.window.appends = 3;
+        node.window.weight = 2;
+    }
+    scenario
 }
 
 /// As [`pipelining`], without the crash, and with one command, which is asked up to twice as a

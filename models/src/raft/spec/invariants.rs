@@ -76,6 +76,16 @@ impl<M: StateMachine> Raft<M> {
             holds: |_, world| membership::one_change_at_a_time(world),
         },
         Invariant {
+            name: "Nobody votes and learns",
+            source: "thesis §4.2.1: who is promoted is a learner no longer",
+            holds: |_, world| membership::nobody_votes_and_learns(world),
+        },
+        Invariant {
+            name: "A change is made as it was asked for",
+            source: "§6; thesis §4.1: and is committed when its client is told so",
+            holds: membership::changes_are_made,
+        },
+        Invariant {
             name: "A committed joint configuration is left",
             source: "§6; etcd 12136: the leader that commits C-old,new has C-new in its log",
             holds: |_, world| membership::committed_joint_is_left(world),
@@ -113,6 +123,8 @@ impl<M: StateMachine> Raft<M> {
         Self::REPLICAS_AGREE,
         Self::READS_ARE_BOUNDED,
         Self::READS_HAVE_A_LEADER,
+        Self::READS_WAIT_ONCE,
+        Self::READS_ARE_ANSWERED,
         Self::SNAPSHOT_IS_APPLIED_PREFIX,
         Self::LOG_CONTINUES_SNAPSHOT,
         Self::TRANSFER_IS_COMPLETE,

@@ -64,9 +64,13 @@ impl<M: StateMachine> Raft<M> {
         Self::SNAPSHOTS_ADVANCE,
         Self::APPLIED_STATE_ADVANCES,
         Self::REFUSALS_LEAD_BACK,
+        Self::APPENDS_ARE_FULL,
+        Self::CONFLICTS_ARE_TRUE,
+        Self::TERMS_ARE_SKIPPED,
         Self::CHUNKS_ARE_OF_THE_BLOB,
         Self::PARTIALS_GROW,
         Self::LATE_CHUNKS_ARE_SETTLED,
+        Self::SENDING_GOES_ON,
         Law {
             name: "The larger term is adopted",
             source: "§5.1: a server whose term is smaller updates it and reverts to follower",
@@ -154,8 +158,10 @@ impl<M: StateMachine> Raft<M> {
                 disruption::who_steps_down_keeps_nobody_waiting(scenario, before, after)
             },
         },
+        Self::QUESTIONS_ARE_REPEATED,
         Self::PERMISSION_IS_GIVEN,
         Self::TARGET_IS_TOLD,
+        Self::NOTHING_IS_ADDED,
         Self::LEAVING_IS_TOLD,
         Self::CHANGE_IS_WAITED_FOR,
         Law {

@@ -12,9 +12,10 @@ use crate::raft::configuration::{Configuration, InForce};
 use crate::raft::log::{Content, Index, Log};
 use crate::raft::machine::StateMachine;
 use crate::raft::message::Message;
+use crate::raft::session::RequestId;
 use crate::raft::state::{Persistent, Role};
-use crate::raft::{Raft, Timer};
-use crate::world::{Action, Host, Scenario, World};
+use crate::raft::{Command, Event, Raft, Timer};
+use crate::world::{Action, Host, Occurrence, Scenario, World};
 
 use super::invariants::agree_up_to;
 use super::leadership;
@@ -166,6 +167,50 @@ pub(super) fn one_change_at_a_time<M: StateMachine>(world: &World<Raft<M>>) -> b
                 index <= known || configuration.has_quorum(&holders.map(|(id, _)| id).collect())
             },
         )
+    })
+}
+
+pub(super) fn nobody_votes_and_learns<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    let logs = world.all_hosts().map(|(_, host)| &host.durable().log);
+    logs.flat_map(in_log).all(|configuration| {
+        configuration
+            .learners
+            .is_disjoint(&configuration.all_voters())
+    })
+}
+
+/// What a client is told of a change that it has asked for is committed, not joint, and what it
+/// has asked for.
+pub(super) fn changes_are_made<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+) -> bool {
+    let asked = |wanted: RequestId| {
+        let mut commands = scenario.scripts.iter().flatten();
+        commands.find_map(|command| match command {
+            Command::ChangeMembership { request, change } if *request == wanted => Some(change),
+            _ => None,
+        })
+    };
+    world.history.occurrences().iter().all(|occurrence| {
+        let Occurrence::Return {
+            event:
+                Event::Changed {
+                    request,
+                    configuration: made,
+                },
+            ..
+        } = occurrence
+        else {
+            return true;
+        };
+        asked(*request).is_none_or(|change| {
+            !made.is_joint()
+                && change.add.is_subset(&made.members())
+                && change.promote.is_subset(&made.voters)
+                && change.remove.is_disjoint(&made.members())
+                && (committed(world).any(|it| it == made) || *made == founding(scenario))
+        })
     })
 }
 

@@ -7,6 +7,7 @@
 
 mod catalogue;
 mod compacted;
+mod conflicts;
 mod disruption;
 mod inert;
 mod invariants;

@@ -7,9 +7,10 @@
 
 use crate::machine::StateMachine;
 use crate::protocol::Node;
-use crate::raft::log::Index;
+use crate::raft::log::{Entry, Index};
 use crate::raft::message::{AppendOutcome, Message};
 use crate::raft::progress::{Mode, Progress, Window};
+use crate::raft::replication::entry_weight;
 use crate::raft::state::Leadership;
 use crate::raft::{Raft, Timer};
 use crate::specification::{Invariant, Law, Reachable};
@@ -40,6 +41,12 @@ impl<M: StateMachine> Raft<M> {
         name: "A refusal leads back",
         source: "§5.3: after a rejection the leader decrements nextIndex and retries",
         holds: |_, before, action, after| refusal_leads_back(before, action, after),
+    };
+
+    pub(super) const APPENDS_ARE_FULL: Law<Self> = Law {
+        name: "An append carries what it may →",
+        source: "thesis §10.2.2: entries are batched, as far as the limit on an append allows",
+        holds: |scenario, before, _, after| appends_are_full(scenario, before, after),
     };
 
     pub(super) const APPENDS_ARE_PIPELINED: Reachable<Self> = Reachable {
@@ -94,7 +101,12 @@ fn window_is_true(progress: &Progress, window: &Window) -> bool {
     let last_sent = in_flight
         .last()
         .map_or(progress.match_index, |append| append.last_index);
+    // Each was sent while those before it left room.
+    let earlier = &in_flight[..in_flight.len().saturating_sub(1)];
+    let weights = earlier.iter().map(|append| append.weight);
+    let weight = weights.fold(0, usize::saturating_add);
     in_flight.len() <= window.appends.max(1)
+        && (earlier.is_empty() || weight < window.weight)
         && in_flight.is_sorted()
         && last_sent.next() == progress.next_index
         && in_flight
@@ -123,6 +135,38 @@ fn leaders_ask_again<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     world.all_hosts().all(|(_, host)| match host {
         Host::Up { armed, .. } => leadership(host).is_none() || armed.contains(&Timer::Heartbeat),
         Host::Down { .. } => true,
+    })
+}
+
+/// Whatever carries entries at all carries all that there were before the step, or as many as
+/// reach the limit: not one less, and not one more.
+fn appends_are_full<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    after.network.sent().all(|envelope| {
+        let Message::AppendEntries {
+            prev_log_index,
+            entries,
+            ..
+        } = &envelope.message
+        else {
+            return true;
+        };
+        let Some((last, others)) = entries.split_last() else {
+            return true;
+        };
+        let limit = scenario.nodes[usize::from(envelope.from.0)].max_append_weight;
+        let weight = |entries: &[Entry<M::Command>]| {
+            let weights = entries.iter().map(entry_weight::<M>);
+            weights.fold(0, usize::saturating_add)
+        };
+        let end = Index(prev_log_index.0.saturating_add(entries.len() as u64));
+        let sender = before.host(envelope.from).map(Host::durable);
+        let is_all = sender.is_none_or(|sender| end >= sender.log.last_index());
+        let reached = weight(others).saturating_add(entry_weight::<M>(last));
+        (is_all || reached >= limit) && (others.is_empty() || weight(others) < limit)
     })
 }
 

@@ -1,11 +1,16 @@
 //! What must be true of reads that wait (§8; thesis §6.4), beside that their answers are
 //! linearizable.
 
+use alloc::vec::Vec;
+
+use crate::protocol::NodeId;
 use crate::raft::machine::StateMachine;
-use crate::raft::state::Role;
+use crate::raft::message::Message;
+use crate::raft::session::RequestId;
+use crate::raft::state::{FollowerRead, Reader, Role};
 use crate::raft::{Command, Raft};
-use crate::specification::{Invariant, Reachable};
-use crate::world::{Host, Scenario, World};
+use crate::specification::{Invariant, Law, Reachable};
+use crate::world::{Action, Host, Scenario, World};
 
 use super::reachable::answers;
 
@@ -20,6 +25,25 @@ impl<M: StateMachine> Raft<M> {
         name: "A follower's reads wait for its leader",
         source: "thesis §6.4; etcd 10392: none outlives the leader that it was asked of",
         holds: |_, world| reads_have_a_leader(world),
+    };
+
+    pub(super) const READS_WAIT_ONCE: Invariant<Self> = Invariant {
+        name: "A follower's read waits once",
+        source: "thesis §6.4: who asks again waits for the answer to the same question",
+        holds: |_, world| reads_wait_once(world),
+    };
+
+    pub(super) const READS_ARE_ANSWERED: Invariant<Self> = Invariant {
+        name: "A follower's read is answered when what it needs is applied",
+        source: "thesis §6.4: as soon as the state machine has advanced as far as the read index, \
+                 by entries or by a snapshot",
+        holds: |_, world| reads_are_answered(world),
+    };
+
+    pub(super) const QUESTIONS_ARE_REPEATED: Law<Self> = Law {
+        name: "What a heartbeat finds unanswered is asked again →",
+        source: "thesis §6.4; §5.5: RPCs are retried",
+        holds: |_, before, action, after| questions_are_repeated(before, action, after),
     };
 
     pub(super) const FOLLOWER_ANSWERS: Reachable<Self> = Reachable {
@@ -85,6 +109,84 @@ fn reads_are_bounded<M: StateMachine>(
     world
         .all_hosts()
         .all(|(id, host)| waiting(host) <= scenario.nodes[usize::from(id.0)].max_pending_reads)
+}
+
+/// Neither does the leader hold two questions of one follower for one read.
+fn reads_wait_once<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    world.running().all(|(_, node)| {
+        let here: Vec<RequestId> = { node.volatile.follower_reads.iter() }
+            .map(|read| read.request)
+            .collect();
+        let asked: Vec<(NodeId, RequestId)> = match &node.volatile.role {
+            Role::Leader(leadership) => { leadership.reads.iter() }
+                .filter_map(|read| match read.reader {
+                    Reader::Follower { node } => Some((node, read.request)),
+                    Reader::Client { .. } => None,
+                })
+                .collect(),
+            Role::Follower { .. } | Role::PreCandidate { .. } | Role::Candidate { .. } => {
+                Vec::new()
+            }
+        };
+        are_distinct(&here) && are_distinct(&asked)
+    })
+}
+
+fn are_distinct<T: PartialEq>(them: &[T]) -> bool {
+    let earlier = |position: usize| &them[..position];
+    { them.iter().enumerate() }.all(|(position, it)| !earlier(position).contains(it))
+}
+
+fn reads_are_answered<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    world.running().all(|(_, node)| {
+        let applied = node.volatile.applied.last_applied;
+        let mut indices = node.volatile.follower_reads.iter();
+        indices.all(|read| read.read_index.is_none_or(|index| index > applied))
+    })
+}
+
+/// A heartbeat of the leader finds what has been asked and not answered: the first is patient,
+/// each that follows leads to the question again. Nothing else does.
+fn questions_are_repeated<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
+        return true;
+    };
+    let pair = (before.host(envelope.to), after.host(envelope.to));
+    let (Some(old), Some(new)) = (pair.0.and_then(Host::node), pair.1.and_then(Host::node)) else {
+        return true;
+    };
+    let term = new.durable().current_term;
+    let is_heartbeat = envelope.message.term() == term
+        && match &envelope.message {
+            Message::AppendEntries { entries, .. } => entries.is_empty(),
+            Message::InstallSnapshot { data, .. } => data.is_empty(),
+            _ => false,
+        };
+    let was = |request| {
+        let mut reads = old.volatile.follower_reads.iter();
+        reads.find(|read: &&FollowerRead<M>| read.request == request)
+    };
+    let leader = envelope.from;
+    let is_asked = |request| {
+        let question = Message::ReadIndex { term, request };
+        let mut sent = after.network.sent();
+        sent.any(|sent| (sent.from, sent.to) == (envelope.to, leader) && sent.message == question)
+    };
+    let mut waiting = new.volatile.follower_reads.iter();
+    waiting.all(|read| {
+        let Some(was) = was(read.request).filter(|_| read.read_index.is_none()) else {
+            return true;
+        };
+        let is_lost = !after.network.connects(envelope.to, leader)
+            || after.host(leader).is_none_or(|host| host.node().is_none());
+        let is_due = is_heartbeat && was.is_overdue;
+        read.is_overdue == (was.is_overdue || is_heartbeat)
+            && (is_lost || is_asked(read.request) == is_due)
+    })
 }
 
 fn reads_have_a_leader<M: StateMachine>(world: &World<Raft<M>>) -> bool {

@@ -228,6 +228,24 @@ pub(super) fn follower_reads() -> Checked {
     scenario
 }
 
+/// n0 leads n1, where a client reads, and asks up to twice. A message may be lost.
+pub(super) fn follower_reads_again() -> Checked {
+    let mut scenario = Scenario {
+        scripts: vec![read_here(0)],
+        asks_at: |_, node| node == NodeId(1),
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        faults: Faults {
+            drops: 1,
+            ..Faults::default()
+        },
+        tries: 2,
+        ..cluster(2, 0)
+    };
+    candidates(&mut scenario, &[(0, 1)]);
+    elected(scenario)
+}
+
 /// The script of a client that reads at one node.
 pub(super) fn read_here(client: usize) -> Vec<Command<Adder>> {
     vec![Command::ReadHere {
@@ -345,6 +363,24 @@ pub fn catch_up() -> Checked {
     for node in &mut scenario.nodes {
         node.max_append_weight = 1;
     }
+    scenario
+}
+
+/// Two nodes whose logs part behind the first of four entries: n1 leads term 3, and n0 must give
+/// up three entries of term 1 for its own of term 2.
+pub(super) fn skipped_terms() -> Checked {
+    let mut scenario = election(2, 3, 0);
+    scenario.disks = vec![disk(2, &[1, 1, 1, 1]), disk(2, &[1, 2, 2, 2])];
+    candidates(&mut scenario, &[(1, 3)]);
+    scenario
+}
+
+/// Two nodes as in [`skipped_terms`], and n0 leads, for its last entry is of term 3: n1 has entries
+/// of a term that n0 has none of.
+pub(super) fn skipped_unknown_terms() -> Checked {
+    let mut scenario = election(2, 4, 0);
+    scenario.disks = vec![disk(3, &[1, 1, 1, 3]), disk(3, &[1, 2, 2, 2])];
+    candidates(&mut scenario, &[(0, 4)]);
     scenario
 }
 

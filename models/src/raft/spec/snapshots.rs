@@ -9,7 +9,7 @@ use crate::machine::StateMachine;
 use crate::raft::Raft;
 use crate::raft::install::Partial;
 use crate::raft::log::Index;
-use crate::raft::message::{InstallOutcome, Message};
+use crate::raft::message::{AppendOutcome, InstallOutcome, Message};
 use crate::raft::progress::Mode;
 use crate::raft::snapshot::{Applied, Snapshot};
 use crate::raft::state::Persistent;
@@ -86,6 +86,12 @@ impl<M: StateMachine> Raft<M> {
         name: "The answer to an earlier chunk moves nothing →",
         source: "Figure 13: chunks are sent in order, one at a time",
         holds: |_, before, action, after| late_answers_move_nothing(before, action, after),
+    };
+
+    pub(super) const SENDING_GOES_ON: Law<Self> = Law {
+        name: "A snapshot is sent until the log continues →",
+        source: "§7: the leader has discarded what the follower needs next",
+        holds: |_, before, action, after| sending_goes_on(before, action, after),
     };
 
     pub(super) const SNAPSHOT_IS_TAKEN: Reachable<Self> = Reachable {
@@ -224,6 +230,45 @@ fn late_answers_move_nothing<M: StateMachine>(
         return true;
     };
     old.offset == *sent || sending(after) == Some(old)
+}
+
+/// A late answer, to an append or about an older snapshot, shows that the follower has come
+/// further; but what it needs next is in the snapshot still.
+fn sending_goes_on<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
+        return true;
+    };
+    let (term, match_index) = match &envelope.message {
+        Message::AppendEntriesResponse {
+            term,
+            outcome: AppendOutcome::Accepted { match_index },
+            ..
+        } => (term, match_index),
+        Message::InstallSnapshotResponse {
+            term,
+            outcome: InstallOutcome::Installed {
+                last_included_index,
+            },
+            ..
+        } => (term, last_included_index),
+        _ => return true,
+    };
+    let mode = |world: &World<Raft<M>>| {
+        let (led, leads) = leadership(world.host(envelope.to)?)?;
+        let progress = leads.progress.get(&envelope.from)?;
+        (led == *term).then(|| progress.mode.clone())
+    };
+    let (Some(Mode::Snapshot(sending)), Some(host)) = (mode(before), before.host(envelope.to))
+    else {
+        return true;
+    };
+    let needs_it = *match_index < sending.last_included_index
+        && host.durable().log.term_at(*match_index).is_none();
+    !needs_it || mode(after).is_none_or(|mode| mode == Mode::Snapshot(sending))
 }
 
 /// Whether the node takes snapshots of its own, so that it need not have been sent one.

@@ -6,6 +6,7 @@ use crate::raft::{Command, Event, Raft, Timer, TransferOutcome};
 use crate::specification::{Invariant, Law, Reachable};
 use crate::world::{Action, Host, Occurrence, Scenario, World};
 
+use super::laws::each;
 use super::leadership;
 
 impl<M: StateMachine> Raft<M> {
@@ -33,6 +34,12 @@ impl<M: StateMachine> Raft<M> {
         source: "thesis §3.10, step 3: once its log is complete; again with each answer, for what \
                  it is told may be lost",
         holds: |_, _, action, after| target_is_told(action, after),
+    };
+
+    pub(super) const NOTHING_IS_ADDED: Law<Self> = Law {
+        name: "Nothing is added while leadership is transferred →",
+        source: "thesis §3.10, step 1: what is added, the target may lack when it stands",
+        holds: |_, before, _, after| each(before, after, nothing_is_added),
     };
 
     pub(super) const LEADERSHIP_IS_TRANSFERRED: Reachable<Self> = Reachable {
@@ -142,6 +149,14 @@ fn target_is_told<M: StateMachine>(action: &Action<Raft<M>>, after: &World<Raft<
         || after
             .host(envelope.from)
             .is_none_or(|target| target.node().is_none())
+}
+
+fn nothing_is_added<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>>) -> bool {
+    let (Some((led, was)), Some((leads, is))) = (leadership(old), leadership(new)) else {
+        return true;
+    };
+    let goes_on = led == leads && was.transfer.is_some() && is.transfer.is_some();
+    !goes_on || old.durable().log.last_index() == new.durable().log.last_index()
 }
 
 /// Whether a client has been told that.

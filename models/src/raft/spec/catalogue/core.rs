@@ -86,6 +86,35 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: scenarios::catch_up,
     },
     Model {
+        name: "raft/skipped-terms",
+        size: Size::Gate,
+        purpose: "a follower with several entries of a term that came to nothing, which its leader \
+                  knows",
+        faults: LOSSY,
+        bounds: "from a prepared state; 2 nodes; n1 stands for term 3",
+        states: Some(10),
+        reaches: &[
+            "a leader is elected",
+            "an entry of an earlier term is committed",
+            "logs diverge",
+        ],
+        scenario: scenarios::skipped_terms,
+    },
+    Model {
+        name: "raft/skipped-unknown-terms",
+        size: Size::Gate,
+        purpose: "a follower with several entries of a term that its leader does not know",
+        faults: LOSSY,
+        bounds: "from a prepared state; 2 nodes; n0 stands for term 4",
+        states: Some(10),
+        reaches: &[
+            "a leader is elected",
+            "an entry of an earlier term is committed",
+            "logs diverge",
+        ],
+        scenario: scenarios::skipped_unknown_terms,
+    },
+    Model {
         name: "raft/torn-frames",
         size: Size::Gate,
         purpose: "Raft needs no more of its disk than the order of the records",
@@ -244,6 +273,17 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         states: Some(126),
         reaches: &["a read is answered", "more reads wait than may"],
         scenario: scenarios::pending_reads,
+    },
+    Model {
+        name: "raft/follower-reads-again",
+        size: Size::Gate,
+        purpose: "a client that asks a follower again what that has asked its leader",
+        faults: "1 message lost",
+        bounds: "2 nodes; channels in order, messages beat timers; n0 leads term 1 from the start; \
+                 1 read at n1, asked up to 2 times",
+        states: Some(240),
+        reaches: &["a read is answered", "a follower answers a read"],
+        scenario: scenarios::follower_reads_again,
     },
     Model {
         name: "raft/follower-reads",

@@ -143,6 +143,23 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: scenarios::transfer_amid_change,
     },
     Model {
+        name: "raft/transfer-amid-expiry",
+        size: Size::Gate,
+        purpose: "leadership that is handed over when there are more sessions than are kept",
+        faults: "1 message lost",
+        bounds: "2 nodes that keep 1 session; channels in order, messages beat timers; n0 leads \
+                 term 1 from the start, n1 is to lead term 2; 2 clients, 1 command each; 1 \
+                 transfer",
+        states: Some(4_072),
+        reaches: &[
+            "the leader changes",
+            "a session expires",
+            "leadership is transferred",
+            "a transfer is given up",
+        ],
+        scenario: leadership::transfer_amid_expiry,
+    },
+    Model {
         name: "raft/removed",
         size: Size::Gate,
         purpose: "a node that has been removed without hearing of it, and stands",

@@ -70,6 +70,23 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: compacted::install_member,
     },
     Model {
+        name: "raft/install-reads",
+        size: Size::Gate,
+        purpose: "a learner that is sent a snapshot, and a client that reads there",
+        faults: "1 message lost",
+        bounds: "channels in order, messages beat timers; n0, the only voter, leads term 2 from \
+                 the start, its log compacted; n1 learns; 1 read there, asked up to \
+                 2 times; 6 bytes a chunk",
+        states: Some(1_463),
+        reaches: &[
+            "a part of a snapshot has arrived",
+            "a leader's snapshot is installed",
+            "a follower has yet to apply what a read needs",
+            "a follower answers a read",
+        ],
+        scenario: compacted::install_reads,
+    },
+    Model {
         name: "raft/install-deposed",
         size: Size::Large,
         purpose: "a snapshot in chunks, while the leader changes",
@@ -96,6 +113,21 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
             "a lost append is noticed",
         ],
         scenario: || compacted::pipelining(&[1, 1, 1], 1),
+    },
+    Model {
+        name: "raft/pipelining-by-weight",
+        size: Size::Gate,
+        purpose: "appends that are held back by what is under way",
+        faults: "any loss and reordering",
+        bounds: "2 nodes; n0 leads term 1 from the start; 3 commands; 1 entry an append, 3 at a \
+                 time, of the weight of 2 entries",
+        states: Some(66_704),
+        reaches: &[
+            "a command is answered",
+            "an append is sent while another is under way",
+            "a lost append is noticed",
+        ],
+        scenario: compacted::pipelining_by_weight,
     },
     Model {
         name: "raft/pipelined-clients",

@@ -8,7 +8,7 @@ use crate::raft::message::Message;
 use crate::raft::progress::progress_of;
 use crate::raft::spec::machine::Adder;
 use crate::raft::state::{Role, Volatile};
-use crate::raft::{Command, Timer};
+use crate::raft::{Command, Event, Timer};
 use crate::specification::Mutant;
 
 pub(super) const MUTANTS: &[Mutant<R>] = &[
@@ -145,6 +145,20 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = refuses_as_learner,
     },
     Mutant {
+        id: "RAFT-LEARNER-REMAINS",
+        defect: "who is promoted to vote goes on learning as well",
+        source: "thesis §4.2.1",
+        model: "raft/grow",
+        inject: |scenario| scenario.step = keeps_learning,
+    },
+    Mutant {
+        id: "RAFT-CHANGE-TOLD-EARLY",
+        defect: "a client is told that its change is made when the leader has begun it",
+        source: "§6; thesis §4.1",
+        model: "raft/grow",
+        inject: |scenario| scenario.step = tells_early,
+    },
+    Mutant {
         id: "RAFT-LEARNER-BEHIND",
         defect: "a learner votes although it is behind",
         source: "thesis §4.2.1",
@@ -244,6 +258,38 @@ fn changes_twice(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox
             append_configuration(raft, node, Configuration { outgoing, ..target }, out);
         }
         _ => raft.step(node, input, out),
+    }
+}
+
+fn keeps_learning(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let Configuration {
+        voters, learners, ..
+    } = raft.configuration(node).clone();
+    if !is_established(node) || !has_caught_up(node) || raft.is_changing(node) {
+        return raft.step(node, input, out);
+    }
+    if let Some(target) = target(raft, node, &input) {
+        let both = Configuration {
+            outgoing: voters,
+            learners,
+            ..target
+        };
+        append_configuration(raft, node, both, out);
+    } else {
+        raft.step(node, input, out);
+    }
+}
+
+fn tells_early(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    raft.step(node, input, out);
+    let configuration = raft.configuration(node).clone();
+    if let Role::Leader(leadership) = &mut node.volatile.role
+        && let Some(request) = leadership.change.take()
+    {
+        out.emit(Event::Changed {
+            request,
+            configuration,
+        });
     }
 }
 

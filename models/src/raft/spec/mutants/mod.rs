@@ -3,6 +3,7 @@
 //! one, so that the right one knows nothing of mutants.
 
 mod clients;
+mod conflicts;
 mod disruption;
 mod election;
 mod heartbeat;
@@ -29,6 +30,7 @@ type M = <R as Protocol>::Message;
 pub const MUTANTS: &[&[Mutant<R>]] = &[
     election::MUTANTS,
     replication::MUTANTS,
+    conflicts::MUTANTS,
     clients::MUTANTS,
     reads::MUTANTS,
     membership::MUTANTS,

@@ -48,6 +48,28 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = ignores_window,
     },
     Mutant {
+        id: "RAFT-PIPE-WEIGHTLESS",
+        defect: "the window counts appends, and not what they weigh",
+        source: "thesis §10.2.2: the leader limits what it sends without an answer",
+        model: "raft/pipelining-by-weight",
+        inject: |scenario| scenario.step = weighs_nothing,
+    },
+    Mutant {
+        id: "RAFT-APPEND-UNBOUNDED",
+        defect: "an append carries all that its receiver lacks, whatever that weighs",
+        source: "thesis §10.2.2: the limit on an append",
+        model: "raft/catch-up",
+        inject: |scenario| scenario.step = fills_boundlessly,
+    },
+    Mutant {
+        id: "RAFT-APPEND-SINGLY",
+        defect: "an append carries one entry, whatever it may: catching up takes a round trip for \
+                 each",
+        source: "thesis §10.2.2: batching",
+        model: "raft/skipped-terms",
+        inject: |scenario| scenario.step = sends_singly,
+    },
+    Mutant {
         id: "RAFT-PIPE-NO-FALLBACK",
         defect: "a refusal while appends are pipelined is ignored: what was lost stays lost",
         source: "§5.3: after a rejection the leader decrements nextIndex and retries",
@@ -159,6 +181,24 @@ fn ignores_window(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbo
     let mut boundless = raft.clone();
     boundless.window.appends = usize::MAX;
     boundless.step(node, input, out);
+}
+
+fn weighs_nothing(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let mut boundless = raft.clone();
+    boundless.window.weight = usize::MAX;
+    boundless.step(node, input, out);
+}
+
+fn fills_boundlessly(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let mut boundless = raft.clone();
+    boundless.max_append_weight = usize::MAX;
+    boundless.step(node, input, out);
+}
+
+fn sends_singly(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let mut timid = raft.clone();
+    timid.max_append_weight = 1;
+    timid.step(node, input, out);
 }
 
 fn ignores_refusals(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {

@@ -1,7 +1,10 @@
 //! Defects of reads that wait, and of those that followers answer (thesis §6.4).
 
+use alloc::vec::Vec;
+
 use super::{R, message};
-use crate::protocol::{Input, Node, Outbox, Protocol};
+use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
+use crate::raft::Event;
 use crate::raft::message::{Message, ReadIndexOutcome};
 use crate::raft::state::{Reader, Role};
 use crate::specification::Mutant;
@@ -41,6 +44,27 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         source: "§8; thesis §6.4: a quorum must answer before the index is told",
         model: "raft/follower-reads-cut-off",
         inject: |scenario| scenario.step = gives_unconfirmed_indices,
+    },
+    Mutant {
+        id: "RAFT-READ-TWICE",
+        defect: "a read that is asked again waits a second time, and takes another's place",
+        source: "thesis §6.4",
+        model: "raft/follower-reads-again",
+        inject: |scenario| scenario.step = waits_twice,
+    },
+    Mutant {
+        id: "RAFT-READ-OVERLOOKED",
+        defect: "who installs a snapshot does not look whether it makes up what a read waits for",
+        source: "thesis §6.4",
+        model: "raft/install-reads",
+        inject: |scenario| scenario.step = overlooks_reads,
+    },
+    Mutant {
+        id: "RAFT-READ-ONCE-AMID-CHUNKS",
+        defect: "what a follower has asked is not asked again while it is sent a snapshot",
+        source: "thesis §6.4; §5.5: RPCs are retried",
+        model: "raft/install-reads",
+        inject: |scenario| scenario.step = asks_once,
     },
     Mutant {
         id: "RAFT-READ-INDEX-SURVIVES",
@@ -119,6 +143,53 @@ fn gives_unconfirmed_indices(raft: &R, node: &mut Node<R>, input: Input<R>, out:
                 outcome,
             },
         );
+    }
+}
+
+fn waits_twice(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let waited = node.volatile.follower_reads.clone();
+    if matches!(input, Input::Ask(_)) {
+        node.volatile.follower_reads.clear();
+    }
+    let is_asked = matches!(input, Input::Ask(_));
+    raft.step(node, input, out);
+    if is_asked {
+        node.volatile.follower_reads.extend(waited);
+    }
+}
+
+fn overlooks_reads(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let waiting = node.volatile.follower_reads.clone();
+    let mut right = Outbox::new();
+    raft.step(node, input, &mut right);
+    let effects: Vec<_> = right.drain().collect();
+    let installs = |effect: &Effect<R>| matches!(effect, Effect::Emit(Event::Installed { .. }));
+    let installs = effects.iter().any(installs);
+    for effect in effects {
+        if !(installs && matches!(effect, Effect::Emit(Event::Reply { .. }))) {
+            out.push(effect);
+        }
+    }
+    if installs {
+        node.volatile.follower_reads = waiting;
+    }
+}
+
+fn asks_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let is_chunk = matches!(message(&input), Some(Message::InstallSnapshot { .. }));
+    let mut right = Outbox::new();
+    raft.step(node, input, &mut right);
+    for effect in right.drain() {
+        let asks = matches!(
+            effect,
+            Effect::Send {
+                message: Message::ReadIndex { .. },
+                ..
+            }
+        );
+        if !(is_chunk && asks) {
+            out.push(effect);
+        }
     }
 }
 

@@ -152,6 +152,14 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = heeds_late_answers,
     },
     Mutant {
+        id: "RAFT-SNAP-LATE-INSTALLED",
+        defect: "that an older snapshot is installed ends the sending of the next one, which begins \
+                 anew",
+        source: "§7",
+        model: "raft/install-chunks",
+        inject: |scenario| scenario.step = begins_again,
+    },
+    Mutant {
         id: "RAFT-SNAP-NOT-DONE",
         defect: "the last chunk does not say that it is the last: the snapshot is whole with the \
                  next heartbeat",
@@ -173,6 +181,26 @@ fn whole_snapshot(node: &Node<R>, input: &Input<R>) -> Option<Snapshot<Adder>> {
         } if *term >= node.durable().current_term => Snapshot::decode(data),
         _ => None,
     }
+}
+
+fn begins_again(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    if let Input::Deliver {
+        from,
+        message:
+            Message::InstallSnapshotResponse {
+                outcome:
+                    InstallOutcome::Installed {
+                        last_included_index,
+                    },
+                ..
+            },
+    } = &input
+        && let Some(progress) = progress_of(node, *from)
+        && *last_included_index > progress.match_index
+    {
+        progress.mode = Mode::Probe;
+    }
+    raft.step(node, input, out);
 }
 
 fn keeps_suffix(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {

@@ -61,6 +61,14 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = ends_changes,
     },
     Mutant {
+        id: "RAFT-TRANSFER-EXPIRES",
+        defect: "sessions are let expire while leadership is transferred, and the target lacks the \
+                 entry that says so",
+        source: "thesis §3.10, step 1",
+        model: "raft/transfer-amid-expiry",
+        inject: |scenario| scenario.step = expires_sessions,
+    },
+    Mutant {
         id: "RAFT-TRANSFER-TIMER-LEFT",
         defect: "the timer of a transfer that is over runs on, into the next one's time",
         source: "thesis §3.10, last paragraph: after about an election timeout",
@@ -117,6 +125,15 @@ fn ends_changes(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<
         unawares(raft, node, input, out);
     } else {
         raft.step(node, input, out);
+    }
+}
+
+fn expires_sessions(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    raft.step(node, input, out);
+    let pending = leadership(node).and_then(|leadership| leadership.transfer.take());
+    raft.expire_sessions(node, out);
+    if let Some(leadership) = leadership(node) {
+        leadership.transfer = pending;
     }
 }
 

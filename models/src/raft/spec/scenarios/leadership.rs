@@ -3,11 +3,13 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{Checked, candidates, connected, disk, election, reads, request};
+use super::{
+    Checked, candidates, client_commands, connected, disk, elected, election, reads, request,
+};
 use crate::protocol::NodeId;
 use crate::raft::spec::machine::Adder;
 use crate::raft::{Command, Raft, Timer};
-use crate::world::{Action, Faults, Host, Scenario, World};
+use crate::world::{Action, Delivery, Faults, Host, Scenario, Timing, World};
 
 /// The same world, with PreVote and CheckQuorum on every node.
 pub fn guarded(mut scenario: Checked) -> Checked {
@@ -79,6 +81,31 @@ pub fn transfer() -> Checked {
     candidates(&mut scenario, &[(0, 1)]);
     scenario.prologue = take_office(&scenario);
     scenario
+}
+
+/// Two nodes that keep one session. n0 leads term 1; two clients write, and a third wants n1 to
+/// lead, which does not stand unless it is told to. A message may be lost.
+pub(in crate::raft::spec) fn transfer_amid_expiry() -> Checked {
+    let mut scenario = Scenario {
+        scripts: client_commands(&[1, 1]),
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        faults: Faults {
+            drops: 1,
+            ..Faults::default()
+        },
+        ..election(2, 0, 0)
+    };
+    for node in &mut scenario.nodes {
+        node.max_sessions = 1;
+    }
+    scenario.scripts.push(vec![Command::TransferLeadership {
+        request: request(2, 0),
+        to: NodeId(1),
+    }]);
+    scenario.asks_at = |_, node| node == NodeId(0);
+    candidates(&mut scenario, &[(0, 1)]);
+    elected(scenario)
 }
 
 /// Three nodes of different terms, as before PreVote was switched on: n2 has stood for terms
