@@ -8,7 +8,7 @@
 //! with.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read as _, Write};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -187,29 +187,21 @@ impl Writer<'_> {
     }
 }
 
-/// Reads parts of a search in the order in which they were written.
+/// Reads parts of a search in the order in which they were written: a part at a time, for a
+/// search may be larger than the memory that is to be used.
 pub struct Reader {
-    bytes: Vec<u8>,
-    at: usize,
+    content: BufReader<File>,
+    /// How many bytes of the content are still to be read.
+    left: u64,
 }
 
 impl Reader {
     fn of(mut file: File, identity: &Identity) -> Result<Self> {
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        let Some(content) = bytes.strip_prefix(MAGIC) else {
-            bail!("it holds no search");
-        };
-        let Some((content, checksum)) = content.split_last_chunk() else {
-            bail!("it is damaged: it ends too early");
-        };
-        if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
-            bail!("it is damaged: its checksum is wrong");
-        }
-        bytes.truncate(bytes.len() - checksum.len());
+        let left = checked(&mut file)?;
+        file.seek(SeekFrom::Start(MAGIC.len() as u64))?;
         let mut reader = Self {
-            bytes,
-            at: MAGIC.len(),
+            content: BufReader::new(file),
+            left,
         };
         let found: Identity = reader.value().context("it is of another version")?;
         if found.build != identity.build {
@@ -234,11 +226,11 @@ impl Reader {
     ///
     /// # Errors
     /// If it ends too early.
-    pub fn bytes(&mut self) -> io::Result<&[u8]> {
-        let len = usize::try_from(self.number()?).map_err(io::Error::other)?;
-        let rest = &self.bytes[self.at..];
-        let bytes = rest.get(..len).ok_or(io::ErrorKind::UnexpectedEof)?;
-        self.at += len;
+    pub fn bytes(&mut self) -> io::Result<Vec<u8>> {
+        let len = self.number()?;
+        self.take(len)?;
+        let mut bytes = vec![0; usize::try_from(len).map_err(io::Error::other)?];
+        self.content.read_exact(&mut bytes)?;
         Ok(bytes)
     }
 
@@ -247,10 +239,10 @@ impl Reader {
     /// # Errors
     /// If it ends too early.
     pub fn number(&mut self) -> io::Result<u64> {
-        let rest = &self.bytes[self.at..];
-        let number = rest.first_chunk().ok_or(io::ErrorKind::UnexpectedEof)?;
-        self.at += number.len();
-        Ok(u64::from_le_bytes(*number))
+        let mut number = [0; size_of::<u64>()];
+        self.take(number.len() as u64)?;
+        self.content.read_exact(&mut number)?;
+        Ok(u64::from_le_bytes(number))
     }
 
     /// Reads a value.
@@ -258,6 +250,44 @@ impl Reader {
     /// # Errors
     /// If another one was written.
     pub fn value<T: DeserializeOwned>(&mut self) -> io::Result<T> {
-        postcard::from_bytes(self.bytes()?).map_err(io::Error::other)
+        postcard::from_bytes(&self.bytes()?).map_err(io::Error::other)
     }
+
+    /// Takes so many bytes off what is left, before there is room made for them.
+    fn take(&mut self, len: u64) -> io::Result<()> {
+        let left = self.left.checked_sub(len);
+        self.left = left.ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(())
+    }
+}
+
+/// How long the content of a whole file is, between what it begins with and its checksum.
+fn checked(file: &mut File) -> Result<u64> {
+    let len = file.metadata()?.len();
+    let mut from = BufReader::new(file);
+    let mut magic = [0; MAGIC.len()];
+    if len < MAGIC.len() as u64 || from.read_exact(&mut magic).is_err() || magic != *MAGIC {
+        bail!("it holds no search");
+    }
+    let mut checksum = [0; size_of::<u32>()];
+    let Some(content) = (len - MAGIC.len() as u64).checked_sub(checksum.len() as u64) else {
+        bail!("it is damaged: it ends too early");
+    };
+    let mut hasher = crc32fast::Hasher::new();
+    let mut left = content;
+    while left > 0 {
+        let part = from.fill_buf()?;
+        let len = left.min(part.len() as u64) as usize;
+        if len == 0 {
+            bail!("it is damaged: it ends too early");
+        }
+        hasher.update(&part[..len]);
+        from.consume(len);
+        left -= len as u64;
+    }
+    from.read_exact(&mut checksum)?;
+    if hasher.finalize() != u32::from_le_bytes(checksum) {
+        bail!("it is damaged: its checksum is wrong");
+    }
+    Ok(content)
 }

@@ -86,7 +86,7 @@ impl Discovery {
         let page = |from: &mut Reader| {
             Ok(Page {
                 first_parent: from.number()?,
-                bytes: from.bytes()?.to_vec(),
+                bytes: from.bytes()?,
             })
         };
         let pages = from.number()?;

@@ -174,7 +174,7 @@ impl Frontier {
             let chunk = Chunk {
                 first,
                 states: usize::try_from(states).map_err(io::Error::other)?,
-                bytes: from.bytes()?.to_vec(),
+                bytes: from.bytes()?,
             };
             frontier.states += states;
             frontier.bytes += chunk.bytes.len() as u64;

@@ -80,7 +80,7 @@ fn findings<P: Specification>(worlds: &Worlds<'_, P>, walked: Walked) -> Finding
         stopped: walked.stopped,
         fired: Some(worlds.named(&walked.tally)),
         left_out: Some(walked.left_out),
-        expected_collisions: Some(walked.expected_collisions),
+        expected_collisions: Some(walked.expected_collisions * worlds.crowding()),
         simulated: None,
     }
 }

@@ -71,7 +71,7 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
     Law {
         name: "Who asks to be no member is to be none",
         source: "the orchestrator takes it at its word",
-        holds: |_, before, _, after| who_leaves_is_to_leave(before, after),
+        holds: |_, _, _, after| who_leaves_is_to_leave(after),
     },
     Law {
         name: "A lease begins when the orchestrator begins to count",
@@ -364,14 +364,11 @@ fn an_epoch_ends_for_a_reason(
     was.changing || ends == (is.roster != was.members)
 }
 
-fn who_leaves_is_to_leave(before: &World<Maekawa>, after: &World<Maekawa>) -> bool {
-    let known = before.network.in_flight();
-    let mut said = after.network.in_flight().into_iter();
-    said.all(|said| {
-        let is_new = !known.contains(&said);
+fn who_leaves_is_to_leave(after: &World<Maekawa>) -> bool {
+    after.network.sent().all(|said| {
         let leaves = matches!(said.message, Message::Deregister { .. });
         let sender = after.host(said.from);
-        !is_new || !leaves || sender.is_none_or(|host| !host.durable().registered)
+        !leaves || sender.is_none_or(|host| !host.durable().registered)
     })
 }
 
@@ -390,13 +387,9 @@ fn leases_begin_with_the_count(
         Volatile::Orchestrator(orchestration) => orchestration.silent.get(&id).copied(),
         Volatile::Node(_) => None,
     };
-    let known = before.network.in_flight();
     let begins = orchestrator(before).map(|durable| durable.epoch) < Some(node.durable().epoch);
-    let mut said = after.network.in_flight().into_iter();
-    let pinged = said.all(|envelope| match envelope.message {
-        Message::Ping { renews: true, .. } if !known.contains(&envelope) => {
-            counted(envelope.to) == Some(1)
-        }
+    let pinged = after.network.sent().all(|envelope| match envelope.message {
+        Message::Ping { renews: true, .. } => counted(envelope.to) == Some(1),
         _ => true,
     });
     let mut members = node.durable().members.iter();

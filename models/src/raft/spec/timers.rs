@@ -7,6 +7,7 @@
 use alloc::collections::BTreeSet;
 
 use crate::machine::StateMachine;
+use crate::protocol::Node;
 use crate::raft::state::Role;
 use crate::raft::{Raft, Timer};
 use crate::specification::Invariant;
@@ -31,32 +32,25 @@ fn timers_follow_roles<M: StateMachine>(
     scenario: &Scenario<Raft<M>>,
     world: &World<Raft<M>>,
 ) -> bool {
-    scenario
-        .nodes
-        .iter()
-        .zip(world.all_hosts())
-        .all(|(raft, (_, host))| match host {
-            Host::Up { node, armed, .. } => {
-                let mut due = BTreeSet::new();
-                match &node.volatile.role {
-                    Role::Leader(leadership) => {
-                        due.insert(Timer::Heartbeat);
-                        due.extend(raft.check_quorum.then_some(Timer::Lease));
-                        due.extend(leadership.transfer.map(|_| Timer::Transfer));
-                    }
-                    Role::Follower { .. } => {
-                        due.insert(Timer::Election);
-                        due.extend(node.volatile.hears_leader.then_some(Timer::Lease));
-                    }
-                    Role::PreCandidate { .. } | Role::Candidate { .. } => {
-                        due.insert(Timer::Election);
-                    }
-                }
-                let of_roles = armed.iter().filter(|&&timer| timer != Timer::Snapshot);
-                of_roles.eq(&due)
+    each_that_is_up(scenario, world, |raft, node, armed| {
+        let mut due = BTreeSet::new();
+        match &node.volatile.role {
+            Role::Leader(leadership) => {
+                due.insert(Timer::Heartbeat);
+                due.extend(raft.check_quorum.then_some(Timer::Lease));
+                due.extend(leadership.transfer.map(|_| Timer::Transfer));
             }
-            Host::Down { .. } => true,
-        })
+            Role::Follower { .. } => {
+                due.insert(Timer::Election);
+                due.extend(node.volatile.hears_leader.then_some(Timer::Lease));
+            }
+            Role::PreCandidate { .. } | Role::Candidate { .. } => {
+                due.insert(Timer::Election);
+            }
+        }
+        let of_roles = armed.iter().filter(|&&timer| timer != Timer::Snapshot);
+        of_roles.eq(&due)
+    })
 }
 
 /// A timer that runs though less is unsaved by now takes a snapshot a little early.
@@ -64,15 +58,21 @@ fn snapshots_are_taken<M: StateMachine>(
     scenario: &Scenario<Raft<M>>,
     world: &World<Raft<M>>,
 ) -> bool {
-    scenario
-        .nodes
-        .iter()
-        .zip(world.all_hosts())
-        .all(|(raft, (_, host))| match host {
-            Host::Up { node, armed, .. } => {
-                node.volatile.unsaved < raft.compaction.snapshot_after.max(1)
-                    || armed.contains(&Timer::Snapshot)
-            }
-            Host::Down { .. } => true,
-        })
+    each_that_is_up(scenario, world, |raft, node, armed| {
+        node.volatile.unsaved < raft.compaction.snapshot_after.max(1)
+            || armed.contains(&Timer::Snapshot)
+    })
+}
+
+/// Whether this holds of each node that is up, and the timers that run there.
+fn each_that_is_up<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+    holds: impl Fn(&Raft<M>, &Node<Raft<M>>, &BTreeSet<Timer>) -> bool,
+) -> bool {
+    let mut hosts = scenario.nodes.iter().zip(world.all_hosts());
+    hosts.all(|(raft, (_, host))| match host {
+        Host::Up { node, armed, .. } => holds(raft, node, armed),
+        Host::Down { .. } => true,
+    })
 }

@@ -321,6 +321,14 @@ impl<'a, P: Specification> Worlds<'a, P> {
         Fingerprint::new(fold(mirrored.fold(plain, u64::min), 0x9e37_79b9_7f4a_7c15))
     }
 
+    /// How many times as many pairs of states with one fingerprint are to be expected as of
+    /// hashes that are spread evenly: the least of `g` hashes is near zero, and the density of two
+    /// of those at one place, the integral of (g(1 − x)^(g − 1))², is g²/(2g − 1).
+    pub(super) fn crowding(&self) -> f64 {
+        let hashes = (1 + self.renamings.len()) as f64;
+        hashes * hashes / (2.0 * hashes - 1.0)
+    }
+
     /// What a world shows, without a veil.
     fn look_at(
         &self,

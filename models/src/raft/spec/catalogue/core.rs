@@ -137,17 +137,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         faults: "1 crash, also within a step",
         bounds: "channels in order, messages beat timers; terms ≤ 2, 1 command",
         states: Some(96_955),
-        reaches: &[
-            "a leader is elected",
-            "the leader changes",
-            "two nodes lead at once, in different terms",
-            "an entry is committed",
-            "a command is committed",
-            "an entry of an earlier term is committed",
-            "logs diverge",
-            "a crashed node recovers and catches up",
-            "a command is answered",
-        ],
+        reaches: FROM_THE_START,
         scenario: || scenarios::connected(2, 1, 0, 1).with_alike(&[0, 1, 2]),
     },
     Model {
@@ -384,7 +374,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
     },
 ];
 
-/// What a world shows that may come to anything.
+/// What worlds show in which nothing is prepared, and anything may come.
 const FROM_THE_START: &[&str] = &[
     "a leader is elected",
     "the leader changes",
