@@ -8,6 +8,7 @@
 //! those there is the argument in each protocol's `spec::inert`.
 
 mod counter;
+mod every_model;
 mod exhaustive;
 mod maekawa;
 mod planted;

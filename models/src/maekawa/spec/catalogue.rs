@@ -56,7 +56,7 @@ const EXCLUSION: &[Model<Maekawa>] = &[
         purpose: "three requesters at one arbiter: Sanders' case",
         faults: NONE,
         bounds: "4 members of which 3 claim, once each",
-        states: Some(16_824),
+        states: Some(19_378),
         reaches: &[
             "a node enters",
             "the lock changes hands",
@@ -73,7 +73,7 @@ const EXCLUSION: &[Model<Maekawa>] = &[
         purpose: "three requesters at an arbiter that wants nothing itself",
         faults: NONE,
         bounds: "5 members on a grid, of which 3 claim, once each",
-        states: Some(48_977),
+        states: Some(71_709),
         reaches: &[
             "a node enters",
             "the lock changes hands",
@@ -90,7 +90,7 @@ const EXCLUSION: &[Model<Maekawa>] = &[
         purpose: "quorums of different sizes, from a grid",
         faults: NONE,
         bounds: "3 members, 2, 2 and 1 claims",
-        states: Some(55_878),
+        states: Some(58_387),
         reaches: &[
             "a node enters",
             "the lock changes hands",
@@ -107,7 +107,7 @@ const EXCLUSION: &[Model<Maekawa>] = &[
         purpose: "late copies of all that was ever said",
         faults: LOSSY,
         bounds: "4 members of which 3 claim, once each",
-        states: Some(71_472),
+        states: Some(72_206),
         reaches: &[
             "a node enters",
             "the lock changes hands",
@@ -123,7 +123,7 @@ const EXCLUSION: &[Model<Maekawa>] = &[
         purpose: "clients that queue at a node, and give up",
         faults: NONE,
         bounds: "2 members; 2 clients at one that may give up, 1 at the other that may vanish",
-        states: Some(59_882),
+        states: Some(61_210),
         reaches: &[
             "a node enters",
             "the lock changes hands",
@@ -173,7 +173,7 @@ const EXCLUSION: &[Model<Maekawa>] = &[
         purpose: "an arbiter that is given back by another node, and does not hear of it",
         faults: "1 message lost",
         bounds: "channels in order, messages beat timers; 4 members of which 3 claim, once each",
-        states: Some(159_428),
+        states: Some(159_818),
         reaches: &[
             "a node enters",
             "the lock changes hands",

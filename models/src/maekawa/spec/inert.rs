@@ -109,7 +109,9 @@ fn is_returned(epoch: Epoch, host: &Host<Maekawa>, number: u64) -> bool {
 }
 
 /// Whether the requester can learn nothing from a LOCKED or INQUIRE of that number, and the
-/// arbiter nothing from the answer.
+/// arbiter nothing from the answer. While the request goes on, it is not enough that this arbiter
+/// has its grant back: once the request is over, and its RELEASE lost, whatever comes late is
+/// answered with another one.
 fn is_idle_talk(
     epoch: Epoch,
     from: NodeId,
@@ -122,10 +124,9 @@ fn is_idle_talk(
     match view(epoch, from, request, requester) {
         Seen::Over => deaf || has_finished(epoch, arbiter, request),
         Seen::Current(view) => {
-            number < view.number
-                || number == view.number
-                    && (deaf || is_returned(epoch, arbiter, number))
-                    && view.standing == Standing::Failed
+            let is_stale = number < view.number;
+            let is_refused = number == view.number && view.standing == Standing::Failed;
+            deaf && (is_stale || is_refused)
         }
         Seen::Nothing => false,
     }

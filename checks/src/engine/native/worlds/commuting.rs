@@ -81,6 +81,11 @@ fn swap<P: Specification>(
         return false;
     }
     let (aside, end) = (*aside, *end);
+    // What has become inert, by what this step does to its sender, is not there any more.
+    let is_gone = |taken| lab.scenario.drop_inert && memory.is_inert(lab.tables, aside, taken);
+    if way.message.is_some_and(is_gone) {
+        return false;
+    }
     let mut later = match way.message {
         Some(message) => memory.reactions(lab, aside, message).steps.range,
         None => memory.others(lab, aside, true).range,
