@@ -1,7 +1,7 @@
 //! The arms of a step function: a message, a timer or a command of each kind. An arm that no
 //! model ever takes has never been checked.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Write};
 
 use models::Specification;
 use models::world::{Action, Envelope, Kind};
@@ -73,10 +73,23 @@ pub const KINDS: [Kind; 14] = [
 
 /// The name of a value's variant, as `derive(Debug)` prints it.
 fn variant(value: &impl Debug) -> String {
-    let printed = format!("{value:?}");
-    let is_name = |c: char| c.is_alphanumeric() || c == '_';
-    let end = printed.find(|c| !is_name(c)).unwrap_or(printed.len());
-    printed[..end].to_owned()
+    let mut name = Name::default();
+    // That it is stopped behind the name is no error.
+    let _ = write!(name, "{value:?}");
+    name.0
+}
+
+/// Takes what is printed up to the end of the first name: most of a value comes behind it.
+#[derive(Default)]
+struct Name(String);
+
+impl Write for Name {
+    fn write_str(&mut self, printed: &str) -> fmt::Result {
+        let is_name = |c: char| c.is_alphanumeric() || c == '_';
+        let end = printed.find(|c| !is_name(c));
+        self.0.push_str(&printed[..end.unwrap_or(printed.len())]);
+        end.map_or(Ok(()), |_| Err(fmt::Error))
+    }
 }
 
 /// The names of an enum's variants, as `derive(Deserialize)` tells whoever deserialises it; of

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use models::specification::Size;
 
-use crate::engine::{Engine, Limits, Reductions};
+use crate::engine::{Bits, Engine, Limits, Reductions};
 use crate::fuzz::Plan;
 
 /// Everything that tries to break the models. Exit code 0 only when all is well; 1 when
@@ -152,10 +152,14 @@ pub struct LimitArgs {
 
     /// How much memory the states of each run may take: 500M, 16G. States that wait go to a
     /// temporary file where memory is short; where even those visited do not fit, the run
-    /// stops. What each thread remembers of steps, some hundred megabytes at most, comes on
-    /// top. The native engine's alone.
+    /// stops. The native engine's alone.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub memory: Option<u64>,
+
+    /// How many bits of its hash a visited state is remembered by: 128 take twice the memory of
+    /// 64, and no state is taken for another. The native engine's alone.
+    #[arg(long, value_name = "BITS", default_value = "64")]
+    pub fingerprints: Bits,
 }
 
 impl LimitArgs {
@@ -165,6 +169,7 @@ impl LimitArgs {
             max_states: self.max_states,
             max_depth: self.max_depth.map(|depth| depth as usize),
             memory: self.memory,
+            fingerprints: self.fingerprints,
             ..Limits::on(self.threads)
         }
     }

@@ -74,6 +74,8 @@ pub struct Report {
     pub left_out: Option<u64>,
     /// How many pairs of states are to be expected that the engine took for one, where it says.
     pub expected_collisions: Option<f64>,
+    /// How many bits of a state's hash that rests on.
+    pub fingerprint_bits: Option<u32>,
     /// What a simulation tells beside.
     pub simulated: Option<Simulated>,
     /// The verdict on each property.
@@ -185,10 +187,11 @@ impl Report {
                 "  steps not taken, as they commute with the one before: {left_out}"
             );
         }
-        if let Some(collisions) = self.expected_collisions {
+        if let (Some(collisions), Some(bits)) = (self.expected_collisions, self.fingerprint_bits) {
             let _ = writeln!(
                 text,
-                "  states taken for others by their 64-bit fingerprints: {collisions:.1e} expected"
+                "  states taken for others by their {bits}-bit fingerprints: {collisions:.1e} \
+                 expected"
             );
         }
     }

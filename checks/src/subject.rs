@@ -295,6 +295,9 @@ impl<P: Specification> Subject for Case<P> {
             fired: findings.fired,
             left_out: findings.left_out,
             expected_collisions: findings.expected_collisions,
+            fingerprint_bits: findings
+                .expected_collisions
+                .map(|_| limits.fingerprints.number()),
             simulated: findings.simulated,
             properties,
             trace_file,
@@ -372,7 +375,7 @@ impl<P: Specification> Case<P> {
             ));
         };
         let mutant = self.mutant.map(|mutant| mutant.id);
-        let identity = Identity::new(self.model.name, mutant, run.reductions)?;
+        let identity = Identity::new(self.model.name, mutant, run.reductions, limits.fingerprints)?;
         let mut keeper = Keeper::new(file, identity)?;
         let findings =
             native::search_kept(scenario, run.reductions, limits, run.progress, &mut keeper);

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use checks::catalogue;
-use checks::engine::{Engine, Limits, Reductions};
+use checks::engine::{Bits, Engine, Limits, Reductions};
 use checks::progress::Progress;
 use checks::report::{Report, Verdict};
 use checks::subject::Run;
@@ -108,6 +108,15 @@ fn a_file_that_holds_something_else_is_refused_and_kept() {
         assert!(before == after, "it was touched: {error}");
     };
     refused("raft/connected", "it is of raft/divergence, reductions");
+    let wide = Limits {
+        fingerprints: Bits::Wide,
+        ..up_to(1_000, 1)
+    };
+    let Err(error) = kept("raft/divergence", None, &wide, Some(&file)) else {
+        panic!("what has other fingerprints is not refused");
+    };
+    let error = format!("{error:#}");
+    assert!(error.contains("64-bit fingerprints, not of"), "{error}");
     let mut damaged = good.clone();
     damaged[good.len() / 2] ^= 1;
     for (content, reason) in [

@@ -221,7 +221,7 @@ fn a_trace_that_does_not_fit_is_refused_with_a_reason() {
 #[test]
 fn wrong_arguments_name_what_would_have_been_right() {
     let folder = tempdir().expect("a folder");
-    let cases: [(&[&str], &str); 20] = [
+    let cases: [(&[&str], &str); 22] = [
         (&["verify", "raft/nothing"], "raft/election"),
         (&["verify"], "--all"),
         (&["verify", "--all", "--engine", "tlc"], "native"),
@@ -264,6 +264,18 @@ fn wrong_arguments_name_what_would_have_been_right() {
                 "stateright",
                 "--max-depth",
                 "9",
+            ],
+            "stateright-dfs does not heed it",
+        ),
+        (&["verify", "--all", "--fingerprints", "96"], "64, 128"),
+        (
+            &[
+                "verify",
+                "raft/clients",
+                "--engine",
+                "stateright",
+                "--fingerprints",
+                "128",
             ],
             "stateright-dfs does not heed it",
         ),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use checks::catalogue;
 use checks::engine::native::search;
-use checks::engine::{Engine, Kind, Limits, Reductions};
+use checks::engine::{Bits, Engine, Kind, Limits, Reductions};
 use checks::progress::Progress;
 use checks::replay::replay;
 use checks::report::{Report, Verdict};
@@ -473,6 +473,35 @@ fn a_run_that_was_cut_short_claims_nothing() {
         assert!(
             kinds.iter().all(|kind| *kind == Kind::Reachable),
             "only what was seen may be claimed: {kinds:?}"
+        );
+    }
+}
+
+/// Fingerprints of 128 bits tell as many states apart as those of 64, and say how sure that is.
+#[test]
+fn wide_fingerprints_tell_the_same_states_apart() {
+    let traces = tempdir().expect("a folder");
+    let wide = Limits {
+        fingerprints: Bits::Wide,
+        ..on(2)
+    };
+    for (name, mutant) in [
+        ("raft/catch-up", None),
+        ("maekawa/two", None),
+        ("raft/divergence", Some("RAFT-VOTE-BY-LENGTH")),
+    ] {
+        let model = catalogue::find(name, mutant).expect("in the catalogue");
+        let narrow = verify(model.as_ref(), Engine::Native, &on(2), traces.path());
+        let wide = verify(model.as_ref(), Engine::Native, &wide, traces.path());
+        assert_eq!(counts(&wide), counts(&narrow), "{name}");
+        assert_eq!(wide.depth, narrow.depth, "{name}");
+        assert_eq!(wide.steps, narrow.steps, "{name}");
+        let sure = |report: &Report| report.expected_collisions.expect("it says");
+        assert!(sure(&wide) < 1e-12 * sure(&narrow), "{name}");
+        let said = wide.to_text();
+        assert!(
+            mutant.is_some() || said.contains("128-bit fingerprints"),
+            "{said}"
         );
     }
 }

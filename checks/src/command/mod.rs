@@ -19,7 +19,7 @@ use anyhow::{Result, anyhow, bail};
 
 use crate::catalogue;
 use crate::cli::EngineArgs;
-use crate::engine::{Engine, Limits};
+use crate::engine::{Bits, Engine, Limits};
 use crate::progress::Progress;
 use crate::subject::Subject;
 use crate::trace_file::TraceFile;
@@ -121,6 +121,9 @@ impl EngineArgs {
         let engine = self.engine.name();
         if limits.memory.is_some() && self.engine != Engine::Native {
             bail!("--memory is for --engine native: {engine} does not heed it");
+        }
+        if limits.fingerprints != Bits::default() && self.engine != Engine::Native {
+            bail!("--fingerprints is for --engine native: {engine} does not heed it");
         }
         let is_stateright = matches!(self.engine, Engine::StaterightBfs | Engine::StaterightDfs);
         if limits.max_depth.is_some() && is_stateright {

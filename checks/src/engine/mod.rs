@@ -58,6 +58,31 @@ pub struct Limits {
     pub max_depth: Option<usize>,
     /// How many bytes of memory the states may take. Heeded by the native engine.
     pub memory: Option<u64>,
+    /// What a visited state is remembered by. Heeded by the native engine.
+    pub fingerprints: Bits,
+}
+
+/// How many bits of a state's hash are remembered. Two states with the same ones are taken for
+/// one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Bits {
+    /// 64: eight bytes a state. Of a billion states some three in a hundred runs mistake one.
+    #[default]
+    #[value(name = "64")]
+    Narrow,
+    /// 128: twice as much, and one in 10²⁰.
+    #[value(name = "128")]
+    Wide,
+}
+
+impl Bits {
+    /// How many.
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Narrow => 64,
+            Self::Wide => 128,
+        }
+    }
 }
 
 impl Limits {
@@ -69,6 +94,7 @@ impl Limits {
             max_states: None,
             max_depth: None,
             memory: None,
+            fingerprints: Bits::Narrow,
         }
     }
 

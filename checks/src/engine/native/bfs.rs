@@ -49,7 +49,7 @@ pub struct Walked {
 
 /// Walks a space until a property is broken, a limit is exceeded, or there is no state left.
 pub fn walk<S: Space>(space: &S, limits: &Limits, progress: &Progress) -> Walked {
-    let mut search = Search::new(space, limits.threads.get());
+    let mut search = Search::new(space, limits);
     let breach = search
         .begin()
         .or_else(|| search.levels(limits, progress, None));
@@ -67,7 +67,7 @@ pub fn walk_kept<S: Space>(
     progress: &Progress,
     keeper: &mut Keeper,
 ) -> io::Result<Walked> {
-    let mut search = Search::new(space, limits.threads.get());
+    let mut search = Search::new(space, limits);
     let broken = match keeper.found() {
         Some(mut found) => {
             search.load(&mut found, limits)?;
@@ -119,15 +119,15 @@ struct Thread<S: Space> {
 }
 
 impl<'a, S: Space> Search<'a, S> {
-    fn new(space: &'a S, threads: usize) -> Self {
+    fn new(space: &'a S, limits: &Limits) -> Self {
         let thread = || Thread {
             worker: space.worker(),
             recent: Recent::default(),
         };
         Self {
             space,
-            threads: (0..threads).map(|_| thread()).collect(),
-            visited: Visited::default(),
+            threads: (0..limits.threads.get()).map(|_| thread()).collect(),
+            visited: Visited::new(limits.fingerprints),
             discovery: Discovery::default(),
             level: Frontier::default(),
             next: Frontier::default(),
@@ -179,7 +179,7 @@ impl<'a, S: Space> Search<'a, S> {
     fn load(&mut self, from: &mut Reader, limits: &Limits) -> io::Result<()> {
         let counted: Counted = from.value()?;
         self.space.load(from)?;
-        self.visited = Visited::load(from)?;
+        self.visited = Visited::load(from, limits.fingerprints)?;
         self.discovery = Discovery::load(from)?;
         let room = limits.memory.map_or(u64::MAX, |memory| memory / 4);
         self.level = Frontier::load(from, room)?;

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use crate::engine::Reductions;
+use crate::engine::{Bits, Reductions};
 
 /// How often a search is kept while it goes on.
 const EVERY: Duration = Duration::from_secs(600);
@@ -34,6 +34,8 @@ pub struct Identity {
     pub mutant: Option<String>,
     /// What was left out.
     pub reductions: Vec<String>,
+    /// How many bits a visited state is remembered by.
+    pub fingerprint_bits: u32,
     /// A checksum of the program.
     pub build: u32,
 }
@@ -43,7 +45,12 @@ impl Identity {
     ///
     /// # Errors
     /// If this program cannot be read.
-    pub fn new(model: &str, mutant: Option<&str>, reductions: Reductions) -> Result<Self> {
+    pub fn new(
+        model: &str,
+        mutant: Option<&str>,
+        reductions: Reductions,
+        fingerprints: Bits,
+    ) -> Result<Self> {
         let program = std::env::current_exe().context("cannot find this program")?;
         let program = std::fs::read(program).context("cannot read this program")?;
         let names = reductions.names().into_iter();
@@ -51,6 +58,7 @@ impl Identity {
             model: model.to_owned(),
             mutant: mutant.map(str::to_owned),
             reductions: names.map(str::to_owned).collect(),
+            fingerprint_bits: fingerprints.number(),
             build: crc32fast::hash(&program),
         })
     }
@@ -215,7 +223,8 @@ impl Reader {
                 let mutant = identity.mutant.as_deref();
                 let mutant = mutant.map_or_else(String::new, |id| format!(" with {id}"));
                 let reductions = identity.reductions.join(",");
-                format!("{}{mutant}, reductions {reductions}", identity.model)
+                let (model, bits) = (&identity.model, identity.fingerprint_bits);
+                format!("{model}{mutant}, reductions {reductions}, {bits}-bit fingerprints")
             };
             bail!("it is of {}, not of {}", of(&found), of(identity));
         }

@@ -1,8 +1,8 @@
 //! Our own breadth-first search: shortest counterexamples, the same whatever the number of
 //! threads.
 //!
-//! A visited state is its 64-bit fingerprint; how it was found takes two bytes more; a waiting
-//! one is the numbers of its parts. What it does not verify: that no two states share a
+//! A visited state is its fingerprint, of 64 bits or 128; how it was found takes two bytes more; a
+//! waiting one is the numbers of its parts. What it does not verify: that no two states share a
 //! fingerprint. The number of such pairs that is to be expected is part of what it reports.
 
 pub mod bfs;
@@ -38,7 +38,7 @@ pub fn search<P: Specification>(
         Ok(initial) => initial,
         Err(panic) => return no_start(panic),
     };
-    let worlds = Worlds::new(scenario, reductions, initial);
+    let worlds = Worlds::new(scenario, reductions, limits, initial);
     findings(&worlds, bfs::walk(&worlds, limits, progress))
 }
 
@@ -57,7 +57,7 @@ pub fn search_kept<P: Specification>(
         Ok(initial) => initial,
         Err(panic) => return Ok(no_start(panic)),
     };
-    let worlds = Worlds::new(scenario, reductions, initial);
+    let worlds = Worlds::new(scenario, reductions, limits, initial);
     let walked = bfs::walk_kept(&worlds, limits, progress, keeper)?;
     Ok(findings(&worlds, walked))
 }

@@ -1,4 +1,4 @@
-//! The set of visited states: their fingerprints, eight bytes each, and little else.
+//! The set of visited states: their fingerprints, eight bytes each or sixteen, and little else.
 //!
 //! Open addressing with linear probing. A fingerprint's place is proportional to its value,
 //! so the table is nearly sorted: it grows by one pass from front to back. It is split into
@@ -7,6 +7,7 @@
 use std::io;
 
 use super::checkpoint::{Reader, Writer};
+use crate::engine::Bits;
 
 /// How many shards there are: a power of two.
 const SHARDS: usize = 1 << SHARD_BITS;
@@ -15,22 +16,36 @@ const SHARD_BITS: u32 = 8;
 /// Of so many places so many may be taken. Beyond, probing gets long.
 const LOAD: (usize, usize) = (13, 16);
 
+/// By how much a shard grows when it is full. More would leave more places empty.
+const GROWTH: (usize, usize) = (5, 4);
+
 /// An empty place. No state has this fingerprint.
 const EMPTY: u64 = 0;
 
-/// The fingerprint of a state. Never zero.
+/// The fingerprint of a state: 64 bits, or 128. The lower half is never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Fingerprint(u64);
+pub struct Fingerprint {
+    low: u64,
+    /// Zero where there are no more than 64 bits.
+    high: u64,
+}
 
 impl Fingerprint {
-    /// The fingerprint with this value, or one, if that is zero.
+    /// The fingerprint with these 64 bits, or one, if they are zero.
     pub fn new(value: u64) -> Self {
-        Self(value.max(1))
+        Self::of([value, 0])
+    }
+
+    /// The fingerprint with these bits, the lower half first; that may not be zero, and is one
+    /// then.
+    pub fn of([low, high]: [u64; 2]) -> Self {
+        let low = low.max(1);
+        Self { low, high }
     }
 
     /// Bits that do not tell its shard.
     pub fn low_bits(self) -> u32 {
-        self.0 as u32
+        self.low as u32
     }
 }
 
@@ -38,18 +53,19 @@ impl Fingerprint {
 pub struct Visited {
     shards: Vec<Shard>,
     len: u64,
-}
-
-impl Default for Visited {
-    fn default() -> Self {
-        Self {
-            shards: (0..SHARDS).map(|_| Shard::new()).collect(),
-            len: 0,
-        }
-    }
+    bits: Bits,
 }
 
 impl Visited {
+    /// None yet, of so many bits each.
+    pub fn new(bits: Bits) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| Shard::new(bits)).collect(),
+            len: 0,
+            bits,
+        }
+    }
+
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.len
@@ -57,13 +73,15 @@ impl Visited {
 
     /// The memory taken.
     pub fn bytes(&self) -> u64 {
-        let places: usize = self.shards.iter().map(|shard| shard.places.len()).sum();
-        (places * size_of::<u64>()) as u64
+        let of = |shard: &Shard| shard.places.len() + shard.highs.len();
+        let halves: usize = self.shards.iter().map(of).sum();
+        (halves * size_of::<u64>()) as u64
     }
 
     /// Whether it is there.
     pub fn contains(&self, fingerprint: Fingerprint) -> bool {
-        self.shards[shard(fingerprint)].contains(fingerprint.0)
+        let shard = &self.shards[shard(fingerprint)];
+        shard.find(fingerprint).is_ok()
     }
 
     /// Writes all.
@@ -72,84 +90,113 @@ impl Visited {
     /// If they cannot be written.
     pub fn save(&self, into: &mut Writer<'_>) -> io::Result<()> {
         into.number(self.len)?;
-        let places = self.shards.iter().flat_map(|shard| &shard.places);
-        let mut taken = places.filter(|&&place| place != EMPTY);
-        taken.try_for_each(|&fingerprint| into.number(fingerprint))
+        for Fingerprint { low, high } in self.shards.iter().flat_map(Shard::all) {
+            into.number(low)?;
+            if self.bits == Bits::Wide {
+                into.number(high)?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads what was written.
     ///
     /// # Errors
     /// If there is less.
-    pub fn load(from: &mut Reader) -> io::Result<Self> {
-        let mut visited = Self::default();
+    pub fn load(from: &mut Reader, bits: Bits) -> io::Result<Self> {
+        let mut visited = Self::new(bits);
         for _ in 0..from.number()? {
-            visited.insert(Fingerprint::new(from.number()?));
+            let low = from.number()?;
+            let high = match bits {
+                Bits::Narrow => 0,
+                Bits::Wide => from.number()?,
+            };
+            visited.insert(Fingerprint::of([low, high]));
         }
         Ok(visited)
     }
 
     /// Adds one, and returns whether it is new.
     pub fn insert(&mut self, fingerprint: Fingerprint) -> bool {
-        let is_new = self.shards[shard(fingerprint)].insert(fingerprint.0);
+        let is_new = self.shards[shard(fingerprint)].insert(fingerprint);
         self.len += u64::from(is_new);
         is_new
     }
 
     /// How many pairs of states with the same fingerprint are to be expected: one of each is
-    /// never expanded. Of n states drawn at random that is n²/2⁶⁵.
+    /// never expanded. Of n states drawn at random and b bits that is n²/2^(b + 1).
     pub fn expected_collisions(&self) -> f64 {
-        let n = self.len as f64;
-        n * n / 2f64.powi(65)
+        let (n, bits) = (self.len as f64, self.bits.number());
+        n * n / 2f64.powi(bits as i32 + 1)
     }
 }
 
 /// The shard is told by the highest bits, the place by those below.
 fn shard(fingerprint: Fingerprint) -> usize {
-    (fingerprint.0 >> (u64::BITS - SHARD_BITS)) as usize
+    (fingerprint.low >> (u64::BITS - SHARD_BITS)) as usize
 }
 
 struct Shard {
+    /// Lower halves.
     places: Vec<u64>,
+    /// Upper halves, in the same places; empty if they are all zero.
+    highs: Vec<u64>,
     taken: usize,
 }
 
 impl Shard {
-    fn new() -> Self {
+    fn new(bits: Bits) -> Self {
+        let highs = match bits {
+            Bits::Narrow => Vec::new(),
+            Bits::Wide => vec![0; 16],
+        };
         Self {
             places: vec![EMPTY; 16],
+            highs,
             taken: 0,
         }
     }
 
+    fn all(&self) -> impl Iterator<Item = Fingerprint> {
+        let fingerprint = |(place, &low)| Fingerprint {
+            low,
+            high: self.highs.get(place).copied().unwrap_or(0),
+        };
+        let taken = self.places.iter().enumerate();
+        let taken = taken.filter(|(_, low)| **low != EMPTY);
+        taken.map(fingerprint)
+    }
+
     /// Where to begin to look for it.
-    fn home(&self, fingerprint: u64) -> usize {
-        let within = u128::from(fingerprint << SHARD_BITS);
+    fn home(&self, low: u64) -> usize {
+        let within = u128::from(low << SHARD_BITS);
         ((within * self.places.len() as u128) >> u64::BITS) as usize
     }
 
     /// Where it is, or the empty place where it would be.
-    fn find(&self, fingerprint: u64) -> usize {
-        let mut place = self.home(fingerprint);
-        while self.places[place] != fingerprint && self.places[place] != EMPTY {
+    fn find(&self, fingerprint: Fingerprint) -> Result<usize, usize> {
+        let mut place = self.home(fingerprint.low);
+        loop {
+            let low = self.places[place];
+            if low == EMPTY {
+                return Err(place);
+            }
+            let is_it = || self.highs.is_empty() || self.highs[place] == fingerprint.high;
+            if low == fingerprint.low && is_it() {
+                return Ok(place);
+            }
             place += 1;
             if place == self.places.len() {
                 place = 0;
             }
         }
-        place
     }
 
-    fn contains(&self, fingerprint: u64) -> bool {
-        self.places[self.find(fingerprint)] == fingerprint
-    }
-
-    fn insert(&mut self, fingerprint: u64) -> bool {
-        let place = self.find(fingerprint);
-        if self.places[place] == fingerprint {
+    fn insert(&mut self, fingerprint: Fingerprint) -> bool {
+        let Err(place) = self.find(fingerprint) else {
             return false;
-        }
-        self.places[place] = fingerprint;
+        };
+        self.put(place, fingerprint);
         self.taken += 1;
         if self.taken * LOAD.1 > self.places.len() * LOAD.0 {
             self.grow();
@@ -157,12 +204,26 @@ impl Shard {
         true
     }
 
+    fn put(&mut self, place: usize, fingerprint: Fingerprint) {
+        self.places[place] = fingerprint.low;
+        if let Some(high) = self.highs.get_mut(place) {
+            *high = fingerprint.high;
+        }
+    }
+
     fn grow(&mut self) {
-        let larger = vec![EMPTY; self.places.len() * 3 / 2];
-        let old = std::mem::replace(&mut self.places, larger);
-        for fingerprint in old.into_iter().filter(|&place| place != EMPTY) {
-            let place = self.find(fingerprint);
-            self.places[place] = fingerprint;
+        let places = self.places.len() * GROWTH.0 / GROWTH.1;
+        let highs = if self.highs.is_empty() { 0 } else { places };
+        let larger = Self {
+            places: vec![EMPTY; places],
+            highs: vec![0; highs],
+            taken: self.taken,
+        };
+        let old = std::mem::replace(self, larger);
+        for fingerprint in old.all() {
+            if let Err(place) = self.find(fingerprint) {
+                self.put(place, fingerprint);
+            }
         }
     }
 }
@@ -173,14 +234,21 @@ mod tests {
 
     use super::*;
 
+    /// Values whose lower halves often are the same.
+    fn values() -> impl Strategy<Value = Vec<[u64; 2]>> {
+        let low = prop_oneof![any::<u64>(), 0u64..300, (u64::MAX - 300)..];
+        prop::collection::vec((low, 0u64..3).prop_map(|(low, high)| [low, high]), 0..3000)
+    }
+
     proptest! {
         /// It does what the standard library's set does, also where fingerprints crowd together.
         #[test]
-        fn it_is_a_set(values in prop::collection::vec(prop_oneof![any::<u64>(), 0u64..300, (u64::MAX - 300)..], 0..3000)) {
-            let mut visited = Visited::default();
+        fn it_is_a_set(values in values(), wide in any::<bool>()) {
+            let bits = if wide { Bits::Wide } else { Bits::Narrow };
+            let mut visited = Visited::new(bits);
             let mut expected = std::collections::HashSet::new();
-            for value in values {
-                let fingerprint = Fingerprint::new(value);
+            for [low, high] in values {
+                let fingerprint = Fingerprint::of([low, if wide { high } else { 0 }]);
                 prop_assert_eq!(visited.contains(fingerprint), expected.contains(&fingerprint));
                 prop_assert_eq!(visited.insert(fingerprint), expected.insert(fingerprint));
                 prop_assert!(visited.contains(fingerprint));
@@ -189,17 +257,18 @@ mod tests {
         }
     }
 
-    /// A large set takes at most 16 bytes for each fingerprint.
+    /// A large set takes at most 13 bytes for each fingerprint of 64 bits, and twice as many for
+    /// one of 128.
     #[test]
     fn it_is_compact() {
-        let mut visited = Visited::default();
-        for number in 1..=1_000_000u64 {
-            let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            assert!(visited.insert(Fingerprint::new(spread)));
-            assert!(
-                number < 100_000 || visited.bytes() <= 16 * number,
-                "{number}"
-            );
+        for (bits, most) in [(Bits::Narrow, 13), (Bits::Wide, 26)] {
+            let mut visited = Visited::new(bits);
+            for number in 1..=1_000_000u64 {
+                let spread = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                assert!(visited.insert(Fingerprint::new(spread)));
+                let is_compact = visited.bytes() <= most * number;
+                assert!(number < 100_000 || is_compact, "{number}");
+            }
         }
     }
 }

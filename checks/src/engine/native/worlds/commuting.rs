@@ -14,8 +14,14 @@
 //! an earlier step. (What sleep sets remember of the whole way, Godefroid 1996, chapter 5, breadth
 //! first needs to know of the last step alone.)
 //!
+//! Both orders drop the same messages as inert, for what is inert stays so, and after each step all
+//! are looked at whose ends it has touched; unless one step makes the other's message inert, and
+//! then the two do not commute.
+//!
 //! Nothing is taken for granted: for each such pair both orders are gone, once, and compared.
 //! A step of which a law has something to say that depends on what is under way is taken always.
+
+use std::sync::Arc;
 
 use models::Specification;
 use models::world::Change;
@@ -42,13 +48,13 @@ pub(super) fn commute<P: Specification>(
     way: Way,
     message: Handle,
 ) -> bool {
-    let Ok((end, next)) = &memory.step(way.step).outcome else {
+    let Ok(next) = &memory.step(way.step).outcome else {
         return false;
     };
     if disturbs(next, message) {
         return false;
     }
-    let end = *end;
+    let end = memory.end(way.step);
     let before = memory.reactions(lab, way.core, message).steps.range;
     let after = memory.reactions(lab, end, message).steps.range;
     before.len() == after.len()
@@ -67,20 +73,20 @@ fn swap<P: Specification>(
     after: usize,
 ) -> bool {
     let (first, second) = (memory.step(before), memory.step(after));
-    let (Ok((aside, next)), Ok((end, _))) = (&first.outcome, &second.outcome) else {
+    let (Ok(next), Ok(_)) = (&first.outcome, &second.outcome) else {
         return false;
     };
     let is_disturbed = way.message.is_some_and(|taken| disturbs(next, taken));
     if is_disturbed || disconnects(next) || !is_same(first, second) {
         return false;
     }
-    let Ok((_, taken)) = &memory.step(way.step).outcome else {
+    let Ok(taken) = &memory.step(way.step).outcome else {
         return false;
     };
     if taken.touched & next.touched != 0 {
         return false;
     }
-    let (aside, end) = (*aside, *end);
+    let (aside, end) = (memory.end(before), memory.end(after));
     // What has become inert, by what this step does to its sender, is not there any more.
     let is_gone = |taken| lab.scenario.drop_inert && memory.is_inert(lab.tables, aside, taken);
     if way.message.is_some_and(is_gone) {
@@ -91,20 +97,19 @@ fn swap<P: Specification>(
         None => memory.others(lab, aside, true).range,
     };
     later.any(|later| {
-        let later = memory.step(later);
-        let leads_there = matches!(&later.outcome, Ok((core, _)) if *core == end);
-        leads_there && is_same(memory.step(way.step), later)
+        let leads_there = memory.end(later) == end;
+        leads_there && is_same(memory.step(way.step), memory.step(later))
     })
 }
 
 /// Whether two steps are the same action, and do the same to what is under way.
 fn is_same<P: Specification>(one: &Step<P>, other: &Step<P>) -> bool {
-    let (Ok((_, one_next)), Ok((_, other_next))) = (&one.outcome, &other.outcome) else {
+    let (Ok(one_next), Ok(other_next)) = (&one.outcome, &other.outcome) else {
         return false;
     };
     one_next.touched == other_next.touched
         && one_next.changes == other_next.changes
-        && one.action == other.action
+        && Arc::ptr_eq(&one.action, &other.action)
 }
 
 /// Whether what a step does to what is under way can make a difference to this message.

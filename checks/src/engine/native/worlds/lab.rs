@@ -7,8 +7,7 @@ use derive_where::derive_where;
 use models::Specification;
 use models::world::{Action, Change, Disk, Envelope, Kind, Scenario, World};
 
-use super::answers::Answers;
-use super::memory::CoreId;
+use super::lessons::Lessons;
 use super::tables::{Core, Handle, Tables};
 use crate::arms;
 use crate::engine::native::space::Marks;
@@ -22,41 +21,35 @@ pub(super) struct Lab<'a, P: Specification> {
     pub(super) scenario: &'a Scenario<P>,
     /// The parts.
     pub(super) tables: &'a Tables<P>,
+    /// What is known of them.
+    pub(super) lessons: &'a Lessons<P>,
     /// The ways in which nodes may change places; none if that is not to be looked at.
     pub(super) renamings: &'a [Renaming],
 }
 
 /// A step from a core.
 pub(super) struct Step<P: Specification> {
-    /// What happens.
-    pub(super) action: Action<P>,
+    /// What happens. The same actions are one.
+    pub(super) action: Arc<Action<P>>,
     /// The numbers of what is counted: the kind of the action, and the arm that it goes through.
-    pub(super) counted: (usize, Option<usize>),
-    /// The core after it, and the rest of what it does; the message, if the model panicked.
-    pub(super) outcome: Result<(CoreId, Next), String>,
-    /// Whether it commutes with those of the message with this number, if that has been asked.
-    pub(super) commutes: Answers,
+    pub(super) counted: (u16, Option<u16>),
+    /// What it comes to; the message, if the model panicked.
+    pub(super) outcome: Result<Next, String>,
 }
 
 impl<P: Specification> Step<P> {
     /// Whether all laws hold of it, whatever is under way.
     pub(super) fn is_closed(&self) -> bool {
-        matches!(&self.outcome, Ok((_, next)) if !next.laws.is_open())
+        matches!(&self.outcome, Ok(next) if !next.laws.is_open())
     }
 }
 
-/// What a step came to.
-pub(super) struct Taken {
+/// What a step comes to.
+pub(super) struct Next {
     /// The core after it.
     pub(super) core: Core,
-    /// The rest.
-    pub(super) next: Next,
-}
-
-/// What a step does besides.
-pub(super) struct Next {
     /// What it does to what is under way.
-    pub(super) changes: Vec<Change<Handle>>,
+    pub(super) changes: Box<[Change<Handle>]>,
     /// The nodes that it changes or that send something: bit `i` for node `i`.
     pub(super) touched: u64,
     /// The laws.
@@ -71,7 +64,7 @@ pub(super) struct Sight {
     /// What it shows, whatever is under way.
     pub(super) marks: Marks,
     /// The positions of the rows of what may be shown that look at what is under way.
-    pub(super) look: Vec<usize>,
+    pub(super) look: Box<[u16]>,
     /// Whether something else is to be seen where nodes that are alike have changed places.
     pub(super) is_lopsided: bool,
 }
@@ -80,9 +73,9 @@ pub(super) struct Sight {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Judgement {
     /// The positions of the rows that look, up to the first that is broken without a look.
-    pub(super) look: Vec<usize>,
+    pub(super) look: Box<[u16]>,
     /// The position of the first row that is broken without a look.
-    pub(super) broken: Option<usize>,
+    pub(super) broken: Option<u16>,
 }
 
 impl Judgement {
@@ -100,8 +93,8 @@ impl Judgement {
         holds: impl Fn(usize) -> bool,
     ) -> Result<Option<usize>, String> {
         let mut look = self.look.iter().copied();
-        let broken = caught(|| look.find(|&row| !holds(row)))?;
-        Ok(broken.or(self.broken))
+        let broken = caught(|| look.find(|&row| !holds(row.into())))?;
+        Ok(broken.or(self.broken).map(usize::from))
     }
 }
 
@@ -128,7 +121,7 @@ impl<P: Specification> Lab<'_, P> {
         world: &World<P>,
         core: &Core,
         action: &Action<P>,
-    ) -> Result<Taken, String> {
+    ) -> Result<Next, String> {
         let mut after = caught(|| {
             let mut after = world.clone();
             after.enact(self.scenario, action);
@@ -141,19 +134,17 @@ impl<P: Specification> Lab<'_, P> {
         let laws = judge(world, P::LAWS.len(), |row| {
             (P::LAWS[row].holds)(self.scenario, world, action, &after)
         })?;
-        Ok(Taken {
+        Ok(Next {
             core: self.tables.core_after(world, core, after),
-            next: Next {
-                changes,
-                touched,
-                laws,
-            },
+            changes,
+            touched,
+            laws,
         })
     }
 
     /// The number of the kind of an action in `world`, and that of the arm that it goes through:
     /// kinds first, then arms as they come.
-    pub(super) fn counted(self, world: &World<P>, action: &Action<P>) -> (usize, Option<usize>) {
+    pub(super) fn counted(self, world: &World<P>, action: &Action<P>) -> (u16, Option<u16>) {
         let is_it = |kind: &Kind| *kind == action.kind();
         let kind = arms::KINDS.iter().position(is_it);
         let kind = kind.expect("every kind has a number");
@@ -163,9 +154,9 @@ impl<P: Specification> Lab<'_, P> {
         };
         let arm = arms::of(action, command).map(|name| {
             let (number, _) = self.tables.arms.number(Arc::new(name));
-            arms::KINDS.len() + number as usize
+            (arms::KINDS.len() + number as usize) as u16
         });
-        (kind, arm)
+        (kind as u16, arm)
     }
 
     fn note(self, change: Change<Arc<Envelope<P::Message>>>) -> Change<Handle> {
@@ -225,7 +216,7 @@ fn judge<P: Specification>(
     rows: usize,
     holds: impl Fn(usize) -> bool,
 ) -> Result<Judgement, String> {
-    let mut judgement = Judgement::default();
+    let (mut look, mut broken) = (Vec::new(), None);
     let next = Cell::new(0);
     // Who numbered the parts of worlds has compared them.
     veiled.network.take_looked();
@@ -237,9 +228,9 @@ fn judge<P: Specification>(
                 let row = next.replace(next.get() + 1);
                 let answer = holds(row);
                 if veiled.network.take_looked() {
-                    judgement.look.push(row);
+                    look.push(row as u16);
                 } else if !answer {
-                    judgement.broken = Some(row);
+                    broken = Some(row as u16);
                     next.set(rows);
                 }
             }
@@ -248,8 +239,11 @@ fn judge<P: Specification>(
             if !veiled.network.take_looked() {
                 return Err(panic);
             }
-            judgement.look.push(next.get() - 1);
+            look.push((next.get() - 1) as u16);
         }
     }
-    Ok(judgement)
+    Ok(Judgement {
+        look: look.into(),
+        broken,
+    })
 }

@@ -16,13 +16,14 @@ use models::world::{Action, Change, Envelope, Flight, Travels as _, World};
 
 use super::answers::Answers;
 use super::commuting::{self, Way};
-use super::lab::{Lab, Sight, Step, Taken};
+use super::lab::{Lab, Sight, Step};
+use super::lessons::{Lesson, Topic};
 use super::mirror::{self, Mirror};
-use super::tables::{Core, Handle, Tables};
+use super::tables::{Core, Handle, Hashed, Tables};
 use crate::symmetry::Renaming;
 
-/// After so many steps a thread forgets all and begins again. Some hundred bytes each.
-const MOST_STEPS: usize = 1 << 18;
+/// The most worlds that a thread keeps put together: a power of two. A few kilobytes each.
+const MOST_WORLDS: usize = 1 << 9;
 
 /// A core's place in a thread's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +31,15 @@ pub(super) struct CoreId(u32);
 
 /// What a thread remembers.
 pub(super) struct Memory<P: Specification> {
-    /// Where the core with this hash is.
-    places: HashMap<u64, CoreId, FixedState>,
-    cores: Vec<Known<P>>,
-    steps: Vec<Step<P>>,
+    /// Where the core with these numbers is.
+    places: HashMap<Arc<[u32]>, CoreId, FixedState>,
+    cores: Vec<Known>,
+    steps: Vec<Remembered<P>>,
+    /// Some cores' worlds, put together, with their networks veiled: each in the place that its
+    /// number tells.
+    worlds: Vec<Option<(CoreId, Box<World<P>>)>>,
+    /// After so many steps a thread forgets all and begins again.
+    most: usize,
     /// By their numbers, as far as they have been met.
     messages: Vec<Message<P>>,
     /// Whether the message with that number makes the host with that number act.
@@ -49,19 +55,26 @@ struct Message<P: Specification> {
 }
 
 /// What is known of a core.
-struct Known<P: Specification> {
+struct Known {
     core: Core,
-    /// Put together, with its network veiled, if it was needed yet.
-    world: Option<Box<World<P>>>,
     sight: Option<Result<Sight, String>>,
     /// What may happen to a message that may arrive next, in the order of the messages' numbers.
     reactions: Vec<(u32, Reactions)>,
     /// What may happen but to messages: while timers may not run out, and while they may.
     others: [Option<Listed>; 2],
     /// Its hash after nodes have changed places in each of the ways, if that has been asked.
-    mirrors: Box<[u64]>,
+    mirrors: Box<[Hashed]>,
     /// Whether the message with this number is inert, if that has been asked.
     inert: Answers,
+}
+
+/// A step, as this thread knows it.
+struct Remembered<P: Specification> {
+    step: Arc<Step<P>>,
+    /// Where it leads; where it begins, if it panics.
+    end: CoreId,
+    /// Whether it commutes with those of the message with this number, if that has been asked.
+    commutes: Answers,
 }
 
 /// What may happen to a message that may arrive next.
@@ -83,12 +96,14 @@ pub(super) struct Listed {
 }
 
 impl<P: Specification> Memory<P> {
-    /// Nothing yet.
-    pub(super) fn new(ways: usize) -> Self {
+    /// Nothing yet, and never much more than so many steps.
+    pub(super) fn new(ways: usize, most: usize) -> Self {
         Self {
             places: HashMap::default(),
             cores: Vec::new(),
             steps: Vec::new(),
+            worlds: (0..MOST_WORLDS).map(|_| None).collect(),
+            most,
             messages: Vec::new(),
             acts: HashMap::default(),
             mirrors: (0..ways).map(|_| Mirror::default()).collect(),
@@ -97,22 +112,32 @@ impl<P: Specification> Memory<P> {
 
     /// Forgets, if there is too much. Places of cores and steps are then no longer valid.
     pub(super) fn make_room(&mut self) {
-        if self.steps.len() > MOST_STEPS || self.cores.len() > MOST_STEPS / 2 {
+        if self.steps.len() > self.most || self.cores.len() > self.most / 2 {
             self.places.clear();
             self.cores.clear();
             self.steps.clear();
+            self.worlds.fill_with(|| None);
             self.acts.clear();
         }
     }
 
-    /// The place of the core with this hash; if it is new here, it has these numbers.
-    pub(super) fn place(&mut self, hash: u64, numbers: impl FnOnce() -> Box<[u32]>) -> CoreId {
-        let cores = &mut self.cores;
-        *self.places.entry(hash).or_insert_with(|| {
-            let numbers = numbers();
-            cores.push(Known::new(Core { numbers, hash }));
-            CoreId(cores.len() as u32 - 1)
-        })
+    /// The place of the core with these numbers.
+    pub(super) fn place_at(&mut self, tables: &Tables<P>, numbers: &[u32]) -> CoreId {
+        match self.places.get(numbers) {
+            Some(place) => *place,
+            None => self.place(&tables.core_at(numbers)),
+        }
+    }
+
+    /// The core's place.
+    pub(super) fn place(&mut self, core: &Core) -> CoreId {
+        if let Some(place) = self.places.get(&core.numbers) {
+            return *place;
+        }
+        let place = CoreId(self.cores.len() as u32);
+        self.places.insert(Arc::clone(&core.numbers), place);
+        self.cores.push(Known::new(core.clone()));
+        place
     }
 
     /// The core at this place.
@@ -126,8 +151,13 @@ impl<P: Specification> Memory<P> {
     }
 
     /// The step with this position.
-    pub(super) fn step(&self, position: usize) -> &Step<P> {
-        &self.steps[position]
+    pub(super) fn step(&self, position: usize) -> &Arc<Step<P>> {
+        &self.steps[position].step
+    }
+
+    /// Where the step with this position leads; where it begins, if it panics.
+    pub(super) fn end(&self, position: usize) -> CoreId {
+        self.steps[position].end
     }
 
     /// What may happen from this core to this message, if it may arrive next.
@@ -145,16 +175,19 @@ impl<P: Specification> Memory<P> {
     }
 
     fn react(&mut self, lab: Lab<'_, P>, place: CoreId, head: Handle) -> Reactions {
-        let envelope = Arc::clone(&self.message(lab.tables, head.number).envelope);
-        let is_deliverable = self.veiled(lab.tables, place).is_deliverable(&envelope);
-        let list = |world: &World<P>, renaming: Option<&Renaming>| {
-            let mirrored = renaming.map(|names| Arc::new(envelope.renamed(names)));
-            let envelope = mirrored.as_ref().unwrap_or(&envelope);
-            lab.listed(|rules| world.actions_with(rules, envelope))
-        };
+        let lesson = self.lesson(lab, place, Topic::Message(head.number), |memory| {
+            let envelope = Arc::clone(&memory.message(lab.tables, head.number).envelope);
+            let list = |world: &World<P>, renaming: Option<&Renaming>| {
+                let mirrored = renaming.map(|names| Arc::new(envelope.renamed(names)));
+                let envelope = mirrored.as_ref().unwrap_or(&envelope);
+                lab.listed(|rules| world.actions_with(rules, envelope))
+            };
+            let is_deliverable = memory.veiled(lab.tables, place).is_deliverable(&envelope);
+            memory.learn(lab, place, is_deliverable, list)
+        });
         Reactions {
-            is_deliverable,
-            steps: self.learn(lab, place, list),
+            is_deliverable: lesson.is_deliverable,
+            steps: self.remember(place, &lesson),
         }
     }
 
@@ -163,12 +196,50 @@ impl<P: Specification> Memory<P> {
         if let Some(remembered) = &self.known(place).others[usize::from(timers)] {
             return remembered.clone();
         }
-        let list = |world: &World<P>, _: Option<&Renaming>| {
-            lab.listed(|rules| world.other_actions(rules, timers))
-        };
-        let steps = self.learn(lab, place, list);
+        let lesson = self.lesson(lab, place, Topic::Others { timers }, |memory| {
+            let list = |world: &World<P>, _: Option<&Renaming>| {
+                lab.listed(|rules| world.other_actions(rules, timers))
+            };
+            memory.learn(lab, place, false, list)
+        });
+        let steps = self.remember(place, &lesson);
         self.known_mut(place).others[usize::from(timers)] = Some(steps.clone());
         steps
+    }
+
+    /// A lesson that some thread has had; else this one has it.
+    fn lesson(
+        &mut self,
+        lab: Lab<'_, P>,
+        place: CoreId,
+        topic: Topic,
+        learn: impl FnOnce(&mut Self) -> Lesson<P>,
+    ) -> Arc<Lesson<P>> {
+        lab.lessons.get(self.core(place), topic).unwrap_or_else(|| {
+            let lesson = Arc::new(learn(self));
+            lab.lessons.put(self.core(place), topic, &lesson);
+            lesson
+        })
+    }
+
+    /// Remembers the steps of a lesson.
+    fn remember(&mut self, place: CoreId, lesson: &Lesson<P>) -> Listed {
+        let first = self.steps.len();
+        for step in &lesson.steps {
+            let end = match &step.outcome {
+                Ok(next) => self.place(&next.core),
+                Err(_) => place,
+            };
+            self.steps.push(Remembered {
+                step: Arc::clone(step),
+                end,
+                commutes: Answers::default(),
+            });
+        }
+        Listed {
+            range: first..self.steps.len(),
+            is_lopsided: lesson.is_lopsided,
+        }
     }
 
     /// Takes the steps that `list` lists.
@@ -176,38 +247,37 @@ impl<P: Specification> Memory<P> {
         &mut self,
         lab: Lab<'_, P>,
         place: CoreId,
+        is_deliverable: bool,
         list: impl Fn(&World<P>, Option<&Renaming>) -> Vec<Action<P>>,
-    ) -> Listed {
-        let first = self.steps.len();
+    ) -> Lesson<P> {
         let world = self.take_world(lab.tables, place);
-        for action in list(&world, None) {
-            let counted = lab.counted(&world, &action);
-            let taken = lab.take(&world, self.core(place), &action);
-            let outcome = taken.map(|Taken { core, next }| {
-                let place = self.place(core.hash, || core.numbers);
-                (place, next)
-            });
-            self.steps.push(Step {
-                action,
-                counted,
+        let core = self.core(place);
+        let take = |action: Action<P>| {
+            let action = lab.tables.action(action);
+            let mut outcome = lab.take(&world, core, &action);
+            // The numbers of a core that has been met are kept already.
+            if let Ok(next) = &mut outcome
+                && let Some((numbers, _)) = self.places.get_key_value(&next.core.numbers)
+            {
+                next.core.numbers = Arc::clone(numbers);
+            }
+            Arc::new(Step {
+                counted: lab.counted(&world, &action),
                 outcome,
-                commutes: Answers::default(),
-            });
-        }
+                action,
+            })
+        };
+        let steps: Vec<Arc<Step<P>>> = list(&world, None).into_iter().map(take).collect();
         let is_lopsided = self.way(lab, place).is_some_and(|way| {
-            let names = &lab.renamings[way];
-            let mut mirror = std::mem::take(&mut self.mirrors[way]);
-            let core = mirror.core(lab.tables, names, self.core(place));
+            let (names, mirror) = (&lab.renamings[way], &mut self.mirrors[way]);
+            let core = mirror.core(lab.tables, names, &self.cores[place.0 as usize].core);
             let possible = |world: &World<P>| list(world, Some(names));
-            let (steps, core_at) = (&self.steps[first..], |end| self.core(end).clone());
-            let is_lopsided =
-                mirror::is_lopsided(lab, &mut mirror, names, &core, possible, steps, core_at);
-            self.mirrors[way] = mirror;
-            is_lopsided
+            mirror::is_lopsided(lab, mirror, names, &core, possible, &steps)
         });
-        self.known_mut(place).world = Some(world);
-        Listed {
-            range: first..self.steps.len(),
+        self.put_world(place, world);
+        Lesson {
+            is_deliverable,
+            steps,
             is_lopsided,
         }
     }
@@ -216,14 +286,12 @@ impl<P: Specification> Memory<P> {
     /// same then. One for each core: to ask of all ways takes longer than to look at all worlds.
     fn way(&self, lab: Lab<'_, P>, place: CoreId) -> Option<usize> {
         let ways = lab.renamings.len() as u64;
-        self.core(place)
-            .hash
-            .checked_rem(ways)
-            .map(|way| way as usize)
+        let [hash, _] = self.core(place).hash;
+        hash.checked_rem(ways).map(|way| way as usize)
     }
 
     /// The hash of the core after nodes have changed places in the way with this number.
-    pub(super) fn mirrored_core(&mut self, lab: Lab<'_, P>, place: CoreId, way: usize) -> u64 {
+    pub(super) fn mirrored_core(&mut self, lab: Lab<'_, P>, place: CoreId, way: usize) -> Hashed {
         let known = &mut self.cores[place.0 as usize];
         if known.mirrors.is_empty() {
             let pairs = lab.renamings.iter().zip(&mut self.mirrors);
@@ -235,7 +303,7 @@ impl<P: Specification> Memory<P> {
     }
 
     /// The hash of the message after nodes have changed places in the way with this number.
-    pub(super) fn mirrored(&mut self, lab: Lab<'_, P>, message: Handle, way: usize) -> u64 {
+    pub(super) fn mirrored(&mut self, lab: Lab<'_, P>, message: Handle, way: usize) -> Hashed {
         let names = &lab.renamings[way];
         self.mirrors[way].message(lab.tables, names, message).hash
     }
@@ -327,20 +395,28 @@ impl<P: Specification> Memory<P> {
     /// Takes back what was lent.
     pub(super) fn give_back(&mut self, place: CoreId, mut world: Box<World<P>>) {
         world.network.veil();
-        self.known_mut(place).world = Some(world);
+        self.put_world(place, world);
     }
 
+    /// Takes out the core's world, put together, with its network veiled.
     fn take_world(&mut self, tables: &Tables<P>, place: CoreId) -> Box<World<P>> {
-        let known = self.known_mut(place);
-        let kept = known.world.take();
-        kept.unwrap_or_else(|| Box::new(tables.world(&known.core)))
+        let slot = &mut self.worlds[place.0 as usize % MOST_WORLDS];
+        match slot.take_if(|(of, _)| *of == place) {
+            Some((_, world)) => world,
+            None => Box::new(tables.world(&self.known(place).core)),
+        }
     }
 
+    /// Keeps the core's world, until another one needs its place.
+    fn put_world(&mut self, place: CoreId, world: Box<World<P>>) {
+        self.worlds[place.0 as usize % MOST_WORLDS] = Some((place, world));
+    }
+
+    /// The core's world, put together, with its network veiled.
     fn veiled(&mut self, tables: &Tables<P>, place: CoreId) -> &World<P> {
-        let known = &mut self.cores[place.0 as usize];
-        let core = &known.core;
-        let world = &mut known.world;
-        world.get_or_insert_with(|| Box::new(tables.world(core)))
+        let world = self.take_world(tables, place);
+        let slot = &mut self.worlds[place.0 as usize % MOST_WORLDS];
+        &slot.insert((place, world)).1
     }
 
     fn message(&mut self, tables: &Tables<P>, number: u32) -> &Message<P> {
@@ -352,20 +428,19 @@ impl<P: Specification> Memory<P> {
         &self.messages[number as usize]
     }
 
-    fn known(&self, place: CoreId) -> &Known<P> {
+    fn known(&self, place: CoreId) -> &Known {
         &self.cores[place.0 as usize]
     }
 
-    fn known_mut(&mut self, place: CoreId) -> &mut Known<P> {
+    fn known_mut(&mut self, place: CoreId) -> &mut Known {
         &mut self.cores[place.0 as usize]
     }
 }
 
-impl<P: Specification> Known<P> {
+impl Known {
     fn new(core: Core) -> Self {
         Self {
             core,
-            world: None,
             sight: None,
             reactions: Vec::new(),
             others: [None, None],

@@ -8,17 +8,16 @@ use models::Specification;
 use models::world::{Action, Change, Rename as _, World};
 
 use super::lab::{Lab, Next, Step};
-use super::memory::CoreId;
-use super::tables::{Core, Handle, Tables, core_of};
+use super::tables::{Core, Handle, Hashed, Tables, core_of};
 use crate::symmetry::Renaming;
 
 /// What a thread remembers of parts after nodes have changed places in one way: their numbers
 /// and hashes then.
 #[derive(Default)]
 pub(super) struct Mirror {
-    hosts: HashMap<u32, (u32, u64), FixedState>,
-    ghosts: HashMap<u32, (u32, u64), FixedState>,
-    rests: HashMap<u32, (u32, u64), FixedState>,
+    hosts: HashMap<u32, (u32, Hashed), FixedState>,
+    ghosts: HashMap<u32, (u32, Hashed), FixedState>,
+    rests: HashMap<u32, (u32, Hashed), FixedState>,
     messages: HashMap<u32, Handle, FixedState>,
 }
 
@@ -31,7 +30,7 @@ impl Mirror {
         core: &Core,
     ) -> Core {
         let (hosts, others) = core.numbers.split_at(core.numbers.len() - 2);
-        let mut parts = vec![(0, 0); hosts.len()];
+        let mut parts = vec![(0, Hashed::default()); hosts.len()];
         for (id, &host) in (0..).map(models::NodeId).zip(hosts) {
             let renamed = || tables.renamed_host(host, names);
             parts[usize::from(names.node(id).0)] = *self.hosts.entry(host).or_insert_with(renamed);
@@ -67,20 +66,20 @@ pub(super) fn is_lopsided<P: Specification>(
     names: &Renaming,
     core: &Core,
     possible: impl FnOnce(&World<P>) -> Vec<Action<P>>,
-    steps: &[Step<P>],
-    core_at: impl Fn(CoreId) -> Core,
+    steps: &[Arc<Step<P>>],
 ) -> bool {
     let world = lab.tables.world(core);
     let possible = possible(&world);
-    let mut is_same = |step: &Step<P>| {
+    let mut is_same = |step: &Arc<Step<P>>| {
         let action = names.action(&step.action);
         let mirrored = lab.take(&world, core, &action);
         possible.contains(&action)
             && match (&step.outcome, mirrored) {
-                (Ok((end, next)), Ok(mirrored)) => {
-                    mirror.core(lab.tables, names, &core_at(*end)).hash == mirrored.core.hash
-                        && next.laws == mirrored.next.laws
-                        && mirror.does(lab.tables, names, next, &mirrored.next)
+                (Ok(next), Ok(mirrored)) => {
+                    let core = mirror.core(lab.tables, names, &next.core);
+                    core.numbers == mirrored.core.numbers
+                        && next.laws == mirrored.laws
+                        && mirror.does(lab.tables, names, next, &mirrored)
                 }
                 (ours, theirs) => ours.is_err() && theirs.is_err(),
             }

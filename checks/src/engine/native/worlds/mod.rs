@@ -7,6 +7,7 @@
 mod answers;
 mod commuting;
 mod lab;
+mod lessons;
 mod memory;
 mod mirror;
 mod state;
@@ -20,7 +21,7 @@ use models::world::{Action, Flight, Scenario, Timing, Travels as _, World};
 
 use self::commuting::Way;
 use self::lab::Lab;
-use self::lab::Step;
+use self::lessons::Lessons;
 use self::memory::{CoreId, Memory};
 use self::state::{Asleep, MOST_PARTS, State, fold, hash, write};
 use self::tables::{Core, Handle, Tables};
@@ -28,9 +29,15 @@ use super::checkpoint::{Reader, Writer};
 use super::space::{Breach, Marks, Sink, Space};
 use super::visited::Fingerprint;
 use crate::arms;
-use crate::engine::{Fired, Reductions};
+use crate::engine::{Bits, Fired, Limits, Reductions};
 use crate::examine::{INERT_IS_INERT, NO_PANIC, caught};
 use crate::symmetry::{ALIKE, Renaming};
+
+/// The most steps that are remembered, by all threads together, and by each of them.
+const MOST_STEPS: usize = 1 << 18;
+
+/// How many bytes a step takes in each of these places, with all that is remembered beside, or so.
+const STEP_BYTES: u64 = 300;
 
 /// The worlds of a scenario.
 pub(super) struct Worlds<'a, P: Specification> {
@@ -41,6 +48,13 @@ pub(super) struct Worlds<'a, P: Specification> {
     /// The ways in which nodes change places.
     renamings: Vec<Renaming>,
     tables: Tables<P>,
+    lessons: Lessons<P>,
+    /// The most steps that are remembered by all threads together, and by each of them.
+    most_steps: usize,
+    /// How many bytes a step takes in all these places.
+    step_bytes: u64,
+    /// Whether fingerprints have 128 bits.
+    wide: bool,
     initial: (Core, Flight<Handle>),
 }
 
@@ -71,6 +85,7 @@ impl<'a, P: Specification> Worlds<'a, P> {
     pub(super) fn new(
         scenario: &'a Scenario<P>,
         reductions: Reductions,
+        limits: &Limits,
         mut initial: World<P>,
     ) -> Self {
         const { assert!(P::REACHABLE.len() <= Marks::BITS as usize) };
@@ -83,6 +98,10 @@ impl<'a, P: Specification> Worlds<'a, P> {
             true => Renaming::all(scenario),
             false => Vec::new(),
         };
+        // An eighth of the memory is for what makes the rest faster.
+        let step_bytes = STEP_BYTES * (1 + limits.threads.get() as u64);
+        let fit = limits.memory.map(|memory| memory / 8 / step_bytes);
+        let most_steps = fit.map_or(MOST_STEPS, |fit| MOST_STEPS.min(fit as usize));
         let tables = Tables::new(scenario.delivery);
         let under_way = initial.network.veil();
         let handles = under_way
@@ -95,6 +114,10 @@ impl<'a, P: Specification> Worlds<'a, P> {
             commuting: reductions.commuting && renamings.is_empty(),
             renamings,
             tables,
+            lessons: Lessons::new(most_steps),
+            most_steps,
+            step_bytes,
+            wide: limits.fingerprints == Bits::Wide,
             initial: (core, flight),
         }
     }
@@ -103,6 +126,7 @@ impl<'a, P: Specification> Worlds<'a, P> {
         Lab {
             scenario: self.scenario,
             tables: &self.tables,
+            lessons: &self.lessons,
             renamings: &self.renamings,
         }
     }
@@ -111,7 +135,7 @@ impl<'a, P: Specification> Worlds<'a, P> {
     fn initial(&self, memory: &mut Memory<P>) -> State {
         let (core, flight) = &self.initial;
         State {
-            core: memory.place(core.hash, || core.numbers.clone()),
+            core: memory.place(core),
             flight: flight.clone(),
         }
     }
@@ -191,8 +215,9 @@ impl<'a, P: Specification> Worlds<'a, P> {
             dropped,
             ..
         } = worker;
-        let (core, next) = match &memory.step(step).outcome {
-            Ok((core, next)) => (*core, next),
+        let core = memory.end(step);
+        let next = match &memory.step(step).outcome {
+            Ok(next) => next,
             Err(message) => return Err(panicked(message.clone())),
         };
         flight.copy_from(&state.flight);
@@ -230,20 +255,15 @@ impl<'a, P: Specification> Worlds<'a, P> {
     /// The first law that a step breaks that has been taken.
     fn broken_law(&self, worker: &mut Worker<P>, state: &State, step: usize) -> Option<Breach> {
         let Worker { memory, flight, .. } = worker;
-        let Step {
-            outcome, action, ..
-        } = memory.step(step);
-        let (core, next) = outcome.as_ref().ok()?;
-        let mut broken = Ok(next.laws.broken);
+        let (core, step) = (memory.end(step), Arc::clone(memory.step(step)));
+        let next = step.outcome.as_ref().ok()?;
+        let mut broken = Ok(next.laws.broken.map(usize::from));
         if !next.laws.look.is_empty() {
-            let (core, changes, action) = (*core, next.changes.clone(), action.clone());
             let before = memory.lend_world(&self.tables, state.core, &state.flight, &[]);
-            let after = memory.lend_world(&self.tables, core, flight, &changes);
-            if let Ok((_, next)) = &memory.step(step).outcome {
-                broken = next.laws.look_again(|row| {
-                    (P::LAWS[row].holds)(self.scenario, &before, &action, &after)
-                });
-            }
+            let after = memory.lend_world(&self.tables, core, flight, &next.changes);
+            broken = next.laws.look_again(|row| {
+                (P::LAWS[row].holds)(self.scenario, &before, &step.action, &after)
+            });
             memory.give_back(core, after);
             memory.give_back(state.core, before);
         }
@@ -269,10 +289,10 @@ impl<'a, P: Specification> Worlds<'a, P> {
         }
         let sight = memory.sight(self.lab(), core);
         let sight = sight.map_err(|_| breach(NO_PANIC))?;
-        let is_seen = |row: &usize| marked & (1 << *row) != 0;
+        let is_seen = |row: &u16| marked & (1 << *row) != 0;
         if sight.invariants.look.is_empty() && sight.look.iter().all(is_seen) {
             return match sight.invariants.broken {
-                Some(row) => Err(breach(P::INVARIANTS[row].name)),
+                Some(row) => Err(breach(P::INVARIANTS[usize::from(row)].name)),
                 None => Ok(sight.marks),
             };
         }
@@ -308,17 +328,22 @@ impl<'a, P: Specification> Worlds<'a, P> {
         place: CoreId,
         flight: &Flight<Handle>,
     ) -> Fingerprint {
-        let plain = hash(memory.core(place).hash, flight, |handle| handle.hash);
+        let plain = hash(memory.core(place).hash, flight, self.wide, |handle| {
+            handle.hash
+        });
         if self.renamings.is_empty() {
-            return Fingerprint::new(plain);
+            return Fingerprint::of(plain);
         }
         let lab = self.lab();
         let mirrored = (0..self.renamings.len()).map(|way| {
             let core = memory.mirrored_core(lab, place, way);
-            hash(core, flight, |handle| memory.mirrored(lab, *handle, way))
+            hash(core, flight, self.wide, |handle| {
+                memory.mirrored(lab, *handle, way)
+            })
         });
         // The least are all small: mixed once more they are spread as others are.
-        Fingerprint::new(fold(mirrored.fold(plain, u64::min), 0x9e37_79b9_7f4a_7c15))
+        let [low, high] = mirrored.fold(plain, Ord::min);
+        Fingerprint::of([fold(low, 0x9e37_79b9_7f4a_7c15), high])
     }
 
     /// How many times as many pairs of states with one fingerprint are to be expected as of
@@ -335,7 +360,7 @@ impl<'a, P: Specification> Worlds<'a, P> {
         memory: &mut Memory<P>,
         core: CoreId,
         world: &World<P>,
-        is_seen: impl Fn(&usize) -> bool,
+        is_seen: impl Fn(&u16) -> bool,
     ) -> Result<Marks, Breach> {
         let sight = memory.sight(self.lab(), core);
         let sight = sight.map_err(|_| breach(NO_PANIC))?;
@@ -347,7 +372,8 @@ impl<'a, P: Specification> Worlds<'a, P> {
         }
         let unseen = sight.look.iter().filter(|row| !is_seen(row));
         let marks = caught(|| {
-            let shown = unseen.filter(|row| (P::REACHABLE[**row].seen)(self.scenario, world));
+            let shown =
+                unseen.filter(|row| (P::REACHABLE[usize::from(**row)].seen)(self.scenario, world));
             shown.fold(sight.marks, |marks, row| marks | 1 << row)
         });
         marks.map_err(|_| breach(NO_PANIC))
@@ -377,7 +403,7 @@ impl<'a, P: Specification> Worlds<'a, P> {
             } = &mut worker;
             self.enabled(memory, &state, 0, enabled);
             let step = enabled[number as usize].step;
-            actions.push(worker.memory.step(step).action.clone());
+            actions.push(Action::clone(&worker.memory.step(step).action));
             // Only the last one may break anything, and nobody goes on from there.
             if let Ok(core) = self.take(&mut worker, &state, taken == 0, step) {
                 let flight = worker.flight.clone();
@@ -400,9 +426,9 @@ impl<'a, P: Specification> Worlds<'a, P> {
         sink: &mut Sink<'_>,
     ) -> Result<(), Breach> {
         let (kind, arm) = worker.memory.step(taken.step).counted;
-        sink.count(kind);
+        sink.count(kind.into());
         if let Some(arm) = arm {
-            sink.count(arm);
+            sink.count(arm.into());
         }
         if taken.is_asleep {
             sink.leave_out();
@@ -430,7 +456,7 @@ impl<P: Specification> Space for Worlds<'_, P> {
 
     fn worker(&self) -> Worker<P> {
         Worker {
-            memory: Memory::new(self.renamings.len()),
+            memory: Memory::new(self.renamings.len(), self.most_steps),
             flight: Flight::new(self.scenario.delivery),
             dropped: Vec::new(),
             enabled: Vec::new(),
@@ -471,7 +497,7 @@ impl<P: Specification> Space for Worlds<'_, P> {
     }
 
     fn bytes(&self) -> u64 {
-        self.tables.bytes()
+        self.tables.bytes() + self.lessons.steps() as u64 * self.step_bytes
     }
 
     fn save(&self, into: &mut Writer<'_>) -> io::Result<()> {

@@ -4,7 +4,7 @@ use models::Specification;
 use models::world::{Delivery, Flight, Travels as _};
 
 use super::memory::{CoreId, Memory};
-use super::tables::{Core, Handle, Tables};
+use super::tables::{Core, Handle, Hashed, Tables};
 use crate::engine::native::bytes;
 
 /// Nodes, and two more.
@@ -31,14 +31,10 @@ impl State {
         parts: usize,
         states: &mut &[u8],
     ) -> (Self, Asleep) {
-        let (hash, rest) = states
-            .split_first_chunk()
-            .expect("a state begins with its core");
-        *states = rest;
         let mut numbers = [0; MOST_PARTS];
         let numbers = &mut numbers[..parts];
         numbers.fill_with(|| bytes::read(states) as u32);
-        let core = memory.place(u64::from_le_bytes(*hash), || Box::from(&*numbers));
+        let core = memory.place_at(tables, numbers);
         let messages = bytes::read(states);
         let handles = (0..messages).map(|_| {
             let number = bytes::read(states) as u32;
@@ -52,8 +48,7 @@ impl State {
 
 /// A state as bytes.
 pub(super) fn write(core: &Core, flight: &Flight<Handle>, asleep: Asleep, into: &mut Vec<u8>) {
-    into.extend_from_slice(&core.hash.to_le_bytes());
-    for &number in &core.numbers {
+    for &number in &*core.numbers {
         bytes::write(into, number.into());
     }
     bytes::write(into, flight.iter().len() as u64);
@@ -63,19 +58,32 @@ pub(super) fn write(core: &Core, flight: &Flight<Handle>, asleep: Asleep, into: 
     bytes::write(into, asleep);
 }
 
-/// The hash of a state: of its core, and of its messages, whose hashes `of` tells; of
-/// those of one channel in their order.
-pub(super) fn hash(core: u64, flight: &Flight<Handle>, mut of: impl FnMut(&Handle) -> u64) -> u64 {
-    let mut sum = 0u64;
+/// The hash of a state: of its core, and of its messages, whose hashes `of` tells; of those of
+/// one channel in their order. Its second half only if it is to be `wide`, else zero.
+pub(super) fn hash(
+    core: Hashed,
+    flight: &Flight<Handle>,
+    wide: bool,
+    mut of: impl FnMut(&Handle) -> Hashed,
+) -> Hashed {
+    let mut sums = Hashed::default();
     let (mut last, mut place) = (None, 0u64);
     for handle in flight.iter() {
         if flight.delivery() == Delivery::Fifo {
             let same = last.replace(handle.link()) == Some(handle.link());
             place = if same { place + 1 } else { 0 };
         }
-        sum = sum.wrapping_add(fold(of(handle) ^ place, 0x9e37_79b9_7f4a_7c15));
+        let [low, high] = of(handle);
+        sums[0] = sums[0].wrapping_add(fold(low ^ place, 0x9e37_79b9_7f4a_7c15));
+        if wide {
+            sums[1] = sums[1].wrapping_add(fold(high ^ place, 0xc2b2_ae3d_27d4_eb4f));
+        }
     }
-    fold(core ^ 0x2545_f491_4f6c_dd1d, sum ^ 0xd6e8_feb8_6659_fd93)
+    let both = |half: usize| {
+        let core = core[half] ^ 0x2545_f491_4f6c_dd1d;
+        fold(core, sums[half] ^ 0xd6e8_feb8_6659_fd93)
+    };
+    [both(0), if wide { both(1) } else { 0 }]
 }
 
 /// Mixes two numbers: the product's halves.

@@ -13,7 +13,7 @@ use derive_where::derive_where;
 use foldhash::quality::FixedState;
 use models::world::Rename as _;
 use models::world::{
-    Client, Delivery, Envelope, Faulted, History, Host, Link, Network, Pace, Travels, World,
+    Action, Client, Delivery, Envelope, Faulted, History, Host, Link, Network, Pace, Travels, World,
 };
 use models::{NodeId, Specification};
 use serde::de::DeserializeOwned;
@@ -38,7 +38,21 @@ pub(super) struct Part<T> {
     /// What it is.
     pub(super) content: Arc<T>,
     /// Its hash.
-    pub(super) hash: u64,
+    pub(super) hash: Hashed,
+}
+
+/// A hash of 128 bits: two of 64 that have nothing to do with each other.
+pub(super) type Hashed = [u64; 2];
+
+impl<T: Hash + Eq> Numbered<T> {
+    /// Adds a part that is not there.
+    fn add(&mut self, content: Arc<T>) -> (u32, Hashed) {
+        let hash = hash(&content);
+        let number = u32::try_from(self.parts.len()).expect("fewer than 2³² different parts");
+        self.numbers.insert(Arc::clone(&content), number);
+        self.parts.push(Part { content, hash });
+        (number, hash)
+    }
 }
 
 impl<T: Hash + Eq> Table<T> {
@@ -52,21 +66,33 @@ impl<T: Hash + Eq> Table<T> {
     }
 
     /// The part's number and its hash.
-    pub(super) fn number(&self, content: Arc<T>) -> (u32, u64) {
-        let hash = hash(&content);
+    pub(super) fn number(&self, content: Arc<T>) -> (u32, Hashed) {
         let mut inner = self.lock();
         if let Some(&number) = inner.numbers.get(&content) {
-            return (number, hash);
+            return (number, inner.parts[number as usize].hash);
         }
-        let number = u32::try_from(inner.parts.len()).expect("fewer than 2³² different parts");
-        inner.numbers.insert(Arc::clone(&content), number);
-        inner.parts.push(Part { content, hash });
-        (number, hash)
+        inner.add(content)
+    }
+
+    /// The part that equals this one.
+    fn kept(&self, content: T) -> Arc<T> {
+        let mut inner = self.lock();
+        if let Some((kept, _)) = inner.numbers.get_key_value(&content) {
+            return Arc::clone(kept);
+        }
+        let content = Arc::new(content);
+        inner.add(Arc::clone(&content));
+        content
     }
 
     /// The part with this number.
     pub(super) fn part(&self, number: u32) -> Part<T> {
         self.lock().parts[number as usize].clone()
+    }
+
+    /// The hash of the part with this number.
+    fn hash(&self, number: u32) -> Hashed {
+        self.lock().parts[number as usize].hash
     }
 
     /// How many there are.
@@ -106,8 +132,8 @@ impl<T: Hash + Eq> Table<T> {
 }
 
 /// A hash that is the same in every run.
-pub(super) fn hash(content: &impl Hash) -> u64 {
-    FixedState::default().hash_one(content)
+fn hash(content: &impl Hash) -> Hashed {
+    [0, 1].map(|seed| FixedState::with_seed(seed).hash_one(content))
 }
 
 /// What a world is but for its hosts, its ghost and what is under way.
@@ -153,8 +179,8 @@ fn apart<P: Specification>(world: World<P>) -> (Vec<Arc<Host<P>>>, P::Ghost, Res
 }
 
 /// The core with these parts.
-pub(super) fn core_of(parts: &[(u32, u64)]) -> Core {
-    let hashes: Vec<u64> = parts.iter().map(|(_, hash)| *hash).collect();
+pub(super) fn core_of(parts: &[(u32, Hashed)]) -> Core {
+    let hashes: Vec<Hashed> = parts.iter().map(|(_, hash)| *hash).collect();
     Core {
         numbers: parts.iter().map(|(number, _)| *number).collect(),
         hash: hash(&hashes),
@@ -167,7 +193,7 @@ pub(super) fn core_of(parts: &[(u32, u64)]) -> Core {
 pub(super) struct Handle {
     link: Link,
     /// The message's hash.
-    pub(super) hash: u64,
+    pub(super) hash: Hashed,
     /// Its number.
     pub(super) number: u32,
 }
@@ -186,6 +212,8 @@ pub(super) struct Tables<P: Specification> {
     pub(super) ghosts: Table<P::Ghost>,
     pub(super) rests: Table<Rest<P>>,
     pub(super) envelopes: Table<Envelope<P::Message>>,
+    /// What happens.
+    actions: Table<Action<P>>,
     /// The names of the arms of the step function that have been taken.
     pub(super) arms: Table<String>,
 }
@@ -193,10 +221,10 @@ pub(super) struct Tables<P: Specification> {
 /// A world but for what is under way: the numbers of its parts, and their hash.
 #[derive(Clone, Debug)]
 pub(super) struct Core {
-    /// The hosts', the ghost's, the rest's.
-    pub(super) numbers: Box<[u32]>,
-    /// Tells cores apart: different ones have different hashes, as states have fingerprints.
-    pub(super) hash: u64,
+    /// The hosts', the ghost's, the rest's: they tell cores apart.
+    pub(super) numbers: Arc<[u32]>,
+    /// The hash of the parts' hashes.
+    pub(super) hash: Hashed,
 }
 
 impl Core {
@@ -215,6 +243,7 @@ impl<P: Specification> Tables<P> {
             ghosts: Table::new(),
             rests: Table::new(),
             envelopes: Table::new(),
+            actions: Table::new(),
             arms: Table::new(),
         }
     }
@@ -223,7 +252,7 @@ impl<P: Specification> Tables<P> {
     pub(super) fn core(&self, world: World<P>) -> Core {
         let (hosts, ghost, rest) = apart(world);
         let hosts = hosts.into_iter().map(|host| self.hosts.number(host));
-        let mut parts: Vec<(u32, u64)> = hosts.collect();
+        let mut parts: Vec<(u32, Hashed)> = hosts.collect();
         parts.push(self.ghosts.number(Arc::new(ghost)));
         parts.push(self.rests.number(Arc::new(rest)));
         core_of(&parts)
@@ -234,9 +263,9 @@ impl<P: Specification> Tables<P> {
         let (old, old_ghost, old_rest) = (&before.hosts, &before.ghost, core.numbers.len() - 1);
         let (hosts, ghost, rest) = apart(after);
         let mut parts = Vec::with_capacity(core.numbers.len());
-        for ((host, old), &number) in hosts.into_iter().zip(old).zip(&core.numbers) {
+        for ((host, old), &number) in hosts.into_iter().zip(old).zip(&*core.numbers) {
             let same = Arc::ptr_eq(&host, old);
-            let kept = || (number, self.hosts.part(number).hash);
+            let kept = || (number, self.hosts.hash(number));
             parts.push(if same {
                 kept()
             } else {
@@ -245,28 +274,44 @@ impl<P: Specification> Tables<P> {
         }
         let number = core.numbers[old_rest - 1];
         parts.push(if ghost == *old_ghost {
-            (number, self.ghosts.part(number).hash)
+            (number, self.ghosts.hash(number))
         } else {
             self.ghosts.number(Arc::new(ghost))
         });
-        parts.push(self.rests.number(Arc::new(rest)));
+        let number = core.numbers[old_rest];
+        let kept = self.rests.part(number);
+        parts.push(if rest == *kept.content {
+            (number, kept.hash)
+        } else {
+            self.rests.number(Arc::new(rest))
+        });
+        core_of(&parts)
+    }
+
+    /// The core whose parts have these numbers.
+    pub(super) fn core_at(&self, numbers: &[u32]) -> Core {
+        let (hosts, others) = numbers.split_at(numbers.len() - 2);
+        let hosts = hosts.iter().map(|&host| (host, self.hosts.hash(host)));
+        let mut parts: Vec<(u32, Hashed)> = hosts.collect();
+        parts.push((others[0], self.ghosts.hash(others[0])));
+        parts.push((others[1], self.rests.hash(others[1])));
         core_of(&parts)
     }
 
     /// The number and the hash of a host with every node in it under its new name.
-    pub(super) fn renamed_host(&self, number: u32, names: &Renaming) -> (u32, u64) {
+    pub(super) fn renamed_host(&self, number: u32, names: &Renaming) -> (u32, Hashed) {
         let host = self.hosts.part(number).content.renamed(names);
         self.hosts.number(Arc::new(host))
     }
 
     /// The number and the hash of a ghost with every node in it under its new name.
-    pub(super) fn renamed_ghost(&self, number: u32, names: &Renaming) -> (u32, u64) {
+    pub(super) fn renamed_ghost(&self, number: u32, names: &Renaming) -> (u32, Hashed) {
         let ghost = names.value(&*self.ghosts.part(number).content);
         self.ghosts.number(Arc::new(ghost))
     }
 
     /// The number and the hash of the rest of a world with every node in it under its new name.
-    pub(super) fn renamed_rest(&self, number: u32, names: &Renaming) -> (u32, u64) {
+    pub(super) fn renamed_rest(&self, number: u32, names: &Renaming) -> (u32, Hashed) {
         let rest = self.rests.part(number).content.renamed(names);
         self.rests.number(Arc::new(rest))
     }
@@ -318,6 +363,11 @@ impl<P: Specification> Tables<P> {
         }
         let parts = of(&self.hosts) + of(&self.ghosts) + of(&self.rests) + of(&self.envelopes);
         parts as u64
+    }
+
+    /// The action, or the same one that is known already.
+    pub(super) fn action(&self, action: Action<P>) -> Arc<Action<P>> {
+        self.actions.kept(action)
     }
 
     /// The message's handle.
