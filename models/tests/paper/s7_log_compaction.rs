@@ -88,6 +88,15 @@ fn s7_a_snapshot_covers_what_is_applied() {
     assert_eq!(bench.log(), [1], "the entry that is not committed stays");
 }
 
+/// What has been done needs not be done again: a timer that runs out for nothing writes nothing.
+#[test]
+fn s7_nothing_new_needs_no_snapshot() {
+    let mut bench = compacted(0);
+    assert_ne!(bench.records(), []);
+    bench.fire(Timer::Snapshot);
+    assert_eq!(bench.records(), []);
+}
+
 /// "Once a server completes writing a snapshot, it may delete all log entries up through the last
 /// included index": or keep some for followers that are slow.
 #[test]

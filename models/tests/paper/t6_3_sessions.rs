@@ -70,6 +70,22 @@ fn sessions(bench: &Bench) -> usize {
     bench.node().volatile.applied.sessions.len()
 }
 
+/// To look at them all each time would be dear: an eighth of them expires at once.
+#[test]
+fn t6_3_an_eighth_of_the_sessions_expires_at_once() {
+    let mut bench = Bench::established(1, &[]).keeping(8);
+    for client in 1..=8 {
+        bench.ask(first(client, 0));
+        bench.deliver(1, accepted(1, client + 1));
+        assert_eq!(bench.records(), []);
+    }
+    bench.ask(first(9, 0));
+    bench.deliver(1, accepted(1, 10));
+    assert_eq!(bench.records(), [Record::Append(expiry(1, 2))]);
+    bench.deliver(1, accepted(1, 11));
+    assert_eq!(sessions(&bench), 7);
+}
+
 /// One entry is enough, however many commands come before it is committed.
 #[test]
 fn t6_3_no_second_entry_while_the_first_is_under_way() {

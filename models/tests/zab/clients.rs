@@ -112,6 +112,22 @@ fn a_read_whose_sync_came_within_a_snapshot_is_synced_again() {
     assert!(effects.iter().any(answered), "{effects:?}");
 }
 
+/// A follower that hears its leader begins to wait for it anew (Medeiros 2012, §3.5).
+#[test]
+fn a_ping_starts_the_wait_for_the_next_one() {
+    let (scenario, world) = established();
+    let (_, node) = world.running().nth(2).expect("n2");
+    let mut node = node.clone();
+    let last_zxid = node.durable().history.last_zxid();
+    let ping = Message::Ping {
+        epoch: Epoch(1),
+        last_zxid,
+        committed: last_zxid,
+    };
+    let effects = from_leader(&scenario.nodes[2], &mut node, ping);
+    assert!(effects.contains(&Effect::Arm(Timer::Sync)), "{effects:?}");
+}
+
 fn step(zab: &Z, node: &mut Node<Z>, input: Input<Z>) -> Vec<Effect<Z>> {
     let mut out = Outbox::new();
     zab.step(node, input, &mut out);

@@ -174,6 +174,26 @@ pub fn pipelining(commands: &[usize], crashes: u8) -> Checked {
     begun(scenario, established)
 }
 
+/// n0 leads n1, which is known to follow; each takes a snapshot when two entries are new, and keeps
+/// one behind it. A client asks three commands. The network keeps the order of messages, and may
+/// lose one.
+pub(super) fn trailing() -> Checked {
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        ..clients(2, 1, &[3])
+    };
+    scenario.faults = Faults {
+        drops: 1,
+        ..Faults::default()
+    };
+    for node in &mut scenario.nodes {
+        node.compaction.snapshot_after = 2;
+        node.compaction.trailing = 1;
+    }
+    begun(scenario, established)
+}
+
 /// n0 leads n1, which is known to follow. Three clients ask a command each; one entry an append,
 /// and appends are sent as long as less than the weight of two entries is under way.
 pub(super) fn pipelining_by_weight() -> Checked {

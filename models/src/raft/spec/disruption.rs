@@ -319,6 +319,63 @@ pub(super) fn a_leader_without_a_quorum_steps_down<M: StateMachine>(
     raft.configuration(state).has_quorum(&heard) && leads.heard.is_empty()
 }
 
+/// The other way round: a leader whom a quorum has answered leads on.
+pub(super) fn a_leader_with_a_quorum_stays<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let Action::Fire {
+        node,
+        timer: Timer::Lease,
+    } = action
+    else {
+        return true;
+    };
+    let raft = &scenario.nodes[usize::from(node.0)];
+    let Some(old) = before.host(*node) else {
+        return true;
+    };
+    let (Some((_, led)), Some(state)) = (leadership(old), old.node()) else {
+        return true;
+    };
+    let mut heard = led.heard.clone();
+    heard.insert(*node);
+    let runs = after.host(*node).filter(|host| host.node().is_some());
+    !raft.configuration(state).has_quorum(&heard)
+        || runs.is_none_or(|host| leadership(host).is_some())
+}
+
+/// Each answer to an append or a chunk in the leader's term shows that its sender lives.
+pub(super) fn answers_are_counted<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let Some(envelope) = delivered(action) else {
+        return true;
+    };
+    let is_answer = match &envelope.message {
+        Message::AppendEntriesResponse { outcome, .. } => {
+            !matches!(outcome, AppendOutcome::StaleTerm { .. })
+        }
+        Message::InstallSnapshotResponse { outcome, .. } => {
+            !matches!(outcome, InstallOutcome::StaleTerm { .. })
+        }
+        _ => false,
+    };
+    let leads = |world: &World<Raft<M>>| {
+        let (term, leads) = leadership(world.host(envelope.to)?)?;
+        let of_term =
+            term == envelope.message.term() && leads.progress.contains_key(&envelope.from);
+        of_term.then(|| leads.heard.contains(&envelope.from))
+    };
+    let counts = scenario.nodes[usize::from(envelope.to.0)].check_quorum;
+    !is_answer || !counts || leads(before).is_none() || leads(after) != Some(false)
+}
+
 /// A leader has heard whom it counts: in its own term, and by an answer to an append.
 pub(super) fn a_leader_counts_answers<M: StateMachine>(
     before: &World<Raft<M>>,

@@ -71,6 +71,9 @@ impl<M: StateMachine> Raft<M> {
         Self::PARTIALS_GROW,
         Self::LATE_CHUNKS_ARE_SETTLED,
         Self::SENDING_GOES_ON,
+        Self::SNAPSHOTS_WAIT,
+        Self::ENTRIES_TRAIL,
+        Self::NO_LEADER_IS_THERE,
         Law {
             name: "The larger term is adopted",
             source: "§5.1: a server whose term is smaller updates it and reverts to follower",
@@ -151,6 +154,16 @@ impl<M: StateMachine> Raft<M> {
             },
         },
         Law {
+            name: "A leader with a quorum stays →",
+            source: "thesis §6.2: a majority has answered within an election timeout",
+            holds: disruption::a_leader_with_a_quorum_stays,
+        },
+        Law {
+            name: "Whoever answers a leader is counted →",
+            source: "thesis §6.2: \"a successful round of heartbeats\"",
+            holds: disruption::answers_are_counted,
+        },
+        Law {
             name: "Who steps down keeps nobody waiting →",
             source: "§6; thesis §3.10, §6.2, §6.4: a client's read, change or transfer is not left \
                      to a leader that is none any more",
@@ -159,10 +172,12 @@ impl<M: StateMachine> Raft<M> {
             },
         },
         Self::QUESTIONS_ARE_REPEATED,
+        Self::ROUNDS_ARE_NEEDED,
         Self::PERMISSION_IS_GIVEN,
         Self::TARGET_IS_TOLD,
         Self::NOTHING_IS_ADDED,
         Self::LEAVING_IS_TOLD,
+        Self::LEFT_ARE_LEFT_ALONE,
         Self::CHANGE_IS_WAITED_FOR,
         Law {
             name: "A healthy quorum is left alone →",

@@ -16,6 +16,14 @@ impl<M: StateMachine> Raft<M> {
         holds: |scenario, before, _, after| who_leaves_is_told(scenario, before, after),
     };
 
+    pub(super) const LEFT_ARE_LEFT_ALONE: Law<Self> = Law {
+        name: "Who has left is sent nothing more →",
+        source: "thesis §4.2.2: it is no part of the cluster, once it was told so",
+        holds: |scenario, before, action, after| {
+            left_are_left_alone(scenario, before, action, after)
+        },
+    };
+
     pub(super) const CHANGE_IS_WAITED_FOR: Law<Self> = Law {
         name: "Who asks again for the change under way waits for it →",
         source: "§6, §8: it is under way, and neither refused nor begun again",
@@ -64,6 +72,33 @@ fn who_leaves_is_told<M: StateMachine>(
                     is_told || !listens || !after.network.connects(id, peer)
                 })
         })
+}
+
+/// Unless it has just answered what it was sent.
+fn left_are_left_alone<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    after.network.sent().all(|sent| {
+        if !matches!(
+            sent.message,
+            Message::AppendEntries { .. } | Message::InstallSnapshot { .. }
+        ) {
+            return true;
+        }
+        let raft = &scenario.nodes[usize::from(sent.from.0)];
+        let is_peer = |world: &World<Raft<M>>| {
+            let node = world.host(sent.from).and_then(Host::node);
+            node.is_none_or(|node| raft.peers(node).contains(&sent.to))
+        };
+        let answers = match action {
+            Action::Deliver(envelope) | Action::Duplicate(envelope) => envelope.from == sent.to,
+            _ => false,
+        };
+        is_peer(before) || is_peer(after) || answers
+    })
 }
 
 fn change_is_waited_for<M: StateMachine>(

@@ -5,13 +5,14 @@ use alloc::vec::Vec;
 
 use crate::protocol::NodeId;
 use crate::raft::machine::StateMachine;
-use crate::raft::message::Message;
+use crate::raft::message::{Message, Round};
 use crate::raft::session::RequestId;
 use crate::raft::state::{FollowerRead, Reader, Role};
 use crate::raft::{Command, Raft};
 use crate::specification::{Invariant, Law, Reachable};
 use crate::world::{Action, Host, Scenario, World};
 
+use super::leadership;
 use super::reachable::answers;
 
 impl<M: StateMachine> Raft<M> {
@@ -44,6 +45,13 @@ impl<M: StateMachine> Raft<M> {
         name: "What a heartbeat finds unanswered is asked again →",
         source: "thesis §6.4; §5.5: RPCs are retried",
         holds: |_, before, action, after| questions_are_repeated(before, action, after),
+    };
+
+    pub(super) const ROUNDS_ARE_NEEDED: Law<Self> = Law {
+        name: "A confirmation round is begun when it is needed →",
+        source: "thesis §6.4: a round of heartbeats for all reads that have come meanwhile, the \
+                 next one when that is answered",
+        holds: rounds_are_needed,
     };
 
     pub(super) const FOLLOWER_ANSWERS: Reachable<Self> = Reachable {
@@ -186,6 +194,41 @@ fn questions_are_repeated<M: StateMachine>(
         let is_due = is_heartbeat && was.is_overdue;
         read.is_overdue == (was.is_overdue || is_heartbeat)
             && (is_lost || is_asked(read.request) == is_due)
+    })
+}
+
+/// A read waits for it, or is asked just now; and a quorum has answered the round before.
+fn rounds_are_needed<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let is_asked = match action {
+        Action::Ask { .. } => true,
+        Action::Deliver(envelope) | Action::Duplicate(envelope) => {
+            matches!(envelope.message, Message::ReadIndex { .. })
+        }
+        _ => false,
+    };
+    let hosts = before.all_hosts().zip(after.all_hosts());
+    { scenario.nodes.iter().zip(hosts) }.all(|(raft, ((id, old), (_, new)))| {
+        let (Some((led, was)), Some((leads, is)), Some(node)) =
+            (leadership(old), leadership(new), new.node())
+        else {
+            return true;
+        };
+        if led != leads || was.round == is.round {
+            return true;
+        }
+        let mut reads = was.reads.iter().chain(&is.reads);
+        let is_awaited = reads.any(|read| read.round >= is.round);
+        let answered = raft.configuration(node).reached_by_quorum(|voter| {
+            let progress = is.progress.get(&voter);
+            let round = progress.map_or(Round(0), |peer| peer.round);
+            if voter == id { was.round } else { round }
+        });
+        (is_asked || is_awaited) && answered >= was.round
     })
 }
 

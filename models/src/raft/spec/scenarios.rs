@@ -208,6 +208,15 @@ pub(super) fn pending_reads() -> Checked {
     elected(scenario)
 }
 
+/// As [`pending_reads`], and all may wait.
+pub(super) fn reads_together() -> Checked {
+    let mut scenario = pending_reads();
+    for node in &mut scenario.nodes {
+        node.max_pending_reads = usize::MAX;
+    }
+    scenario
+}
+
 /// n0 leads; one client writes, two read at n2, which follows and has heard from n0.
 pub(super) fn follower_reads() -> Checked {
     let (n0, n2) = (NodeId(0), NodeId(2));
@@ -225,6 +234,16 @@ pub(super) fn follower_reads() -> Checked {
         .deliver(n0, n2)
         .deliver(n2, n0)
         .steps;
+    scenario
+}
+
+/// n0 leads n1, and lets one read wait; two clients read at n1.
+pub(super) fn follower_reads_busy() -> Checked {
+    let mut scenario = follower_reads_again();
+    scenario.scripts = (0..2).map(read_here).collect();
+    scenario.faults = Faults::default();
+    scenario.tries = 1;
+    scenario.nodes[0].max_pending_reads = 1;
     scenario
 }
 

@@ -6,15 +6,16 @@
 //! only what both logs keep.
 
 use crate::machine::StateMachine;
-use crate::raft::Raft;
 use crate::raft::install::Partial;
-use crate::raft::log::Index;
+use crate::raft::log::{Entry, Index};
 use crate::raft::message::{AppendOutcome, InstallOutcome, Message};
 use crate::raft::progress::Mode;
+use crate::raft::replication::entry_weight;
 use crate::raft::snapshot::{Applied, Snapshot};
 use crate::raft::state::Persistent;
+use crate::raft::{Raft, Timer};
 use crate::specification::{Invariant, Law, Reachable};
-use crate::world::{Action, Host, World};
+use crate::world::{Action, Host, Scenario, World};
 
 use super::invariants::is_replay;
 use super::laws::each;
@@ -92,6 +93,12 @@ impl<M: StateMachine> Raft<M> {
         name: "A snapshot is sent until the log continues →",
         source: "§7: the leader has discarded what the follower needs next",
         holds: |_, before, action, after| sending_goes_on(before, action, after),
+    };
+
+    pub(super) const ENTRIES_TRAIL: Law<Self> = Law {
+        name: "What trails a snapshot is as configured →",
+        source: "§7; who is a little behind is to need no snapshot",
+        holds: entries_trail,
     };
 
     pub(super) const SNAPSHOT_IS_TAKEN: Reachable<Self> = Reachable {
@@ -269,6 +276,38 @@ fn sending_goes_on<M: StateMachine>(
     let needs_it = *match_index < sending.last_included_index
         && host.durable().log.term_at(*match_index).is_none();
     !needs_it || mode(after).is_none_or(|mode| mode == Mode::Snapshot(sending))
+}
+
+/// As many of the last entries that the snapshot includes stay as are not too heavy together: one
+/// more would be, of those that the step has discarded.
+fn entries_trail<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let Action::Fire {
+        node,
+        timer: Timer::Snapshot,
+    } = action
+    else {
+        return true;
+    };
+    let (Some(old), Some(new)) = (before.host(*node), after.host(*node)) else {
+        return true;
+    };
+    if new.node().is_none() {
+        return true;
+    }
+    let (old, new) = (&old.durable().log, new.durable());
+    let weight = |entry: &Entry<M::Command>| entry_weight::<M>(entry);
+    let trailing = new.log.up_to(new.snapshot.last_included_index()).iter();
+    let trailing = trailing.map(weight).fold(0, usize::saturating_add);
+    let admitted = scenario.nodes[usize::from(node.0)].compaction.trailing;
+    let base_index = new.log.base_index();
+    let discarded = old.get(base_index).map(weight);
+    trailing <= admitted
+        && discarded.is_none_or(|weight| trailing.saturating_add(weight) > admitted)
 }
 
 /// Whether the node takes snapshots of its own, so that it need not have been sent one.

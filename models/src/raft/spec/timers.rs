@@ -10,8 +10,8 @@ use crate::machine::StateMachine;
 use crate::protocol::Node;
 use crate::raft::state::Role;
 use crate::raft::{Raft, Timer};
-use crate::specification::Invariant;
-use crate::world::{Host, Scenario, World};
+use crate::specification::{Invariant, Law};
+use crate::world::{Action, Host, Scenario, World};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const TIMERS_FOLLOW_ROLES: Invariant<Self> = Invariant {
@@ -26,6 +26,45 @@ impl<M: StateMachine> Raft<M> {
         source: "§7: once the log reaches a fixed size; as a safety property, its timer runs",
         holds: snapshots_are_taken,
     };
+
+    pub(super) const SNAPSHOTS_WAIT: Law<Self> = Law {
+        name: "No snapshot is begun before it is due →",
+        source: "§7: \"when the log reaches a fixed size\", for it costs as much as what it replaces",
+        holds: |scenario, before, _, after| snapshots_wait(scenario, before, after),
+    };
+
+    pub(super) const NO_LEADER_IS_THERE: Law<Self> = Law {
+        name: "Who has waited for a leader believes in none →",
+        source: "§5.2: \"it assumes there is no viable leader\", whether it may stand or not",
+        holds: |_, _, action, after| no_leader_is_there(action, after),
+    };
+}
+
+fn no_leader_is_there<M: StateMachine>(action: &Action<Raft<M>>, after: &World<Raft<M>>) -> bool {
+    let Action::Fire {
+        node,
+        timer: Timer::Election,
+    } = action
+    else {
+        return true;
+    };
+    { after.host(*node).and_then(Host::node) }
+        .is_none_or(|node| !matches!(node.volatile.role, Role::Follower { leader: Some(_) }))
+}
+
+fn snapshots_wait<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let hosts = before.all_hosts().zip(after.all_hosts());
+    { scenario.nodes.iter().zip(hosts) }.all(|(raft, ((_, old), (_, new)))| {
+        let (Host::Up { armed: ran, .. }, Host::Up { node, armed, .. }) = (old, new) else {
+            return true;
+        };
+        let begins = armed.contains(&Timer::Snapshot) && !ran.contains(&Timer::Snapshot);
+        !begins || node.volatile.unsaved >= raft.compaction.snapshot_after.max(1)
+    })
 }
 
 fn timers_follow_roles<M: StateMachine>(
@@ -42,7 +81,9 @@ fn timers_follow_roles<M: StateMachine>(
             }
             Role::Follower { .. } => {
                 due.insert(Timer::Election);
-                due.extend(node.volatile.hears_leader.then_some(Timer::Lease));
+                let leases = raft.pre_vote || raft.check_quorum;
+                let hears = leases && node.volatile.hears_leader;
+                due.extend(hears.then_some(Timer::Lease));
             }
             Role::PreCandidate { .. } | Role::Candidate { .. } => {
                 due.insert(Timer::Election);

@@ -276,6 +276,32 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: scenarios::follower_reads_again,
     },
     Model {
+        name: "raft/follower-reads-busy",
+        size: Size::Gate,
+        purpose: "a leader that is asked for more read indices than it may hold back",
+        faults: "none",
+        bounds: "2 nodes; channels in order, messages beat timers; n0 leads term 1 from the start, \
+                 and lets 1 read wait; 2 clients, 1 read each at n1",
+        states: Some(504),
+        reaches: &[
+            "a read is answered",
+            "a follower answers a read",
+            "more reads wait than may",
+        ],
+        scenario: scenarios::follower_reads_busy,
+    },
+    Model {
+        name: "raft/reads-together",
+        size: Size::Gate,
+        purpose: "reads that come while others are being confirmed",
+        faults: "none",
+        bounds: "2 nodes; channels in order, messages beat timers; n0 leads term 1 from the start; \
+                 2 clients, 1 read each",
+        states: Some(150),
+        reaches: &["a read is answered"],
+        scenario: scenarios::reads_together,
+    },
+    Model {
         name: "raft/follower-reads",
         size: Size::Gate,
         purpose: "readers at a follower, beside a writer",

@@ -28,6 +28,21 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: compacted::compaction,
     },
     Model {
+        name: "raft/trailing",
+        size: Size::Gate,
+        purpose: "snapshots that are due now and then, and entries that stay behind them",
+        faults: "1 message lost",
+        bounds: "2 nodes; channels in order, messages beat timers; n0 leads term 1 from the start; \
+                 3 commands; a snapshot each 2 entries, 1 entry trails it",
+        states: Some(504),
+        reaches: &[
+            "a command is answered",
+            "a snapshot is taken",
+            "a log is discarded",
+        ],
+        scenario: compacted::trailing,
+    },
+    Model {
         name: "raft/install",
         size: Size::Gate,
         purpose: "a follower behind a compacted log, and crashes on either side",

@@ -94,6 +94,27 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = never_counts_anew,
     },
     Mutant {
+        id: "RAFT-CHECK-QUORUM-DEAF",
+        defect: "a leader does not count who answers it, and steps down in the best of health",
+        source: "thesis §6.2",
+        model: "raft/disruption",
+        inject: |scenario| scenario.step = hears_nobody,
+    },
+    Mutant {
+        id: "RAFT-CHECK-QUORUM-HASTY",
+        defect: "a leader steps down whenever an election timeout has elapsed",
+        source: "thesis §6.2: without answers of a majority",
+        model: "raft/returning",
+        inject: |scenario| scenario.step = always_steps_down,
+    },
+    Mutant {
+        id: "RAFT-LEASE-UNASKED",
+        defect: "a node that has neither PreVote nor CheckQuorum keeps a lease",
+        source: "thesis §4.2.3, §9.6: they are extensions",
+        model: "raft/catch-up",
+        inject: |scenario| scenario.step = keeps_a_lease,
+    },
+    Mutant {
         id: "RAFT-STUCK-TERM",
         defect: "an append of an earlier term is ignored: a node that was left behind in a higher \
                  term never rejoins. As a safety property: who is behind learns so",
@@ -123,6 +144,30 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = checks_once,
     },
 ];
+
+fn hears_nobody(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    raft.step(node, input, out);
+    if let Role::Leader(leadership) = &mut node.volatile.role {
+        leadership.heard.clear();
+    }
+}
+
+fn always_steps_down(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    if input == Input::Fire(Timer::Lease)
+        && let Role::Leader(leadership) = &mut node.volatile.role
+    {
+        leadership.heard.clear();
+    }
+    raft.step(node, input, out);
+}
+
+fn keeps_a_lease(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    raft.step(node, input, out);
+    if matches!(node.volatile.role, Role::Follower { leader: Some(_) }) {
+        node.volatile.hears_leader = true;
+        out.arm(Timer::Lease);
+    }
+}
 
 fn stands_at_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
     // One is enough, and the others can take office.

@@ -116,7 +116,25 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         model: "raft/election",
         inject: |scenario| scenario.step = resigns,
     },
+    Mutant {
+        id: "RAFT-LEADER-REMEMBERED",
+        defect: "who may not stand goes on believing in a leader that it has not heard of for an \
+                 election timeout",
+        source: "§5.2",
+        model: "raft/move",
+        inject: |scenario| scenario.step = remembers_its_leader,
+    },
 ];
+
+fn remembers_its_leader(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let role = node.volatile.role.clone();
+    let times_out = input == Input::Fire(Timer::Election);
+    let follows = matches!(role, Role::Follower { leader: Some(_) });
+    raft.step(node, input, out);
+    if times_out && follows && matches!(node.volatile.role, Role::Follower { .. }) {
+        node.volatile.role = role;
+    }
+}
 
 fn clears_vote_in_office(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
     let led = leads(node);

@@ -1,11 +1,13 @@
 //! Defects of what a leader owes to those whom a change of membership concerns (§6).
 
+use alloc::vec::Vec;
+
 use super::R;
-use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
+use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::raft::membership::Refusal;
 use crate::raft::spec::machine::Adder;
 use crate::raft::state::{Leadership, Role};
-use crate::raft::{Command, Event};
+use crate::raft::{Command, Event, Timer};
 use crate::specification::Mutant;
 
 pub(super) const MUTANTS: &[Mutant<R>] = &[
@@ -29,6 +31,13 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         source: "thesis §4.2.2",
         model: "raft/last-but-one",
         inject: |scenario| scenario.step = tells_members_alone,
+    },
+    Mutant {
+        id: "RAFT-LEFT-HEARTENED",
+        defect: "a leader goes on sending heartbeats to who has left",
+        source: "thesis §4.2.2",
+        model: "raft/overruled",
+        inject: |scenario| scenario.step = heartens_all,
     },
 ];
 
@@ -74,5 +83,18 @@ fn tells_members_alone(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut 
             Effect::Send { to, .. } if settles && !members.contains(&to) => {}
             effect => out.push(effect),
         }
+    }
+}
+
+fn heartens_all(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let is_heartbeat = input == Input::Fire(Timer::Heartbeat);
+    raft.step(node, input, out);
+    let known: Vec<NodeId> = match &node.volatile.role {
+        Role::Leader(leadership) if is_heartbeat => leadership.progress.keys().copied().collect(),
+        _ => Vec::new(),
+    };
+    let peers = raft.peers(node);
+    for former in known.into_iter().filter(|peer| !peers.contains(peer)) {
+        raft.send_heartbeat(node, former, out);
     }
 }

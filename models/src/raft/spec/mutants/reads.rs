@@ -18,6 +18,13 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = lets_all_wait,
     },
     Mutant {
+        id: "RAFT-READ-INDICES-UNBOUNDED",
+        defect: "a leader lets any number of followers' questions wait",
+        source: "thesis §6.4, and a leader that is cut off",
+        model: "raft/follower-reads-busy",
+        inject: |scenario| scenario.step = lets_all_wait,
+    },
+    Mutant {
         id: "RAFT-READ-INDEX-SHARED",
         defect: "a follower takes the index of one read for all that wait",
         source: "etcd 10392: a read index that others share",
@@ -65,6 +72,20 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         source: "thesis §6.4; §5.5: RPCs are retried",
         model: "raft/install-reads",
         inject: |scenario| scenario.step = asks_once,
+    },
+    Mutant {
+        id: "RAFT-ROUND-NEEDLESS",
+        defect: "a leader begins another confirmation round though the last read waits for none",
+        source: "thesis §6.4",
+        model: "raft/pending-reads",
+        inject: |scenario| scenario.step = confirms_on,
+    },
+    Mutant {
+        id: "RAFT-ROUNDS-PILED",
+        defect: "each read begins a confirmation round of its own, while others are under way",
+        source: "thesis §6.4",
+        model: "raft/reads-together",
+        inject: |scenario| scenario.step = piles_rounds,
     },
     Mutant {
         id: "RAFT-READ-INDEX-SURVIVES",
@@ -143,6 +164,39 @@ fn gives_unconfirmed_indices(raft: &R, node: &mut Node<R>, input: Input<R>, out:
                 outcome,
             },
         );
+    }
+}
+
+/// Begins a confirmation round.
+fn begin_round(raft: &R, node: &mut Node<R>, out: &mut Outbox<R>) {
+    if let Role::Leader(leadership) = &mut node.volatile.role {
+        leadership.round = leadership.round.next();
+    }
+    raft.send_heartbeats(node, out);
+}
+
+fn confirms_on(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let answers = message(&input).is_some_and(Message::is_response);
+    let waited = waiting(node);
+    raft.step(node, input, out);
+    if answers && waited > 0 && waiting(node) == 0 {
+        begin_round(raft, node, out);
+    }
+}
+
+fn piles_rounds(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let waited = waiting(node);
+    raft.step(node, input, out);
+    if waited > 0 && waiting(node) > waited {
+        begin_round(raft, node, out);
+    }
+}
+
+/// How many reads wait at a leader.
+fn waiting(node: &Node<R>) -> usize {
+    match &node.volatile.role {
+        Role::Leader(leadership) => leadership.reads.len(),
+        Role::Follower { .. } | Role::PreCandidate { .. } | Role::Candidate { .. } => 0,
     }
 }
 

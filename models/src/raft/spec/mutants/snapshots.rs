@@ -124,6 +124,21 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = snapshots_once,
     },
     Mutant {
+        id: "RAFT-SNAP-TOO-SOON",
+        defect: "a snapshot is taken of each entry, however small the log",
+        source: "§7: once the log reaches a fixed size",
+        model: "raft/trailing",
+        inject: |scenario| scenario.step = snapshots_each_entry,
+    },
+    Mutant {
+        id: "RAFT-SNAP-NOTHING-TRAILS",
+        defect: "all that a snapshot includes is discarded: who lacks one entry is sent the whole \
+                 state",
+        source: "§7",
+        model: "raft/trailing",
+        inject: |scenario| scenario.step = discards_what_trails,
+    },
+    Mutant {
         id: "RAFT-SNAP-BLOB-KEPT",
         defect: "a leader keeps the encoded snapshot when nobody is sent it any more",
         source: "§7: it is a copy of the whole state",
@@ -181,6 +196,20 @@ fn whole_snapshot(node: &Node<R>, input: &Input<R>) -> Option<Snapshot<Adder>> {
         } if *term >= node.durable().current_term => Snapshot::decode(data),
         _ => None,
     }
+}
+
+fn snapshots_each_entry(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let applied = node.volatile.applied.last_applied;
+    raft.step(node, input, out);
+    if node.volatile.applied.last_applied > applied {
+        out.arm(Timer::Snapshot);
+    }
+}
+
+fn discards_what_trails(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let mut tidy = raft.clone();
+    tidy.compaction.trailing = 0;
+    tidy.step(node, input, out);
 }
 
 fn begins_again(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
