@@ -121,6 +121,8 @@ impl<M: StateMachine> Raft<M> {
             holds: |_, world| exactly_once(world),
         },
         Self::REPLICAS_AGREE,
+        Self::SESSIONS_ARE_BOUNDED,
+        Self::NEXT_SESSION_IS_LATER,
         Self::READS_ARE_BOUNDED,
         Self::READS_HAVE_A_LEADER,
         Self::READS_WAIT_ONCE,

@@ -10,15 +10,34 @@ use crate::raft::log::Content;
 use crate::raft::machine::StateMachine;
 use crate::raft::session::{ClientId, Position, RequestId, Sequence};
 use crate::raft::snapshot::Applied;
+use crate::raft::state::Role;
 use crate::raft::{Event, Raft};
 use crate::specification::{Invariant, Reachable};
-use crate::world::{Occurrence, World};
+use crate::world::{Occurrence, Scenario, World};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const REPLICAS_AGREE: Invariant<Self> = Invariant {
         name: "Replicas agree",
         source: "§8; thesis §6.3: equal logs make equal state, sessions included",
         holds: |_, world| replicas_agree(world),
+    };
+
+    pub(super) const SESSIONS_ARE_BOUNDED: Invariant<Self> = Invariant {
+        name: "Sessions that are too many are let expire",
+        source: "thesis §6.3: an upper bound on the number of active sessions; as a safety \
+                 property, the entry that says so is in the leader's log",
+        holds: sessions_are_bounded,
+    };
+
+    pub(super) const NEXT_SESSION_IS_LATER: Invariant<Self> = Invariant {
+        name: "Who has lost its session is told where the next begins",
+        source: "thesis §6.3: behind the one that has expired, else it would have expired, too",
+        holds: |_, world| {
+            answers(world).all(|event| match event {
+                Event::SessionExpired { request, since } => request.client.since < *since,
+                _ => true,
+            })
+        },
     };
 
     pub(super) const SESSION_EXPIRES: Reachable<Self> = Reachable {
@@ -70,6 +89,26 @@ fn is_committed<M: StateMachine>(world: &World<Raft<M>>, wanted: RequestId) -> b
     committed.any(|committed| match committed.entry.content {
         Content::Command { request, .. } => request == wanted,
         Content::Noop | Content::ExpireSessions { .. } | Content::Configuration(_) => false,
+    })
+}
+
+/// Of a leader that has committed an entry of its own. One that hands its leadership over adds
+/// nothing meanwhile.
+fn sessions_are_bounded<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+) -> bool {
+    world.running().all(|(id, node)| {
+        let Role::Leader(leads) = &node.volatile.role else {
+            return true;
+        };
+        let applied = &node.volatile.applied;
+        let raft = &scenario.nodes[usize::from(id.0)];
+        let mut waiting = node.durable().log.from(applied.last_applied.next()).iter();
+        leads.transfer.is_some()
+            || node.volatile.commit_index < leads.term_start
+            || applied.sessions.len() <= raft.max_sessions
+            || waiting.any(|entry| matches!(entry.content, Content::ExpireSessions { .. }))
     })
 }
 

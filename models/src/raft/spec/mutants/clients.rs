@@ -46,6 +46,22 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = expires_for_itself,
     },
     Mutant {
+        id: "RAFT-SESSIONS-EXPIRE-ONCE",
+        defect: "a leader takes the sessions that it has let expire to be expiring still, and lets no \
+                 others",
+        source: "thesis §6.3: an upper bound on the number of active sessions",
+        model: "raft/sessions",
+        inject: |scenario| scenario.step = expires_once,
+    },
+    Mutant {
+        id: "RAFT-SESSION-BEGINS-EARLY",
+        defect: "who has lost its session is told to begin another where that one began, and loses it \
+                 again, for ever",
+        source: "thesis §6.3",
+        model: "raft/sessions",
+        inject: |scenario| scenario.step = begins_early,
+    },
+    Mutant {
         id: "RAFT-SESSION-SUPERSEDED",
         defect: "a request older than the last of its session is taken for a new one",
         source: "§8; thesis §6.3",
@@ -67,6 +83,24 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = reads_before_first_commit,
     },
 ];
+
+fn expires_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    raft.step(node, input, out);
+    if let Role::Leader(leadership) = &mut node.volatile.role
+        && leadership.expiring > Position(0)
+    {
+        leadership.expiring = Position(u64::MAX);
+    }
+}
+
+fn begins_early(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    step_and_rewrite(raft, node, input, out, |_, mut effect| {
+        if let Effect::Emit(Event::SessionExpired { request, since }) = &mut effect {
+            *since = request.client.since;
+        }
+        effect
+    });
+}
 
 fn replies_to_last_asker(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
     step_and_rewrite(raft, node, input, out, |node, effect| match effect {
