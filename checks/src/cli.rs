@@ -152,12 +152,12 @@ pub struct LimitArgs {
 
     /// How much memory the states of each run may take: 500M, 16G. States that wait go to a
     /// temporary file where memory is short; where even those visited do not fit, the run
-    /// stops. The native engine's alone.
+    /// stops. Some tens of megabytes come on top. The native engine's alone.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub memory: Option<u64>,
 
     /// How many bits of its hash a visited state is remembered by: 128 take twice the memory of
-    /// 64, and no state is taken for another. The native engine's alone.
+    /// 64, and hardly any state is ever taken for another. The native engine's alone.
     #[arg(long, value_name = "BITS", default_value = "64")]
     pub fingerprints: Bits,
 }

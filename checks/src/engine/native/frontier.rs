@@ -84,32 +84,41 @@ impl Frontier {
     /// Takes up to so many chunks from the front.
     ///
     /// # Errors
-    /// If one that went to the file cannot be read.
+    /// If one that went to the file cannot be read. All states are still there.
     pub(super) fn take(&mut self, most: usize) -> io::Result<Vec<Chunk>> {
-        let mut taken = Vec::new();
+        let most = most.min(self.chunks.len());
+        for position in 0..most {
+            self.bring(position)?;
+        }
+        let mut taken = Vec::with_capacity(most);
         while taken.len() < most
-            && let Some(kept) = self.chunks.pop_front()
+            && let Some(Kept::Here(chunk)) = self.chunks.pop_front()
         {
-            let chunk = match kept {
-                Kept::Here(chunk) => {
-                    self.bytes -= chunk.bytes.len() as u64;
-                    chunk
-                }
-                Kept::Away {
-                    first,
-                    states,
-                    offset,
-                    len,
-                } => Chunk {
-                    first,
-                    states,
-                    bytes: fetch(&mut self.spilled, offset, len)?,
-                },
-            };
+            self.bytes -= chunk.bytes.len() as u64;
             self.states -= chunk.states as u64;
             taken.push(chunk);
         }
         Ok(taken)
+    }
+
+    /// Brings a chunk back, if it is in the file.
+    fn bring(&mut self, position: usize) -> io::Result<()> {
+        if let Kept::Away {
+            first,
+            states,
+            offset,
+            len,
+        } = self.chunks[position]
+        {
+            let bytes = fetch(&mut self.spilled, offset, len)?;
+            self.bytes += bytes.len() as u64;
+            self.chunks[position] = Kept::Here(Chunk {
+                first,
+                states,
+                bytes,
+            });
+        }
+        Ok(())
     }
 
     /// Sends chunks to the file, the last first, until at most `limit` bytes are in memory.

@@ -11,6 +11,10 @@
 //! own, so once its term has reached the one asked for, it neither asks nor listens any more;
 //! and being asked changes nothing. A refusal teaches nobody anything at any time.
 //!
+//! While leadership is transferred an answer that teaches nothing is no idle talk: the leader then
+//! tells the target again to stand. Where that may come, and no CheckQuorum counts each answer
+//! anyway, scenarios drop no message ([`Scenario::drop_inert`](crate::world::Scenario)).
+//!
 //! Terms are judged by what is on disk, not by what the node believes: a crash on a broken
 //! disk takes a node back, and a message that it had outgrown matters again.
 //!

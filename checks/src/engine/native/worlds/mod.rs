@@ -388,7 +388,10 @@ impl<'a, P: Specification> Worlds<'a, P> {
         let arms = (0..).map(name).zip(arms.iter().copied());
         Fired {
             actions: kinds.filter(|(_, count)| *count > 0).collect(),
-            arms: arms.take(self.tables.arms.len()).collect(),
+            arms: arms
+                .take(self.tables.arms.len())
+                .filter(|(_, count)| *count > 0)
+                .collect(),
         }
     }
 

@@ -74,9 +74,11 @@ pub(super) fn hash(
             place = if same { place + 1 } else { 0 };
         }
         let [low, high] = of(handle);
-        sums[0] = sums[0].wrapping_add(fold(low ^ place, 0x9e37_79b9_7f4a_7c15));
+        // In another place the same message counts as another one altogether.
+        let place = place.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        sums[0] = sums[0].wrapping_add(fold(low, 0x9e37_79b9_7f4a_7c15 ^ place));
         if wide {
-            sums[1] = sums[1].wrapping_add(fold(high ^ place, 0xc2b2_ae3d_27d4_eb4f));
+            sums[1] = sums[1].wrapping_add(fold(high, 0xc2b2_ae3d_27d4_eb4f ^ place));
         }
     }
     let both = |half: usize| {

@@ -132,7 +132,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         bounds: "channels in order, messages beat timers; n0 leads term 2 from the start, with a \
                  joint configuration that is not committed; 1 transfer, to n1; 1 change, by which \
                  n1 leaves",
-        states: Some(10_211),
+        states: Some(28_495),
         reaches: &[
             "the leader changes",
             "a joint configuration is committed",
@@ -150,7 +150,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         bounds: "2 nodes that keep 1 session; channels in order, messages beat timers; n0 leads \
                  term 1 from the start, n1 is to lead term 2; 2 clients, 1 command each; 1 \
                  transfer",
-        states: Some(4_072),
+        states: Some(4_972),
         reaches: &[
             "the leader changes",
             "a session expires",

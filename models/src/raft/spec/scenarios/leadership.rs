@@ -85,8 +85,11 @@ pub fn transfer() -> Checked {
 
 /// Two nodes that keep one session. n0 leads term 1; two clients write, and a third wants n1 to
 /// lead, which does not stand unless it is told to. A message may be lost.
+///
+/// No message is dropped as inert: an old answer of n1's makes n0 tell it again to stand.
 pub(in crate::raft::spec) fn transfer_amid_expiry() -> Checked {
     let mut scenario = Scenario {
+        drop_inert: false,
         scripts: client_commands(&[1, 1]),
         delivery: Delivery::Fifo,
         timing: Timing::Quiescent,

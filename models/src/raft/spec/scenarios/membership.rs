@@ -207,8 +207,11 @@ pub(in crate::raft::spec) fn transfer_to_learner() -> Checked {
 /// n0 leads n1 and n2, and has begun to remove n2: the joint configuration is on its disk and
 /// n1's. One client wants n1 to lead, another wants n1 to leave. A message may be lost, and n1
 /// does not stand unless it is told to.
+///
+/// No message is dropped as inert: an old answer of n1's makes n0 tell it again to stand.
 pub(in crate::raft::spec) fn transfer_amid_change() -> Checked {
     let mut scenario = Scenario {
+        drop_inert: false,
         delivery: Delivery::Fifo,
         timing: Timing::Quiescent,
         ..changing(3, 0, 0, vec![Change::remove(NodeId(1))])
