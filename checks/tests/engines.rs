@@ -367,31 +367,6 @@ fn a_mutant_is_refuted_by_a_property_or_not_at_all() {
     assert_eq!(report.verdict, Verdict::Verified);
 }
 
-/// A protocol that acts on messages which it declares inert is caught by that alone.
-#[test]
-fn a_message_that_is_dropped_as_inert_and_is_not_is_a_violation() {
-    use models::raft::spec::{MODELS, MUTANTS};
-
-    let stale = MUTANTS
-        .iter()
-        .copied()
-        .flatten()
-        .find(|mutant| mutant.id == "RAFT-VOTE-STALE");
-    let inject = stale.expect("a mutant of the catalogue").inject;
-    let model = MODELS
-        .iter()
-        .copied()
-        .flatten()
-        .find(|model| model.name == "raft/election");
-    let mut scenario = (model.expect("a model of the catalogue").scenario)();
-    inject(&mut scenario);
-    scenario.drop_inert = true;
-    let progress = checks::progress::Progress::default();
-    let found = search(&scenario, Reductions::STANDARD, &on(2), &progress);
-    let property = found.violation.map(|violation| violation.property);
-    assert_eq!(property, Some("Inert messages are inert"));
-}
-
 #[test]
 fn a_panic_is_reported_with_its_message() {
     let traces = tempdir().expect("a folder");

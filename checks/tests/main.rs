@@ -7,6 +7,7 @@ mod diagram;
 mod engines;
 mod explore;
 mod fuzz;
+mod inert;
 mod liveness;
 mod shrink;
 mod simulate;

@@ -122,13 +122,6 @@ impl<P: Specification> World<P> {
         }
     }
 
-    /// Whether delivering `envelope` now would change its receiver, or make it do more than
-    /// answer. Of an inert message that must never be true.
-    pub fn would_act_on(&self, scenario: &Scenario<P>, envelope: &Envelope<P::Message>) -> bool {
-        let receiver = self.host(envelope.to);
-        receiver.is_some_and(|receiver| receiver.would_act_on(scenario, envelope))
-    }
-
     /// The cheap kinds are looked up directly; the rest are rare.
     fn is_enabled(&self, scenario: &Scenario<P>, action: &Action<P>) -> bool {
         match action {
@@ -382,26 +375,6 @@ impl<P: Specification> World<P> {
 
     fn host_mut(&mut self, id: NodeId) -> &mut Host<P> {
         Arc::make_mut(&mut self.hosts[usize::from(id.0)])
-    }
-}
-
-impl<P: Specification> Host<P> {
-    /// Whether delivering `envelope` to this host, its receiver's, would change it, or make it do
-    /// more than answer.
-    pub fn would_act_on(&self, scenario: &Scenario<P>, envelope: &Envelope<P::Message>) -> bool {
-        let Some(node) = self.node() else {
-            return false;
-        };
-        let mut after = node.clone();
-        let mut out = Outbox::new();
-        let input = Input::Deliver {
-            from: envelope.from,
-            message: envelope.message.clone(),
-        };
-        let protocol = &scenario.nodes[usize::from(envelope.to.0)];
-        (scenario.step)(protocol, &mut after, input, &mut out);
-        let answers = |effect: &Effect<P>| matches!(effect, Effect::Send { .. });
-        after != *node || !out.effects().iter().all(answers)
     }
 }
 

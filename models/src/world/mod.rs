@@ -9,6 +9,7 @@ mod action;
 mod apply;
 mod flight;
 mod history;
+mod idle;
 mod network;
 mod pace;
 mod renamed;

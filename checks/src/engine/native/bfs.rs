@@ -1,7 +1,8 @@
 //! Breadth-first search: shortest counterexamples, the same whatever the number of threads.
 //!
 //! Level by level, block by block. The states of a block are expanded in parallel, while nobody
-//! adds to the visited states; what was found is then merged in order by one thread. So states,
+//! adds to the visited states; then what was found is added to them in parallel, each thread having
+//! some of the fingerprints, and what is new gets its number, in order, from one thread. So states,
 //! depth and traces do not depend on who was faster.
 
 use std::io;
@@ -15,13 +16,13 @@ use super::checkpoint::{Keeper, Reader, Writer};
 use super::discovery::Discovery;
 use super::frontier::{Chunk, Frontier};
 use super::space::{Breach, Found, Marks, Origin, Recent, Sink, Space};
-use super::visited::Visited;
+use super::visited::{Fingerprint, Visited};
 use crate::engine::{Limits, Stop};
 use crate::progress::Progress;
 
 /// How many chunks are expanded between two merges: enough to keep the threads busy, few
 /// enough that what they find needs little memory.
-const BLOCK: usize = 32;
+const BLOCK: usize = 128;
 
 /// What a search has come to.
 pub struct Walked {
@@ -204,8 +205,8 @@ impl<'a, S: Space> Search<'a, S> {
         if let Some((breach, _)) = found.breach {
             return Some((breach, Vec::new()));
         }
-        for initial in &found.candidates {
-            self.visited.insert(initial.fingerprint);
+        for (initial, &fingerprint) in found.candidates.iter().zip(&found.fingerprints) {
+            self.visited.insert(fingerprint);
             self.marks |= initial.marks;
             self.next.push(0, &found.bytes);
         }
@@ -276,13 +277,12 @@ impl<'a, S: Space> Search<'a, S> {
             if block.is_empty() {
                 return Ok(None);
             }
-            let mut found = self.expand(&block);
-            for found in &mut found {
-                if let Some(broken) = self.merge(found) {
-                    return Ok(Some(broken));
-                }
-            }
+            let found = self.expand(&block);
+            let broken = self.merge(&found);
             self.found = found;
+            if broken.is_some() {
+                return Ok(broken);
+            }
         }
     }
 
@@ -320,31 +320,54 @@ impl<'a, S: Space> Search<'a, S> {
         }
         let results: Vec<Mutex<Found>> = found.into_iter().map(Mutex::new).collect();
         let next = AtomicUsize::new(0);
-        thread::scope(|scope| {
-            for thread in &mut self.threads {
-                let (results, next) = (&results, &next);
-                scope.spawn(move || {
-                    // Relaxed: each position is handed out once, and the scope's end orders
-                    // the results before they are read.
-                    loop {
-                        let position = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(chunk) = block.get(position) else {
-                            break;
-                        };
-                        let mut found = results[position].lock();
-                        let found = found.as_mut().unwrap_or_else(|poisoned| poisoned.get_mut());
-                        expand(space, thread, visited, marks, chunk, found);
-                    }
-                });
-            }
-        });
+        // Relaxed: each position is handed out once, and the scope's end orders the results before
+        // they are read.
+        let work = |thread: &mut Thread<S>| loop {
+            let position = next.fetch_add(1, Ordering::Relaxed);
+            let Some(chunk) = block.get(position) else {
+                break;
+            };
+            let mut found = results[position].lock();
+            let found = found.as_mut().unwrap_or_else(|poisoned| poisoned.get_mut());
+            expand(space, thread, visited, marks, chunk, found);
+        };
+        if let Some((mine, others)) = self.threads.split_first_mut() {
+            thread::scope(|scope| {
+                for thread in others {
+                    scope.spawn(|| work(thread));
+                }
+                work(mine);
+            });
+        }
         let results = results.into_iter().map(Mutex::into_inner);
         results
             .map(|found| found.unwrap_or_else(PoisonError::into_inner))
             .collect()
     }
 
-    fn merge(&mut self, found: &mut Found) -> Option<Broken> {
+    /// Takes in what came of a block, up to the first breach.
+    fn merge(&mut self, found: &[Found]) -> Option<Broken> {
+        let breach = found.iter().position(|found| found.breach.is_some());
+        let found = &found[..breach.map_or(found.len(), |breach| breach + 1)];
+        let batches = found.iter().map(|found| found.fingerprints.as_slice());
+        let batches: Vec<&[Fingerprint]> = batches.collect();
+        let new = self.visited.insert_all(&batches, self.threads.len());
+        let mut new = new.iter().peekable();
+        let mut before = 0;
+        for found in found {
+            let after = before + found.candidates.len();
+            let ours = std::iter::from_fn(|| new.next_if(|position| *position < after));
+            self.number(found, ours.map(|position| position - before));
+            before = after;
+        }
+        let (breach, last) = found.last()?.breach.as_ref()?;
+        let mut path = self.discovery.path_to(last.parent);
+        path.push(last.step);
+        Some((breach.clone(), path))
+    }
+
+    /// Takes in what came of a chunk; the states at these positions are new.
+    fn number(&mut self, found: &Found, new: impl Iterator<Item = usize>) {
         self.generated += found.generated;
         self.left_out += found.left_out;
         let kinds = self.tally.len().max(found.tally.len());
@@ -352,21 +375,13 @@ impl<'a, S: Space> Search<'a, S> {
         for (all, these) in self.tally.iter_mut().zip(&found.tally) {
             *all += these;
         }
-        let mut start = 0;
-        for candidate in &found.candidates {
-            let state = &found.bytes[start..candidate.end];
-            start = candidate.end;
-            if self.visited.insert(candidate.fingerprint) {
-                let Origin { parent, step } = candidate.origin;
-                self.discovery.push(parent, step);
-                self.next.push(self.discovery.len(), state);
-                self.marks |= candidate.marks;
-            }
+        for position in new {
+            let candidate = &found.candidates[position];
+            let Origin { parent, step } = candidate.origin;
+            self.discovery.push(parent, step);
+            self.next.push(self.discovery.len(), found.state(position));
+            self.marks |= candidate.marks;
         }
-        let (breach, last) = found.breach.take()?;
-        let mut path = self.discovery.path_to(last.parent);
-        path.push(last.step);
-        Some((breach, path))
     }
 }
 
@@ -396,7 +411,6 @@ mod tests {
     use std::num::NonZero;
 
     use super::*;
-    use crate::engine::native::visited::Fingerprint;
 
     /// The corners of a cube of so many dimensions: from each, one step along each.
     struct Cube {

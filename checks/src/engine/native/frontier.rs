@@ -7,7 +7,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use super::checkpoint::{Reader, Writer};
 
 /// How many states a chunk holds: the piece of work that a thread takes at a time.
-pub(super) const CHUNK: usize = 512;
+pub(super) const CHUNK: usize = 128;
 
 /// Some states that were found one after the other.
 #[derive(Default)]

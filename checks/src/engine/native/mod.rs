@@ -10,6 +10,7 @@ mod bytes;
 pub mod checkpoint;
 mod discovery;
 mod frontier;
+mod positions;
 pub mod space;
 pub mod visited;
 mod worlds;

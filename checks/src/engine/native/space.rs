@@ -76,6 +76,8 @@ pub struct Found {
     pub left_out: u64,
     /// The states found that had not been visited before. One may be among them twice.
     pub candidates: Vec<Candidate>,
+    /// Their fingerprints.
+    pub fingerprints: Vec<Fingerprint>,
     /// Those states, one behind the other.
     pub bytes: Vec<u8>,
     /// How many steps of each kind were taken, by the number of the kind.
@@ -85,14 +87,23 @@ pub struct Found {
 }
 
 impl Found {
+    /// The bytes of the state at this position.
+    pub fn state(&self, position: usize) -> &[u8] {
+        let before = position.checked_sub(1);
+        let start = before.map_or(0, |before| self.candidates[before].end);
+        &self.bytes[start..self.candidates[position].end]
+    }
+
     /// Nothing, in as much room.
     fn clear(&mut self) {
-        let (mut candidates, mut bytes) = (take(&mut self.candidates), take(&mut self.bytes));
-        candidates.clear();
-        bytes.clear();
+        let mut kept = take(self);
+        kept.candidates.clear();
+        kept.fingerprints.clear();
+        kept.bytes.clear();
         *self = Self {
-            candidates,
-            bytes,
+            candidates: kept.candidates,
+            fingerprints: kept.fingerprints,
+            bytes: kept.bytes,
             ..Self::default()
         };
     }
@@ -109,8 +120,6 @@ pub struct Origin {
 
 /// A state found.
 pub struct Candidate {
-    /// Its fingerprint.
-    pub fingerprint: Fingerprint,
     /// How it was found.
     pub origin: Origin,
     /// Where its bytes end.
@@ -191,6 +200,11 @@ impl<'a> Sink<'a> {
         self.pass();
     }
 
+    /// States with these fingerprints are about to be asked for.
+    pub fn prepare(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
+        self.visited.touch(fingerprints);
+    }
+
     /// Whether a state with this fingerprint would be new.
     pub fn is_new(&self, fingerprint: Fingerprint) -> bool {
         !self.recent.contains(fingerprint) && !self.visited.contains(fingerprint)
@@ -204,8 +218,8 @@ impl<'a> Sink<'a> {
         write: impl FnOnce(&mut Vec<u8>),
     ) {
         write(&mut self.found.bytes);
+        self.found.fingerprints.push(fingerprint);
         self.found.candidates.push(Candidate {
-            fingerprint,
             origin: self.origin(),
             end: self.found.bytes.len(),
             marks,
@@ -226,13 +240,13 @@ impl<'a> Sink<'a> {
 /// The states that a thread has found lately: most have several parents on one level, and only
 /// the first needs to be told of it. Forgets.
 pub struct Recent {
-    places: Vec<Option<Fingerprint>>,
+    places: Vec<Fingerprint>,
 }
 
 impl Default for Recent {
     fn default() -> Self {
         Self {
-            places: vec![None; 1 << 15],
+            places: vec![Fingerprint::NONE; 1 << 15],
         }
     }
 }
@@ -243,11 +257,11 @@ impl Recent {
     }
 
     fn contains(&self, fingerprint: Fingerprint) -> bool {
-        self.places[self.place(fingerprint)] == Some(fingerprint)
+        self.places[self.place(fingerprint)] == fingerprint
     }
 
     fn add(&mut self, fingerprint: Fingerprint) {
         let place = self.place(fingerprint);
-        self.places[place] = Some(fingerprint);
+        self.places[place] = fingerprint;
     }
 }

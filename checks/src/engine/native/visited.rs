@@ -4,9 +4,12 @@
 //! so the table is nearly sorted: it grows by one pass from front to back. It is split into
 //! shards that grow one by one, so that growing needs little memory beside what is there.
 
+use std::hint::black_box;
 use std::io;
+use std::thread;
 
 use super::checkpoint::{Reader, Writer};
+use super::positions::Positions;
 use crate::engine::Bits;
 
 /// How many shards there are: a power of two.
@@ -18,6 +21,12 @@ const LOAD: (usize, usize) = (13, 16);
 
 /// By how much a shard grows when it is full. More would leave more places empty.
 const GROWTH: (usize, usize) = (5, 4);
+
+/// So many are looked up side by side: what memory takes to answer is then waited for once.
+const SIDE_BY_SIDE: usize = 32;
+
+/// For fewer than so many it is not worth while to wake another thread.
+const WORTH_A_THREAD: usize = 4096;
 
 /// An empty place. No state has this fingerprint.
 const EMPTY: u64 = 0;
@@ -31,6 +40,9 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
+    /// No state's.
+    pub(super) const NONE: Self = Self { low: 0, high: 0 };
+
     /// The fingerprint with these 64 bits, or one, if they are zero.
     pub fn new(value: u64) -> Self {
         Self::of([value, 0])
@@ -123,6 +135,42 @@ impl Visited {
         is_new
     }
 
+    /// Adds all of these in their order, by so many threads, and returns the positions of those
+    /// that are new.
+    pub fn insert_all(&mut self, batches: &[&[Fingerprint]], threads: usize) -> Positions {
+        let all = batches.iter().map(|batch| batch.len()).sum();
+        let threads = if all < WORTH_A_THREAD { 1 } else { threads };
+        let each = SHARDS.div_ceil(threads);
+        let mut shares = (0..).step_by(each).zip(self.shards.chunks_mut(each));
+        let mine = shares.next();
+        // A fingerprint is always the same thread's, so of equals the first is the new one.
+        let new = thread::scope(|scope| {
+            let others = shares.map(|(first, shards)| {
+                scope.spawn(move || Share { first, shards }.insert_all(batches, all))
+            });
+            let others: Vec<_> = others.collect();
+            let mut new = Positions::none(all);
+            if let Some((first, shards)) = mine {
+                new.add(&Share { first, shards }.insert_all(batches, all));
+            }
+            for other in others {
+                match other.join() {
+                    Ok(others) => new.add(&others),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            new
+        });
+        self.len += new.count();
+        new
+    }
+
+    /// Looks where these would be, so that memory has them at hand.
+    pub fn touch(&self, fingerprints: impl Iterator<Item = Fingerprint>) {
+        let look = |fingerprint| self.shards[shard(fingerprint)].touch(fingerprint);
+        black_box(fingerprints.map(look).fold(0, u64::wrapping_add));
+    }
+
     /// How many pairs of states with the same fingerprint are to be expected: one of each is
     /// never expanded. Of n states drawn at random and b bits that is n²/2^(b + 1).
     pub fn expected_collisions(&self) -> f64 {
@@ -134,6 +182,56 @@ impl Visited {
 /// The shard is told by the highest bits, the place by those below.
 fn shard(fingerprint: Fingerprint) -> usize {
     (fingerprint.low >> (u64::BITS - SHARD_BITS)) as usize
+}
+
+/// Some of the shards, in one thread's hands.
+struct Share<'a> {
+    /// The number of the first.
+    first: usize,
+    shards: &'a mut [Shard],
+}
+
+impl Share<'_> {
+    /// Adds those of these, `all` of them, that belong here.
+    fn insert_all(mut self, batches: &[&[Fingerprint]], all: usize) -> Positions {
+        let mut new = Positions::none(all);
+        let mut before = 0;
+        for batch in batches {
+            for some in batch.chunks(SIDE_BY_SIDE) {
+                self.insert_some(some, before, &mut new);
+                before += some.len();
+            }
+        }
+        new
+    }
+
+    /// Adds those of a few that belong here. `before` is the position of the first.
+    fn insert_some(&mut self, some: &[Fingerprint], before: usize, new: &mut Positions) {
+        // Without a branch: whose one is cannot be foreseen.
+        let mut ours = [0; SIDE_BY_SIDE];
+        let mut count = 0;
+        for (position, &fingerprint) in some.iter().enumerate() {
+            ours[count] = position;
+            count += usize::from(self.place(fingerprint) < self.shards.len());
+        }
+        let ours = &ours[..count];
+        let look = |&position: &usize| {
+            let fingerprint = some[position];
+            self.shards[self.place(fingerprint)].touch(fingerprint)
+        };
+        black_box(ours.iter().map(look).fold(0, u64::wrapping_add));
+        for &position in ours {
+            let shard = self.place(some[position]);
+            if self.shards[shard].insert(some[position]) {
+                new.insert(before + position);
+            }
+        }
+    }
+
+    /// The position of a fingerprint's shard here; none has it if it is elsewhere.
+    fn place(&self, fingerprint: Fingerprint) -> usize {
+        shard(fingerprint).wrapping_sub(self.first)
+    }
 }
 
 struct Shard {
@@ -171,6 +269,11 @@ impl Shard {
     fn home(&self, low: u64) -> usize {
         let within = u128::from(low << SHARD_BITS);
         ((within * self.places.len() as u128) >> u64::BITS) as usize
+    }
+
+    /// What is where it would be looked for first.
+    fn touch(&self, fingerprint: Fingerprint) -> u64 {
+        self.places[self.home(fingerprint.low)]
     }
 
     /// Where it is, or the empty place where it would be.
@@ -254,6 +357,38 @@ mod tests {
                 prop_assert!(visited.contains(fingerprint));
                 prop_assert_eq!(visited.count(), expected.len() as u64);
             }
+        }
+    }
+
+    proptest! {
+        /// All at once, on any number of threads, is one after the other.
+        #[test]
+        fn many_at_once_are_as_one_after_the_other(
+            values in values(),
+            again in 0..9000usize,
+            cuts in prop::collection::vec(0..9000usize, 0..4),
+            threads in 1..4usize,
+        ) {
+            // Enough of them that threads are worth while; many of them twice.
+            let values = values.iter().cycle().take(if values.is_empty() { 0 } else { again });
+            let spread = |(turn, [low, _]): (usize, &[u64; 2])| {
+                Fingerprint::new(low.wrapping_add(turn as u64 / 4000))
+            };
+            let fingerprints: Vec<Fingerprint> = values.enumerate().map(spread).collect();
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| (*cut).min(fingerprints.len())).collect();
+            cuts.extend([0, fingerprints.len()]);
+            cuts.sort_unstable();
+            let batches: Vec<&[Fingerprint]> =
+                cuts.windows(2).map(|cut| &fingerprints[cut[0]..cut[1]]).collect();
+            let (mut one, mut all) = (Visited::new(Bits::Narrow), Visited::new(Bits::Narrow));
+            let new = all.insert_all(&batches, threads);
+            let expected = fingerprints.iter().enumerate();
+            let expected: Vec<usize> = expected
+                .filter(|(_, fingerprint)| one.insert(**fingerprint))
+                .map(|(position, _)| position)
+                .collect();
+            prop_assert_eq!(new.iter().collect::<Vec<_>>(), expected);
+            prop_assert_eq!(all.count(), one.count());
         }
     }
 

@@ -55,8 +55,8 @@ pub(super) fn commute<P: Specification>(
         return false;
     }
     let end = memory.end(way.step);
-    let before = memory.reactions(lab, way.core, message).steps.range;
-    let after = memory.reactions(lab, end, message).steps.range;
+    let before = memory.reactions(lab, way.core, message).steps.range();
+    let after = memory.reactions(lab, end, message).steps.range();
     before.len() == after.len()
         && before
             .zip(after)
@@ -88,13 +88,16 @@ fn swap<P: Specification>(
     }
     let (aside, end) = (memory.end(before), memory.end(after));
     // What has become inert, by what this step does to its sender, is not there any more.
-    let is_gone = |taken| lab.scenario.drop_inert && memory.is_inert(lab.tables, aside, taken);
+    let is_gone = |taken| {
+        let mut is_inert = || memory.is_inert(lab.tables, aside, taken);
+        lab.scenario.drop_inert && is_inert() != Ok(false)
+    };
     if way.message.is_some_and(is_gone) {
         return false;
     }
     let mut later = match way.message {
-        Some(message) => memory.reactions(lab, aside, message).steps.range,
-        None => memory.others(lab, aside, true).range,
+        Some(message) => memory.reactions(lab, aside, message).steps.range(),
+        None => memory.others(lab, aside, true).range(),
     };
     later.any(|later| {
         let leads_there = memory.end(later) == end;

@@ -15,11 +15,13 @@ use models::Specification;
 use models::world::{Action, Change, Envelope, Flight, Travels as _, World};
 
 use super::answers::Answers;
+use super::brief::Brief;
 use super::commuting::{self, Way};
 use super::lab::{Lab, Sight, Step};
 use super::lessons::{Lesson, Topic};
 use super::mirror::{self, Mirror};
 use super::tables::{Core, Handle, Hashed, Tables};
+use crate::examine::caught;
 use crate::symmetry::Renaming;
 
 /// The most worlds that a thread keeps put together: a power of two. A few kilobytes each.
@@ -35,6 +37,8 @@ pub(super) struct Memory<P: Specification> {
     places: HashMap<Arc<[u32]>, CoreId, FixedState>,
     cores: Vec<Known>,
     steps: Vec<Remembered<P>>,
+    /// The same steps in short.
+    briefs: Vec<Brief>,
     /// Some cores' worlds, put together, with their networks veiled: each in the place that its
     /// number tells.
     worlds: Vec<Option<(CoreId, Box<World<P>>)>>,
@@ -42,8 +46,9 @@ pub(super) struct Memory<P: Specification> {
     most: usize,
     /// By their numbers, as far as they have been met.
     messages: Vec<Message<P>>,
-    /// Whether the message with that number makes the host with that number act.
-    acts: HashMap<(u32, u32), bool, FixedState>,
+    /// What the host with that number answers to the message with that number; nothing known if it
+    /// does more.
+    replies: HashMap<(u32, u32), Option<Arc<[Handle]>>, FixedState>,
     /// Parts after nodes have changed places, in each way in which they do.
     mirrors: Vec<Mirror>,
 }
@@ -66,6 +71,8 @@ struct Known {
     mirrors: Box<[Hashed]>,
     /// Whether the message with this number is inert, if that has been asked.
     inert: Answers,
+    /// Whether it would make no difference, if that has been asked of one that is inert.
+    idle: Answers,
 }
 
 /// A step, as this thread knows it.
@@ -78,7 +85,7 @@ struct Remembered<P: Specification> {
 }
 
 /// What may happen to a message that may arrive next.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(super) struct Reactions {
     /// Whether it can arrive.
     pub(super) is_deliverable: bool,
@@ -87,12 +94,20 @@ pub(super) struct Reactions {
 }
 
 /// Steps from a core.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(super) struct Listed {
-    /// Where they are.
-    pub(super) range: Range<usize>,
+    first: u32,
+    count: u16,
     /// Whether they, or the properties, are not the same where nodes have changed places.
     pub(super) is_lopsided: bool,
+}
+
+impl Listed {
+    /// Where they are.
+    pub(super) fn range(self) -> Range<usize> {
+        let first = self.first as usize;
+        first..first + usize::from(self.count)
+    }
 }
 
 impl<P: Specification> Memory<P> {
@@ -102,10 +117,11 @@ impl<P: Specification> Memory<P> {
             places: HashMap::default(),
             cores: Vec::new(),
             steps: Vec::new(),
+            briefs: Vec::new(),
             worlds: (0..MOST_WORLDS).map(|_| None).collect(),
             most,
             messages: Vec::new(),
-            acts: HashMap::default(),
+            replies: HashMap::default(),
             mirrors: (0..ways).map(|_| Mirror::default()).collect(),
         }
     }
@@ -116,8 +132,9 @@ impl<P: Specification> Memory<P> {
             self.places.clear();
             self.cores.clear();
             self.steps.clear();
+            self.briefs.clear();
             self.worlds.fill_with(|| None);
-            self.acts.clear();
+            self.replies.clear();
         }
     }
 
@@ -145,6 +162,16 @@ impl<P: Specification> Memory<P> {
         &self.known(place).core
     }
 
+    /// How many messages have been met.
+    pub(super) fn messages(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// The message with this number, which has been met.
+    pub(super) fn met(&self, number: u32) -> Handle {
+        self.messages[number as usize].handle
+    }
+
     /// The handle of the message with this number.
     pub(super) fn handle(&mut self, tables: &Tables<P>, number: u32) -> Handle {
         self.message(tables, number).handle
@@ -153,6 +180,11 @@ impl<P: Specification> Memory<P> {
     /// The step with this position.
     pub(super) fn step(&self, position: usize) -> &Arc<Step<P>> {
         &self.steps[position].step
+    }
+
+    /// The step with this position in short.
+    pub(super) fn brief(&self, position: usize) -> &Brief {
+        &self.briefs[position]
     }
 
     /// Where the step with this position leads; where it begins, if it panics.
@@ -164,10 +196,10 @@ impl<P: Specification> Memory<P> {
     pub(super) fn reactions(&mut self, lab: Lab<'_, P>, place: CoreId, head: Handle) -> Reactions {
         let find = |row: &(u32, Reactions)| row.0.cmp(&head.number);
         match self.known(place).reactions.binary_search_by(find) {
-            Ok(position) => self.known(place).reactions[position].1.clone(),
+            Ok(position) => self.known(place).reactions[position].1,
             Err(position) => {
                 let reactions = self.react(lab, place, head);
-                let new = (head.number, reactions.clone());
+                let new = (head.number, reactions);
                 self.known_mut(place).reactions.insert(position, new);
                 reactions
             }
@@ -187,14 +219,14 @@ impl<P: Specification> Memory<P> {
         });
         Reactions {
             is_deliverable: lesson.is_deliverable,
-            steps: self.remember(place, &lesson),
+            steps: self.remember(lab.tables, place, &lesson),
         }
     }
 
     /// The other steps from this core: where they are.
     pub(super) fn others(&mut self, lab: Lab<'_, P>, place: CoreId, timers: bool) -> Listed {
-        if let Some(remembered) = &self.known(place).others[usize::from(timers)] {
-            return remembered.clone();
+        if let Some(remembered) = self.known(place).others[usize::from(timers)] {
+            return remembered;
         }
         let lesson = self.lesson(lab, place, Topic::Others { timers }, |memory| {
             let list = |world: &World<P>, _: Option<&Renaming>| {
@@ -202,8 +234,8 @@ impl<P: Specification> Memory<P> {
             };
             memory.learn(lab, place, false, list)
         });
-        let steps = self.remember(place, &lesson);
-        self.known_mut(place).others[usize::from(timers)] = Some(steps.clone());
+        let steps = self.remember(lab.tables, place, &lesson);
+        self.known_mut(place).others[usize::from(timers)] = Some(steps);
         steps
     }
 
@@ -223,13 +255,18 @@ impl<P: Specification> Memory<P> {
     }
 
     /// Remembers the steps of a lesson.
-    fn remember(&mut self, place: CoreId, lesson: &Lesson<P>) -> Listed {
-        let first = self.steps.len();
+    fn remember(&mut self, tables: &Tables<P>, place: CoreId, lesson: &Lesson<P>) -> Listed {
+        let first = self.steps.len() as u32;
         for step in &lesson.steps {
             let end = match &step.outcome {
                 Ok(next) => self.place(&next.core),
                 Err(_) => place,
             };
+            let brief = Brief::of(step, end, self.core(end));
+            for (_, message) in brief.changes().into_iter().flatten() {
+                self.message(tables, message);
+            }
+            self.briefs.push(brief);
             self.steps.push(Remembered {
                 step: Arc::clone(step),
                 end,
@@ -237,7 +274,8 @@ impl<P: Specification> Memory<P> {
             });
         }
         Listed {
-            range: first..self.steps.len(),
+            first,
+            count: lesson.steps.len() as u16,
             is_lopsided: lesson.is_lopsided,
         }
     }
@@ -329,32 +367,84 @@ impl<P: Specification> Memory<P> {
     }
 
     /// Whether the message is inert in a world with this core.
-    pub(super) fn is_inert(&mut self, tables: &Tables<P>, place: CoreId, message: Handle) -> bool {
+    ///
+    /// # Errors
+    /// The message, if the specification panics.
+    pub(super) fn is_inert(
+        &mut self,
+        tables: &Tables<P>,
+        place: CoreId,
+        message: Handle,
+    ) -> Result<bool, String> {
         let known = &mut self.cores[place.0 as usize];
-        known.inert.get(message.number).unwrap_or_else(|| {
-            let (from, to) = message.link();
-            let host = |node| Some(tables.hosts.part(known.core.host(node)?).content);
-            let is_inert = match (host(from), host(to)) {
-                (Some(sender), Some(receiver)) => {
-                    P::is_inert(&tables.message(message.number).1, &sender, &receiver)
-                }
-                _ => false,
-            };
-            known.inert.set(message.number, is_inert);
-            is_inert
-        })
+        if let Some(is_inert) = known.inert.get(message.number) {
+            return Ok(is_inert);
+        }
+        let (from, to) = message.link();
+        let host = |node| Some(tables.hosts.part(known.core.host(node)?).content);
+        let is_inert = match (host(from), host(to)) {
+            (Some(sender), Some(receiver)) => {
+                let (_, envelope) = tables.message(message.number);
+                caught(|| P::is_inert(&envelope, &sender, &receiver))?
+            }
+            _ => false,
+        };
+        known.inert.set(message.number, is_inert);
+        Ok(is_inert)
     }
 
-    /// Whether the message's receiver, in a world with this core, would act on it.
-    pub(super) fn would_act_on(&mut self, lab: Lab<'_, P>, place: CoreId, message: Handle) -> bool {
+    /// Whether the message is inert in a world with this core, as far as that is known; of one that
+    /// is, also that it would make no difference.
+    pub(super) fn knows_inert(&self, place: CoreId, message: u32) -> Option<bool> {
+        let known = self.known(place);
+        let is_inert = known.inert.get(message)?;
+        (!is_inert || known.idle.get(message)?).then_some(is_inert)
+    }
+
+    /// Whether the message, in a world with this core, would make a difference if it were delivered:
+    /// see [`World::would_act_on`].
+    ///
+    /// # Errors
+    /// The message, if the model panics.
+    pub(super) fn would_act_on(
+        &mut self,
+        lab: Lab<'_, P>,
+        place: CoreId,
+        message: Handle,
+    ) -> Result<bool, String> {
+        let mut acts = true;
+        if let Some(replies) = self.replies(lab, place, message)? {
+            acts = false;
+            for reply in replies.iter() {
+                acts |= !self.is_inert(lab.tables, place, *reply)?;
+            }
+        }
+        self.known_mut(place).idle.set(message.number, !acts);
+        Ok(acts)
+    }
+
+    /// What the message's receiver, in a world with this core, would answer to it; `None` if it would
+    /// do more.
+    fn replies(
+        &mut self,
+        lab: Lab<'_, P>,
+        place: CoreId,
+        message: Handle,
+    ) -> Result<Option<Arc<[Handle]>>, String> {
         let Some(receiver) = self.core(place).host(message.link().1) else {
-            return false;
+            return Ok(Some(Arc::default()));
         };
-        let known = self.acts.entry((message.number, receiver));
-        *known.or_insert_with(|| {
-            let receiver = lab.tables.hosts.part(receiver).content;
-            receiver.would_act_on(lab.scenario, &lab.tables.message(message.number).1)
-        })
+        if let Some(replies) = self.replies.get(&(message.number, receiver)) {
+            return Ok(replies.clone());
+        }
+        let host = lab.tables.hosts.part(receiver).content;
+        let (_, envelope) = lab.tables.message(message.number);
+        let replies = caught(|| host.answers_to(lab.scenario, &envelope))?;
+        let handle = |reply| lab.tables.handle(Arc::new(reply));
+        let replies = replies.map(|replies| replies.into_iter().map(handle).collect());
+        let known = (message.number, receiver);
+        self.replies.insert(known, Option::clone(&replies));
+        Ok(replies)
     }
 
     /// Whether each step that the message has part in commutes with the step that was taken.
@@ -446,6 +536,7 @@ impl Known {
             others: [None, None],
             mirrors: Box::default(),
             inert: Answers::default(),
+            idle: Answers::default(),
         }
     }
 }

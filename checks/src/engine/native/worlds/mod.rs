@@ -5,7 +5,9 @@
 //! they do to the messages under way is done to their numbers.
 
 mod answers;
+mod brief;
 mod commuting;
+mod foresight;
 mod lab;
 mod lessons;
 mod memory;
@@ -20,10 +22,11 @@ use models::Specification;
 use models::world::{Action, Flight, Scenario, Timing, Travels as _, World};
 
 use self::commuting::Way;
+use self::foresight::Foresight;
 use self::lab::Lab;
 use self::lessons::Lessons;
 use self::memory::{CoreId, Memory};
-use self::state::{Asleep, MOST_PARTS, State, fold, hash, write};
+use self::state::{Asleep, MOST_PARTS, State, fold, hash, sum, write};
 use self::tables::{Core, Handle, Tables};
 use super::checkpoint::{Reader, Writer};
 use super::space::{Breach, Marks, Sink, Space};
@@ -34,7 +37,7 @@ use crate::examine::{INERT_IS_INERT, NO_PANIC, caught};
 use crate::symmetry::{ALIKE, Renaming};
 
 /// The most steps that are remembered, by all threads together, and by each of them.
-const MOST_STEPS: usize = 1 << 18;
+const MOST_STEPS: usize = 1 << 20;
 
 /// How many bytes a step takes in each of these places, with all that is remembered beside, or so.
 const STEP_BYTES: u64 = 300;
@@ -67,6 +70,7 @@ pub(super) struct Worker<P: Specification> {
     dropped: Vec<Handle>,
     /// The steps from the state that is being looked at.
     enabled: Vec<Enabled>,
+    foresight: Foresight,
 }
 
 /// A step that is possible in a state.
@@ -154,7 +158,7 @@ impl<'a, P: Specification> Worlds<'a, P> {
             let reactions = memory.reactions(self.lab(), state.core, *head);
             can_arrive |= reactions.is_deliverable;
             let is_asleep = position < Asleep::BITS as usize && asleep & (1 << position) != 0;
-            into.extend(reactions.steps.range.map(|step| Enabled {
+            into.extend(reactions.steps.range().map(|step| Enabled {
                 step,
                 message: Some(*head),
                 // What a law says that looks at what is under way must be asked here, too.
@@ -163,7 +167,7 @@ impl<'a, P: Specification> Worlds<'a, P> {
         }
         let timers = !can_arrive || self.scenario.timing == Timing::Any;
         let others = memory.others(self.lab(), state.core, timers);
-        into.extend(others.range.map(|step| Enabled {
+        into.extend(others.range().map(|step| Enabled {
             step,
             message: None,
             is_asleep: false,
@@ -188,11 +192,14 @@ impl<'a, P: Specification> Worlds<'a, P> {
             step: taken.step,
             message: taken.message,
         };
+        // Both are in the same order.
+        let mut before = from.flight.heads().peekable();
         let heads = flight.heads().take(Asleep::BITS as usize).enumerate();
         heads.fold(0, |asleep, (position, head)| {
+            while before.next_if(|before| *before < head).is_some() {}
             let is_behind = taken.message.is_none_or(|message| message < *head);
             let sleeps =
-                is_behind && from.flight.is_head(head) && memory.commute(self.lab(), way, *head);
+                is_behind && before.peek() == Some(&head) && memory.commute(self.lab(), way, *head);
             asleep | Asleep::from(sleeps) << position
         })
     }
@@ -209,12 +216,7 @@ impl<'a, P: Specification> Worlds<'a, P> {
         is_first: bool,
         step: usize,
     ) -> Result<CoreId, Breach> {
-        let Worker {
-            memory,
-            flight,
-            dropped,
-            ..
-        } = worker;
+        let Worker { memory, flight, .. } = worker;
         let core = memory.end(step);
         let next = match &memory.step(step).outcome {
             Ok(next) => next,
@@ -223,33 +225,64 @@ impl<'a, P: Specification> Worlds<'a, P> {
         flight.copy_from(&state.flight);
         next.changes.iter().for_each(|change| flight.change(change));
         let (touched, is_open) = (next.touched, next.laws.is_open());
-        dropped.clear();
-        if self.scenario.drop_inert {
-            // Whether a message is inert is a matter of its two ends. Of those whose ends are
-            // what they were none is: they were dropped at once. But for what was under way at
-            // the start, when nothing had happened yet.
-            flight.retain(|handle| {
-                let (from, to) = handle.link();
-                let is_touched = touched & (1 << from.0 | 1 << to.0) != 0;
-                let is_doomed =
-                    (is_touched || is_first) && memory.is_inert(&self.tables, core, *handle);
-                if is_doomed {
-                    dropped.push(*handle);
-                }
-                !is_doomed
-            });
-        }
+        self.drop_inert(worker, core, touched, is_first)
+            .map_err(panicked)?;
         if is_open && let Some(broken) = self.broken_law(worker, state, step) {
             return Err(broken);
         }
-        let memory = &mut worker.memory;
-        let mut dropped = worker.dropped.iter();
-        let act = dropped.any(|handle| memory.would_act_on(self.lab(), core, *handle));
-        if act {
-            Err(breach(INERT_IS_INERT))
-        } else {
-            Ok(core)
+        for position in 0..worker.dropped.len() {
+            let dropped = worker.dropped[position];
+            let acts = worker.memory.would_act_on(self.lab(), core, dropped);
+            if acts.map_err(panicked)? {
+                return Err(breach(INERT_IS_INERT));
+            }
         }
+        Ok(core)
+    }
+
+    /// Drops what has become inert by a step to this core that has touched these nodes.
+    ///
+    /// Whether a message is inert is a matter of its two ends. Of those whose ends are what they
+    /// were none is: they were dropped at once. But for what was under way at the start, when
+    /// nothing had happened yet.
+    ///
+    /// # Errors
+    /// The message, if the specification panics.
+    fn drop_inert(
+        &self,
+        worker: &mut Worker<P>,
+        core: CoreId,
+        touched: u64,
+        is_first: bool,
+    ) -> Result<(), String> {
+        let Worker {
+            memory,
+            flight,
+            dropped,
+            ..
+        } = worker;
+        dropped.clear();
+        if !self.scenario.drop_inert {
+            return Ok(());
+        }
+        let mut panic = None;
+        flight.retain(|handle| {
+            let (from, to) = handle.link();
+            let is_touched = touched & (1 << from.0 | 1 << to.0) != 0;
+            if !is_touched && !is_first {
+                return true;
+            }
+            let is_inert = memory.is_inert(&self.tables, core, *handle);
+            let is_inert = is_inert.unwrap_or_else(|message| {
+                panic = Some(message);
+                false
+            });
+            if is_inert {
+                dropped.push(*handle);
+            }
+            !is_inert
+        });
+        panic.map_or(Ok(()), Err)
     }
 
     /// The first law that a step breaks that has been taken.
@@ -328,18 +361,16 @@ impl<'a, P: Specification> Worlds<'a, P> {
         place: CoreId,
         flight: &Flight<Handle>,
     ) -> Fingerprint {
-        let plain = hash(memory.core(place).hash, flight, self.wide, |handle| {
-            handle.hash
-        });
+        let under_way = sum(flight, |handle| handle.hash);
+        let plain = hash(memory.core(place).hash, under_way, self.wide);
         if self.renamings.is_empty() {
             return Fingerprint::of(plain);
         }
         let lab = self.lab();
         let mirrored = (0..self.renamings.len()).map(|way| {
             let core = memory.mirrored_core(lab, place, way);
-            hash(core, flight, self.wide, |handle| {
-                memory.mirrored(lab, *handle, way)
-            })
+            let under_way = sum(flight, |handle| memory.mirrored(lab, *handle, way));
+            hash(core, under_way, self.wide)
         });
         // The least are all small: mixed once more they are spread as others are.
         let [low, high] = mirrored.fold(plain, Ord::min);
@@ -425,10 +456,10 @@ impl<'a, P: Specification> Worlds<'a, P> {
         worker: &mut Worker<P>,
         state: &State,
         is_first: bool,
-        taken: Enabled,
+        (taken, foreseen): (Enabled, Option<Fingerprint>),
         sink: &mut Sink<'_>,
     ) -> Result<(), Breach> {
-        let (kind, arm) = worker.memory.step(taken.step).counted;
+        let (kind, arm) = worker.memory.brief(taken.step).counted;
         sink.count(kind.into());
         if let Some(arm) = arm {
             sink.count(arm.into());
@@ -437,9 +468,14 @@ impl<'a, P: Specification> Worlds<'a, P> {
             sink.leave_out();
             return Ok(());
         }
+        if foreseen.is_some_and(|fingerprint| !sink.is_new(fingerprint)) {
+            sink.pass();
+            return Ok(());
+        }
         let core = self.take(worker, state, is_first, taken.step)?;
         let Worker { memory, flight, .. } = worker;
         let fingerprint = self.fingerprint(memory, core, flight);
+        debug_assert!(foreseen.is_none_or(|foreseen| foreseen == fingerprint));
         if !sink.is_new(fingerprint) {
             sink.pass();
             return Ok(());
@@ -463,6 +499,7 @@ impl<P: Specification> Space for Worlds<'_, P> {
             flight: Flight::new(self.scenario.delivery),
             dropped: Vec::new(),
             enabled: Vec::new(),
+            foresight: Foresight::default(),
         }
     }
 
@@ -489,14 +526,18 @@ impl<P: Specification> Space for Worlds<'_, P> {
             states,
         );
         let mut enabled = std::mem::take(&mut worker.enabled);
+        let mut foresight = std::mem::take(&mut worker.foresight);
         self.enabled(&mut worker.memory, &state, asleep, &mut enabled);
-        for &step in &enabled {
-            if let Err(breach) = self.follow(worker, &state, is_first, step, sink) {
+        foresight.look(self, &worker.memory, &state, is_first, &enabled);
+        sink.prepare(foresight.arrivals().iter().flatten().copied());
+        for (&step, &foreseen) in enabled.iter().zip(foresight.arrivals()) {
+            if let Err(breach) = self.follow(worker, &state, is_first, (step, foreseen), sink) {
                 sink.broken(breach);
                 break;
             }
         }
         worker.enabled = enabled;
+        worker.foresight = foresight;
     }
 
     fn bytes(&self) -> u64 {

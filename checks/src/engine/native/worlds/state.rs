@@ -58,34 +58,49 @@ pub(super) fn write(core: &Core, flight: &Flight<Handle>, asleep: Asleep, into: 
     bytes::write(into, asleep);
 }
 
-/// The hash of a state: of its core, and of its messages, whose hashes `of` tells; of those of
-/// one channel in their order. Its second half only if it is to be `wide`, else zero.
-pub(super) fn hash(
-    core: Hashed,
-    flight: &Flight<Handle>,
-    wide: bool,
-    mut of: impl FnMut(&Handle) -> Hashed,
-) -> Hashed {
-    let mut sums = Hashed::default();
+/// The hash of a state: of its core, and of the sum of what is under way. Its second half only if
+/// it is to be `wide`, else zero.
+pub(super) fn hash(core: Hashed, sum: Hashed, wide: bool) -> Hashed {
+    let both = |half: usize| {
+        let core = core[half] ^ 0x2545_f491_4f6c_dd1d;
+        fold(core, sum[half] ^ 0xd6e8_feb8_6659_fd93)
+    };
+    [both(0), if wide { both(1) } else { 0 }]
+}
+
+/// The sum of what is under way: of messages, whose hashes `of` tells; of those of one channel in
+/// their order.
+pub(super) fn sum(flight: &Flight<Handle>, mut of: impl FnMut(&Handle) -> Hashed) -> Hashed {
+    let mut sum = Hashed::default();
     let (mut last, mut place) = (None, 0u64);
     for handle in flight.iter() {
         if flight.delivery() == Delivery::Fifo {
             let same = last.replace(handle.link()) == Some(handle.link());
             place = if same { place + 1 } else { 0 };
         }
-        let [low, high] = of(handle);
-        // In another place the same message counts as another one altogether.
-        let place = place.wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        sums[0] = sums[0].wrapping_add(fold(low, 0x9e37_79b9_7f4a_7c15 ^ place));
-        if wide {
-            sums[1] = sums[1].wrapping_add(fold(high, 0xc2b2_ae3d_27d4_eb4f ^ place));
-        }
+        add(&mut sum, weight(of(handle), place));
     }
-    let both = |half: usize| {
-        let core = core[half] ^ 0x2545_f491_4f6c_dd1d;
-        fold(core, sums[half] ^ 0xd6e8_feb8_6659_fd93)
-    };
-    [both(0), if wide { both(1) } else { 0 }]
+    sum
+}
+
+/// What a message with this hash adds to the sum, in this place of its channel. In another place the
+/// same message counts as another one altogether; in a bag it is always in place 0.
+pub(super) fn weight([low, high]: Hashed, place: u64) -> Hashed {
+    let place = place.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    [
+        fold(low, 0x9e37_79b9_7f4a_7c15 ^ place),
+        fold(high, 0xc2b2_ae3d_27d4_eb4f ^ place),
+    ]
+}
+
+/// Adds to a sum.
+pub(super) fn add(sum: &mut Hashed, [low, high]: Hashed) {
+    *sum = [sum[0].wrapping_add(low), sum[1].wrapping_add(high)];
+}
+
+/// Takes off a sum what was added.
+pub(super) fn subtract(sum: &mut Hashed, [low, high]: Hashed) {
+    *sum = [sum[0].wrapping_sub(low), sum[1].wrapping_sub(high)];
 }
 
 /// Mixes two numbers: the product's halves.
