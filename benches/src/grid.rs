@@ -55,10 +55,14 @@ impl Grid {
     }
 }
 
-fn add((a, b): Counters, sink: &mut Sink<'_>) {
+fn fingerprint((a, b): Counters) -> Fingerprint {
     let product = u128::from(a ^ 0x9e37_79b9_7f4a_7c15) * u128::from(b ^ 0x2545_f491_4f6c_dd1d);
     let mixed = (product as u64 ^ (product >> 64) as u64).wrapping_mul(0xd6e8_feb8_6659_fd93);
-    let fingerprint = Fingerprint::new(mixed);
+    Fingerprint::new(mixed)
+}
+
+fn add((a, b): Counters, sink: &mut Sink<'_>) {
+    let fingerprint = fingerprint((a, b));
     if sink.is_new(fingerprint) {
         sink.add(fingerprint, 0, |bytes| {
             bytes.extend(a.to_le_bytes());
@@ -87,6 +91,7 @@ impl Space for Grid {
             u64::from_le_bytes(*first)
         };
         let counters = (number(), number());
+        sink.prepare(self.after(counters).map(fingerprint));
         for next in self.after(counters) {
             add(next, sink);
         }

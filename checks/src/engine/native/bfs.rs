@@ -9,6 +9,7 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,9 @@ use crate::progress::Progress;
 /// How many chunks are expanded between two merges: enough to keep the threads busy, few
 /// enough that what they find needs little memory.
 const BLOCK: usize = 128;
+
+/// A block that takes less than so long is not worth waking other threads for.
+const WORTH_A_THREAD: Duration = Duration::from_millis(1);
 
 /// What a search has come to.
 pub struct Walked {
@@ -104,6 +108,8 @@ struct Search<'a, S: Space> {
     next: Frontier,
     /// What came of the last block: room for what comes of the next.
     found: Vec<Found>,
+    /// How long a state of the last block took, on one thread or on all.
+    each: Duration,
     generated: u64,
     left_out: u64,
     depth: usize,
@@ -133,6 +139,7 @@ impl<'a, S: Space> Search<'a, S> {
             level: Frontier::default(),
             next: Frontier::default(),
             found: Vec::new(),
+            each: Duration::ZERO,
             generated: 0,
             left_out: 0,
             depth: 0,
@@ -306,18 +313,33 @@ impl<'a, S: Space> Search<'a, S> {
         Ok(())
     }
 
-    /// Expands a block in parallel. What is found is in the order of the block.
+    /// Expands a block, in parallel if that is worth while. What is found is in the order of the
+    /// block.
     fn expand(&mut self, block: &[Chunk]) -> Vec<Found> {
-        let (space, visited, marks) = (self.space, &self.visited, self.marks);
+        let started = Instant::now();
+        let states: usize = block.iter().map(|chunk| chunk.states).sum();
+        let states = u32::try_from(states).unwrap_or(u32::MAX);
         let mut found = std::mem::take(&mut self.found);
         found.resize_with(block.len(), Found::default);
-        if self.threads.len() == 1 || block.len() == 1 {
-            let thread = &mut self.threads[0];
-            for (found, chunk) in found.iter_mut().zip(block) {
-                expand(space, thread, visited, marks, chunk, found);
-            }
-            return found;
+        let is_short = self.each.saturating_mul(states) < WORTH_A_THREAD;
+        let found = match is_short || self.threads.len() == 1 || block.len() == 1 {
+            true => self.expand_alone(block, found),
+            false => self.expand_together(block, found),
+        };
+        self.each = started.elapsed() / states.max(1);
+        found
+    }
+
+    fn expand_alone(&mut self, block: &[Chunk], mut found: Vec<Found>) -> Vec<Found> {
+        let thread = &mut self.threads[0];
+        for (found, chunk) in found.iter_mut().zip(block) {
+            expand(self.space, thread, &self.visited, self.marks, chunk, found);
         }
+        found
+    }
+
+    fn expand_together(&mut self, block: &[Chunk], found: Vec<Found>) -> Vec<Found> {
+        let (space, visited, marks) = (self.space, &self.visited, self.marks);
         let results: Vec<Mutex<Found>> = found.into_iter().map(Mutex::new).collect();
         let next = AtomicUsize::new(0);
         // Relaxed: each position is handed out once, and the scope's end orders the results before

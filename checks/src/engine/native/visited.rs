@@ -1,8 +1,10 @@
 //! The set of visited states: their fingerprints, eight bytes each or sixteen, and little else.
 //!
-//! Open addressing with linear probing. A fingerprint's place is proportional to its value,
-//! so the table is nearly sorted: it grows by one pass from front to back. It is split into
-//! shards that grow one by one, so that growing needs little memory beside what is there.
+//! Open addressing with linear probing, in order (Amble and Knuth 1974, "Ordered hash tables"): a
+//! fingerprint's first place is proportional to its value, and where places are taken the least
+//! come first. So a search ends at the first that is not less, whether it finds or not, the table is
+//! sorted but for its gaps, and it grows by one pass from front to back. It is split into shards
+//! that grow one by one, so that growing needs little memory beside what is there.
 
 use std::hint::black_box;
 use std::io;
@@ -26,12 +28,16 @@ const GROWTH: (usize, usize) = (5, 4);
 const SIDE_BY_SIDE: usize = 32;
 
 /// For fewer than so many it is not worth while to wake another thread.
-const WORTH_A_THREAD: usize = 4096;
+const WORTH_A_THREAD: usize = 1 << 14;
 
-/// An empty place. No state has this fingerprint.
-const EMPTY: u64 = 0;
+/// A shard has so many places more than fingerprints have first places, or some more: whoever is
+/// pushed on from the last ones goes there.
+const MARGIN: usize = 32;
 
-/// The fingerprint of a state: 64 bits, or 128. The lower half is never zero.
+/// An empty place: greater than any fingerprint's lower half.
+const EMPTY: u64 = u64::MAX;
+
+/// The fingerprint of a state: 64 bits, or 128. The lower half is never all ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint {
     low: u64,
@@ -41,17 +47,20 @@ pub struct Fingerprint {
 
 impl Fingerprint {
     /// No state's.
-    pub(super) const NONE: Self = Self { low: 0, high: 0 };
+    pub(super) const NONE: Self = Self {
+        low: EMPTY,
+        high: 0,
+    };
 
-    /// The fingerprint with these 64 bits, or one, if they are zero.
+    /// The fingerprint with these 64 bits, or one less, if they are all ones.
     pub fn new(value: u64) -> Self {
         Self::of([value, 0])
     }
 
-    /// The fingerprint with these bits, the lower half first; that may not be zero, and is one
-    /// then.
+    /// The fingerprint with these bits, the lower half first; that may not be all ones, and is one
+    /// less then.
     pub fn of([low, high]: [u64; 2]) -> Self {
-        let low = low.max(1);
+        let low = low.min(EMPTY - 1);
         Self { low, high }
     }
 
@@ -93,7 +102,7 @@ impl Visited {
     /// Whether it is there.
     pub fn contains(&self, fingerprint: Fingerprint) -> bool {
         let shard = &self.shards[shard(fingerprint)];
-        shard.find(fingerprint).is_ok()
+        shard.contains(fingerprint)
     }
 
     /// Writes all.
@@ -235,22 +244,27 @@ impl Share<'_> {
 }
 
 struct Shard {
-    /// Lower halves.
+    /// Lower halves, in order where they are not [`EMPTY`]; the last one is.
     places: Vec<u64>,
     /// Upper halves, in the same places; empty if they are all zero.
     highs: Vec<u64>,
+    /// How many first places there are.
+    homes: usize,
     taken: usize,
 }
 
 impl Shard {
     fn new(bits: Bits) -> Self {
-        let highs = match bits {
-            Bits::Narrow => Vec::new(),
-            Bits::Wide => vec![0; 16],
-        };
+        Self::with_room(16, bits == Bits::Wide)
+    }
+
+    /// An empty one, with so many first places.
+    fn with_room(homes: usize, is_wide: bool) -> Self {
+        let places = homes + MARGIN;
         Self {
-            places: vec![EMPTY; 16],
-            highs,
+            places: vec![EMPTY; places],
+            highs: vec![0; if is_wide { places } else { 0 }],
+            homes,
             taken: 0,
         }
     }
@@ -268,7 +282,7 @@ impl Shard {
     /// Where to begin to look for it.
     fn home(&self, low: u64) -> usize {
         let within = u128::from(low << SHARD_BITS);
-        ((within * self.places.len() as u128) >> u64::BITS) as usize
+        ((within * self.homes as u128) >> u64::BITS) as usize
     }
 
     /// What is where it would be looked for first.
@@ -276,23 +290,24 @@ impl Shard {
         self.places[self.home(fingerprint.low)]
     }
 
-    /// Where it is, or the empty place where it would be.
+    fn contains(&self, fingerprint: Fingerprint) -> bool {
+        self.find(fingerprint).is_ok()
+    }
+
+    /// Where it is, or where it belongs.
     fn find(&self, fingerprint: Fingerprint) -> Result<usize, usize> {
         let mut place = self.home(fingerprint.low);
-        loop {
-            let low = self.places[place];
-            if low == EMPTY {
-                return Err(place);
-            }
-            let is_it = || self.highs.is_empty() || self.highs[place] == fingerprint.high;
-            if low == fingerprint.low && is_it() {
+        // The last place is empty, and no lower half is greater.
+        while self.places[place] < fingerprint.low {
+            place += 1;
+        }
+        while self.places[place] == fingerprint.low {
+            if self.highs.is_empty() || self.highs[place] == fingerprint.high {
                 return Ok(place);
             }
             place += 1;
-            if place == self.places.len() {
-                place = 0;
-            }
         }
+        Err(place)
     }
 
     fn insert(&mut self, fingerprint: Fingerprint) -> bool {
@@ -300,34 +315,51 @@ impl Shard {
             return false;
         };
         self.put(place, fingerprint);
-        self.taken += 1;
-        if self.taken * LOAD.1 > self.places.len() * LOAD.0 {
+        self.keep_the_last_empty();
+        if self.taken * LOAD.1 > self.homes * LOAD.0 {
             self.grow();
         }
         true
     }
 
+    /// Puts it in its place; those from there to the next gap move on by one.
     fn put(&mut self, place: usize, fingerprint: Fingerprint) {
+        let mut gap = place;
+        while self.places[gap] != EMPTY {
+            gap += 1;
+        }
+        self.places.copy_within(place..gap, place + 1);
         self.places[place] = fingerprint.low;
-        if let Some(high) = self.highs.get_mut(place) {
-            *high = fingerprint.high;
+        if !self.highs.is_empty() {
+            self.highs.copy_within(place..gap, place + 1);
+            self.highs[place] = fingerprint.high;
+        }
+        self.taken += 1;
+    }
+
+    /// There is always a place where a search ends.
+    fn keep_the_last_empty(&mut self) {
+        if self.places.last() != Some(&EMPTY) {
+            let places = self.places.len() + MARGIN;
+            self.places.resize(places, EMPTY);
+            if !self.highs.is_empty() {
+                self.highs.resize(places, 0);
+            }
         }
     }
 
     fn grow(&mut self) {
-        let places = self.places.len() * GROWTH.0 / GROWTH.1;
-        let highs = if self.highs.is_empty() { 0 } else { places };
-        let larger = Self {
-            places: vec![EMPTY; places],
-            highs: vec![0; highs],
-            taken: self.taken,
-        };
-        let old = std::mem::replace(self, larger);
-        for fingerprint in old.all() {
-            if let Err(place) = self.find(fingerprint) {
-                self.put(place, fingerprint);
-            }
+        let homes = self.homes * GROWTH.0 / GROWTH.1;
+        let mut larger = Self::with_room(homes, !self.highs.is_empty());
+        let mut next = 0;
+        // They come in order: each goes to its first place, or behind the one before.
+        for fingerprint in self.all() {
+            let place = larger.home(fingerprint.low).max(next);
+            larger.put(place, fingerprint);
+            larger.keep_the_last_empty();
+            next = place + 1;
         }
+        *self = larger;
     }
 }
 
@@ -365,14 +397,14 @@ mod tests {
         #[test]
         fn many_at_once_are_as_one_after_the_other(
             values in values(),
-            again in 0..9000usize,
-            cuts in prop::collection::vec(0..9000usize, 0..4),
+            again in 0..40_000usize,
+            cuts in prop::collection::vec(0..40_000usize, 0..4),
             threads in 1..4usize,
         ) {
             // Enough of them that threads are worth while; many of them twice.
             let values = values.iter().cycle().take(if values.is_empty() { 0 } else { again });
             let spread = |(turn, [low, _]): (usize, &[u64; 2])| {
-                Fingerprint::new(low.wrapping_add(turn as u64 / 4000))
+                Fingerprint::new(low.wrapping_add(turn as u64 / 20_000))
             };
             let fingerprints: Vec<Fingerprint> = values.enumerate().map(spread).collect();
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| (*cut).min(fingerprints.len())).collect();
