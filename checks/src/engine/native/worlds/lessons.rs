@@ -30,7 +30,7 @@ pub(super) struct Lesson<P: Specification> {
     /// Whether the message can arrive.
     pub(super) is_deliverable: bool,
     /// The steps.
-    pub(super) steps: Vec<Arc<Step<P>>>,
+    pub(super) steps: Box<[Arc<Step<P>>]>,
     /// Whether they, or the properties, are not the same where nodes have changed places.
     pub(super) is_lopsided: bool,
 }

@@ -14,12 +14,13 @@ use foldhash::fast::FixedState;
 use models::Specification;
 use models::world::{Action, Change, Envelope, Flight, Travels as _, World};
 
-use super::answers::Answers;
+use super::answers::{Answer, Answers};
 use super::brief::Brief;
 use super::commuting::{self, Way};
 use super::lab::{Lab, Sight, Step};
 use super::lessons::{Lesson, Topic};
 use super::mirror::{self, Mirror};
+use super::pages::Pages;
 use super::tables::{Core, Handle, Hashed, Tables};
 use crate::examine::caught;
 use crate::symmetry::Renaming;
@@ -35,10 +36,10 @@ pub(super) struct CoreId(u32);
 pub(super) struct Memory<P: Specification> {
     /// Where the core with these numbers is.
     places: HashMap<Arc<[u32]>, CoreId, FixedState>,
-    cores: Vec<Known>,
-    steps: Vec<Remembered<P>>,
+    cores: Pages<Known>,
+    steps: Pages<Remembered<P>>,
     /// The same steps in short.
-    briefs: Vec<Brief>,
+    briefs: Pages<Brief>,
     /// Some cores' worlds, put together, with their networks veiled: each in the place that its
     /// number tells.
     worlds: Vec<Option<(CoreId, Box<World<P>>)>>,
@@ -69,10 +70,9 @@ struct Known {
     others: [Option<Listed>; 2],
     /// Its hash after nodes have changed places in each of the ways, if that has been asked.
     mirrors: Box<[Hashed]>,
-    /// Whether the message with this number is inert, if that has been asked.
+    /// Whether the message with this number is inert, if that has been asked; confirmed if it would
+    /// make no difference.
     inert: Answers,
-    /// Whether it would make no difference, if that has been asked of one that is inert.
-    idle: Answers,
 }
 
 /// A step, as this thread knows it.
@@ -115,9 +115,9 @@ impl<P: Specification> Memory<P> {
     pub(super) fn new(ways: usize, most: usize) -> Self {
         Self {
             places: HashMap::default(),
-            cores: Vec::new(),
-            steps: Vec::new(),
-            briefs: Vec::new(),
+            cores: Pages::new(),
+            steps: Pages::new(),
+            briefs: Pages::new(),
             worlds: (0..MOST_WORLDS).map(|_| None).collect(),
             most,
             messages: Vec::new(),
@@ -305,7 +305,7 @@ impl<P: Specification> Memory<P> {
                 action,
             })
         };
-        let steps: Vec<Arc<Step<P>>> = list(&world, None).into_iter().map(take).collect();
+        let steps: Box<[Arc<Step<P>>]> = list(&world, None).into_iter().map(take).collect();
         let is_lopsided = self.way(lab, place).is_some_and(|way| {
             let (names, mirror) = (&lab.renamings[way], &mut self.mirrors[way]);
             let core = mirror.core(lab.tables, names, &self.cores[place.0 as usize].core);
@@ -377,7 +377,7 @@ impl<P: Specification> Memory<P> {
         message: Handle,
     ) -> Result<bool, String> {
         let known = &mut self.cores[place.0 as usize];
-        if let Some(is_inert) = known.inert.get(message.number) {
+        if let Some(is_inert) = known.inert.get(message.number).is_so() {
             return Ok(is_inert);
         }
         let (from, to) = message.link();
@@ -389,16 +389,18 @@ impl<P: Specification> Memory<P> {
             }
             _ => false,
         };
-        known.inert.set(message.number, is_inert);
+        known.inert.set(message.number, Answer::of(is_inert));
         Ok(is_inert)
     }
 
     /// Whether the message is inert in a world with this core, as far as that is known; of one that
     /// is, also that it would make no difference.
     pub(super) fn knows_inert(&self, place: CoreId, message: u32) -> Option<bool> {
-        let known = self.known(place);
-        let is_inert = known.inert.get(message)?;
-        (!is_inert || known.idle.get(message)?).then_some(is_inert)
+        match self.known(place).inert.get(message) {
+            Answer::No => Some(false),
+            Answer::Confirmed => Some(true),
+            Answer::Unasked | Answer::Yes => None,
+        }
     }
 
     /// Whether the message, in a world with this core, would make a difference if it were delivered:
@@ -419,7 +421,10 @@ impl<P: Specification> Memory<P> {
                 acts |= !self.is_inert(lab.tables, place, *reply)?;
             }
         }
-        self.known_mut(place).idle.set(message.number, !acts);
+        if !acts {
+            let known = self.known_mut(place);
+            known.inert.set(message.number, Answer::Confirmed);
+        }
         Ok(acts)
     }
 
@@ -450,9 +455,10 @@ impl<P: Specification> Memory<P> {
     /// Whether each step that the message has part in commutes with the step that was taken.
     pub(super) fn commute(&mut self, lab: Lab<'_, P>, way: Way, message: Handle) -> bool {
         let known = self.steps[way.step].commutes.get(message.number);
-        known.unwrap_or_else(|| {
+        known.is_so().unwrap_or_else(|| {
             let commute = commuting::commute(self, lab, way, message);
-            self.steps[way.step].commutes.set(message.number, commute);
+            let commutes = &mut self.steps[way.step].commutes;
+            commutes.set(message.number, Answer::of(commute));
             commute
         })
     }
@@ -536,7 +542,6 @@ impl Known {
             others: [None, None],
             mirrors: Box::default(),
             inert: Answers::default(),
-            idle: Answers::default(),
         }
     }
 }

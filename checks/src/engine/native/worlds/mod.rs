@@ -12,6 +12,7 @@ mod lab;
 mod lessons;
 mod memory;
 mod mirror;
+mod pages;
 mod state;
 mod tables;
 
@@ -37,7 +38,7 @@ use crate::examine::{INERT_IS_INERT, NO_PANIC, caught};
 use crate::symmetry::{ALIKE, Renaming};
 
 /// The most steps that are remembered, by all threads together, and by each of them.
-const MOST_STEPS: usize = 1 << 20;
+const MOST_STEPS: usize = 1 << 19;
 
 /// How many bytes a step takes in each of these places, with all that is remembered beside, or so.
 const STEP_BYTES: u64 = 300;
