@@ -3,6 +3,7 @@
 mod catalogue;
 mod checkpoint;
 mod command_line;
+mod cube;
 mod diagram;
 mod engines;
 mod explore;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use models::Specification;
-use models::world::{Action, Change, Envelope, Flight, Travels as _, World};
+use models::world::{Action, Change, Envelope, Flight, World};
 
 use super::answers::{Answer, Answers};
 use super::brief::Brief;
@@ -22,7 +22,6 @@ use super::lessons::{Lesson, Topic};
 use super::mirror::{self, Mirror};
 use super::pages::Pages;
 use super::tables::{Core, Handle, Hashed, Tables};
-use crate::examine::caught;
 use crate::symmetry::Renaming;
 
 /// The most worlds that a thread keeps put together: a power of two. A few kilobytes each.
@@ -49,7 +48,7 @@ pub(super) struct Memory<P: Specification> {
     messages: Vec<Message<P>>,
     /// What the host with that number answers to the message with that number; nothing known if it
     /// does more.
-    replies: HashMap<(u32, u32), Option<Arc<[Handle]>>, FixedState>,
+    pub(super) replies: HashMap<(u32, u32), Option<Arc<[Handle]>>, FixedState>,
     /// Parts after nodes have changed places, in each way in which they do.
     mirrors: Vec<Mirror>,
 }
@@ -61,8 +60,8 @@ struct Message<P: Specification> {
 }
 
 /// What is known of a core.
-struct Known {
-    core: Core,
+pub(super) struct Known {
+    pub(super) core: Core,
     sight: Option<Result<Sight, String>>,
     /// What may happen to a message that may arrive next, in the order of the messages' numbers.
     reactions: Vec<(u32, Reactions)>,
@@ -72,7 +71,7 @@ struct Known {
     mirrors: Box<[Hashed]>,
     /// Whether the message with this number is inert, if that has been asked; confirmed if it would
     /// make no difference.
-    inert: Answers,
+    pub(super) inert: Answers,
 }
 
 /// A step, as this thread knows it.
@@ -366,92 +365,6 @@ impl<P: Specification> Memory<P> {
         sight.as_ref().map_err(String::as_str)
     }
 
-    /// Whether the message is inert in a world with this core.
-    ///
-    /// # Errors
-    /// The message, if the specification panics.
-    pub(super) fn is_inert(
-        &mut self,
-        tables: &Tables<P>,
-        place: CoreId,
-        message: Handle,
-    ) -> Result<bool, String> {
-        let known = &mut self.cores[place.0 as usize];
-        if let Some(is_inert) = known.inert.get(message.number).is_so() {
-            return Ok(is_inert);
-        }
-        let (from, to) = message.link();
-        let host = |node| Some(tables.hosts.part(known.core.host(node)?).content);
-        let is_inert = match (host(from), host(to)) {
-            (Some(sender), Some(receiver)) => {
-                let (_, envelope) = tables.message(message.number);
-                caught(|| P::is_inert(&envelope, &sender, &receiver))?
-            }
-            _ => false,
-        };
-        known.inert.set(message.number, Answer::of(is_inert));
-        Ok(is_inert)
-    }
-
-    /// Whether the message is inert in a world with this core, as far as that is known; of one that
-    /// is, also that it would make no difference.
-    pub(super) fn knows_inert(&self, place: CoreId, message: u32) -> Option<bool> {
-        match self.known(place).inert.get(message) {
-            Answer::No => Some(false),
-            Answer::Confirmed => Some(true),
-            Answer::Unasked | Answer::Yes => None,
-        }
-    }
-
-    /// Whether the message, in a world with this core, would make a difference if it were delivered:
-    /// see [`World::would_act_on`].
-    ///
-    /// # Errors
-    /// The message, if the model panics.
-    pub(super) fn would_act_on(
-        &mut self,
-        lab: Lab<'_, P>,
-        place: CoreId,
-        message: Handle,
-    ) -> Result<bool, String> {
-        let mut acts = true;
-        if let Some(replies) = self.replies(lab, place, message)? {
-            acts = false;
-            for reply in replies.iter() {
-                acts |= !self.is_inert(lab.tables, place, *reply)?;
-            }
-        }
-        if !acts {
-            let known = self.known_mut(place);
-            known.inert.set(message.number, Answer::Confirmed);
-        }
-        Ok(acts)
-    }
-
-    /// What the message's receiver, in a world with this core, would answer to it; `None` if it would
-    /// do more.
-    fn replies(
-        &mut self,
-        lab: Lab<'_, P>,
-        place: CoreId,
-        message: Handle,
-    ) -> Result<Option<Arc<[Handle]>>, String> {
-        let Some(receiver) = self.core(place).host(message.link().1) else {
-            return Ok(Some(Arc::default()));
-        };
-        if let Some(replies) = self.replies.get(&(message.number, receiver)) {
-            return Ok(replies.clone());
-        }
-        let host = lab.tables.hosts.part(receiver).content;
-        let (_, envelope) = lab.tables.message(message.number);
-        let replies = caught(|| host.answers_to(lab.scenario, &envelope))?;
-        let handle = |reply| lab.tables.handle(Arc::new(reply));
-        let replies = replies.map(|replies| replies.into_iter().map(handle).collect());
-        let known = (message.number, receiver);
-        self.replies.insert(known, Option::clone(&replies));
-        Ok(replies)
-    }
-
     /// Whether each step that the message has part in commutes with the step that was taken.
     pub(super) fn commute(&mut self, lab: Lab<'_, P>, way: Way, message: Handle) -> bool {
         let known = self.steps[way.step].commutes.get(message.number);
@@ -519,16 +432,19 @@ impl<P: Specification> Memory<P> {
         while self.messages.len() <= number as usize {
             let next = self.messages.len() as u32;
             let (handle, envelope) = tables.message(next);
-            self.messages.push(Message { handle, envelope });
+            self.messages.push(Message {
+                handle,
+                envelope: Arc::clone(envelope),
+            });
         }
         &self.messages[number as usize]
     }
 
-    fn known(&self, place: CoreId) -> &Known {
+    pub(super) fn known(&self, place: CoreId) -> &Known {
         &self.cores[place.0 as usize]
     }
 
-    fn known_mut(&mut self, place: CoreId) -> &mut Known {
+    pub(super) fn known_mut(&mut self, place: CoreId) -> &mut Known {
         &mut self.cores[place.0 as usize]
     }
 }

@@ -8,19 +8,23 @@ mod answers;
 mod brief;
 mod commuting;
 mod foresight;
+mod inertness;
 mod lab;
 mod lessons;
+mod looking;
 mod memory;
 mod mirror;
 mod pages;
 mod state;
+mod table;
 mod tables;
+mod taking;
 
 use std::io;
 use std::sync::Arc;
 
 use models::Specification;
-use models::world::{Action, Flight, Scenario, Timing, Travels as _, World};
+use models::world::{Action, Flight, Scenario, Timing, World};
 
 use self::commuting::Way;
 use self::foresight::Foresight;
@@ -34,8 +38,7 @@ use super::space::{Breach, Marks, Sink, Space};
 use super::visited::Fingerprint;
 use crate::arms;
 use crate::engine::{Bits, Fired, Limits, Reductions};
-use crate::examine::{INERT_IS_INERT, NO_PANIC, caught};
-use crate::symmetry::{ALIKE, Renaming};
+use crate::symmetry::Renaming;
 
 /// The most steps that are remembered, by all threads together, and by each of them.
 const MOST_STEPS: usize = 1 << 19;
@@ -205,155 +208,6 @@ impl<'a, P: Specification> Worlds<'a, P> {
         })
     }
 
-    /// Takes a step: the core that it leads to. What is then under way, and what has become
-    /// inert by it, is with the worker.
-    ///
-    /// # Errors
-    /// The first law that it breaks.
-    fn take(
-        &self,
-        worker: &mut Worker<P>,
-        state: &State,
-        is_first: bool,
-        step: usize,
-    ) -> Result<CoreId, Breach> {
-        let Worker { memory, flight, .. } = worker;
-        let core = memory.end(step);
-        let next = match &memory.step(step).outcome {
-            Ok(next) => next,
-            Err(message) => return Err(panicked(message.clone())),
-        };
-        flight.copy_from(&state.flight);
-        next.changes.iter().for_each(|change| flight.change(change));
-        let (touched, is_open) = (next.touched, next.laws.is_open());
-        self.drop_inert(worker, core, touched, is_first)
-            .map_err(panicked)?;
-        if is_open && let Some(broken) = self.broken_law(worker, state, step) {
-            return Err(broken);
-        }
-        for position in 0..worker.dropped.len() {
-            let dropped = worker.dropped[position];
-            let acts = worker.memory.would_act_on(self.lab(), core, dropped);
-            if acts.map_err(panicked)? {
-                return Err(breach(INERT_IS_INERT));
-            }
-        }
-        Ok(core)
-    }
-
-    /// Drops what has become inert by a step to this core that has touched these nodes.
-    ///
-    /// Whether a message is inert is a matter of its two ends. Of those whose ends are what they
-    /// were none is: they were dropped at once. But for what was under way at the start, when
-    /// nothing had happened yet.
-    ///
-    /// # Errors
-    /// The message, if the specification panics.
-    fn drop_inert(
-        &self,
-        worker: &mut Worker<P>,
-        core: CoreId,
-        touched: u64,
-        is_first: bool,
-    ) -> Result<(), String> {
-        let Worker {
-            memory,
-            flight,
-            dropped,
-            ..
-        } = worker;
-        dropped.clear();
-        if !self.scenario.drop_inert {
-            return Ok(());
-        }
-        let mut panic = None;
-        flight.retain(|handle| {
-            let (from, to) = handle.link();
-            let is_touched = touched & (1 << from.0 | 1 << to.0) != 0;
-            if !is_touched && !is_first {
-                return true;
-            }
-            let is_inert = memory.is_inert(&self.tables, core, *handle);
-            let is_inert = is_inert.unwrap_or_else(|message| {
-                panic = Some(message);
-                false
-            });
-            if is_inert {
-                dropped.push(*handle);
-            }
-            !is_inert
-        });
-        panic.map_or(Ok(()), Err)
-    }
-
-    /// The first law that a step breaks that has been taken.
-    fn broken_law(&self, worker: &mut Worker<P>, state: &State, step: usize) -> Option<Breach> {
-        let Worker { memory, flight, .. } = worker;
-        let (core, step) = (memory.end(step), Arc::clone(memory.step(step)));
-        let next = step.outcome.as_ref().ok()?;
-        let mut broken = Ok(next.laws.broken.map(usize::from));
-        if !next.laws.look.is_empty() {
-            let before = memory.lend_world(&self.tables, state.core, &state.flight, &[]);
-            let after = memory.lend_world(&self.tables, core, flight, &next.changes);
-            broken = next.laws.look_again(|row| {
-                (P::LAWS[row].holds)(self.scenario, &before, &step.action, &after)
-            });
-            memory.give_back(core, after);
-            memory.give_back(state.core, before);
-        }
-        match broken {
-            Ok(row) => row.map(|row| breach(P::LAWS[row].name)),
-            Err(message) => Some(panicked(message)),
-        }
-    }
-
-    /// What a state shows that has not been shown.
-    ///
-    /// # Errors
-    /// The invariant that it breaks.
-    fn look(
-        &self,
-        memory: &mut Memory<P>,
-        core: CoreId,
-        flight: &Flight<Handle>,
-        marked: Marks,
-    ) -> Result<Marks, Breach> {
-        if !self.renamings.is_empty() && self.is_lopsided(memory, core, flight) {
-            return Err(breach(ALIKE));
-        }
-        let sight = memory.sight(self.lab(), core);
-        let sight = sight.map_err(|_| breach(NO_PANIC))?;
-        let is_seen = |row: &u16| marked & (1 << *row) != 0;
-        if sight.invariants.look.is_empty() && sight.look.iter().all(is_seen) {
-            return match sight.invariants.broken {
-                Some(row) => Err(breach(P::INVARIANTS[usize::from(row)].name)),
-                None => Ok(sight.marks),
-            };
-        }
-        let world = memory.lend_world(&self.tables, core, flight, &[]);
-        let looked = self.look_at(memory, core, &world, is_seen);
-        memory.give_back(core, world);
-        looked
-    }
-
-    /// Whether something that may happen in a state, where it leads, or what the properties say of
-    /// it, is not the same where nodes have changed places.
-    fn is_lopsided(&self, memory: &mut Memory<P>, core: CoreId, flight: &Flight<Handle>) -> bool {
-        let mut can_arrive = false;
-        let mut heads = flight.heads();
-        let sees = |memory: &mut Memory<P>| {
-            let sight = memory.sight(self.lab(), core);
-            sight.is_ok_and(|sight| sight.is_lopsided)
-        };
-        let is_message = heads.any(|head| {
-            let reactions = memory.reactions(self.lab(), core, *head);
-            can_arrive |= reactions.is_deliverable;
-            reactions.steps.is_lopsided
-        });
-        let timers = !can_arrive || self.scenario.timing == Timing::Any;
-        is_message || memory.others(self.lab(), core, timers).is_lopsided || sees(memory)
-    }
-
     /// The fingerprint of a state; where nodes are alike, that of all states that differ from it in
     /// their places: the least of their hashes.
     fn fingerprint(
@@ -384,31 +238,6 @@ impl<'a, P: Specification> Worlds<'a, P> {
     pub(super) fn crowding(&self) -> f64 {
         let hashes = (1 + self.renamings.len()) as f64;
         hashes * hashes / (2.0 * hashes - 1.0)
-    }
-
-    /// What a world shows, without a veil.
-    fn look_at(
-        &self,
-        memory: &mut Memory<P>,
-        core: CoreId,
-        world: &World<P>,
-        is_seen: impl Fn(&u16) -> bool,
-    ) -> Result<Marks, Breach> {
-        let sight = memory.sight(self.lab(), core);
-        let sight = sight.map_err(|_| breach(NO_PANIC))?;
-        let broken = sight
-            .invariants
-            .look_again(|row| (P::INVARIANTS[row].holds)(self.scenario, world));
-        if let Some(row) = broken.map_err(|_| breach(NO_PANIC))? {
-            return Err(breach(P::INVARIANTS[row].name));
-        }
-        let unseen = sight.look.iter().filter(|row| !is_seen(row));
-        let marks = caught(|| {
-            let shown =
-                unseen.filter(|row| (P::REACHABLE[usize::from(**row)].seen)(self.scenario, world));
-            shown.fold(sight.marks, |marks, row| marks | 1 << row)
-        });
-        marks.map_err(|_| breach(NO_PANIC))
     }
 
     /// What the search has counted, by name: kinds of actions, and arms of the step function.
@@ -551,19 +380,5 @@ impl<P: Specification> Space for Worlds<'_, P> {
 
     fn load(&self, from: &mut Reader) -> io::Result<()> {
         self.tables.load(from)
-    }
-}
-
-fn breach(property: &'static str) -> Breach {
-    Breach {
-        property,
-        panic: None,
-    }
-}
-
-fn panicked(message: String) -> Breach {
-    Breach {
-        property: NO_PANIC,
-        panic: Some(message),
     }
 }

@@ -4,137 +4,23 @@
 //! (Holzmann 1997, "State compression in SPIN", calls it collapse compression). A world in the
 //! frontier is the numbers of its parts.
 
-use std::collections::{BTreeSet, HashMap};
-use std::hash::{BuildHasher, Hash};
+use std::collections::BTreeSet;
+use std::hash::Hash;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use derive_where::derive_where;
-use foldhash::quality::FixedState;
 use models::world::Rename as _;
 use models::world::{
     Action, Client, Delivery, Envelope, Faulted, History, Host, Link, Network, Pace, Travels, World,
 };
 use models::{NodeId, Specification};
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub(super) use super::table::Hashed;
+use super::table::{Part, Table, hash};
 use crate::engine::native::checkpoint::{Reader, Writer};
 use crate::symmetry::Renaming;
-
-/// A number for each different `T`.
-pub(super) struct Table<T> {
-    inner: Mutex<Numbered<T>>,
-}
-
-struct Numbered<T> {
-    numbers: HashMap<Arc<T>, u32, FixedState>,
-    parts: Vec<Part<T>>,
-}
-
-/// A part, with its hash: the same in every run.
-#[derive_where(Clone)]
-pub(super) struct Part<T> {
-    /// What it is.
-    pub(super) content: Arc<T>,
-    /// Its hash.
-    pub(super) hash: Hashed,
-}
-
-/// A hash of 128 bits: two of 64 that have nothing to do with each other.
-pub(super) type Hashed = [u64; 2];
-
-impl<T: Hash + Eq> Numbered<T> {
-    /// Adds a part that is not there.
-    fn add(&mut self, content: Arc<T>) -> (u32, Hashed) {
-        let hash = hash(&content);
-        let number = u32::try_from(self.parts.len()).expect("fewer than 2³² different parts");
-        self.numbers.insert(Arc::clone(&content), number);
-        self.parts.push(Part { content, hash });
-        (number, hash)
-    }
-}
-
-impl<T: Hash + Eq> Table<T> {
-    fn new() -> Self {
-        Self {
-            inner: Mutex::new(Numbered {
-                numbers: HashMap::default(),
-                parts: Vec::new(),
-            }),
-        }
-    }
-
-    /// The part's number and its hash.
-    pub(super) fn number(&self, content: Arc<T>) -> (u32, Hashed) {
-        let mut inner = self.lock();
-        if let Some(&number) = inner.numbers.get(&content) {
-            return (number, inner.parts[number as usize].hash);
-        }
-        inner.add(content)
-    }
-
-    /// The part that equals this one.
-    fn kept(&self, content: T) -> Arc<T> {
-        let mut inner = self.lock();
-        if let Some((kept, _)) = inner.numbers.get_key_value(&content) {
-            return Arc::clone(kept);
-        }
-        let content = Arc::new(content);
-        inner.add(Arc::clone(&content));
-        content
-    }
-
-    /// The part with this number.
-    pub(super) fn part(&self, number: u32) -> Part<T> {
-        self.lock().parts[number as usize].clone()
-    }
-
-    /// The hash of the part with this number.
-    fn hash(&self, number: u32) -> Hashed {
-        self.lock().parts[number as usize].hash
-    }
-
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.lock().parts.len()
-    }
-
-    /// Writes all parts, in the order of their numbers.
-    fn save(&self, into: &mut Writer<'_>) -> io::Result<()>
-    where
-        T: Serialize,
-    {
-        let inner = self.lock();
-        let parts: Vec<&T> = inner.parts.iter().map(|part| &*part.content).collect();
-        into.value(&parts)
-    }
-
-    /// Reads what was written: the parts get the numbers that they had.
-    fn load(&self, from: &mut Reader) -> io::Result<()>
-    where
-        T: DeserializeOwned,
-    {
-        let parts: Vec<T> = from.value()?;
-        for (number, part) in (0..).zip(parts) {
-            // What has a number already has the same one: the search began with it then, too.
-            if self.number(Arc::new(part)).0 != number {
-                return Err(io::Error::other("it began with another world"));
-            }
-        }
-        Ok(())
-    }
-
-    // A panic while it is locked leaves a part without a number at worst.
-    fn lock(&self) -> MutexGuard<'_, Numbered<T>> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A hash that is the same in every run.
-fn hash(content: &impl Hash) -> Hashed {
-    [0, 1].map(|seed| FixedState::with_seed(seed).hash_one(content))
-}
 
 /// What a world is but for its hosts, its ghost and what is under way.
 #[derive_where(Clone, PartialEq, Eq, Hash)]
@@ -265,7 +151,7 @@ impl<P: Specification> Tables<P> {
         let mut parts = Vec::with_capacity(core.numbers.len());
         for ((host, old), &number) in hosts.into_iter().zip(old).zip(&*core.numbers) {
             let same = Arc::ptr_eq(&host, old);
-            let kept = || (number, self.hosts.hash(number));
+            let kept = || (number, self.hosts.part(number).hash);
             parts.push(if same {
                 kept()
             } else {
@@ -274,7 +160,7 @@ impl<P: Specification> Tables<P> {
         }
         let number = core.numbers[old_rest - 1];
         parts.push(if ghost == *old_ghost {
-            (number, self.ghosts.hash(number))
+            (number, self.ghosts.part(number).hash)
         } else {
             self.ghosts.number(Arc::new(ghost))
         });
@@ -291,10 +177,10 @@ impl<P: Specification> Tables<P> {
     /// The core whose parts have these numbers.
     pub(super) fn core_at(&self, numbers: &[u32]) -> Core {
         let (hosts, others) = numbers.split_at(numbers.len() - 2);
-        let hosts = hosts.iter().map(|&host| (host, self.hosts.hash(host)));
+        let hosts = hosts.iter().map(|&host| (host, self.hosts.part(host).hash));
         let mut parts: Vec<(u32, Hashed)> = hosts.collect();
-        parts.push((others[0], self.ghosts.hash(others[0])));
-        parts.push((others[1], self.rests.hash(others[1])));
+        parts.push((others[0], self.ghosts.part(others[0]).hash));
+        parts.push((others[1], self.rests.part(others[1]).hash));
         core_of(&parts)
     }
 
@@ -319,8 +205,10 @@ impl<P: Specification> Tables<P> {
     /// Puts a world together again. Its network is veiled, and nobody has looked yet.
     pub(super) fn world(&self, core: &Core) -> World<P> {
         let (hosts, others) = core.numbers.split_at(core.numbers.len() - 2);
-        let hosts = hosts.iter().map(|&host| self.hosts.part(host).content);
-        let rest = self.rests.part(others[1]).content;
+        let hosts = hosts
+            .iter()
+            .map(|&host| Arc::clone(&self.hosts.part(host).content));
+        let rest = &self.rests.part(others[1]).content;
         World {
             hosts: hosts.collect(),
             network: Network::veiled(self.delivery, rest.cut.clone()),
@@ -367,7 +255,8 @@ impl<P: Specification> Tables<P> {
 
     /// The action, or the same one that is known already.
     pub(super) fn action(&self, action: Action<P>) -> Arc<Action<P>> {
-        self.actions.kept(action)
+        let (number, _) = self.actions.number(Arc::new(action));
+        Arc::clone(&self.actions.part(number).content)
     }
 
     /// The message's handle.
@@ -378,8 +267,8 @@ impl<P: Specification> Tables<P> {
     }
 
     /// The message with this number.
-    pub(super) fn message(&self, number: u32) -> (Handle, Arc<Envelope<P::Message>>) {
-        let Part { content, hash } = self.envelopes.part(number);
+    pub(super) fn message(&self, number: u32) -> (Handle, &Arc<Envelope<P::Message>>) {
+        let &Part { ref content, hash } = self.envelopes.part(number);
         let link = content.link();
         (Handle { link, hash, number }, content)
     }
