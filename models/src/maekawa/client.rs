@@ -77,7 +77,7 @@ impl Maekawa {
             self.finish(node, claim, out);
         }
         if let Some(local) = super::local(node) {
-            local.over.remove(&session.number);
+            local.over.remove(&session);
         }
         out.emit(Event::Ended { session });
     }
@@ -113,7 +113,7 @@ impl Local {
 
     /// Whether the claim, or a later one of its session, is over.
     fn is_over(&self, claim: Claim) -> bool {
-        let last = self.over.get(&claim.session.number);
+        let last = self.over.get(&claim.session);
         last.is_some_and(|&last| claim.sequence <= last)
     }
 
@@ -126,7 +126,7 @@ impl Local {
     /// Notes that a claim is over.
     pub(super) fn close(&mut self, claim: Claim) {
         self.claims.retain(|other| *other != claim);
-        self.over.insert(claim.session.number, claim.sequence);
+        self.over.insert(claim.session, claim.sequence);
     }
 }
 

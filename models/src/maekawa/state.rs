@@ -94,7 +94,8 @@ pub struct Local {
     /// The claims of this node's clients, oldest first. One at a time is made a request.
     pub claims: VecDeque<Claim>,
     /// The latest claim that is over, of each session that has not ended.
-    pub over: BTreeMap<u64, u64>,
+    #[serde(with = "crate::pairs")]
+    pub over: BTreeMap<Session, u64>,
     /// The membership, where the node has one.
     pub membership: Option<Membership>,
 }

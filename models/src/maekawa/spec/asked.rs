@@ -64,7 +64,7 @@ pub(super) fn who_is_gone_is_forgotten(
     };
     let is_forgotten = local_of(node).is_none_or(|local| {
         let mut claims = local.claims.iter();
-        claims.all(|claim| claim.session != *session) && !local.over.contains_key(&session.number)
+        claims.all(|claim| claim.session != *session) && !local.over.contains_key(session)
     });
     session.node != id || is_forgotten
 }

@@ -1,9 +1,9 @@
 //! Defects of a requester: when it asks, enters and gives way.
 
 use crate::maekawa::message::Message;
-use crate::maekawa::state::{Standing, View};
+use crate::maekawa::state::{Session, Standing, View};
 use crate::maekawa::{Command, Event, Maekawa, Timer};
-use crate::protocol::{Effect, Input, Protocol};
+use crate::protocol::{Effect, Input, NodeId, Protocol};
 use crate::specification::Mutant;
 
 use super::{
@@ -124,7 +124,11 @@ fn keeps_its_grants(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     }
 }
 
-const REMEMBERED: u64 = u64::MAX;
+/// No client's session.
+const REMEMBERED: Session = Session {
+    node: NodeId(u16::MAX),
+    number: u64::MAX,
+};
 
 fn gives_way_in_the_critical_section(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     let inquiry = match delivered(&input) {
@@ -200,7 +204,7 @@ fn asks_again_once(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
 fn forgets_who_gave_up(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     let unknown = match (&input, local_of(node)) {
         (Input::Ask(Command::Release { claim }), Some(local)) => {
-            (!local.claims.contains(claim)).then_some(claim.session.number)
+            (!local.claims.contains(claim)).then_some(claim.session)
         }
         _ => None,
     };
