@@ -83,8 +83,8 @@ pub struct VerifyArgs {
     /// What to leave out because it is proved to make no difference to the verdict: names with
     /// commas between them, all, or none. `inert`: messages that would change nothing (fewer
     /// states). `commuting`: of two steps that commute, one of the two orders (fewer steps).
-    /// `symmetry`: where nodes are alike, worlds that differ in their names alone (fewer states
-    /// than the model's row says). The last two are the native engine's alone.
+    /// `symmetry`: where nodes or clients are alike, worlds that differ in names alone (fewer
+    /// states than the model's row says). The last two are the native engine's alone.
     #[arg(long, value_name = "NAMES", default_value = "inert,commuting")]
     pub reductions: Reductions,
 

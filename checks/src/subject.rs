@@ -80,6 +80,7 @@ pub struct Row {
     pub size: Size,
     pub nodes: usize,
     pub alike: usize,
+    pub alike_clients: usize,
     pub purpose: &'static str,
     pub faults: &'static str,
     pub bounds: &'static str,
@@ -200,6 +201,7 @@ impl<P: Specification> Subject for Case<P> {
             size: self.model.size,
             nodes: scenario.nodes.len(),
             alike: scenario.alike.len(),
+            alike_clients: scenario.alike_clients.clients.len(),
             purpose: self.model.purpose,
             faults: self.model.faults,
             bounds: self.model.bounds,
@@ -445,7 +447,7 @@ impl<P: Specification> Case<P> {
 
 /// The reductions that are applied, of those that are on.
 fn applied<P: Specification>(scenario: &Scenario<P>, engine: Engine, on: Reductions) -> Reductions {
-    let merges = on.symmetry && engine == Engine::Native && scenario.alike.len() > 1;
+    let merges = on.symmetry && engine == Engine::Native && scenario.has_symmetry();
     Reductions {
         inert: scenario.drop_inert,
         commuting: on.commuting && engine == Engine::Native && !merges,

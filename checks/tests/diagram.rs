@@ -130,7 +130,7 @@ fn a_client_has_a_lane_with_its_question_and_its_answer() {
     assert!(svg.contains(">client 1</text>"));
     assert!(!svg.contains(">client 0</text>"), "it asked nothing");
     assert!(svg.contains("c1#1 Add(2)"), "the question");
-    assert!(svg.contains("Reply response: 2"), "the answer");
+    assert!(svg.contains("Reply response: Sum(2)"), "the answer");
 }
 
 #[test]

@@ -10,10 +10,8 @@ use checks::catalogue;
 use checks::engine::native::search;
 use checks::engine::{Bits, Engine, Kind, Limits, Reductions};
 use checks::progress::Progress;
-use checks::replay::replay;
 use checks::report::{Report, Verdict};
-use checks::subject::{Case, Run, Subject};
-use checks::symmetry::ALIKE;
+use checks::subject::{Case, Run};
 use tempfile::tempdir;
 
 use crate::support::toy::{
@@ -145,86 +143,13 @@ fn taking_one_order_of_steps_that_commute_changes_no_state() {
     }
 }
 
-/// Worlds that are the same but for the names of nodes that are alike are as good as each other:
-/// every verdict on a model with such nodes, and on every mutant in it, is the same, and no
-/// counterexample longer.
-#[test]
-fn looking_at_one_of_the_worlds_that_differ_in_names_changes_no_verdict() {
-    const SMALL: u64 = 400_000;
-    let traces = tempdir().expect("a folder");
-    let (with, without) = (reductions("inert,symmetry"), Reductions::STANDARD);
-    let verify = |case: &dyn Subject, reductions| {
-        let run = Run {
-            progress: &Arc::new(Progress::default()),
-            traces: traces.path(),
-            reductions,
-            seed: 0,
-            checkpoint: None,
-        };
-        let report = case.verify(Engine::Native, &on(2), &run);
-        report.expect("a report")
-    };
-    let (mut models, mut mutants) = (0, 0);
-    for row in catalogue::protocols() {
-        let is_small = |case: &dyn Subject| {
-            let row = case.row();
-            row.alike > 1 && row.states.is_some_and(|states| states <= SMALL)
-        };
-        for case in row.models.iter().filter(|case| is_small(case.as_ref())) {
-            let whole = verify(case.as_ref(), without);
-            let merged = verify(case.as_ref(), with);
-            assert_eq!(merged.verdict, Verdict::Verified, "{}", merged.to_text());
-            assert_eq!(shown(&merged), shown(&whole), "{}", case.model());
-            assert_eq!(merged.depth, whole.depth, "{}", case.model());
-            let least = whole.unique / (1..=case.row().alike as u64).product::<u64>();
-            let fewer = least..whole.unique;
-            assert!(fewer.contains(&merged.unique), "{}", merged.to_text());
-            assert_eq!(merged.reductions, ["inert", "symmetry"]);
-            models += 1;
-        }
-        for case in row.mutants.iter().filter(|case| is_small(case.as_ref())) {
-            let (whole, merged) = (verify(case.as_ref(), without), verify(case.as_ref(), with));
-            let name = case.mutant().expect("a mutant").id;
-            assert_eq!(merged.verdict, whole.verdict, "{name}");
-            assert!(merged.steps.len() <= whole.steps.len(), "{name}");
-            mutants += 1;
-        }
-    }
-    assert!(models >= 4, "{models} models");
-    assert!(mutants >= 6, "{mutants} mutants");
-}
-
-/// A node that is said to be like others and is not is found out.
-#[test]
-fn an_asymmetry_is_a_violation() {
-    use models::raft::spec::MODELS;
-    use models::{Input, NodeId, Protocol as _};
-
-    let mut models = MODELS.iter().copied().flatten();
-    let model = models.find(|model| model.name == "raft/election");
-    let mut scenario = (model.expect("a model of the catalogue").scenario)();
-    // One of the three hears nobody.
-    scenario.step = |raft, node, input, out| {
-        let is_deaf = raft.id() == NodeId(2) && matches!(input, Input::Deliver { .. });
-        if !is_deaf {
-            raft.step(node, input, out);
-        }
-    };
-    let found = search(&scenario, Reductions::ALL, &on(2), &Progress::default());
-    let violation = found.violation.expect("a violation");
-    assert_eq!(violation.property, ALIKE);
-    // Whoever takes the steps again sees it, too.
-    let replayed = replay(&scenario, &violation.actions).expect("the steps are possible");
-    assert_eq!(replayed.violated, Some(ALIKE));
-}
-
 /// Models, and what is planted in them.
 const PLANTED: [(&str, &str); 2] = [
     ("raft/divergence", "RAFT-VOTE-BY-LENGTH"),
     ("bully/asynchronous", "BUL-1"),
 ];
 
-fn reductions(names: &str) -> Reductions {
+pub(crate) fn reductions(names: &str) -> Reductions {
     names.parse().expect("reductions")
 }
 
@@ -243,7 +168,7 @@ fn reduced(name: &str, mutant: Option<&str>, reductions: Reductions, traces: &Pa
 }
 
 /// The properties that hold, and what was shown.
-fn shown(report: &Report) -> Vec<&str> {
+pub(crate) fn shown(report: &Report) -> Vec<&str> {
     let rows = report.properties.iter();
     let shown = rows.filter(|row| row.holds == Some(true));
     shown.map(|row| row.name).collect()

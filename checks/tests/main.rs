@@ -13,3 +13,4 @@ mod liveness;
 mod shrink;
 mod simulate;
 mod support;
+mod symmetry;

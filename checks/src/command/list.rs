@@ -16,6 +16,8 @@ struct ListRow {
     nodes: usize,
     /// How many of them are alike.
     alike: usize,
+    /// How many parties of clients are alike.
+    alike_clients: usize,
     faults: &'static str,
     bounds: &'static str,
     properties: Vec<PropertyRow>,
@@ -45,8 +47,12 @@ pub fn run(context: &Context) -> Result<Ending> {
             0 => String::new(),
             alike => format!(" ({alike} alike)"),
         };
+        let clients = match row.alike_clients {
+            0 => String::new(),
+            parties => format!(", {parties} parties of clients alike"),
+        };
         context.say(&format!(
-            "{:<20} {:<5} {} nodes{alike}{states}\n  {}\n  faults: {}; bounds: {}\n",
+            "{:<20} {:<5} {} nodes{alike}{clients}{states}\n  {}\n  faults: {}; bounds: {}\n",
             row.model, row.size, row.nodes, row.purpose, row.faults, row.bounds,
         ));
         if !row.liveness.is_empty() {
@@ -90,6 +96,7 @@ fn rows() -> Vec<ListRow> {
                 size: size_name(row.size),
                 nodes: row.nodes,
                 alike: row.alike,
+                alike_clients: row.alike_clients,
                 faults: row.faults,
                 bounds: row.bounds,
                 properties: properties

@@ -11,8 +11,9 @@ pub struct Reductions {
     /// Of two steps that commute one order is taken. As many states, fewer steps. The native
     /// engine's alone.
     pub commuting: bool,
-    /// Of worlds that are the same but for the names of nodes that are alike, one is looked at:
-    /// see [`Scenario::alike`](models::world::Scenario::alike). Commuting steps are then all
+    /// Of worlds that are the same but for the names of nodes and clients that are alike, one is
+    /// looked at: see [`Scenario::alike`](models::world::Scenario::alike) and
+    /// [`alike_clients`](models::world::Scenario::alike_clients). Commuting steps are then all
     /// taken. The native engine's alone.
     pub symmetry: bool,
 }

@@ -7,6 +7,7 @@ use core::fmt::{self, Display};
 
 use serde::{Deserialize, Serialize};
 
+use super::counted::Count;
 use crate::protocol::NodeId;
 
 /// Where a node stands. Nodes of different data centres may bear the same number in all but
@@ -69,20 +70,29 @@ impl core::error::Error for Overflow {}
 /// What is received from others is brought into the normal form as it is read: of a
 /// component that is named twice the larger counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(from = "Vec<(ReplicaId, u64)>", into = "Vec<(ReplicaId, u64)>")]
+#[serde(
+    from = "Vec<(ReplicaId, Count<u64>)>",
+    into = "Vec<(ReplicaId, Count<u64>)>"
+)]
 pub struct GCounter {
     components: BTreeMap<ReplicaId, u64>,
 }
 
-impl From<Vec<(ReplicaId, u64)>> for GCounter {
-    fn from(components: Vec<(ReplicaId, u64)>) -> Self {
-        components.into_iter().collect()
+impl From<Vec<(ReplicaId, Count<u64>)>> for GCounter {
+    fn from(components: Vec<(ReplicaId, Count<u64>)>) -> Self {
+        let components = components.into_iter();
+        components
+            .map(|(replica, Count(count))| (replica, count))
+            .collect()
     }
 }
 
-impl From<GCounter> for Vec<(ReplicaId, u64)> {
+impl From<GCounter> for Vec<(ReplicaId, Count<u64>)> {
     fn from(counter: GCounter) -> Self {
-        counter.components.into_iter().collect()
+        let components = counter.components.into_iter();
+        components
+            .map(|(replica, count)| (replica, Count(count)))
+            .collect()
     }
 }
 

@@ -15,6 +15,7 @@
 //! Read [`g_counter`] first, which is the data type alone; then [`Counter::step`]; `increment`,
 //! `anti_entropy` and `membership` hold the handlers.
 
+mod counted;
 pub mod counts;
 pub mod g_counter;
 pub mod message;
@@ -70,6 +71,7 @@ pub struct Increment {
     /// Whose request, and which of theirs.
     pub request: RequestId,
     /// By how much. More than zero.
+    #[serde(with = "counted")]
     pub amount: u64,
     /// The host's clock, in the units of the [`Window`].
     pub now: u64,
@@ -133,6 +135,7 @@ pub enum Event {
         /// Whose request.
         request: RequestId,
         /// The value here and now.
+        #[serde(with = "counted")]
         value: u128,
         /// Whether it was counted before: the client has asked again.
         repeated: bool,
@@ -142,6 +145,7 @@ pub enum Event {
         /// Whose request.
         request: RequestId,
         /// The value.
+        #[serde(with = "counted")]
         value: u128,
     },
     /// What was counted within the window.
@@ -149,6 +153,7 @@ pub enum Event {
         /// Whose request.
         request: RequestId,
         /// The value.
+        #[serde(with = "counted")]
         value: u128,
         /// The start of the window's oldest bucket, by the host's clock.
         since: u64,
@@ -165,6 +170,7 @@ pub enum Event {
     /// Others have counted.
     Changed {
         /// The value now.
+        #[serde(with = "counted")]
         value: u128,
     },
     /// This disk has no name to count under. The host draws an incarnation that this node has

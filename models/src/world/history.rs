@@ -4,6 +4,9 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::renamed::Rename;
+use crate::protocol::Data;
+
 /// Something a client did or saw.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Occurrence<E> {
@@ -24,6 +27,20 @@ pub enum Occurrence<E> {
 impl<E> Occurrence<E> {
     fn is_invoke(&self) -> bool {
         matches!(self, Self::Invoke { .. })
+    }
+}
+
+impl<E: Data> Occurrence<E> {
+    fn renamed(&self, names: &impl Rename) -> Self {
+        match self {
+            Self::Invoke { client } => Self::Invoke {
+                client: names.client(*client),
+            },
+            Self::Return { client, event } => Self::Return {
+                client: names.client(*client),
+                event: names.value(event),
+            },
+        }
     }
 }
 
@@ -57,5 +74,17 @@ impl<E: Ord> History<E> {
         let start = self.occurrences.len() - run;
         self.occurrences.push(occurrence);
         self.occurrences[start..].sort();
+    }
+}
+
+impl<E: Data> History<E> {
+    /// The same, seen by clients at their new places: in its normal form again, which lists
+    /// neighbours in the order of clients.
+    pub fn renamed(&self, names: &impl Rename) -> Self {
+        let mut renamed = Self::default();
+        for occurrence in &self.occurrences {
+            renamed.push(occurrence.renamed(names));
+        }
+        renamed
     }
 }

@@ -12,6 +12,7 @@ mod history;
 mod idle;
 mod network;
 mod pace;
+mod parties;
 mod renamed;
 mod scenario;
 mod veil;
@@ -29,7 +30,8 @@ pub use self::flight::{Delivery, Flight, Link, Travels};
 pub use self::history::{History, Occurrence};
 pub use self::network::{Envelope, Network};
 pub use self::pace::Pace;
-pub use self::renamed::Rename;
+pub use self::parties::Parties;
+pub use self::renamed::{Rename, renamed_clients};
 pub use self::scenario::{AsksAt, Boot, Disk, Duplicates, Faults, Scenario, Step, Timing};
 pub use self::veil::Change;
 

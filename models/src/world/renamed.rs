@@ -1,44 +1,75 @@
-//! A world in which nodes have changed their names.
+//! A world in which nodes, or clients, have changed their names.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
+use super::action::Action;
 use super::network::Envelope;
 use super::{Client, Host, World};
-use crate::protocol::{Data, NodeId};
+use crate::protocol::{Data, NodeId, Protocol};
 use crate::specification::Specification;
 
-/// New names for nodes.
+/// New names for nodes, and new places for clients.
 pub trait Rename {
     /// The node's new name.
     fn node(&self, node: NodeId) -> NodeId;
 
-    /// The value, with every node in it under its new name.
+    /// The client's new position among the scripts.
+    fn client(&self, client: usize) -> usize;
+
+    /// The value, with every node in it under its new name, and what clients go by and write.
     fn value<T: Data>(&self, value: &T) -> T;
 }
 
 impl<P: Specification> World<P> {
-    /// The world in which each node is at the place, and goes by the name, that `names` gives it.
+    /// The world in which each node and each client is at the place, and goes by the name, that
+    /// `names` gives it.
     pub fn renamed(&self, names: &impl Rename) -> Self {
         let mut hosts = self.hosts.clone();
         for (id, host) in self.all_hosts() {
             hosts[usize::from(names.node(id).0)] = Arc::new(host.renamed(names));
         }
-        let clients = self.clients.iter();
         Self {
             hosts,
             network: self.network.renamed(names),
             faults: self.faults,
-            clients: clients.map(|client| client.renamed(names)).collect(),
+            clients: renamed_clients(&self.clients, names),
             pace: self.pace.renamed(names),
-            history: names.value(&self.history),
+            history: self.history.renamed(names),
             ghost: names.value(&self.ghost),
+        }
+    }
+}
+
+/// The clients at their new places, of nodes under their new names.
+pub fn renamed_clients(clients: &[Client], names: &impl Rename) -> Vec<Client> {
+    let mut renamed = clients.to_vec();
+    for (position, client) in clients.iter().enumerate() {
+        renamed[names.client(position)] = client.renamed(names);
+    }
+    renamed
+}
+
+impl<P: Protocol> Action<P> {
+    /// The same action, of nodes and clients under their new names.
+    pub fn renamed(&self, names: &impl Rename) -> Self {
+        match self {
+            Self::Ask { client, node } => Self::Ask {
+                client: names.client(*client),
+                node: names.node(*node),
+            },
+            Self::AskUnheard { client, node } => Self::AskUnheard {
+                client: names.client(*client),
+                node: names.node(*node),
+            },
+            without_client => names.value(without_client),
         }
     }
 }
 
 impl Client {
     /// The same client, of nodes under their new names.
-    pub fn renamed(&self, names: &impl Rename) -> Self {
+    fn renamed(&self, names: &impl Rename) -> Self {
         let waits_at = self.waits_at.iter();
         Self {
             waits_at: waits_at

@@ -6,6 +6,7 @@ use derive_where::derive_where;
 
 use super::action::Action;
 use super::flight::Delivery;
+use super::parties::Parties;
 use crate::protocol::{Durable, Input, Node, NodeId, Outbox, Protocol};
 use crate::specification::Specification;
 
@@ -43,6 +44,9 @@ pub struct Scenario<P: Specification> {
     /// Nodes that differ in nothing but their names: worlds in which some of them have changed
     /// places are the same to every property. A search may then look at one of them.
     pub alike: Vec<NodeId>,
+    /// Clients that differ in nothing but who they are and what they write: so are worlds in which
+    /// some of them have changed places.
+    pub alike_clients: Parties,
     /// Whether the world drops messages that the protocol declares inert. Changes no verdict;
     /// off only to show just that.
     pub drop_inert: bool,
@@ -79,6 +83,7 @@ impl<P: Specification> Scenario<P> {
             keeps_history: true,
             bounds,
             alike: Vec::new(),
+            alike_clients: Parties::default(),
             drop_inert: true,
             step: P::step,
             boot: P::boot,
@@ -89,6 +94,17 @@ impl<P: Specification> Scenario<P> {
     pub fn with_alike(mut self, nodes: &[u16]) -> Self {
         self.alike = nodes.iter().copied().map(NodeId).collect();
         self
+    }
+
+    /// The same, where these clients differ in nothing but who they are and what they write.
+    pub fn with_alike_clients(mut self, parties: Parties) -> Self {
+        self.alike_clients = parties;
+        self
+    }
+
+    /// Whether some nodes, or some clients, may change places.
+    pub fn has_symmetry(&self) -> bool {
+        self.alike.len() > 1 || self.alike_clients.clients.len() > 1
     }
 
     /// Refuses knobs that contradict each other: such a world would stand still, and every

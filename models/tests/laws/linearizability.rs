@@ -1,6 +1,6 @@
 //! The linearizability checker against brute force: all orders of all subsets.
 
-use models::raft::spec::{Add, Adder, is_linearizable, request};
+use models::raft::spec::{Add, Adder, Sum, is_linearizable, request};
 use models::raft::{Command, Event};
 use models::world::{Scenario, World};
 use proptest::prelude::*;
@@ -94,7 +94,7 @@ fn world(operations: &[Operation]) -> (Scenario<Checked>, World<Checked>) {
         scripts[client].push(operation.command());
         occurrences.push((operation.invoked, json!({ "Invoke": { "client": client } })));
         if let Some((time, response)) = operation.returned {
-            let request = request(client, operation.sequence);
+            let (request, response) = (request(client, operation.sequence), Sum(response));
             let event = Event::<Adder>::Reply { request, response };
             let seen = json!({ "Return": { "client": client, "event": event } });
             occurrences.push((time, seen));

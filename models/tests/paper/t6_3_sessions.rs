@@ -5,7 +5,7 @@ use models::raft::Event;
 use models::raft::log::{Content, Entry, Term};
 use models::raft::session::{ClientId, Known, Position, RequestId, Sequence};
 use models::raft::snapshot::Applied;
-use models::raft::spec::{Add, Adder};
+use models::raft::spec::{Add, Adder, Sum};
 use models::raft::{Command, machine::StateMachine};
 use proptest::prelude::*;
 
@@ -148,7 +148,7 @@ fn t6_3_a_retry_before_the_expiry_gets_the_first_answer() {
     let mut bench = crowded();
     let answer = Effect::Emit(Event::Reply {
         request: id(1, 0, 1),
-        response: 1,
+        response: Sum(1),
     });
     assert_eq!(bench.ask(first(1, 0)), [answer]);
 }

@@ -6,7 +6,7 @@ use models::raft::membership::{Change, Refusal};
 use models::raft::message::{AppendOutcome, Message, Round, VoteOutcome};
 use models::raft::progress::{Mode, Progress};
 use models::raft::session::{ClientId, RequestId, Sequence};
-use models::raft::spec::{Add, Adder, Total};
+use models::raft::spec::{Add, Adder, Sum, Total};
 use models::raft::state::{Leadership, Persistent, Role};
 use models::raft::{Command, Event, Raft, Timer};
 use models::{Durable, Effect, Input, Node, NodeId, Outbox, Protocol};
@@ -499,7 +499,7 @@ pub(crate) fn send(to: u16, message: Msg) -> Effect<Checked> {
 
 /// The effect of saying that the `sequence`th request is done.
 pub(crate) fn reply(sequence: u64, response: u8) -> Effect<Checked> {
-    let request = request(sequence);
+    let (request, response) = (request(sequence), Sum(response));
     Effect::Emit(Event::Reply { request, response })
 }
 

@@ -4,7 +4,7 @@ use crate::counter::Counter;
 use crate::specification::{Model, Size};
 use crate::world::Delivery;
 
-use super::scenarios::{self, Limits};
+use super::scenarios::{self, Limits, parties};
 
 const LOSSY: &str = "any loss, duplication and reordering";
 const LOSSY_AND_CRASH: &str = "any loss, duplication and reordering; 1 crash, also within a step";
@@ -48,7 +48,11 @@ const EXCHANGE: &[Model<Counter>] = &[
             "all replicas agree on what all clients have counted",
             "nobody owes anything any more",
         ],
-        scenario: || scenarios::counting(3, &[1, 1], Limits::DELTAS, 0).with_alike(&[0, 1, 2]),
+        scenario: || {
+            scenarios::counting(3, &[1, 1], Limits::DELTAS, 0)
+                .with_alike(&[0, 1, 2])
+                .with_alike_clients(parties(&[&[0], &[1]]))
+        },
     },
     Model {
         name: "counter/push-pull",
@@ -65,7 +69,10 @@ const EXCHANGE: &[Model<Counter>] = &[
             "nobody owes anything any more",
             "what a crashed node has counted is known elsewhere",
         ],
-        scenario: || scenarios::counting(2, &[1, 1], Limits::PUSH_PULL, 1),
+        scenario: || {
+            scenarios::counting(2, &[1, 1], Limits::PUSH_PULL, 1)
+                .with_alike_clients(parties(&[&[0], &[1]]))
+        },
     },
     Model {
         name: "counter/push-pull-later",
@@ -95,7 +102,10 @@ const EXCHANGE: &[Model<Counter>] = &[
             "replicas differ",
             "all replicas agree on what all clients have counted",
         ],
-        scenario: || scenarios::counting(3, &[1, 1], Limits::new(0, 1), 0),
+        scenario: || {
+            scenarios::counting(3, &[1, 1], Limits::new(0, 1), 0)
+                .with_alike_clients(parties(&[&[0], &[1]]))
+        },
     },
     Model {
         name: "counter/both",
@@ -128,7 +138,10 @@ const EXCHANGE: &[Model<Counter>] = &[
             "nobody owes anything any more",
             "what a crashed node has counted is known elsewhere",
         ],
-        scenario: || scenarios::connected(2, &[1, 1], Limits::DELTAS, 1, 1, 1),
+        scenario: || {
+            scenarios::connected(2, &[1, 1], Limits::DELTAS, 1, 1, 1)
+                .with_alike_clients(parties(&[&[0], &[1]]))
+        },
     },
     Model {
         name: "counter/partition",
@@ -213,7 +226,7 @@ const SERVICE: &[Model<Counter>] = &[
             "two replicas count under their own names",
             "a client is forgotten",
         ],
-        scenario: scenarios::sessions,
+        scenario: || scenarios::sessions().with_alike_clients(parties(&[&[0], &[1]])),
     },
     Model {
         name: "counter/window",
@@ -305,7 +318,10 @@ const SERVICE: &[Model<Counter>] = &[
             "nobody owes anything any more",
             "the component of a node that is gone still counts",
         ],
-        scenario: || scenarios::membership(2, 1, &[1, 1], Limits::DELTAS),
+        scenario: || {
+            scenarios::membership(2, 1, &[1, 1], Limits::DELTAS)
+                .with_alike_clients(parties(&[&[0], &[1]]))
+        },
     },
     Model {
         name: "counter/leaving",
@@ -323,7 +339,10 @@ const SERVICE: &[Model<Counter>] = &[
             "what a crashed node has counted is known elsewhere",
             "a node has told all that it knows and may leave",
         ],
-        scenario: || scenarios::leaving(2, &[1, 1], Limits::DELTAS),
+        scenario: || {
+            scenarios::leaving(2, &[1, 1], Limits::DELTAS)
+                .with_alike_clients(parties(&[&[0], &[1]]))
+        },
     },
     Model {
         name: "counter/leaving-alone",
@@ -345,50 +364,60 @@ const SERVICE: &[Model<Counter>] = &[
 ];
 
 /// Those that take minutes, or more memory than there is.
-const LARGE: &[Model<Counter>] = &[
-    Model {
-        name: "counter/large-2",
-        size: Size::Large,
-        purpose: "deltas and push-pull side by side, and two that count",
-        faults: LOSSY_AND_CRASH,
-        bounds: "2 nodes; 2 clients, 1 increment each",
-        states: None,
-        reaches: &[
-            "an increment is acknowledged",
-            "two replicas count under their own names",
-            "replicas differ",
-        ],
-        scenario: || scenarios::counting(2, &[1, 1], Limits::ALL, 1),
-    },
-    Model {
-        name: "counter/large-3",
-        size: Size::Large,
-        purpose: "three that count, lose connections and crash",
-        faults: "1 crash, also within a step; 1 cut",
-        bounds: "channels in order, messages beat timers; 3 nodes; 2 clients, 1 increment each",
-        states: None,
-        reaches: &[
-            "an increment is acknowledged",
-            "two replicas count under their own names",
-            "replicas differ",
-        ],
-        scenario: || scenarios::connected(3, &[1, 1], Limits::ALL, 1, 1, 0),
-    },
-    Model {
-        name: "counter/large-4",
-        size: Size::Large,
-        purpose: "four nodes in two data centres, and three clients",
-        faults: LOSSY_AND_CRASH,
-        bounds: "4 nodes, n0 begins push-pull; 3 clients, 1 increment each",
-        states: None,
-        reaches: &[
-            "an increment is acknowledged",
-            "two replicas count under their own names",
-            "replicas differ",
-        ],
-        scenario: || scenarios::counting(4, &[1, 1, 1], Limits::new(4, 1), 1),
-    },
-];
+const LARGE: &[Model<Counter>] =
+    &[
+        Model {
+            name: "counter/large-2",
+            size: Size::Large,
+            purpose: "deltas and push-pull side by side, and two that count",
+            faults: LOSSY_AND_CRASH,
+            bounds: "2 nodes; 2 clients, 1 increment each",
+            states: None,
+            reaches: &[
+                "an increment is acknowledged",
+                "two replicas count under their own names",
+                "replicas differ",
+            ],
+            scenario: || {
+                scenarios::counting(2, &[1, 1], Limits::ALL, 1)
+                    .with_alike_clients(parties(&[&[0], &[1]]))
+            },
+        },
+        Model {
+            name: "counter/large-3",
+            size: Size::Large,
+            purpose: "three that count, lose connections and crash",
+            faults: "1 crash, also within a step; 1 cut",
+            bounds: "channels in order, messages beat timers; 3 nodes; 2 clients, 1 increment each",
+            states: None,
+            reaches: &[
+                "an increment is acknowledged",
+                "two replicas count under their own names",
+                "replicas differ",
+            ],
+            scenario: || {
+                scenarios::connected(3, &[1, 1], Limits::ALL, 1, 1, 0)
+                    .with_alike_clients(parties(&[&[0], &[1]]))
+            },
+        },
+        Model {
+            name: "counter/large-4",
+            size: Size::Large,
+            purpose: "four nodes in two data centres, and three clients",
+            faults: LOSSY_AND_CRASH,
+            bounds: "4 nodes, n0 begins push-pull; 3 clients, 1 increment each",
+            states: None,
+            reaches: &[
+                "an increment is acknowledged",
+                "two replicas count under their own names",
+                "replicas differ",
+            ],
+            scenario: || {
+                scenarios::counting(4, &[1, 1, 1], Limits::new(4, 1), 1)
+                    .with_alike_clients(parties(&[&[0], &[1], &[2]]))
+            },
+        },
+    ];
 
 const EVERYTHING: &str = "drops, duplicates, cuts, lost answers, crashes, also within a step";
 const AT_LARGE: &str = "a window of 2 buckets of 10; 4 clients, 4 increments each, asked up to 3 \

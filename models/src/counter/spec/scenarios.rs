@@ -10,7 +10,7 @@ use crate::counter::window::Window;
 use crate::counter::{Command, Counter, Increment};
 use crate::protocol::{Durable, NodeId};
 use crate::session::{ClientId, RequestId, Sequence};
-use crate::world::{Delivery, Disk, Duplicates, Faults, Scenario, Timing};
+use crate::world::{Delivery, Disk, Duplicates, Faults, Parties, Scenario, Timing};
 
 use super::Bounds;
 
@@ -194,6 +194,15 @@ pub fn increments(clients: &[usize]) -> Vec<Vec<Command>> {
         scripts.push((0..length).map(|sequence| next(client, sequence)).collect());
     }
     scripts
+}
+
+/// Clients that are alike but for their sessions and what they count.
+pub(super) fn parties(clients: &'static [&'static [usize]]) -> Parties {
+    Parties {
+        clients,
+        names: &["ClientId"],
+        payloads: &["Count"],
+    }
 }
 
 /// A window of two buckets of ten, clients that count at these times, and one that reads the

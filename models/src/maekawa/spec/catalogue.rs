@@ -130,7 +130,9 @@ const EXCLUSION: &[Model<Maekawa>] = &[
             "an arbiter inquires",
             "a request gives way",
         ],
-        scenario: scenarios::clients,
+        scenario: || {
+            scenarios::clients().with_alike_clients(scenarios::parties(&[&[0, 3], &[2, 4]]))
+        },
     },
     Model {
         name: "maekawa/asked-again",

@@ -9,7 +9,9 @@ use crate::maekawa::quorum::Construction;
 use crate::maekawa::state::{Claim, Persistent, Record, Session};
 use crate::maekawa::{Command, Maekawa, Timer};
 use crate::protocol::{Durable, Input, Node, NodeId, Outbox, Protocol};
-use crate::world::{Action, Delivery, Duplicates, Envelope, Faults, Scenario, Timing, World};
+use crate::world::{
+    Action, Delivery, Duplicates, Envelope, Faults, Parties, Scenario, Timing, World,
+};
 
 use super::Bounds;
 
@@ -161,6 +163,15 @@ pub fn clients() -> Checked {
     let session = Session { node, number };
     scenario.scripts.push(vec![Command::End { session }]);
     scenario
+}
+
+/// Clients that are alike but for their sessions.
+pub fn parties(clients: &'static [&'static [usize]]) -> Parties {
+    Parties {
+        clients,
+        names: &["Session"],
+        payloads: &[],
+    }
 }
 
 /// Two members that claim the lock, and a third node that joins them and claims it too.

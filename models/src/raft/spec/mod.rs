@@ -42,7 +42,7 @@ pub use self::compacted::{
 };
 pub use self::linearizability::is_linearizable;
 pub use self::live::MODELS as LIVE;
-pub use self::machine::{Add, Adder, Total};
+pub use self::machine::{Add, Adder, Sum, Total, parties};
 pub use self::mutants::MUTANTS;
 pub use self::scenarios::leadership::{
     check_quorum, disruption, guarded, mixed_terms, pre_vote, returning, transfer,

@@ -1,6 +1,6 @@
 //! The models of ZAB that `checks` verifies.
 
-use crate::raft::spec::Adder;
+use crate::raft::spec::{Adder, parties};
 use crate::specification::{Model, Size};
 use crate::world::Delivery;
 use crate::zab::Zab;
@@ -181,7 +181,7 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
             "a write is answered",
             "two proposals are under way",
         ],
-        scenario: || scenarios::broadcast(3, &[1, 1], 1),
+        scenario: || scenarios::broadcast(3, &[1, 1], 1).with_alike_clients(parties(&[&[0], &[1]])),
     },
     Model {
         name: "zab/five",

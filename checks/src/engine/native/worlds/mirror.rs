@@ -71,7 +71,7 @@ pub(super) fn is_lopsided<P: Specification>(
     let world = lab.tables.world(core);
     let possible = possible(&world);
     let mut is_same = |step: &Arc<Step<P>>| {
-        let action = names.action(&step.action);
+        let action = step.action.renamed(names);
         let mirrored = lab.take(&world, core, &action);
         possible.contains(&action)
             && match (&step.outcome, mirrored) {

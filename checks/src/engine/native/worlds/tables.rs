@@ -12,7 +12,8 @@ use std::sync::Arc;
 use derive_where::derive_where;
 use models::world::Rename as _;
 use models::world::{
-    Action, Client, Delivery, Envelope, Faulted, History, Host, Link, Network, Pace, Travels, World,
+    Action, Client, Delivery, Envelope, Faulted, History, Host, Link, Network, Pace, Travels,
+    World, renamed_clients,
 };
 use models::{NodeId, Specification};
 use serde::{Deserialize, Serialize};
@@ -37,12 +38,11 @@ pub(super) struct Rest<P: Specification> {
 
 impl<P: Specification> Rest<P> {
     fn renamed(&self, names: &Renaming) -> Self {
-        let clients = self.clients.iter();
         Self {
             faults: self.faults,
-            clients: clients.map(|client| client.renamed(names)).collect(),
+            clients: renamed_clients(&self.clients, names),
             pace: self.pace.renamed(names),
-            history: names.value(&self.history),
+            history: self.history.renamed(names),
             cut: self
                 .cut
                 .iter()

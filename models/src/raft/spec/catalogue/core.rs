@@ -3,7 +3,7 @@
 use crate::raft::Raft;
 use crate::specification::{Model, Size};
 
-use super::super::machine::Adder;
+use super::super::machine::{Adder, parties};
 use super::super::scenarios;
 use super::{LOSSY, LOSSY_AND_CRASH};
 
@@ -191,7 +191,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
             "a command is committed",
             "a command is answered",
         ],
-        scenario: || scenarios::clients(2, 1, &[1, 1]),
+        scenario: || scenarios::clients(2, 1, &[1, 1]).with_alike_clients(parties(&[&[0], &[1]])),
     },
     Model {
         name: "raft/retries",
@@ -262,7 +262,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
                  start; 2 reads, of which 1 may wait",
         states: Some(126),
         reaches: &["a read is answered", "more reads wait than may"],
-        scenario: scenarios::pending_reads,
+        scenario: || scenarios::pending_reads().with_alike_clients(parties(&[&[0], &[1]])),
     },
     Model {
         name: "raft/follower-reads-again",
@@ -288,7 +288,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
             "a follower answers a read",
             "more reads wait than may",
         ],
-        scenario: scenarios::follower_reads_busy,
+        scenario: || scenarios::follower_reads_busy().with_alike_clients(parties(&[&[0], &[1]])),
     },
     Model {
         name: "raft/reads-together",
@@ -299,7 +299,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
                  2 clients, 1 read each",
         states: Some(150),
         reaches: &["a read is answered"],
-        scenario: scenarios::reads_together,
+        scenario: || scenarios::reads_together().with_alike_clients(parties(&[&[0], &[1]])),
     },
     Model {
         name: "raft/follower-reads",
@@ -310,7 +310,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
                  command, 2 reads at n2",
         states: Some(151_929),
         reaches: &["a command is answered", "a follower answers a read"],
-        scenario: scenarios::follower_reads,
+        scenario: || scenarios::follower_reads().with_alike_clients(parties(&[&[1], &[2]])),
     },
     Model {
         name: "raft/follower-reads-deposed",
@@ -386,7 +386,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         bounds: "terms ≤ 5; 2 clients, 1 command each, asked once; 1 entry an append",
         states: None,
         reaches: FROM_THE_START,
-        scenario: || scenarios::from_the_start(5, 5),
+        scenario: || scenarios::from_the_start(5, 5).with_alike_clients(parties(&[&[0], &[1]])),
     },
     Model {
         name: "raft/three-from-the-start",
@@ -396,7 +396,10 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         bounds: "terms ≤ 4; 2 clients, 1 command each, asked once; 1 entry an append",
         states: None,
         reaches: FROM_THE_START,
-        scenario: || scenarios::from_the_start(3, 4),
+        scenario: || {
+            let scenario = scenarios::from_the_start(3, 4).with_alike(&[0, 1, 2]);
+            scenario.with_alike_clients(parties(&[&[0], &[1]]))
+        },
     },
 ];
 

@@ -1,6 +1,6 @@
 //! The models of who leads, and for how long: PreVote and CheckQuorum.
 
-use super::super::machine::Adder;
+use super::super::machine::{Adder, parties};
 use super::super::scenarios::{self, leadership};
 use super::LOSSY;
 use crate::raft::Raft;
@@ -157,7 +157,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
             "leadership is transferred",
             "a transfer is given up",
         ],
-        scenario: leadership::transfer_amid_expiry,
+        scenario: || leadership::transfer_amid_expiry().with_alike_clients(parties(&[&[0], &[1]])),
     },
     Model {
         name: "raft/removed",

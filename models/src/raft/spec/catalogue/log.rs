@@ -4,7 +4,7 @@ use crate::raft::Raft;
 use crate::specification::{Model, Size};
 
 use super::super::compacted;
-use super::super::machine::Adder;
+use super::super::machine::{Adder, parties};
 use super::{LOSSY, LOSSY_AND_CRASH};
 
 pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
@@ -127,7 +127,9 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
             "an append is sent while another is under way",
             "a lost append is noticed",
         ],
-        scenario: || compacted::pipelining(&[1, 1, 1], 1),
+        scenario: || {
+            compacted::pipelining(&[1, 1, 1], 1).with_alike_clients(parties(&[&[0], &[1], &[2]]))
+        },
     },
     Model {
         name: "raft/pipelining-by-weight",
@@ -142,7 +144,9 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
             "an append is sent while another is under way",
             "a lost append is noticed",
         ],
-        scenario: compacted::pipelining_by_weight,
+        scenario: || {
+            compacted::pipelining_by_weight().with_alike_clients(parties(&[&[0], &[1], &[2]]))
+        },
     },
     Model {
         name: "raft/pipelined-clients",

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::raft::message::{AppendOutcome, Message, VoteOutcome};
-use crate::raft::spec::machine::Adder;
+use crate::raft::spec::machine::{Adder, Sum};
 use crate::raft::state::{Leadership, Record, Role};
 use crate::raft::{Command, Event, Timer};
 use crate::specification::Mutant;
@@ -350,7 +350,7 @@ fn reads_by_lease(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbo
             if 2 * (leadership.heard.len() + 1) > leadership.progress.len() + 1
                 && committed >= leadership.term_start =>
         {
-            let response = node.volatile.applied.machine.0;
+            let response = Sum(node.volatile.applied.machine.0);
             let request = *request;
             out.emit(Event::Reply { request, response });
         }
