@@ -429,6 +429,14 @@ impl<P: Specification> Case<P> {
                 return Some(format!("never happened: {}", idle.join(", ")));
             }
         }
+        if let Some(live) = live.filter(|_| !reductions.symmetry)
+            && live.unique != findings.unique
+        {
+            return Some(format!(
+                "liveness was decided on {} states, and the search has found {}",
+                live.unique, findings.unique
+            ));
+        }
         for (name, decision) in live.into_iter().flat_map(|live| &live.decisions) {
             if let Decision::Vacuous(why) = decision {
                 return Some(format!("says nothing of \"{name}\": {why}"));

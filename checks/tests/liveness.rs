@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use checks::engine::liveness::components;
-use checks::engine::liveness::graph::{Edge, Fairness, Graph, Label, Parent, State, UNFAIR};
+use checks::engine::liveness::graph::{Fairness, Graph, Label, State, UNFAIR};
 use checks::engine::liveness::{Decision, check};
 use checks::engine::{Engine, Kind};
 use checks::progress::Progress;
@@ -205,6 +205,120 @@ const KNOWN: &[Known] = &[
         EVENTUALLY,
         CUT,
     ),
+    // Where nothing more happens the last state is repeated for ever.
+    (
+        "there, and nothing more",
+        &[(0, 9)],
+        &[],
+        OFTEN,
+        Decision::Holds,
+    ),
+    (
+        "past it, and nothing more",
+        &[(0, 9), (9, 1)],
+        &[],
+        OFTEN,
+        Decision::Violated,
+    ),
+    (
+        "begun, and nothing more",
+        &[(0, 1)],
+        &[],
+        LEADS,
+        Decision::Violated,
+    ),
+    (
+        "a self-loop there",
+        &[(0, 9), (9, 9)],
+        &[],
+        OFTEN,
+        Decision::Holds,
+    ),
+    (
+        "a self-loop on the way",
+        &[(0, 1), (1, 1), (1, 9)],
+        &[],
+        LEADS,
+        Decision::Holds,
+    ),
+    (
+        "a self-loop that is never left",
+        &[(0, 1), (1, 1)],
+        &[],
+        LEADS,
+        Decision::Violated,
+    ),
+    // There are runs that remain in the one, and runs that remain in the other.
+    (
+        "one of two components",
+        &[(0, 9), (9, 9), (0, 2), (2, 2)],
+        &[],
+        ALWAYS,
+        Decision::Violated,
+    ),
+    (
+        "one of two components, begun before",
+        &[(0, 1), (1, 9), (9, 9), (1, 2), (2, 3), (3, 2)],
+        &[],
+        LEADS,
+        Decision::Violated,
+    ),
+    (
+        "two ways, both there to stay",
+        &[(0, 9), (0, 1), (1, 9), (9, 9)],
+        &[],
+        ALWAYS,
+        Decision::Holds,
+    ),
+    (
+        "there between two components",
+        &[(0, 1), (1, 0), (1, 9), (9, 2), (2, 3), (3, 2)],
+        &[],
+        EVENTUALLY,
+        Decision::Holds,
+    ),
+    (
+        "there between two components",
+        &[(0, 1), (1, 0), (1, 9), (9, 2), (2, 3), (3, 2)],
+        &[],
+        OFTEN,
+        Decision::Violated,
+    ),
+    (
+        "begun by one of two ways that join",
+        &[(0, 9), (0, 1), (9, 2), (1, 2)],
+        &[],
+        LEADS,
+        Decision::Violated,
+    ),
+    (
+        "begun again and again",
+        &[(0, 1), (1, 9), (9, 1)],
+        &[],
+        LEADS,
+        Decision::Holds,
+    ),
+    (
+        "there for good, but for what is beyond",
+        &[(0, 9), (9, 1)],
+        &[(9, 1)],
+        ALWAYS,
+        CUT,
+    ),
+    (
+        "begun and cut",
+        &[(0, 1), (1, 9), (0, 2)],
+        &[(1, 9)],
+        LEADS,
+        Decision::Holds,
+    ),
+    (
+        "a cycle beside what is cut",
+        &[(0, 1), (1, 9), (0, 2), (2, 0)],
+        &[(1, 9)],
+        OFTEN,
+        CUT,
+    ),
 ];
 
 #[test]
@@ -242,28 +356,21 @@ fn graph(
     for &fairness in fairness {
         graph.label(fairness);
     }
-    let nowhere = Parent {
-        state: 0,
-        action: 0,
-    };
     for _ in 0..states {
-        graph.find(nowhere);
+        graph.find(0);
     }
     for state in 0..states {
         let here = edges.iter().filter(|(from, ..)| *from == state);
-        let edges = here.map(|&(_, to, label)| Edge {
-            to,
-            label,
-            action: 0,
-        });
+        let edges: Vec<(Label, State)> = here.map(|&(_, to, label)| (label, to)).collect();
         let beyond = withheld.iter().filter(|(at, _)| *at == state);
-        graph.expand(edges.collect(), beyond.map(|&(_, label)| label).collect());
+        let beyond: Vec<Label> = beyond.map(|&(_, label)| label).collect();
+        graph.expand(&edges, &beyond);
     }
     graph
 }
 
 fn fair(graph: &Graph) -> Vec<Vec<State>> {
-    components::fair(graph, &|_| true)
+    components::fair(graph, &|_| true, &|| None).expect("no limit")
 }
 
 /// Round between 0 and 1; from 1 alone label 2 leads to 2.

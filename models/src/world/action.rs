@@ -247,8 +247,18 @@ impl<P: Specification> World<P> {
     /// What would happen sooner or later and is not among the [actions](Self::actions) because
     /// the bounds end here.
     pub fn withheld(&self, scenario: &Scenario<P>) -> Vec<Withheld<P>> {
+        self.withheld_while(scenario, self.timers_may_fire(scenario))
+    }
+
+    /// The same, where it is known whether timers may run out: depends on nothing else that is
+    /// under way.
+    pub fn withheld_while(
+        &self,
+        scenario: &Scenario<P>,
+        timers_may_fire: bool,
+    ) -> Vec<Withheld<P>> {
         let mut withheld = Vec::new();
-        if self.timers_may_fire(scenario) {
+        if timers_may_fire {
             for (id, node) in self.running() {
                 let due = self.due(id);
                 let beyond = due.filter(|timer| !P::permits(&scenario.bounds, id, node, timer));

@@ -10,29 +10,92 @@
 //!
 //! Nothing more happening is a run as well: a state without a fair label that is enabled and
 //! leads elsewhere is a component of its own.
+//!
+//! Components are found by Tarjan's algorithm (1972), without recursion and with one number a
+//! state (Pearce 2016, "A space-efficient algorithm for finding strongly connected components"),
+//! and each is judged as soon as it is complete: nothing is kept of those that are not fair.
 
-use std::collections::HashMap;
+use super::graph::{Fairness, Graph, Label, State, UNFAIR};
+use super::uses::Uses;
+use crate::engine::Stop;
 
-use super::graph::{Fairness, Graph, Label, State};
+/// Not met yet.
+const NEW: u32 = 0;
+
+/// Not looked at any more, or not at all.
+const DONE: u32 = u32::MAX;
+
+/// After how many states the limits are looked at.
+const LOOK_AT_LIMITS: u32 = 1 << 16;
+
+/// The memory that a search may take, for each state of the graph: where it is on all states'
+/// stacks.
+pub(super) const BYTES: u64 = (size_of::<u32>() + size_of::<State>() + size_of::<Frame>()) as u64;
 
 /// The largest sets within `region` in which a fair run may stay for ever, each in ascending
 /// order.
-pub fn fair(graph: &Graph, region: &dyn Fn(State) -> bool) -> Vec<Vec<State>> {
-    let all = (0..graph.len()).filter(|&state| region(state)).collect();
-    let mut found = Vec::new();
-    let mut open: Vec<Vec<State>> = vec![all];
-    let mut membership = Membership::new(graph.len());
-    while let Some(part) = open.pop() {
-        for component in strongly_connected(graph, &mut membership, &part) {
-            match judge(graph, &mut membership, &component) {
-                Judgement::Fair => found.push(component),
-                Judgement::Unfair => {}
-                Judgement::Without(states) => open.push(states),
-            }
+///
+/// # Errors
+/// Why the search has stopped, if `limit` says that it must.
+pub fn fair(
+    graph: &Graph,
+    region: &dyn Fn(State) -> bool,
+    limit: &dyn Fn() -> Option<Stop>,
+) -> Result<Vec<Vec<State>>, Stop> {
+    let mark = |state| if region(state) { NEW } else { DONE };
+    let mut search = Search {
+        graph,
+        limit,
+        lows: (0..graph.len()).map(mark).collect(),
+        stack: Vec::new(),
+        path: Vec::new(),
+        clock: 0,
+        uses: Uses::new(graph.labels()),
+        found: Vec::new(),
+        open: Vec::new(),
+    };
+    for root in 0..graph.len() {
+        search.explore(root)?;
+    }
+    while let Some(part) = search.open.pop() {
+        search.clock = 0;
+        for &state in &part {
+            search.lows[state as usize] = NEW;
+        }
+        for root in part {
+            search.explore(root)?;
         }
     }
-    found.sort();
-    found
+    search.found.sort_unstable();
+    Ok(search.found)
+}
+
+struct Search<'a> {
+    graph: &'a Graph,
+    limit: &'a dyn Fn() -> Option<Stop>,
+    /// Of a state on the stack: when the earliest one was met that it is known to reach there.
+    /// [`NEW`] and [`DONE`] of all others.
+    lows: Vec<u32>,
+    /// What has been met and is in no complete component.
+    stack: Vec<State>,
+    /// The way to the state that is being looked at.
+    path: Vec<Frame>,
+    clock: u32,
+    uses: Uses,
+    /// The components in which a run may stay.
+    found: Vec<Vec<State>>,
+    /// States in which a run may stay at most.
+    open: Vec<Vec<State>>,
+}
+
+/// A state on the way of the depth-first search.
+#[derive(Clone, Copy)]
+struct Frame {
+    state: State,
+    /// When it was met, from 1.
+    met: u32,
+    /// How much is left of its steps.
+    left: u32,
 }
 
 /// What is to be said of one component.
@@ -45,172 +108,119 @@ enum Judgement {
     Without(Vec<State>),
 }
 
-/// Which states belong to the set that is being looked at. Marks that are never cleared: a new
-/// set has a new mark.
-struct Membership {
-    marks: Vec<u32>,
-    current: u32,
-}
-
-impl Membership {
-    fn new(states: State) -> Self {
-        Self {
-            marks: vec![0; states as usize],
-            current: 0,
+impl Search<'_> {
+    /// Finds the components of all that `root` reaches and that has not been met.
+    fn explore(&mut self, root: State) -> Result<(), Stop> {
+        if self.lows[root as usize] != NEW {
+            return Ok(());
         }
-    }
-
-    fn become_set_of(&mut self, states: &[State]) {
-        self.current += 1;
-        for &state in states {
-            self.marks[state as usize] = self.current;
-        }
-    }
-
-    fn contains(&self, state: State) -> bool {
-        self.marks[state as usize] == self.current
-    }
-}
-
-/// How often a label is enabled in a component, and whether it is taken in it.
-#[derive(Default)]
-struct Use {
-    enabled: usize,
-    taken: bool,
-}
-
-fn judge(graph: &Graph, membership: &mut Membership, component: &[State]) -> Judgement {
-    membership.become_set_of(component);
-    let mut uses: HashMap<Label, Use> = HashMap::new();
-    for &state in component {
-        for label in graph.enabled(state) {
-            uses.entry(label).or_default().enabled += 1;
-        }
-        for edge in graph.edges(state) {
-            if membership.contains(edge.to)
-                && let Some(usage) = uses.get_mut(&edge.label)
-            {
-                usage.taken = true;
+        self.enter(root)?;
+        while let Some(frame) = self.path.last().copied() {
+            match self.advance(frame) {
+                Some(next) => self.enter(next)?,
+                None => self.leave(frame),
             }
         }
+        Ok(())
     }
-    let is_neglected = |label: &Label| uses.get(label).is_some_and(|usage| !usage.taken);
-    let everywhere = |usage: &Use| !usage.taken && usage.enabled == component.len();
-    if uses.values().any(everywhere) {
-        return Judgement::Unfair;
-    }
-    let neglected =
-        |label: &Label| graph.fairness(*label) == Fairness::Strong && is_neglected(label);
-    let kept = |state: &&State| !graph.enabled(**state).iter().any(neglected);
-    let rest: Vec<State> = component.iter().filter(kept).copied().collect();
-    if rest.len() == component.len() {
-        Judgement::Fair
-    } else {
-        Judgement::Without(rest)
-    }
-}
 
-/// A state on the way of the depth-first search.
-struct Frame {
-    state: State,
-    /// The position of the next edge to follow.
-    next: usize,
-}
-
-/// What Tarjan's algorithm knows of a state.
-#[derive(Clone, Copy, Default)]
-struct Visit {
-    /// When it was found, from 1; 0 if it has not been.
-    index: u32,
-    /// The earliest state on the stack that it is known to reach.
-    low: u32,
-    on_stack: bool,
-}
-
-/// The strongly connected components of the part of the graph that consists of `part`
-/// (Tarjan 1972, without recursion). Each in ascending order.
-fn strongly_connected(
-    graph: &Graph,
-    membership: &mut Membership,
-    part: &[State],
-) -> Vec<Vec<State>> {
-    membership.become_set_of(part);
-    let mut visits: HashMap<State, Visit> = HashMap::with_capacity(part.len());
-    let mut components = Vec::new();
-    let mut stack: Vec<State> = Vec::new();
-    let mut path: Vec<Frame> = Vec::new();
-    let mut clock = 0;
-    for &root in part {
-        if visits.contains_key(&root) {
-            continue;
+    fn enter(&mut self, state: State) -> Result<(), Stop> {
+        self.clock += 1;
+        if self.clock.is_multiple_of(LOOK_AT_LIMITS)
+            && let Some(stop) = (self.limit)()
+        {
+            return Err(stop);
         }
-        enter(root, &mut clock, &mut visits, &mut stack, &mut path);
-        while let Some(Frame { state, next }) = path.last_mut() {
-            let state = *state;
-            if let Some(edge) = graph.edges(state).get(*next) {
-                *next += 1;
-                if !membership.contains(edge.to) {
-                    continue;
+        self.lows[state as usize] = self.clock;
+        self.stack.push(state);
+        self.path.push(Frame {
+            state,
+            met: self.clock,
+            left: self.graph.edges(state).left(),
+        });
+        Ok(())
+    }
+
+    /// Follows the steps that are left of a state, up to one that leads to a new one.
+    fn advance(&mut self, frame: Frame) -> Option<State> {
+        let mut low = self.lows[frame.state as usize];
+        let mut edges = self.graph.rest(frame.state, frame.left);
+        let mut new = None;
+        while let Some(edge) = edges.next() {
+            match self.lows[edge.to as usize] {
+                NEW => {
+                    new = Some(edge.to);
+                    break;
                 }
-                match visits.get(&edge.to).copied() {
-                    None => enter(edge.to, &mut clock, &mut visits, &mut stack, &mut path),
-                    Some(visit) if visit.on_stack => lower(&mut visits, state, visit.index),
-                    Some(_) => {}
+                // Nothing is later than `DONE`.
+                other => low = low.min(other),
+            }
+        }
+        self.lows[frame.state as usize] = low;
+        if let Some(last) = self.path.last_mut() {
+            last.left = edges.left();
+        }
+        new
+    }
+
+    /// All that the state reaches has been met.
+    fn leave(&mut self, frame: Frame) {
+        self.path.pop();
+        let low = self.lows[frame.state as usize];
+        if low == frame.met {
+            self.complete(frame);
+        } else if let Some(parent) = self.path.last() {
+            let parents = &mut self.lows[parent.state as usize];
+            *parents = low.min(*parents);
+        }
+    }
+
+    /// What is on the stack from this state on is a component.
+    fn complete(&mut self, root: Frame) {
+        let first = self.stack.iter().rposition(|&state| state == root.state);
+        let first = first.expect("what is on the way is on the stack");
+        match self.judge(first, root.met) {
+            Judgement::Unfair => {}
+            Judgement::Without(states) => self.open.push(states),
+            Judgement::Fair => {
+                let mut component = self.stack[first..].to_vec();
+                component.sort_unstable();
+                self.found.push(component);
+            }
+        }
+        for state in self.stack.drain(first..) {
+            self.lows[state as usize] = DONE;
+        }
+    }
+
+    /// Judges the component that begins here on the stack, with a state that was met then.
+    fn judge(&mut self, first: usize, met: u32) -> Judgement {
+        let (graph, lows, uses) = (self.graph, &self.lows, &mut self.uses);
+        let component = &self.stack[first..];
+        uses.clear();
+        for &state in component {
+            graph.each_enabled(state, |label| uses.enable(label, state));
+            for edge in graph.edges(state) {
+                // What was met before the component's first state reaches it, and is none of it.
+                let low = lows[edge.to as usize];
+                if edge.label != UNFAIR && low >= met && low != DONE {
+                    uses.take(edge.label);
                 }
-                continue;
-            }
-            path.pop();
-            let visit = visits[&state];
-            if let Some(parent) = path.last() {
-                lower(&mut visits, parent.state, visit.low);
-            }
-            if visit.low == visit.index {
-                components.push(pop_component(state, &mut visits, &mut stack));
             }
         }
-    }
-    components
-}
-
-fn enter(
-    state: State,
-    clock: &mut u32,
-    visits: &mut HashMap<State, Visit>,
-    stack: &mut Vec<State>,
-    path: &mut Vec<Frame>,
-) {
-    *clock += 1;
-    let visit = Visit {
-        index: *clock,
-        low: *clock,
-        on_stack: true,
-    };
-    visits.insert(state, visit);
-    stack.push(state);
-    path.push(Frame { state, next: 0 });
-}
-
-fn lower(visits: &mut HashMap<State, Visit>, state: State, to: u32) {
-    if let Some(visit) = visits.get_mut(&state) {
-        visit.low = visit.low.min(to);
-    }
-}
-
-fn pop_component(
-    root: State,
-    visits: &mut HashMap<State, Visit>,
-    stack: &mut Vec<State>,
-) -> Vec<State> {
-    let mut component = Vec::new();
-    while let Some(state) = stack.pop() {
-        if let Some(visit) = visits.get_mut(&state) {
-            visit.on_stack = false;
+        if uses.is_any_neglected_in(component.len()) {
+            return Judgement::Unfair;
         }
-        component.push(state);
-        if state == root {
-            break;
+        let neglected =
+            |label: Label| graph.fairness(label) == Fairness::Strong && uses.is_neglected(label);
+        if !uses.labels().any(neglected) {
+            return Judgement::Fair;
         }
+        let is_kept = |state: &State| {
+            let mut is_kept = true;
+            graph.each_enabled(*state, |label| is_kept &= !neglected(label));
+            is_kept
+        };
+        Judgement::Without(component.iter().copied().filter(is_kept).collect())
     }
-    component.sort_unstable();
-    component
 }

@@ -2,6 +2,9 @@
 
 use std::collections::VecDeque;
 
+use super::rows::Rows;
+use crate::engine::native::bytes;
+
 /// A state's number, in the order in which the states were found. The initial state is 0.
 pub type State = u32;
 
@@ -31,49 +34,64 @@ pub struct Edge {
     /// What it is called.
     pub label: Label,
     /// Its position among what may happen in the state.
-    pub action: u16,
-}
-
-/// Where a state was found first.
-#[derive(Clone, Copy, Debug)]
-pub struct Parent {
-    /// The state from which.
-    pub state: State,
-    /// The position of the action.
-    pub action: u16,
+    pub action: u32,
 }
 
 /// The graph. Built state by state, in the order of their numbers.
+///
+/// A row is some four to six bytes an edge: the number of labels that lead out of the bounds,
+/// those labels, and then for each edge its label and how far away the state is that it leads to.
 pub struct Graph {
     fairness: Vec<Fairness>,
-    edges: Rows<Edge>,
-    withheld: Rows<Label>,
-    parents: Vec<Parent>,
+    rows: Rows,
+    /// From where each state was found first; the initial state from itself.
+    parents: Vec<State>,
 }
 
-/// A list of lists, one after the other in memory.
-struct Rows<T> {
-    ends: Vec<usize>,
-    items: Vec<T>,
+/// The steps from a state, one after the other.
+#[derive(Clone)]
+pub struct Edges<'a> {
+    bytes: &'a [u8],
+    from: State,
+    action: u32,
 }
 
-impl<T> Rows<T> {
-    fn new() -> Self {
-        Self {
-            ends: vec![0],
-            items: Vec::new(),
+impl Edges<'_> {
+    /// How much is left: see [`Graph::rest`].
+    pub(super) fn left(&self) -> u32 {
+        self.bytes.len() as u32
+    }
+}
+
+impl Iterator for Edges<'_> {
+    type Item = Edge;
+
+    fn next(&mut self) -> Option<Edge> {
+        if self.bytes.is_empty() {
+            return None;
         }
+        let label = bytes::read(&mut self.bytes) as Label;
+        let distance = bytes::read(&mut self.bytes);
+        let action = self.action;
+        self.action += 1;
+        Some(Edge {
+            to: at(self.from, distance),
+            label,
+            action,
+        })
     }
+}
 
-    fn push(&mut self, row: impl IntoIterator<Item = T>) {
-        self.items.extend(row);
-        self.ends.push(self.items.len());
-    }
+/// How far `to` is from `from`: small numbers for what is near, before it or behind.
+fn distance(from: State, to: State) -> u64 {
+    let distance = i64::from(to) - i64::from(from);
+    (distance << 1 ^ distance >> 63) as u64
+}
 
-    fn get(&self, row: State) -> &[T] {
-        let row = row as usize;
-        &self.items[self.ends[row]..self.ends[row + 1]]
-    }
+/// What is so far from `from`.
+fn at(from: State, distance: u64) -> State {
+    let distance = (distance >> 1) as i64 ^ -((distance & 1) as i64);
+    (i64::from(from) + distance) as State
 }
 
 impl Default for Graph {
@@ -87,8 +105,7 @@ impl Graph {
     pub fn new() -> Self {
         Self {
             fairness: vec![Fairness::None],
-            edges: Rows::new(),
-            withheld: Rows::new(),
+            rows: Rows::new(),
             parents: Vec::new(),
         }
     }
@@ -99,17 +116,32 @@ impl Graph {
         number(self.fairness.len() - 1)
     }
 
+    /// How many labels there are, that of faults included.
+    pub fn labels(&self) -> usize {
+        self.fairness.len()
+    }
+
     /// A new state, found from this one; the initial state is found from itself.
-    pub fn find(&mut self, parent: Parent) -> State {
+    pub fn find(&mut self, parent: State) -> State {
         self.parents.push(parent);
         number(self.parents.len() - 1)
     }
 
-    /// Says what may happen in the next state in order: its edges, and the labels that are
-    /// enabled there but lead out of the bounds.
-    pub fn expand(&mut self, edges: Vec<Edge>, withheld: Vec<Label>) {
-        self.edges.push(edges);
-        self.withheld.push(withheld);
+    /// Says what may happen in the next state in order: its edges, each a label and where it
+    /// leads, in the order of the actions, and the labels that are enabled there but lead out of
+    /// the bounds.
+    pub fn expand(&mut self, edges: &[(Label, State)], withheld: &[Label]) {
+        let from = number(self.rows.len());
+        self.rows.push(|row| {
+            bytes::write(row, withheld.len() as u64);
+            for &label in withheld {
+                bytes::write(row, label.into());
+            }
+            for &(label, to) in edges {
+                bytes::write(row, label.into());
+                bytes::write(row, distance(from, to));
+            }
+        });
     }
 
     /// The number of states.
@@ -123,8 +155,25 @@ impl Graph {
     }
 
     /// The steps from a state.
-    pub fn edges(&self, state: State) -> &[Edge] {
-        self.edges.get(state)
+    pub fn edges(&self, state: State) -> Edges<'_> {
+        let mut bytes = self.rows.get(state);
+        skip_withheld(&mut bytes, |_| ());
+        Edges {
+            bytes,
+            from: state,
+            action: 0,
+        }
+    }
+
+    /// The last of the steps from a state, of which so much was left. Their positions are not
+    /// known any more.
+    pub(super) fn rest(&self, state: State, left: u32) -> Edges<'_> {
+        let row = self.rows.get(state);
+        Edges {
+            bytes: &row[row.len() - left as usize..],
+            from: state,
+            action: 0,
+        }
     }
 
     /// What is promised of a label.
@@ -132,68 +181,106 @@ impl Graph {
         self.fairness[label as usize]
     }
 
-    /// The fair labels that are enabled in a state, each once.
-    pub fn enabled(&self, state: State) -> Vec<Label> {
-        let taken = self.edges(state).iter().map(|edge| edge.label);
-        let all = taken.chain(self.withheld.get(state).iter().copied());
-        let mut labels: Vec<Label> = all
-            .filter(|&label| self.fairness(label) != Fairness::None)
-            .collect();
-        labels.sort_unstable();
-        labels.dedup();
-        labels
+    /// Names each fair label that is enabled in a state; one may be named twice.
+    pub fn each_enabled(&self, state: State, mut name: impl FnMut(Label)) {
+        let mut bytes = self.rows.get(state);
+        skip_withheld(&mut bytes, &mut name);
+        let edges = Edges {
+            bytes,
+            from: state,
+            action: 0,
+        };
+        edges
+            .map(|edge| edge.label)
+            .filter(|&label| label != UNFAIR)
+            .for_each(name);
+    }
+
+    /// Names each label that is enabled in a state and leads out of the bounds.
+    pub fn each_withheld(&self, state: State, name: impl FnMut(Label)) {
+        skip_withheld(&mut self.rows.get(state), name);
+    }
+
+    /// Whether a fair label is enabled in a state.
+    pub fn is_enabled(&self, state: State, label: Label) -> bool {
+        let mut is_enabled = false;
+        self.each_enabled(state, |enabled| is_enabled |= enabled == label);
+        is_enabled
+    }
+
+    /// The memory taken.
+    pub(super) fn memory(&self) -> u64 {
+        self.rows.memory() + (self.parents.capacity() * size_of::<State>()) as u64
     }
 
     /// The actions on a shortest way from the initial state to this one.
-    pub fn stem(&self, state: State) -> Vec<u16> {
+    pub fn stem(&self, state: State) -> Vec<u32> {
         let mut actions = Vec::new();
         let mut state = state;
         while state != 0 {
-            let Parent {
-                state: from,
-                action,
-            } = self.parents[state as usize];
-            actions.push(action);
-            state = from;
+            let parent = self.parents[state as usize];
+            actions.extend(self.edge(parent, state).map(|edge| edge.action));
+            state = parent;
         }
         actions.reverse();
         actions
     }
 
     /// A shortest way from one of `sources`, through states of `region` only, over an edge for
-    /// which `arrives` holds or to a source that is itself an arrival: the state it begins in
-    /// and its edges.
+    /// which `arrives` holds: the state it begins in and its edges.
     pub fn way(
         &self,
         sources: &[State],
         region: &dyn Fn(State) -> bool,
         arrives: &dyn Fn(State, &Edge) -> bool,
     ) -> Option<(State, Vec<Edge>)> {
-        let mut found: std::collections::HashMap<State, Option<(State, Edge)>> =
-            sources.iter().map(|&source| (source, None)).collect();
+        // Zero for what has not been found, so that what is never touched takes no memory.
+        let mut found: Vec<u64> = vec![0; self.parents.len()];
+        for &source in sources {
+            found[source as usize] = u64::from(source) + 1;
+        }
         let mut queue: VecDeque<State> = sources.iter().copied().collect();
         while let Some(state) = queue.pop_front() {
             for edge in self.edges(state) {
                 if !region(edge.to) {
                     continue;
                 }
-                if arrives(state, edge) {
-                    let mut edges = vec![*edge];
-                    let mut at = state;
-                    while let Some((from, edge)) = found[&at] {
-                        edges.push(edge);
-                        at = from;
-                    }
-                    edges.reverse();
-                    return Some((at, edges));
+                if arrives(state, &edge) {
+                    return Some(self.trace(&found, state, edge));
                 }
-                found.entry(edge.to).or_insert_with(|| {
+                if found[edge.to as usize] == 0 {
+                    found[edge.to as usize] = u64::from(state) + 1;
                     queue.push_back(edge.to);
-                    Some((state, *edge))
-                });
+                }
             }
         }
         None
+    }
+
+    /// The way by which a search found `last`, an edge from `at`.
+    fn trace(&self, found: &[u64], at: State, last: Edge) -> (State, Vec<Edge>) {
+        let (mut at, mut edges) = (at, vec![last]);
+        loop {
+            let from = (found[at as usize] - 1) as State;
+            if from == at {
+                edges.reverse();
+                return (at, edges);
+            }
+            edges.extend(self.edge(from, at));
+            at = from;
+        }
+    }
+
+    /// The first edge that leads from one state to another.
+    fn edge(&self, from: State, to: State) -> Option<Edge> {
+        self.edges(from).find(|edge| edge.to == to)
+    }
+}
+
+/// Takes the labels that lead out of the bounds off the front of a row.
+fn skip_withheld(row: &mut &[u8], mut name: impl FnMut(Label)) {
+    for _ in 0..bytes::read(row) {
+        name(bytes::read(row) as Label);
     }
 }
 

@@ -1,13 +1,13 @@
 //! From a fair component to a run that stays in it: a stem and a loop.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use super::graph::{Edge, Fairness, Graph, Label, State};
+use super::graph::{Edge, Fairness, Graph, State};
 
 /// A way to a fair component, and the component.
 pub(super) struct Shape {
     /// The positions of the actions on the way to the entry.
-    stem: Vec<u16>,
+    stem: Vec<u32>,
     /// The state in which the loop begins and ends.
     entry: State,
     /// The component, in ascending order.
@@ -29,31 +29,36 @@ impl Shape {
         graph: &Graph,
         sources: &[State],
         region: &dyn Fn(State) -> bool,
-        components: Vec<Vec<State>>,
+        mut components: Vec<Vec<State>>,
     ) -> Option<Self> {
-        let homes: HashMap<State, usize> = (0..)
-            .zip(&components)
-            .flat_map(|(home, component)| component.iter().map(move |&state| (state, home)))
-            .collect();
-        let is_home = |state: &State| homes.contains_key(state);
-        let (source, way) = match sources.iter().find(|&source| is_home(source)) {
+        if components.is_empty() {
+            return None;
+        }
+        let mut is_home = vec![false; graph.len() as usize];
+        for &state in components.iter().flatten() {
+            is_home[state as usize] = true;
+        }
+        let is_home = |state: State| is_home[state as usize];
+        let (source, way) = match sources.iter().find(|&&source| is_home(source)) {
             Some(&source) => (source, Vec::new()),
-            None => graph.way(sources, region, &|_, edge| is_home(&edge.to))?,
+            None => graph.way(sources, region, &|_, edge| is_home(edge.to))?,
         };
         let entry = way.last().map_or(source, |edge| edge.to);
         let mut stem = graph.stem(source);
         stem.extend(way.iter().map(|edge| edge.action));
+        let is_in = |component: &Vec<State>| component.binary_search(&entry).is_ok();
+        let home = components.iter().position(is_in)?;
         Some(Self {
             stem,
             entry,
-            component: components[*homes.get(&entry)?].clone(),
+            component: components.swap_remove(home),
         })
     }
 }
 
 /// The positions of the actions: first of the stem, then of the loop. An empty loop is a run in
 /// which nothing more happens.
-pub(super) fn walk(graph: &Graph, shape: &Shape) -> (Vec<u16>, Vec<u16>) {
+pub(super) fn walk(graph: &Graph, shape: &Shape) -> (Vec<u32>, Vec<u32>) {
     let cycle = cycle(graph, shape.entry, &shape.component);
     let cycle = cycle.iter().map(|edge| edge.action).collect();
     (shape.stem.clone(), cycle)
@@ -62,19 +67,20 @@ pub(super) fn walk(graph: &Graph, shape: &Shape) -> (Vec<u16>, Vec<u16>) {
 /// A way around in the component, back to `entry`, that is fair to every label. Not always the
 /// shortest.
 fn cycle(graph: &Graph, entry: State, component: &[State]) -> Vec<Edge> {
-    if graph.enabled(entry).is_empty() {
+    let mut enabled = BTreeSet::new();
+    graph.each_enabled(entry, |label| _ = enabled.insert(label));
+    if enabled.is_empty() {
         return Vec::new();
     }
     let inside = |state: State| component.binary_search(&state).is_ok();
-    let enabled: BTreeSet<Label> = component
-        .iter()
-        .flat_map(|&state| graph.enabled(state))
-        .collect();
+    for &state in component {
+        graph.each_enabled(state, |label| _ = enabled.insert(label));
+    }
     let mut cycle: Vec<Edge> = Vec::new();
     for label in enabled {
         let rests = |state: State| {
             let weak = graph.fairness(label) == Fairness::Weak;
-            weak && !graph.enabled(state).contains(&label)
+            weak && !graph.is_enabled(state, label)
         };
         let is_served = |edge: &Edge| edge.label == label || rests(edge.to);
         if rests(entry) || cycle.iter().any(is_served) {

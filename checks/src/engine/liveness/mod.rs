@@ -27,7 +27,8 @@
 //!
 //! # How
 //!
-//! The graph is built breadth-first by one thread, 12 bytes an edge. A counterexample is a
+//! The graph is built breadth-first by one thread, which takes steps as the search of the native
+//! engine does: once between each two cores. An edge is some five bytes. A counterexample is a
 //! reachable fair component ([`components`]) in the states in which what should come has not
 //! come; it is shown as a stem and a loop ([`lasso`]), taken again in the world and held
 //! against this page before it is reported.
@@ -37,7 +38,12 @@
 pub mod components;
 pub mod graph;
 mod lasso;
-mod space;
+mod marks;
+mod numbers;
+mod rows;
+pub mod space;
+mod uses;
+mod waiting;
 
 use std::collections::BTreeMap;
 
@@ -47,8 +53,8 @@ use models::world::Scenario;
 
 use self::graph::{Graph, State};
 use self::lasso::Shape;
-use self::space::Space;
 pub use self::space::fairness;
+use self::space::{Space, Unfinished, predicates};
 use super::{Limits, Stop, Violation};
 use crate::progress::Progress;
 
@@ -86,89 +92,128 @@ pub fn check<P: Specification>(
         .iter()
         .filter(|row| names.contains(&row.name))
         .collect();
+    let predicates = predicates(&rows);
+    match Space::explore(scenario, &rows, &predicates, limits, progress) {
+        Ok(space) => findings(space, &rows, limits, progress),
+        Err(Unfinished {
+            unique,
+            panic,
+            stopped,
+        }) => LiveFindings {
+            unique,
+            decisions: BTreeMap::new(),
+            violation: panic,
+            stopped,
+        },
+    }
+}
+
+/// Decides the properties on the finished graph.
+fn findings<P: Specification>(
+    mut space: Space<'_, P>,
+    rows: &[&Liveness<P>],
+    limits: &Limits,
+    progress: &Progress,
+) -> LiveFindings<P> {
     let mut findings = LiveFindings {
-        unique: 0,
+        unique: space.graph.len().into(),
         decisions: BTreeMap::new(),
         violation: None,
         stopped: None,
     };
-    let space = match Space::explore(scenario, &rows, limits, progress) {
-        Ok(space) => space,
-        Err(unfinished) => {
-            findings.unique = unfinished.unique;
-            findings.violation = unfinished.panic;
-            findings.stopped = unfinished.stopped;
-            return findings;
-        }
+    // How many states there are is settled.
+    let limits = Limits {
+        max_states: None,
+        ..*limits
     };
-    findings.unique = space.graph.len().into();
-    for (position, row) in rows.iter().enumerate() {
-        let (decision, shape) = decide(&space, position, row);
+    let limit = || limits.exceeded(progress);
+    let judged = rows.iter().enumerate().try_for_each(|(position, row)| {
+        let (decision, shape) = decide(&space, position, row, &limit)?;
         findings.decisions.insert(row.name, decision);
         if let (None, Some(shape)) = (&findings.violation, shape) {
-            let (stem, cycle) = lasso::walk(&space.graph, &shape);
-            let loop_start = stem.len();
-            let actions = space::actions(scenario, stem.into_iter().chain(cycle));
-            findings.violation = Some(Violation {
-                property: row.name,
-                panic: None,
-                actions,
-                loop_start: Some(loop_start),
-            });
+            findings.violation = Some(violation(&mut space, row.name, &shape));
         }
-    }
+        Ok(())
+    });
+    findings.stopped = judged.err();
     findings
 }
 
-/// Decides one property; if it is violated, says where a fair run may violate it.
-fn decide<P: Specification>(
-    space: &Space,
-    position: usize,
-    row: &Liveness<P>,
-) -> (Decision, Option<Shape>) {
-    let graph = &space.graph;
-    let first = |state: State| space.first(state, position);
-    let second = |state: State| space.second(state, position);
-    let shape = match row.formula {
-        Formula::Eventually(_) => {
-            if first(0) {
-                return (Decision::Vacuous("it holds from the start"), None);
-            }
-            lingers(graph, &[0], &|state| !first(state))
-        }
-        Formula::LeadsTo(..) => {
-            let sources: Vec<State> = (0..graph.len())
-                .filter(|&state| first(state) && !second(state))
-                .collect();
-            if sources.is_empty() {
-                return (Decision::Vacuous("what should lead to it never is"), None);
-            }
-            lingers(graph, &sources, &|state| !second(state))
-        }
-        Formula::InfinitelyOften(_) => {
-            let anywhere: Vec<State> = (0..graph.len()).collect();
-            lingers(graph, &anywhere, &|state| !first(state))
-        }
-        Formula::EventuallyAlways(_) => returns(graph, &|state| !first(state)),
-    };
-    match shape {
-        Some(shape) => (Decision::Violated, Some(shape)),
-        None if components::fair(graph, &|_| true).is_empty() => {
-            let why = "the bounds cut every fair run short";
-            (Decision::Vacuous(why), None)
-        }
-        None => (Decision::Holds, None),
+/// A run that stays in a component for ever.
+fn violation<P: Specification>(
+    space: &mut Space<'_, P>,
+    property: &'static str,
+    shape: &Shape,
+) -> Violation<P> {
+    let (mut path, cycle) = lasso::walk(&space.graph, shape);
+    let loop_start = path.len();
+    path.extend(cycle);
+    Violation {
+        property,
+        panic: None,
+        actions: space.actions(&path),
+        loop_start: Some(loop_start),
     }
 }
 
-/// Where a fair run that comes to one of `sources` may stay in `region` for ever from there on.
-fn lingers(graph: &Graph, sources: &[State], region: &dyn Fn(State) -> bool) -> Option<Shape> {
+/// Decides one property; if it is violated, says where a fair run may violate it.
+///
+/// # Errors
+/// Why it has stopped, if `limit` says that it must.
+fn decide<P: Specification>(
+    space: &Space<'_, P>,
+    position: usize,
+    row: &Liveness<P>,
+    limit: &dyn Fn() -> Option<Stop>,
+) -> Result<(Decision, Option<Shape>), Stop> {
+    let graph = &space.graph;
+    let first = |state: State| space.first(state, position);
+    let second = |state: State| space.second(state, position);
+    let all = 0..graph.len();
+    let shape = match row.formula {
+        Formula::Eventually(_) => {
+            if first(0) {
+                return Ok((Decision::Vacuous("it holds from the start"), None));
+            }
+            lingers(graph, vec![0], &|state| !first(state), limit)?
+        }
+        Formula::LeadsTo(..) => {
+            let sources: Vec<State> = all.filter(|&s| first(s) && !second(s)).collect();
+            if sources.is_empty() {
+                let why = "what should lead to it never is";
+                return Ok((Decision::Vacuous(why), None));
+            }
+            lingers(graph, sources, &|state| !second(state), limit)?
+        }
+        Formula::InfinitelyOften(_) => {
+            let sources = all.filter(|&state| !first(state)).collect();
+            lingers(graph, sources, &|state| !first(state), limit)?
+        }
+        Formula::EventuallyAlways(_) => returns(graph, &|state| !first(state), limit)?,
+    };
+    match shape {
+        Some(shape) => Ok((Decision::Violated, Some(shape))),
+        None if components::fair(graph, &|_| true, limit)?.is_empty() => {
+            let why = "the bounds cut every fair run short";
+            Ok((Decision::Vacuous(why), None))
+        }
+        None => Ok((Decision::Holds, None)),
+    }
+}
+
+/// Where a fair run that comes to one of `sources`, which are states of `region`, may stay in
+/// `region` for ever from there on.
+fn lingers(
+    graph: &Graph,
+    sources: Vec<State>,
+    region: &dyn Fn(State) -> bool,
+    limit: &dyn Fn() -> Option<Stop>,
+) -> Result<Option<Shape>, Stop> {
     let mut reached = vec![false; graph.len() as usize];
-    let mut open: Vec<State> = sources.iter().copied().filter(|&s| region(s)).collect();
-    let sources = open.clone();
-    for &state in &open {
+    for &state in &sources {
         reached[state as usize] = true;
     }
+    let mut open = sources.clone();
     while let Some(state) = open.pop() {
         for edge in graph.edges(state) {
             if region(edge.to) && !reached[edge.to as usize] {
@@ -177,20 +222,20 @@ fn lingers(graph: &Graph, sources: &[State], region: &dyn Fn(State) -> bool) -> 
             }
         }
     }
-    let components = components::fair(graph, &|state| reached[state as usize]);
-    Shape::nearest(
-        graph,
-        &sources,
-        &|state| reached[state as usize],
-        components,
-    )
+    let reached = |state: State| reached[state as usize];
+    let components = components::fair(graph, &reached, limit)?;
+    Ok(Shape::nearest(graph, &sources, &reached, components))
 }
 
 /// Where a fair run may come back to a state of `marked` for ever.
-fn returns(graph: &Graph, marked: &dyn Fn(State) -> bool) -> Option<Shape> {
-    let components = components::fair(graph, &|_| true);
-    components.into_iter().find_map(|component| {
+fn returns(
+    graph: &Graph,
+    marked: &dyn Fn(State) -> bool,
+    limit: &dyn Fn() -> Option<Stop>,
+) -> Result<Option<Shape>, Stop> {
+    let components = components::fair(graph, &|_| true, limit)?;
+    Ok(components.into_iter().find_map(|component| {
         let entry = component.iter().copied().find(|&state| marked(state))?;
         Some(Shape::at(graph, entry, component))
-    })
+    }))
 }

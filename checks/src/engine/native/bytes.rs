@@ -2,7 +2,7 @@
 
 /// Appends a number: seven bits a byte, the lowest first, and the highest bit of each but the
 /// last is set.
-pub(super) fn write(bytes: &mut Vec<u8>, mut number: u64) {
+pub(in crate::engine) fn write(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);
         number >>= 7;
@@ -14,7 +14,7 @@ pub(super) fn write(bytes: &mut Vec<u8>, mut number: u64) {
 ///
 /// # Panics
 /// If there is none: the bytes are our own.
-pub(super) fn read(bytes: &mut &[u8]) -> u64 {
+pub(in crate::engine) fn read(bytes: &mut &[u8]) -> u64 {
     let mut number = 0;
     for position in 0.. {
         let (&byte, rest) = bytes.split_first().expect("a number was written");

@@ -6,14 +6,14 @@
 //! fingerprint. The number of such pairs that is to be expected is part of what it reports.
 
 pub mod bfs;
-mod bytes;
+pub(super) mod bytes;
 pub mod checkpoint;
 mod discovery;
 mod frontier;
 mod positions;
 pub mod space;
 pub mod visited;
-mod worlds;
+pub(super) mod worlds;
 
 use std::io;
 

@@ -1,7 +1,7 @@
 //! The worlds in which Bully's liveness is decided, and the mutants that nothing else refutes.
 
-use crate::bully::election::{Message, Standing};
-use crate::bully::{Bully, Number};
+use crate::bully::election::{self, Message, Standing};
+use crate::bully::{Bully, Number, Timer};
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::specification::{LiveModel, Model, Mutant, Size};
 use crate::world::{Scenario, Timing};
@@ -29,14 +29,24 @@ pub const MODELS: &[LiveModel<B>] = &[LiveModel {
 }];
 
 /// Mutants that only liveness refutes.
-pub(super) const MUTANTS: &[Mutant<B>] = &[Mutant {
-    id: "BUL-PING-PONG",
-    defect: "who is asked by a higher node gives way and asks back, and is asked again: no \
-             time-out is ever due",
-    source: "Assertion 2: an election ends",
-    model: "bully/live",
-    inject: |scenario| scenario.step = asks_back,
-}];
+pub(super) const MUTANTS: &[Mutant<B>] = &[
+    Mutant {
+        id: "BUL-PING-PONG",
+        defect: "who is asked by a higher node gives way and asks back, and is asked again: no \
+                 time-out is ever due",
+        source: "Assertion 2: an election ends",
+        model: "bully/live",
+        inject: |scenario| scenario.step = asks_back,
+    },
+    Mutant {
+        id: "BUL-HEARTBEAT-HALTS",
+        defect: "a leader halts all others before it says again that it leads: at each heartbeat \
+                 they have no leader for a while",
+        source: "Assertion 2: once elected, a leader remains the leader",
+        model: "bully/live",
+        inject: |scenario| scenario.step = halts_at_each_heartbeat,
+    },
+];
 
 fn synchronous(size: usize, elections: u64, crashes: u8) -> Scenario<B> {
     Scenario {
@@ -65,4 +75,27 @@ fn question(bully: &B, election: Number, to: NodeId) -> Effect<B> {
     let rank = bully.candidate().rank;
     let message = Message::Election { election, rank };
     Effect::Send { to, message }
+}
+
+/// An Okay, which halts a candidate, halts a follower as well.
+fn halts_at_each_heartbeat(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    let state = &mut node.volatile;
+    let election = state.election;
+    match &input {
+        Input::Fire(Timer::Heartbeat) => {
+            for &peer in bully.peers() {
+                out.send(peer, Message::Okay { election });
+            }
+        }
+        Input::Deliver {
+            from,
+            message: Message::Okay { election: told },
+        } if *told == election && state.leader() == Some(*from) => {
+            state.standing = Standing::Waiting;
+            out.disarm(Timer::Leader);
+            return out.arm(Timer::Election(election::Timer::Coordinator));
+        }
+        Input::Deliver { .. } | Input::Fire(_) | Input::Ask(_) => {}
+    }
+    bully.step(node, input, out);
 }

@@ -1,6 +1,7 @@
 //! The worlds in which the counter's liveness is decided, and the mutants that only liveness
 //! refutes while nodes go on exchanging what they know.
 
+use crate::counter::message::Message;
 use crate::counter::{Command, Counter, Event};
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
 use crate::specification::{LiveModel, Model, Mutant, Size};
@@ -63,10 +64,18 @@ const DECIDES: &[&str] = &[
 pub(super) const MUTANTS: &[Mutant<Counter>] = &[
     Mutant {
         id: "CNT-TELLS-ONCE",
-        defect: "what a node has counted is sent once, and not again when nothing came of it",
+        defect: "there is no push-pull, and what a node has counted is sent once: not again when \
+                 nothing came of it",
         source: "Shapiro et al. 2011, §2.2.1: updates are delivered to all replicas in the end",
         model: "counter/live",
         inject: |scenario| scenario.step = tells_once,
+    },
+    Mutant {
+        id: "CNT-UNACKNOWLEDGED",
+        defect: "a delta is taken over and not acknowledged: it is sent for ever",
+        source: "Almeida et al. 2018, Algorithm 2: on receive delta",
+        model: "counter/live",
+        inject: |scenario| scenario.step = acknowledges_nothing,
     },
     Mutant {
         id: "CNT-LEAVES-MUTE",
@@ -85,20 +94,36 @@ fn patient(scenario: Scenario<Counter>) -> Scenario<Counter> {
     }
 }
 
+/// What is counted is sent at once; the timers run, and nothing comes of it.
 fn tells_once(
     counter: &Counter,
     node: &mut Node<Counter>,
     input: Input<Counter>,
     out: &mut Outbox<Counter>,
 ) {
-    let tells = matches!(input, Input::Fire(_));
-    let mut right = Outbox::new();
-    counter.step(node, input, &mut right);
-    for effect in right.drain() {
-        if !tells || !matches!(effect, Effect::Arm(_)) {
-            out.push(effect);
+    let counts = matches!(input, Input::Ask(_));
+    let is_timer = matches!(input, Input::Fire(_));
+    step_and_drop(counter, node, input, out, |effect| {
+        is_timer && matches!(effect, Effect::Send { .. })
+    });
+    for (&member, peer) in &node.volatile.members {
+        if counts && !peer.pending.is_empty() {
+            let counts = peer.pending.clone();
+            out.send(member, Message::Delta { counts });
         }
     }
+}
+
+fn acknowledges_nothing(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Outbox<Counter>,
+) {
+    step_and_drop(counter, node, input, out, |effect| match effect {
+        Effect::Send { message, .. } => matches!(message, Message::DeltaAck { .. }),
+        Effect::Arm(_) | Effect::Disarm(_) | Effect::Emit(_) => false,
+    });
 }
 
 fn drains_in_silence(
@@ -108,11 +133,22 @@ fn drains_in_silence(
     out: &mut Outbox<Counter>,
 ) {
     let asks = matches!(input, Input::Ask(Command::Leave));
+    step_and_drop(counter, node, input, out, |effect| {
+        !asks && *effect == Effect::Emit(Event::Drained)
+    });
+}
+
+/// Lets the protocol take its step, and leaves out the effects of which `is_dropped` is true.
+fn step_and_drop(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Outbox<Counter>,
+    is_dropped: impl Fn(&Effect<Counter>) -> bool,
+) {
     let mut right = Outbox::new();
     counter.step(node, input, &mut right);
-    for effect in right.drain() {
-        if asks || effect != Effect::Emit(Event::Drained) {
-            out.push(effect);
-        }
+    for effect in right.drain().filter(|effect| !is_dropped(effect)) {
+        out.push(effect);
     }
 }

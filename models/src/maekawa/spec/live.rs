@@ -2,9 +2,10 @@
 //! again and again in them, so that nothing ever comes to rest: a deadlock is seen by liveness
 //! alone.
 
-use crate::maekawa::Maekawa;
 use crate::maekawa::message::{Epoch, Message};
-use crate::protocol::{Input, Node, Outbox, Protocol};
+use crate::maekawa::state::Volatile;
+use crate::maekawa::{Event, Maekawa};
+use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
 use crate::specification::{LiveModel, Model, Mutant, Size};
 use crate::world::{Scenario, Timing};
 
@@ -33,7 +34,7 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
             faults: "none",
             bounds: "4 members of which 3 claim, once each; channels in order, time-outs that are \
                      chosen well",
-            states: None,
+            states: Some(827_214),
             reaches: &[
                 "a node enters",
                 "an arbiter inquires",
@@ -55,7 +56,11 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
             reaches: &["a node enters", "a dead node's lock is free"],
             scenario: || death(2, 3),
         },
-        decides: &["An epoch change ends", "Who is registered becomes a member"],
+        decides: &[
+            "Nobody starves",
+            "An epoch change ends",
+            "Who is registered becomes a member",
+        ],
     },
     LiveModel {
         model: Model {
@@ -65,7 +70,7 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
             faults: "1 crash, also of the orchestrator",
             bounds: "3 members of which 2 claim, epochs ≤ 4; channels in order, time-outs that are \
                      chosen well",
-            states: None,
+            states: Some(1_046_695),
             reaches: &["a node enters"],
             scenario: || death(3, 4),
         },
@@ -74,13 +79,37 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
 ];
 
 /// Mutants in the worlds in which liveness is decided.
-pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[Mutant {
-    id: "MAE-NO-YIELD",
-    defect: "a request never gives way: it leaves every INQUIRE without an answer",
-    source: "§3.3 without RELINQUISH: a cycle of nodes that wait for each other",
-    model: "maekawa/live-four",
-    inject: |scenario| scenario.step = never_gives_way,
-}];
+pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
+    Mutant {
+        id: "MAE-NO-YIELD",
+        defect: "a request never gives way: it leaves every INQUIRE without an answer",
+        source: "§3.3 without RELINQUISH: a cycle of nodes that wait for each other",
+        model: "maekawa/live-four",
+        inject: |scenario| scenario.step = never_gives_way,
+    },
+    Mutant {
+        id: "MAE-NEVER-AGAIN",
+        defect: "after an epoch change nobody enters any more: who has all its arbiters asks the \
+                 last one again",
+        source: "whoever waits goes on waiting, and is granted in the next epoch",
+        model: "maekawa/live-death-of-two",
+        inject: |scenario| scenario.step = enters_in_the_first_epoch_alone,
+    },
+    Mutant {
+        id: "MAE-FROZEN-UNHEARD",
+        defect: "the orchestrator counts the dead, and not who has frozen",
+        source: "an epoch change freezes, drains, installs",
+        model: "maekawa/live-death-of-two",
+        inject: |scenario| scenario.step = overlooks_who_has_frozen,
+    },
+    Mutant {
+        id: "MAE-EXPELLED-FOR-EVER",
+        defect: "the orchestrator takes nobody in again that it has expelled",
+        source: "a node that is told to register asks until it is one",
+        model: "maekawa/live-death-of-two",
+        inject: |scenario| scenario.step = takes_nobody_in,
+    },
+];
 
 /// `members` of whom these three want the lock at once.
 fn contention(members: u16, three: [u16; 3]) -> Scenario<Maekawa> {
@@ -118,4 +147,63 @@ fn never_gives_way(
     if !is_asked_to {
         maekawa.step(node, input, out);
     }
+}
+
+/// It forgets what the last LOCKED has said, but for its clock.
+fn enters_in_the_first_epoch_alone(
+    maekawa: &Maekawa,
+    node: &mut Node<Maekawa>,
+    input: Input<Maekawa>,
+    out: &mut Outbox<Maekawa>,
+) {
+    let before = node.volatile.clone();
+    let mut right = Outbox::new();
+    maekawa.step(node, input, &mut right);
+    let enters = |effect: &Effect<Maekawa>| matches!(effect, Effect::Emit(Event::Granted { .. }));
+    let is_first = node.durable().epoch <= Epoch(1);
+    if is_first || !right.effects().iter().any(enters) {
+        right.drain().for_each(|effect| out.push(effect));
+        return;
+    }
+    let heard = core::mem::replace(&mut node.volatile, before);
+    if let (Volatile::Node(local), Volatile::Node(heard)) = (&mut node.volatile, heard) {
+        local.clock = heard.clock;
+    }
+}
+
+fn overlooks_who_has_frozen(
+    maekawa: &Maekawa,
+    node: &mut Node<Maekawa>,
+    input: Input<Maekawa>,
+    out: &mut Outbox<Maekawa>,
+) {
+    let has_frozen = matches!(
+        input,
+        Input::Deliver {
+            message: Message::Frozen { .. },
+            ..
+        }
+    );
+    if !has_frozen {
+        maekawa.step(node, input, out);
+    }
+}
+
+fn takes_nobody_in(
+    maekawa: &Maekawa,
+    node: &mut Node<Maekawa>,
+    input: Input<Maekawa>,
+    out: &mut Outbox<Maekawa>,
+) {
+    if let Input::Deliver {
+        from,
+        message: Message::Register { .. },
+    } = &input
+        && maekawa.is_orchestrator()
+        && !node.durable().roster.contains(from)
+        && !node.durable().members.contains(from)
+    {
+        return;
+    }
+    maekawa.step(node, input, out);
 }

@@ -6,6 +6,7 @@ use alloc::vec;
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::raft::log::{Content, Entry};
 use crate::raft::message::Message;
+use crate::raft::state::Role;
 use crate::raft::{Raft, Timer};
 use crate::specification::{LiveModel, Model, Mutant, Size};
 use crate::world::{Delivery, Faults, Scenario, Timing};
@@ -67,6 +68,20 @@ pub const MODELS: &[LiveModel<R>] = &[
                 "a lost append is noticed",
             ],
             scenario: retransmission,
+        },
+        decides: ALL,
+    },
+    LiveModel {
+        model: Model {
+            name: "raft/live-straggler",
+            size: Size::Gate,
+            purpose: "a message is lost that the others do not need: who needs it gets it again",
+            faults: "1 message lost",
+            bounds: "time-outs that are chosen well, channels in order; 3 nodes, n0 stands, terms \
+                     ≤ 3; 1 command, asked once",
+            states: None,
+            reaches: &["a leader is elected", "a command is answered"],
+            scenario: straggler,
         },
         decides: ALL,
     },
@@ -145,10 +160,24 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = stands_once,
     },
     Mutant {
+        id: "RAFT-STANDS-NO-MORE",
+        defect: "a candidate starts its election timer anew, and does not stand when it runs out",
+        source: "§5.2: \"each candidate will time out and start a new election\"",
+        model: "raft/live-loss",
+        inject: |scenario| scenario.step = stands_no_more,
+    },
+    Mutant {
         id: "RAFT-SENDS-ONCE",
         defect: "what a lost append carried is not sent again",
         source: "§5.3: \"the leader retries AppendEntries RPCs indefinitely\"",
         model: "raft/live-retransmission",
+        inject: |scenario| scenario.step = sends_once,
+    },
+    Mutant {
+        id: "RAFT-STRAGGLER-LEFT-BEHIND",
+        defect: "what a lost append carried is not sent again, and a majority has it",
+        source: "§5.3: the leader retries \"until all followers eventually store all log entries\"",
+        model: "raft/live-straggler",
         inject: |scenario| scenario.step = sends_once,
     },
     Mutant {
@@ -202,6 +231,14 @@ fn lossy(drops: u8, scenario: Scenario<R>) -> Scenario<R> {
 fn retransmission() -> Scenario<R> {
     let mut scenario = synchronous(2, 4, 0, 2, 1);
     scenarios::candidates(&mut scenario, &[(0, 4)]);
+    scenario
+}
+
+/// Three nodes, of which n0 leads sooner or later and remains the leader; whatever is lost, one of
+/// the others has heard all.
+fn straggler() -> Scenario<R> {
+    let mut scenario = synchronous(3, 3, 0, 1, 1);
+    scenarios::candidates(&mut scenario, &[(0, 3)]);
     scenario
 }
 
@@ -282,6 +319,17 @@ fn stands_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R
             out.push(effect);
         }
     }
+}
+
+fn stands_no_more(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let is_candidate = matches!(
+        node.volatile.role,
+        Role::PreCandidate { .. } | Role::Candidate { .. }
+    );
+    if is_candidate && input == Input::Fire(Timer::Election) {
+        return out.arm(Timer::Election);
+    }
+    raft.step(node, input, out);
 }
 
 /// The heartbeat shows that the leader is up, and no more.

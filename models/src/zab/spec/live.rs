@@ -3,16 +3,19 @@
 
 use alloc::vec::Vec;
 
-use crate::bully::election::Timer as Patience;
-use crate::protocol::NodeId;
+use crate::bully::Message as Election;
+use crate::bully::election::{Standing, Timer as Patience};
+use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::raft::spec::Adder;
 use crate::specification::{LiveModel, Model, Mutant, Size};
 use crate::world::{Action, Delivery, Faults, Scenario, Timing, World};
 use crate::zab::bully::Bully;
-use crate::zab::{Timer, Zab};
+use crate::zab::message::Message;
+use crate::zab::zxid::Zxid;
+use crate::zab::{Command, Event, Timer, Zab};
 
 use super::bully::cold_start;
-use super::mutants::does_not_count_itself;
+use super::mutants::{does_not_count_itself, step_and_rewrite};
 use super::scenarios::writes;
 
 type Z = Zab<Adder, Bully>;
@@ -76,14 +79,38 @@ const ALL: &[&str] = &[
     "Every node catches up",
 ];
 
-/// Mutants that only liveness refutes.
-pub const MUTANTS: &[Mutant<Z>] = &[Mutant {
-    id: "ZAB-BULLY-3",
-    defect: "the leader does not count itself",
-    source: "a seed program; DSN 2011, §IV.C: a leader accepts its own proposals",
-    model: "zab-bully/live-pair",
-    inject: |scenario| scenario.step = does_not_count_itself,
-}];
+/// Mutants in the worlds in which liveness is decided.
+pub const MUTANTS: &[Mutant<Z>] = &[
+    Mutant {
+        id: "ZAB-BULLY-3",
+        defect: "the leader does not count itself",
+        source: "a seed program; DSN 2011, §IV.C: a leader accepts its own proposals",
+        model: "zab-bully/live-pair",
+        inject: |scenario| scenario.step = does_not_count_itself,
+    },
+    Mutant {
+        id: "ZAB-BULLY-PING-PONG",
+        defect: "who is asked by a higher node gives way and asks back, and is asked again: no \
+                 election ends",
+        source: "DSN 2011, §V, liveness: a leader is elected in the end",
+        model: "zab-bully/live-pair",
+        inject: |scenario| scenario.step = asks_back,
+    },
+    Mutant {
+        id: "ZAB-BULLY-REFUSED",
+        defect: "who broadcasts refuses what clients ask, as if it were looking for a leader",
+        source: "DSN 2011, §V, liveness: what a primary with a live quorum broadcasts commits",
+        model: "zab-bully/live-pair",
+        inject: |scenario| scenario.step = refuses,
+    },
+    Mutant {
+        id: "ZAB-BULLY-COMMIT-UNTOLD",
+        defect: "the leader commits, answers its client and tells nobody",
+        source: "DSN 2011, §IV.B, step l.3.2: a commit to all followers",
+        model: "zab-bully/live-pair",
+        inject: |scenario| scenario.step = tells_nobody_what_is_committed,
+    },
+];
 
 /// `size` nodes in the synchronous period; leaders ping, nodes lose patience, a client writes.
 fn synchronous(size: u16, last: u64, crashes: u8) -> Scenario<Z> {
@@ -119,4 +146,49 @@ fn after_a_cold_start(mut scenario: Scenario<Z>) -> Scenario<Z> {
         assert!(played.is_ok(), "not possible in the prologue: {action:?}");
         scenario.prologue.push(action);
     }
+}
+
+fn asks_back(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let asker = match &input {
+        Input::Deliver {
+            from,
+            message: Message::Election(Election::Election { election, .. }),
+        } if *election == node.volatile.election.election => Some((*from, *election)),
+        Input::Deliver { .. } | Input::Fire(_) | Input::Ask(_) => None,
+    };
+    zab.step(node, input, out);
+    if let Some((to, election)) = asker
+        && node.volatile.election.standing == Standing::Waiting
+    {
+        let rank = node.durable().recency();
+        out.send(to, Message::Election(Election::Election { election, rank }));
+    }
+}
+
+fn refuses(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    match input {
+        Input::Ask(Command::Write { request, .. }) => out.emit(Event::Refused { request }),
+        input => zab.step(node, input, out),
+    }
+}
+
+/// Neither at once nor later, in UPTODATE and pings.
+fn tells_nobody_what_is_committed(
+    zab: &Z,
+    node: &mut Node<Z>,
+    input: Input<Z>,
+    out: &mut Outbox<Z>,
+) {
+    step_and_rewrite(zab, node, input, out, |_, mut effect| {
+        if let Effect::Send { message, .. } = &mut effect {
+            match message {
+                Message::Commit { .. } => return None,
+                Message::UpToDate { committed, .. } | Message::Ping { committed, .. } => {
+                    *committed = Zxid::default();
+                }
+                _ => {}
+            }
+        }
+        Some(effect)
+    });
 }

@@ -31,6 +31,13 @@ const MOST_WORLDS: usize = 1 << 9;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CoreId(u32);
 
+impl CoreId {
+    /// Its position among the cores that the thread remembers.
+    pub(super) fn position(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// What a thread remembers.
 pub(super) struct Memory<P: Specification> {
     /// Where the core with these numbers is.
@@ -135,6 +142,11 @@ impl<P: Specification> Memory<P> {
             self.worlds.fill_with(|| None);
             self.replies.clear();
         }
+    }
+
+    /// Whether all is forgotten.
+    pub(super) fn is_empty(&self) -> bool {
+        self.cores.len() == 0
     }
 
     /// The place of the core with these numbers.
@@ -422,7 +434,7 @@ impl<P: Specification> Memory<P> {
     }
 
     /// The core's world, put together, with its network veiled.
-    fn veiled(&mut self, tables: &Tables<P>, place: CoreId) -> &World<P> {
+    pub(super) fn veiled(&mut self, tables: &Tables<P>, place: CoreId) -> &World<P> {
         let world = self.take_world(tables, place);
         let slot = &mut self.worlds[place.0 as usize % MOST_WORLDS];
         &slot.insert((place, world)).1

@@ -14,11 +14,13 @@ mod lessons;
 mod looking;
 mod memory;
 mod mirror;
+mod outlook;
 mod pages;
 mod state;
 mod table;
 mod tables;
 mod taking;
+pub(in crate::engine) mod transitions;
 
 use std::io;
 use std::sync::Arc;

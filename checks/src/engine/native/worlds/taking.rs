@@ -56,7 +56,7 @@ impl<P: Specification> Worlds<'_, P> {
     ///
     /// # Errors
     /// The message, if the specification panics.
-    fn drop_inert(
+    pub(super) fn drop_inert(
         &self,
         worker: &mut Worker<P>,
         core: CoreId,
