@@ -56,11 +56,7 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
             reaches: &["a node enters", "a dead node's lock is free"],
             scenario: || death(2, 3),
         },
-        decides: &[
-            "Nobody starves",
-            "An epoch change ends",
-            "Who is registered becomes a member",
-        ],
+        decides: &["An epoch change ends", "Who is registered becomes a member"],
     },
     LiveModel {
         model: Model {
@@ -88,12 +84,11 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         inject: |scenario| scenario.step = never_gives_way,
     },
     Mutant {
-        id: "MAE-NEVER-AGAIN",
-        defect: "after an epoch change nobody enters any more: who has all its arbiters asks the \
-                 last one again",
-        source: "whoever waits goes on waiting, and is granted in the next epoch",
-        model: "maekawa/live-death-of-two",
-        inject: |scenario| scenario.step = enters_in_the_first_epoch_alone,
+        id: "MAE-LOCKED-OVERLOOKED",
+        defect: "a node overlooks the LOCKED that it would enter by, and asks for ever",
+        source: "§4: once all members of its set are locked for it, the node enters",
+        model: "maekawa/live",
+        inject: |scenario| scenario.step = overlooks_the_last_locked,
     },
     Mutant {
         id: "MAE-FROZEN-UNHEARD",
@@ -149,19 +144,19 @@ fn never_gives_way(
     }
 }
 
-/// It forgets what the last LOCKED has said, but for its clock.
-fn enters_in_the_first_epoch_alone(
+/// It forgets what the message has said, but for its clock.
+fn overlooks_the_last_locked(
     maekawa: &Maekawa,
     node: &mut Node<Maekawa>,
     input: Input<Maekawa>,
     out: &mut Outbox<Maekawa>,
 ) {
     let before = node.volatile.clone();
+    let hears = matches!(input, Input::Deliver { .. });
     let mut right = Outbox::new();
     maekawa.step(node, input, &mut right);
     let enters = |effect: &Effect<Maekawa>| matches!(effect, Effect::Emit(Event::Granted { .. }));
-    let is_first = node.durable().epoch <= Epoch(1);
-    if is_first || !right.effects().iter().any(enters) {
+    if !hears || !right.effects().iter().any(enters) {
         right.drain().for_each(|effect| out.push(effect));
         return;
     }

@@ -79,8 +79,12 @@ pub const MODELS: &[LiveModel<R>] = &[
             faults: "1 message lost",
             bounds: "time-outs that are chosen well, channels in order; 3 nodes, n0 stands, terms \
                      ≤ 3; 1 command, asked once",
-            states: None,
-            reaches: &["a leader is elected", "a command is answered"],
+            states: Some(956),
+            reaches: &[
+                "a leader is elected",
+                "a command is answered",
+                "a lost append is noticed",
+            ],
             scenario: straggler,
         },
         decides: ALL,
