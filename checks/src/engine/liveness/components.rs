@@ -146,7 +146,7 @@ impl Search<'_> {
         let mut low = self.lows[frame.state as usize];
         let mut edges = self.graph.rest(frame.state, frame.left);
         let mut new = None;
-        while let Some(edge) = edges.next() {
+        for edge in edges.by_ref() {
             match self.lows[edge.to as usize] {
                 NEW => {
                     new = Some(edge.to);
