@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use checks::catalogue;
-use checks::engine::native::search;
 use checks::engine::{Bits, Engine, Kind, Limits, Reductions};
 use checks::progress::Progress;
 use checks::report::{Report, Verdict};
