@@ -8,7 +8,9 @@ use checks::engine::native::visited::Fingerprint;
 use checks::engine::{Limits, Stop};
 use checks::progress::Progress;
 
-/// The corners of a cube of so many dimensions: from each, one step along each.
+/// The corners of a cube of so many dimensions: from each, one step along each. A corner's bytes
+/// tell along which it was found, and so does the tally: whoever finds it first must always be the
+/// same.
 struct Cube {
     dimensions: u32,
     /// How many bytes a corner takes.
@@ -18,7 +20,7 @@ struct Cube {
 }
 
 impl Cube {
-    fn add(&self, corner: u32, sink: &mut Sink<'_>) {
+    fn add(&self, corner: u32, along: u32, sink: &mut Sink<'_>) {
         let spread = u64::from(corner + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let fingerprint = Fingerprint::new(spread);
         if self.forbidden == Some(corner) {
@@ -28,7 +30,8 @@ impl Cube {
             let marks = Marks::from(corner == 5);
             sink.add(fingerprint, marks, |bytes| {
                 bytes.extend(corner.to_le_bytes());
-                bytes.resize(bytes.len() + self.width - 4, 0);
+                bytes.extend(along.to_le_bytes());
+                bytes.resize(bytes.len() + self.width - 8, 0);
             });
         } else {
             sink.pass();
@@ -42,16 +45,17 @@ impl Space for Cube {
     fn worker(&self) {}
 
     fn begin(&self, (): &mut (), sink: &mut Sink<'_>) {
-        self.add(0, sink);
+        self.add(0, 0, sink);
     }
 
     fn expand(&self, (): &mut (), states: &mut &[u8], sink: &mut Sink<'_>) {
         let (corner, rest) = states.split_at(self.width);
         *states = rest;
-        let corner = u32::from_le_bytes([corner[0], corner[1], corner[2], corner[3]]);
+        let number = |at: usize| u32::from_le_bytes(std::array::from_fn(|byte| corner[at + byte]));
+        let (corner, along) = (number(0), number(4));
         for dimension in 0..self.dimensions {
-            sink.count(dimension as usize);
-            self.add(corner ^ (1 << dimension), sink);
+            sink.count((along * self.dimensions + dimension) as usize);
+            self.add(corner ^ (1 << dimension), dimension, sink);
             if sink.is_broken() {
                 return;
             }
@@ -61,7 +65,7 @@ impl Space for Cube {
 
 const SMALL: Cube = Cube {
     dimensions: 15,
-    width: 4,
+    width: 8,
     forbidden: None,
 };
 
@@ -83,7 +87,10 @@ fn every_corner_is_visited_once() {
         assert_eq!(walked.unique, 1 << 15);
         assert_eq!(walked.generated, 1 + (15 << 15));
         assert_eq!((walked.depth, walked.marks), (15, 1));
-        assert_eq!(walked.tally, [1 << 15; 15]);
+        // The first corner, and those found along a dimension from those without any beyond it.
+        let found = |along: u32| (1 << along) + u64::from(along == 0);
+        let expected: Vec<u64> = (0..15 * 15).map(|kind| found(kind / 15)).collect();
+        assert_eq!(walked.tally, expected);
         assert!(walked.breach.is_none() && walked.stopped.is_none());
     }
 }
