@@ -341,21 +341,24 @@ impl<'a, S: Space> Search<'a, S> {
     fn expand_together(&mut self, block: &[Chunk], found: Vec<Found>) -> Vec<Found> {
         let (space, visited, marks) = (self.space, &self.visited, self.marks);
         let results: Vec<Mutex<Found>> = found.into_iter().map(Mutex::new).collect();
-        let shares = Shares::new(block.len(), self.threads.len());
-        let work = |first: usize, thread: &mut Thread<S>| {
-            while let Some(position) = shares.next(first) {
-                let mut found = results[position].lock();
-                let found = found.as_mut().unwrap_or_else(|poisoned| poisoned.get_mut());
-                expand(space, thread, visited, marks, &block[position], found);
-            }
+        let next = AtomicUsize::new(0);
+        // Relaxed: each position is handed out once, and the scope's end orders the results before
+        // they are read.
+        let work = |thread: &mut Thread<S>| loop {
+            let position = next.fetch_add(1, Ordering::Relaxed);
+            let Some(chunk) = block.get(position) else {
+                break;
+            };
+            let mut found = results[position].lock();
+            let found = found.as_mut().unwrap_or_else(|poisoned| poisoned.get_mut());
+            expand(space, thread, visited, marks, chunk, found);
         };
         if let Some((mine, others)) = self.threads.split_first_mut() {
             thread::scope(|scope| {
-                let work = &work;
-                for (number, thread) in (1..).zip(others) {
-                    scope.spawn(move || work(number, thread));
+                for thread in others {
+                    scope.spawn(|| work(thread));
                 }
-                work(0, mine);
+                work(mine);
             });
         }
         let results = results.into_iter().map(Mutex::into_inner);
@@ -401,34 +404,6 @@ impl<'a, S: Space> Search<'a, S> {
             self.next.push(self.discovery.len(), found.state(position));
             self.marks |= candidate.marks;
         }
-    }
-}
-
-/// The chunks of a block, a share for each thread. What lies side by side was found from states that
-/// are alike: who has looked at one has to learn less for the next.
-struct Shares {
-    /// Of each: the next chunk, and where it ends.
-    shares: Vec<(AtomicUsize, usize)>,
-}
-
-impl Shares {
-    fn new(chunks: usize, threads: usize) -> Self {
-        let start = |thread: usize| chunks * thread / threads;
-        let share = |thread| (AtomicUsize::new(start(thread)), start(thread + 1));
-        Self {
-            shares: (0..threads).map(share).collect(),
-        }
-    }
-
-    /// A chunk of this thread's, or, when that is done, of another's.
-    fn next(&self, thread: usize) -> Option<usize> {
-        let (before, from) = self.shares.split_at(thread);
-        from.iter().chain(before).find_map(|(next, end)| {
-            // Relaxed: each position is handed out once, and whoever waits for the threads then
-            // sees what they did.
-            let position = next.fetch_add(1, Ordering::Relaxed);
-            (position < *end).then_some(position)
-        })
     }
 }
 
