@@ -343,7 +343,8 @@ impl<'a, S: Space> Search<'a, S> {
         let results: Vec<Mutex<Found>> = found.into_iter().map(Mutex::new).collect();
         let next = AtomicUsize::new(0);
         // Relaxed: each position is handed out once, and the scope's end orders the results before
-        // they are read.
+        // they are read. In order: so what a thread has found of late was found in an earlier
+        // chunk, and of equal states the first in the order of the block is never left out.
         let work = |thread: &mut Thread<S>| loop {
             let position = next.fetch_add(1, Ordering::Relaxed);
             let Some(chunk) = block.get(position) else {
