@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use models::Specification;
-use models::world::{Action, Change, Envelope, Flight, World};
+use models::world::{Action, Change, Envelope, Flight, Host, World};
 
 use super::answers::{Answer, Answers};
 use super::brief::Brief;
@@ -53,6 +53,9 @@ pub(super) struct Memory<P: Specification> {
     most: usize,
     /// By their numbers, as far as they have been met.
     messages: Vec<Message<P>>,
+    /// This thread's own copies of hosts, by their numbers, as those of messages are: worlds that
+    /// come and go count who holds them, and threads that count the same wait for each other.
+    hosts: Vec<Option<Arc<Host<P>>>>,
     /// What the host with that number answers to the message with that number; nothing known if it
     /// does more.
     pub(super) replies: HashMap<(u32, u32), Option<Arc<[Handle]>>, FixedState>,
@@ -127,6 +130,7 @@ impl<P: Specification> Memory<P> {
             worlds: (0..MOST_WORLDS).map(|_| None).collect(),
             most,
             messages: Vec::new(),
+            hosts: Vec::new(),
             replies: HashMap::default(),
             mirrors: (0..ways).map(|_| Mirror::default()).collect(),
         }
@@ -424,7 +428,10 @@ impl<P: Specification> Memory<P> {
         let slot = &mut self.worlds[place.0 as usize % MOST_WORLDS];
         match slot.take_if(|(of, _)| *of == place) {
             Some((_, world)) => world,
-            None => Box::new(tables.world(&self.known(place).core)),
+            None => {
+                let (core, hosts) = (&self.cores[place.0 as usize].core, &mut self.hosts);
+                Box::new(tables.world_with(core, |number| own(hosts, tables, number)))
+            }
         }
     }
 
@@ -446,7 +453,7 @@ impl<P: Specification> Memory<P> {
             let (handle, envelope) = tables.message(next);
             self.messages.push(Message {
                 handle,
-                envelope: Arc::clone(envelope),
+                envelope: Arc::new(Envelope::clone(envelope)),
             });
         }
         &self.messages[number as usize]
@@ -459,6 +466,20 @@ impl<P: Specification> Memory<P> {
     pub(super) fn known_mut(&mut self, place: CoreId) -> &mut Known {
         &mut self.cores[place.0 as usize]
     }
+}
+
+/// A thread's own copy of the host with this number.
+fn own<P: Specification>(
+    hosts: &mut Vec<Option<Arc<Host<P>>>>,
+    tables: &Tables<P>,
+    number: u32,
+) -> Arc<Host<P>> {
+    let position = number as usize;
+    if hosts.len() <= position {
+        hosts.resize(position + 1, None);
+    }
+    let copy = || Arc::new(Host::clone(&tables.hosts.part(number).content));
+    Arc::clone(hosts[position].get_or_insert_with(copy))
 }
 
 impl Known {

@@ -204,13 +204,19 @@ impl<P: Specification> Tables<P> {
 
     /// Puts a world together again. Its network is veiled, and nobody has looked yet.
     pub(super) fn world(&self, core: &Core) -> World<P> {
+        self.world_with(core, |host| Arc::clone(&self.hosts.part(host).content))
+    }
+
+    /// As [`world`](Self::world), with the hosts that `host` hands out.
+    pub(super) fn world_with(
+        &self,
+        core: &Core,
+        host: impl FnMut(u32) -> Arc<Host<P>>,
+    ) -> World<P> {
         let (hosts, others) = core.numbers.split_at(core.numbers.len() - 2);
-        let hosts = hosts
-            .iter()
-            .map(|&host| Arc::clone(&self.hosts.part(host).content));
         let rest = &self.rests.part(others[1]).content;
         World {
-            hosts: hosts.collect(),
+            hosts: hosts.iter().copied().map(host).collect(),
             network: Network::veiled(self.delivery, rest.cut.clone()),
             faults: rest.faults,
             clients: rest.clients.clone(),
