@@ -270,7 +270,7 @@ impl<P: Specification> Subject for Case<P> {
             let (file, words) = self.write_trace(&scenario, &found, seed, run.traces)?;
             (trace_file, steps, loop_start) = (Some(file), words, found.loop_start);
             violation = Some(explain::<P>(&found));
-        } else if complete && self.mutant.is_none() {
+        } else if findings.stopped.is_none() && self.mutant.is_none() {
             // Of a mutant nothing is expected but that a property refutes it.
             violation = self.vacuity(
                 &findings,

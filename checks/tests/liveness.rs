@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use checks::engine::liveness::components;
 use checks::engine::liveness::graph::{Fairness, Graph, Label, State, UNFAIR};
@@ -464,4 +465,26 @@ fn a_run_for_ever_is_reported_and_replayed() {
     trace.loop_start = Some(3);
     let unfair = case.replay(&trace).expect("a run");
     assert_eq!(unfair.violated, None);
+}
+
+/// Wherever the time is up, in the search or behind it, a run that was cut short is bounded, and
+/// nothing is held against the model.
+#[test]
+fn a_run_that_is_cut_short_is_bounded() {
+    let traces = tempdir().expect("a folder");
+    let model = checks::catalogue::find("counter/live-partition", None);
+    let model = model.expect("a model of the catalogue");
+    let mut cut_short = 0;
+    for milliseconds in (5..=200).step_by(5) {
+        let budget = Duration::from_millis(milliseconds);
+        let limits = on(1).within(Some(budget));
+        let report = verify(model.as_ref(), Engine::Native, &limits, traces.path());
+        let expected = match report.stopped {
+            Some(_) => Verdict::Bounded,
+            None => Verdict::Verified,
+        };
+        assert_eq!(report.verdict, expected, "{}", report.to_text());
+        cut_short += usize::from(report.stopped.is_some());
+    }
+    assert!(cut_short > 0, "nothing was cut short");
 }

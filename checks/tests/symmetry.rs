@@ -24,7 +24,7 @@ use models::{Input, NodeId, Protocol as _, counter, maekawa, raft};
 use tempfile::tempdir;
 
 use crate::engines::{reductions, shown};
-use crate::support::on;
+use crate::support::{on, shout};
 
 fn scenario<P: Specification>(models: &[&[Model<P>]], name: &str) -> Scenario<P> {
     let mut models = models.iter().copied().flatten();
@@ -107,7 +107,11 @@ fn assert_found_out<P: Specification>(
     assert!(found.violation.is_none(), "nothing has been planted yet");
     let mut scenario = scenario.clone();
     plant(&mut scenario);
-    let scenario = &scenario;
+    assert_is_found_out(&scenario);
+}
+
+/// That something is not alike in this scenario is found.
+fn assert_is_found_out<P: Specification>(scenario: &Scenario<P>) {
     let found = search(scenario, Reductions::ALL, &on(2), &Progress::default());
     let violation = found.violation.expect("a violation");
     assert_eq!(violation.property, ALIKE);
@@ -127,6 +131,14 @@ fn a_node_that_is_unlike_others_is_found_out() {
             }
         }
     });
+}
+
+/// An invariant, and a law, that look at what is under way and say of one of two nodes what they do
+/// not say of the other.
+#[test]
+fn a_property_of_what_is_under_way_that_is_unlike_for_others_is_found_out() {
+    assert_is_found_out(&shout::scenario::<false>());
+    assert_is_found_out(&shout::scenario::<true>());
 }
 
 /// One of two clients is not listened to: told by its session, whatever it writes.

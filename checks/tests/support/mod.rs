@@ -1,6 +1,7 @@
 //! What the tests share.
 
 pub(crate) mod maze;
+pub(crate) mod shout;
 pub(crate) mod stairs;
 pub(crate) mod toy;
 

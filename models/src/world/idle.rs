@@ -1,7 +1,11 @@
 //! What an inert message would do, were it delivered: nothing, and answer with what is inert.
 //!
 //! That a message is inert is a claim of its protocol, with an argument. Whoever drops one holds
-//! the claim against the step function that runs.
+//! the claim against the step function that runs, once, when the message is dropped.
+//!
+//! What this does not show: that the message stays inert (tests walk every model for that), and that
+//! the laws hold of its delivery, which is no transition any more: a law that finds fault with an
+//! answer which nobody listens to finds it only where nothing is dropped.
 
 use alloc::vec::Vec;
 

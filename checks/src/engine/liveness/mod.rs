@@ -33,7 +33,7 @@
 //! come; it is shown as a stem and a loop ([`lasso`]), taken again in the world and held
 //! against this page before it is reported.
 //!
-//! What it does not verify: that no two states share a 64-bit fingerprint.
+//! What it does not verify: that no two states share a fingerprint.
 
 pub mod components;
 pub mod graph;

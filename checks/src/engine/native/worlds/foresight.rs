@@ -53,6 +53,9 @@ impl Foresight {
             is_first,
         };
         self.arrivals.extend(steps.iter().map(|taken| {
+            if taken.is_asleep {
+                return None;
+            }
             let brief = memory.brief(taken.step);
             let sum = from.sum_after(memory, brief)?;
             Some(Fingerprint::of(hash(brief.hash, sum, worlds.wide)))
@@ -120,8 +123,8 @@ impl Departure<'_> {
             let (from, to) = handle.link();
             let is_touched = step.touched & (1 << from.0 | 1 << to.0) != 0;
             if (is_touched || self.is_first)
-                && memory.knows_inert(step.end, handle.number)?
                 && !step.takes(handle.number)
+                && memory.knows_inert(step.end, handle.number)?
             {
                 subtract(sum, weight(handle.hash, 0));
             }

@@ -23,7 +23,7 @@ pub(super) struct Lab<'a, P: Specification> {
     pub(super) tables: &'a Tables<P>,
     /// What is known of them.
     pub(super) lessons: &'a Lessons<P>,
-    /// The ways in which nodes may change places; none if that is not to be looked at.
+    /// The ways in which what is alike may change places; none if that is not to be looked at.
     pub(super) renamings: &'a [Renaming],
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Sight {
     pub(super) marks: Marks,
     /// The positions of the rows of what may be shown that look at what is under way.
     pub(super) look: Box<[u16]>,
-    /// Whether something else is to be seen where nodes that are alike have changed places.
+    /// Whether something else is to be seen where what is alike has changed places.
     pub(super) is_lopsided: bool,
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Lesson<P: Specification> {
     pub(super) is_deliverable: bool,
     /// The steps.
     pub(super) steps: Box<[Arc<Step<P>>]>,
-    /// Whether they, or the properties, are not the same where nodes have changed places.
+    /// Whether they, or the properties, are not the same where what is alike has changed places.
     pub(super) is_lopsided: bool,
 }
 

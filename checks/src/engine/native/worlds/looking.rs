@@ -1,4 +1,4 @@
-//! What a state shows: invariants, what must be reachable, nodes that are alike.
+//! What a state shows: invariants, what must be reachable, and whether what is alike is.
 
 use models::Specification;
 use models::world::{Flight, Timing, World};
@@ -42,7 +42,7 @@ impl<P: Specification> Worlds<'_, P> {
     }
 
     /// Whether something that may happen in a state, where it leads, or what the properties say of
-    /// it, is not the same where nodes have changed places.
+    /// it, is not the same where what is alike has changed places.
     fn is_lopsided(&self, memory: &mut Memory<P>, core: CoreId, flight: &Flight<Handle>) -> bool {
         let mut can_arrive = false;
         let mut heads = flight.heads();
@@ -67,8 +67,19 @@ impl<P: Specification> Worlds<'_, P> {
         world: &World<P>,
         is_seen: impl Fn(&u16) -> bool,
     ) -> Result<Marks, Breach> {
+        let way = memory.way(self.lab(), core);
         let sight = memory.sight(self.lab(), core);
         let sight = sight.map_err(|_| breach(NO_PANIC))?;
+        // Of those that do not look it is known: see the sight.
+        if let Some(way) = way {
+            let mirrored = world.renamed(&self.renamings[way]);
+            let holds =
+                |row: u16, world| (P::INVARIANTS[usize::from(row)].holds)(self.scenario, world);
+            let is_same = |&row: &u16| holds(row, world) == holds(row, &mirrored);
+            if caught(|| sight.invariants.look.iter().all(is_same)) != Ok(true) {
+                return Err(breach(ALIKE));
+            }
+        }
         let broken = sight
             .invariants
             .look_again(|row| (P::INVARIANTS[row].holds)(self.scenario, world));

@@ -59,7 +59,7 @@ pub(super) struct Memory<P: Specification> {
     /// What the host with that number answers to the message with that number; nothing known if it
     /// does more.
     pub(super) replies: HashMap<(u32, u32), Option<Arc<[Handle]>>, FixedState>,
-    /// Parts after nodes have changed places, in each way in which they do.
+    /// Parts after what is alike has changed places, in each way in which it does.
     mirrors: Vec<Mirror>,
 }
 
@@ -77,7 +77,7 @@ pub(super) struct Known {
     reactions: Vec<(u32, Reactions)>,
     /// What may happen but to messages: while timers may not run out, and while they may.
     others: [Option<Listed>; 2],
-    /// Its hash after nodes have changed places in each of the ways, if that has been asked.
+    /// Its hash after what is alike has changed places in each of the ways, if that has been asked.
     mirrors: Box<[Hashed]>,
     /// Whether the message with this number is inert, if that has been asked; confirmed if it would
     /// make no difference.
@@ -107,7 +107,7 @@ pub(super) struct Reactions {
 pub(super) struct Listed {
     first: u32,
     count: u16,
-    /// Whether they, or the properties, are not the same where nodes have changed places.
+    /// Whether they, or the properties, are not the same where what is alike has changed places.
     pub(super) is_lopsided: bool,
 }
 
@@ -335,15 +335,16 @@ impl<P: Specification> Memory<P> {
         }
     }
 
-    /// In which way nodes change places where it is asked whether what is known of a core is the
-    /// same then. One for each core: to ask of all ways takes longer than to look at all worlds.
-    fn way(&self, lab: Lab<'_, P>, place: CoreId) -> Option<usize> {
+    /// In which way what is alike changes places where it is asked whether what is known of a core
+    /// is the same then. One for each core: to ask of all ways takes longer than to look at all
+    /// worlds.
+    pub(super) fn way(&self, lab: Lab<'_, P>, place: CoreId) -> Option<usize> {
         let ways = lab.renamings.len() as u64;
         let [hash, _] = self.core(place).hash;
         hash.checked_rem(ways).map(|way| way as usize)
     }
 
-    /// The hash of the core after nodes have changed places in the way with this number.
+    /// The hash of the core after what is alike has changed places in the way with this number.
     pub(super) fn mirrored_core(&mut self, lab: Lab<'_, P>, place: CoreId, way: usize) -> Hashed {
         let known = &mut self.cores[place.0 as usize];
         if known.mirrors.is_empty() {
@@ -355,7 +356,7 @@ impl<P: Specification> Memory<P> {
         known.mirrors[way]
     }
 
-    /// The hash of the message after nodes have changed places in the way with this number.
+    /// The hash of the message after what is alike has changed places in the way with this number.
     pub(super) fn mirrored(&mut self, lab: Lab<'_, P>, message: Handle, way: usize) -> Hashed {
         let names = &lab.renamings[way];
         self.mirrors[way].message(lab.tables, names, message).hash

@@ -1,4 +1,4 @@
-//! Cores and messages after nodes that are alike have changed places.
+//! Cores and messages after what is alike has changed places.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::lab::{Lab, Next, Step};
 use super::tables::{Core, Handle, Hashed, Tables, core_of};
 use crate::symmetry::Renaming;
 
-/// What a thread remembers of parts after nodes have changed places in one way: their numbers
+/// What a thread remembers of parts after what is alike has changed places in one way: their numbers
 /// and hashes then.
 #[derive(Default)]
 pub(super) struct Mirror {
@@ -22,7 +22,7 @@ pub(super) struct Mirror {
 }
 
 impl Mirror {
-    /// The core after nodes have changed places.
+    /// The core after what is alike has changed places.
     pub(super) fn core<P: Specification>(
         &mut self,
         tables: &Tables<P>,
@@ -43,7 +43,7 @@ impl Mirror {
         core_of(&parts)
     }
 
-    /// The message after nodes have changed places.
+    /// The message after what is alike has changed places.
     pub(super) fn message<P: Specification>(
         &mut self,
         tables: &Tables<P>,
@@ -57,9 +57,9 @@ impl Mirror {
     }
 }
 
-/// Whether other steps than these are possible in a veiled world after nodes have changed places,
-/// or one leads elsewhere, or a law says something else of it. `core` is the core of that world,
-/// `possible` what may happen there.
+/// Whether other steps than these are possible in a veiled world after what is alike has changed
+/// places, or one leads elsewhere, or a law says something else of it. `core` is the core of that
+/// world, `possible` what may happen there.
 pub(super) fn is_lopsided<P: Specification>(
     lab: Lab<'_, P>,
     mirror: &mut Mirror,

@@ -33,7 +33,7 @@ use self::foresight::Foresight;
 use self::lab::Lab;
 use self::lessons::Lessons;
 use self::memory::{CoreId, Memory};
-use self::state::{Asleep, MOST_PARTS, State, fold, hash, sum, write};
+use self::state::{Asleep, MOST_PARTS, State, hash, sum, write};
 use self::tables::{Core, Handle, Tables};
 use super::checkpoint::{Reader, Writer};
 use super::space::{Breach, Marks, Sink, Space};
@@ -52,9 +52,9 @@ const STEP_BYTES: u64 = 300;
 pub(super) struct Worlds<'a, P: Specification> {
     scenario: &'a Scenario<P>,
     /// Whether to take one order of steps that commute. Which one is a matter of names: not
-    /// where nodes change places.
+    /// where anything changes places.
     commuting: bool,
-    /// The ways in which nodes change places.
+    /// The ways in which what is alike changes places.
     renamings: Vec<Renaming>,
     tables: Tables<P>,
     lessons: Lessons<P>,
@@ -229,9 +229,10 @@ impl<'a, P: Specification> Worlds<'a, P> {
             let under_way = sum(flight, |handle| memory.mirrored(lab, *handle, way));
             hash(core, under_way, self.wide)
         });
-        // The least are all small: mixed once more they are spread as others are.
+        // The least are all small: multiplied by an odd number they are spread as others are, and
+        // no two become the same.
         let [low, high] = mirrored.fold(plain, Ord::min);
-        Fingerprint::of([fold(low, 0x9e37_79b9_7f4a_7c15), high])
+        Fingerprint::of([low.wrapping_mul(0x9e37_79b9_7f4a_7c15), high])
     }
 
     /// How many times as many pairs of states with one fingerprint are to be expected as of

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use models::Specification;
-use models::world::Travels as _;
+use models::world::{Action, Travels as _, World};
 
+use super::lab::Next;
 use super::memory::CoreId;
 use super::state::State;
 use super::{Worker, Worlds};
 use crate::engine::native::space::Breach;
-use crate::examine::{INERT_IS_INERT, NO_PANIC};
+use crate::examine::{INERT_IS_INERT, NO_PANIC, caught};
+use crate::symmetry::ALIKE;
 
 impl<P: Specification> Worlds<'_, P> {
     /// Takes a step: the core that it leads to. What is then under way, and what has become
@@ -105,13 +107,43 @@ impl<P: Specification> Worlds<'_, P> {
             broken = next.laws.look_again(|row| {
                 (P::LAWS[row].holds)(self.scenario, &before, &step.action, &after)
             });
+            let way = memory.way(self.lab(), state.core);
+            let is_lopsided = way
+                .is_some_and(|way| self.is_lopsided_step(way, next, &before, &step.action, &after));
             memory.give_back(core, after);
             memory.give_back(state.core, before);
+            if is_lopsided {
+                return Some(breach(ALIKE));
+            }
         }
         match broken {
             Ok(row) => row.map(|row| breach(P::LAWS[row].name)),
             Err(message) => Some(panicked(message)),
         }
+    }
+
+    /// Whether a law that looks at what is under way says something else of a step where what is
+    /// alike has changed places in this way.
+    fn is_lopsided_step(
+        &self,
+        way: usize,
+        next: &Next,
+        before: &World<P>,
+        action: &Action<P>,
+        after: &World<P>,
+    ) -> bool {
+        let names = &self.renamings[way];
+        let mirrored = (
+            before.renamed(names),
+            action.renamed(names),
+            after.renamed(names),
+        );
+        let is_same = |&row: &u16| {
+            let holds = P::LAWS[usize::from(row)].holds;
+            holds(self.scenario, before, action, after)
+                == holds(self.scenario, &mirrored.0, &mirrored.1, &mirrored.2)
+        };
+        caught(|| next.laws.look.iter().all(is_same)) != Ok(true)
     }
 }
 
