@@ -23,5 +23,5 @@ pub mod trace;
 pub mod world;
 pub mod zab;
 
-pub use protocol::{Data, Durable, Effect, Input, Node, NodeId, Outbox, Protocol};
+pub use protocol::{Data, DiskId, Durable, Effect, Input, Node, NodeId, Outbox, Protocol};
 pub use specification::Specification;

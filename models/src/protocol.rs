@@ -49,6 +49,19 @@ pub trait Durable: Data + Default {
     fn apply(&mut self, record: &Self::Record);
 }
 
+/// One life of a disk: drawn at random when an empty disk is set up, and never again. A node
+/// whose disk is lost comes back with another one, and so can be told from itself.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct DiskId(pub [u8; 16]);
+
+impl Display for DiskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// A node that remembers nothing.
 impl Durable for () {
     type Record = ();
@@ -74,6 +87,14 @@ pub trait Protocol: Clone + Debug + Send + Sync + 'static {
 
     /// This node's identity.
     fn id(&self) -> NodeId;
+
+    /// What is written to an empty disk before this node starts from it for the first time.
+    /// Happens once in the life of a disk, on purpose. A protocol whose nodes make promises by
+    /// what they remember writes something here, so that a disk which has been lost, and is
+    /// empty again, is no new one to it.
+    fn format(&self) -> Vec<<Self::Durable as Durable>::Record> {
+        Vec::new()
+    }
 
     /// Starts a node from what its disk remembers. First start and recovery are one path.
     fn boot(&self, durable: &Self::Durable, out: &mut Outbox<Self>) -> Self::Volatile;
@@ -182,6 +203,15 @@ pub struct Node<P: Protocol> {
 }
 
 impl<P: Protocol> Node<P> {
+    /// What the node's disk remembers once it has been [set up](Protocol::format).
+    pub fn formatted(protocol: &P) -> P::Durable {
+        let mut durable = P::Durable::default();
+        for record in protocol.format() {
+            durable.apply(&record);
+        }
+        durable
+    }
+
     /// Boots a node from what its disk remembers.
     pub fn boot(protocol: &P, durable: P::Durable, out: &mut Outbox<P>) -> Self {
         let volatile = protocol.boot(&durable, out);

@@ -1,12 +1,12 @@
 //! The cluster's configuration: who votes, who only listens, and what a quorum is (§6).
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
 use super::log::Index;
-use crate::protocol::NodeId;
+use crate::protocol::{DiskId, NodeId};
 
 /// Who the members of a cluster are, and what each counts for.
 ///
@@ -21,7 +21,27 @@ pub struct Configuration {
     pub outgoing: BTreeSet<NodeId>,
     /// The nodes that receive the log and count for nothing (thesis §4.2.1).
     pub learners: BTreeSet<NodeId>,
+    /// How each node is known, those that have left included: a node that came back on another
+    /// disk would lack what it has acknowledged on the one that it had.
+    pub contacts: BTreeMap<NodeId, Contact>,
 }
+
+/// How the members of a cluster know a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Contact {
+    /// The life of the disk that its promises rest on.
+    pub disk: DiskId,
+    /// Where it is to be reached, in the host's encoding.
+    pub address: Vec<u8>,
+}
+
+/// The configuration of a node that belongs to no cluster.
+pub(super) static NOBODY: Configuration = Configuration {
+    voters: BTreeSet::new(),
+    outgoing: BTreeSet::new(),
+    learners: BTreeSet::new(),
+    contacts: BTreeMap::new(),
+};
 
 impl Configuration {
     /// A configuration of voters alone.

@@ -160,6 +160,11 @@ impl<M: StateMachine> Raft<M> {
         } else {
             self.recognise(node, leader, out);
             self.hear_leader(node, out);
+            let (last_included_index, last_included_term) = chunk.last_included;
+            let contradiction = self.contradicts(node, last_included_index, last_included_term);
+            if let Some(contradiction) = contradiction {
+                return self.halt(node, contradiction, out);
+            }
             self.install(node, term, chunk, out)
         };
         out.send(

@@ -9,13 +9,13 @@
 //! A cluster starts with the configuration that its nodes are given; a node that joins is
 //! given none ([`Raft::joining`]) and learns it from the log.
 
-use alloc::collections::{BTreeSet, btree_map};
+use alloc::collections::{BTreeMap, BTreeSet, btree_map};
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
 use super::client::redirect;
-use super::configuration::{Configuration, InForce};
+use super::configuration::{Configuration, Contact, InForce};
 use super::log::{Content, Entry, Index};
 use super::machine::StateMachine;
 use super::progress::Progress;
@@ -34,6 +34,8 @@ pub struct Change {
     pub promote: BTreeSet<NodeId>,
     /// Voters or learners that shall leave.
     pub remove: BTreeSet<NodeId>,
+    /// How those that are added are known.
+    pub contacts: BTreeMap<NodeId, Contact>,
 }
 
 impl Change {
@@ -42,6 +44,14 @@ impl Change {
         Self {
             add: BTreeSet::from([node]),
             ..Self::default()
+        }
+    }
+
+    /// Adds `node`, which is known so, as a learner.
+    pub fn add_with(node: NodeId, contact: Contact) -> Self {
+        Self {
+            contacts: BTreeMap::from([(node, contact)]),
+            ..Self::add(node)
         }
     }
 
@@ -86,7 +96,18 @@ impl Change {
         if let Some(&node) = self.promote.difference(&current.members()).next() {
             return Err(Refusal::NotAMember { node });
         }
+        for (&node, contact) in &self.contacts {
+            if !self.add.contains(&node) {
+                return Err(Refusal::NotAMember { node });
+            }
+            // Nor may who has left: what is still under way from it would be taken for the
+            // other's, and what it has acknowledged for what the other has.
+            if { current.contacts.get(&node) }.is_some_and(|known| known.disk != contact.disk) {
+                return Err(Refusal::OtherDisk { node });
+            }
+        }
         let mut next = current.clone();
+        next.contacts.extend(self.contacts.clone());
         next.voters.extend(&self.promote);
         next.learners.extend(&self.add);
         next.voters.retain(|node| !self.remove.contains(node));
@@ -121,6 +142,12 @@ pub enum Refusal {
     },
     /// The node is to be added as a learner, and votes already.
     AlreadyVotes {
+        /// The node.
+        node: NodeId,
+    },
+    /// The node is known, as a member or a former one, with another disk: what it has promised
+    /// is lost with that. It must come back under an id that nobody has had.
+    OtherDisk {
         /// The node.
         node: NodeId,
     },
@@ -310,7 +337,10 @@ impl<M: StateMachine> Raft<M> {
             let durable = node.durable();
             durable.configuration_at(in_force.index.previous())
         });
-        before.map_or_else(|| self.initial().clone(), |before| before.configuration)
+        before.map_or_else(
+            || self.founding(node).clone(),
+            |before| before.configuration,
+        )
     }
 
     /// Whether this node may stand for election. A voter may, and so may a node that has

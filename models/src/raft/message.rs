@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 use super::log::{Entry, Index, Term};
+use super::machine::Checksum;
 use super::session::RequestId;
 
 /// The number of a leadership confirmation round: a read waits until a quorum has answered
@@ -80,6 +81,8 @@ pub enum Message<C> {
         entries: Vec<Entry<C>>,
         /// The leader's commit index.
         leader_commit: Index,
+        /// The checksum of the leader's state after the entries up to there, if it has one.
+        checksum: Option<Checksum>,
         /// The leader's confirmation round, echoed in the answer.
         round: Round,
     },

@@ -16,6 +16,7 @@
 //! handlers; what a leader knows of its peers is [`progress`].
 
 pub mod configuration;
+pub mod contradiction;
 pub mod install;
 pub mod log;
 pub mod membership;
@@ -41,8 +42,9 @@ use core::marker::PhantomData;
 use derive_where::derive_where;
 use serde::{Deserialize, Serialize};
 
-use self::configuration::Configuration;
-use self::log::Term;
+use self::configuration::{Configuration, NOBODY};
+use self::contradiction::Contradiction;
+use self::log::{Index, Term};
 use self::machine::StateMachine;
 use self::membership::{Change, Refusal};
 use self::message::Message;
@@ -243,6 +245,24 @@ pub enum Event<M: StateMachine> {
     },
     /// This node has left the cluster, and that is committed: its host may stop it.
     Retired,
+    /// This node has heard what contradicts its own committed log or state. It takes part no
+    /// more, and has written that down: its host stops it, and says so.
+    Halted {
+        /// What contradicts what.
+        contradiction: Contradiction,
+    },
+    /// A follower refuses an append as one that lacks an entry which it has acknowledged in this
+    /// term. Where messages from one node arrive in the order in which they were sent, that
+    /// follower has lost what it had promised to keep: its host refuses it from now on. Where
+    /// they do not, the refusal may just be late.
+    Denied {
+        /// The follower.
+        follower: NodeId,
+        /// It has acknowledged the entries up to here,
+        acknowledged: Index,
+        /// and now says to lack the one here, or to have another.
+        prev_log_index: Index,
+    },
     /// What came of a transfer of leadership.
     Transfer {
         /// Whose request.
@@ -253,7 +273,7 @@ pub enum Event<M: StateMachine> {
     /// This node's state is now that of the leader's snapshot: it has skipped what came before.
     Installed {
         /// The index of the last entry that the snapshot replaces.
-        last_included_index: log::Index,
+        last_included_index: Index,
     },
     /// This node leads from now on.
     Leading {
@@ -309,16 +329,22 @@ impl<M: StateMachine> Raft<M> {
         }
     }
 
-    /// The configuration that the cluster starts with; nobody's on a node that joins.
+    /// The configuration that an empty disk of this node is set up with; nobody's on a node that
+    /// joins. What the disk remembers is what counts from then on.
     pub fn initial(&self) -> &Configuration {
         &self.initial
     }
 
+    /// The configuration that `node` starts from while its log and its snapshot hold none.
+    fn founding<'a>(&self, node: &'a Node<Self>) -> &'a Configuration {
+        node.durable().initial.as_ref().unwrap_or(&NOBODY)
+    }
+
     /// The configuration that `node` acts on: "a server always uses the latest configuration
     /// in its log, regardless of whether the entry is committed" (§6).
-    pub fn configuration<'a>(&'a self, node: &'a Node<Self>) -> &'a Configuration {
+    pub fn configuration<'a>(&self, node: &'a Node<Self>) -> &'a Configuration {
         let in_force = node.volatile.configuration.as_ref();
-        in_force.map_or(&self.initial, |in_force| &in_force.configuration)
+        in_force.map_or_else(|| self.founding(node), |in_force| &in_force.configuration)
     }
 
     /// "If RPC request or response contains term T > currentTerm: set currentTerm = T,
@@ -361,11 +387,18 @@ impl<M: StateMachine> Protocol for Raft<M> {
         self.id
     }
 
+    fn format(&self) -> Vec<Record<M>> {
+        let configuration = self.initial.clone();
+        Vec::from([Record::Initialize { configuration }])
+    }
+
     /// "When servers start up, they begin as followers" (§5.2), with the state of their
     /// snapshot (§7). What else is committed is learned anew from the leader, and applied
     /// anew.
     fn boot(&self, durable: &Persistent<M>, out: &mut Outbox<Self>) -> Volatile<M> {
-        out.arm(Timer::Election);
+        if durable.takes_part() {
+            out.arm(Timer::Election);
+        }
         let applied = durable.snapshot.state.clone();
         Volatile {
             role: Role::Follower { leader: None },
@@ -380,6 +413,11 @@ impl<M: StateMachine> Protocol for Raft<M> {
     }
 
     fn step(&self, node: &mut Node<Self>, input: Input<Self>, out: &mut Outbox<Self>) {
+        // A disk that has lost what it held must not vote or acknowledge anew: who was promised
+        // something by it before could not tell (KAFKA-12181).
+        if !node.durable().takes_part() {
+            return;
+        }
         match input {
             Input::Deliver { from, message } => {
                 let current_term = node.durable().current_term;
@@ -420,6 +458,7 @@ impl<M: StateMachine> Protocol for Raft<M> {
                         prev_log_term,
                         entries,
                         leader_commit,
+                        checksum,
                         round,
                     } => {
                         let append = replication::Append {
@@ -427,6 +466,7 @@ impl<M: StateMachine> Protocol for Raft<M> {
                             prev_log_term,
                             entries,
                             leader_commit,
+                            checksum,
                             round,
                         };
                         self.on_append_entries(node, from, term, append, out);

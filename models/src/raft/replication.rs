@@ -2,12 +2,13 @@
 
 use alloc::vec::Vec;
 
+use super::contradiction::Contradiction;
 use super::log::{Content, Entry, Index, Log, Term};
-use super::machine::StateMachine;
+use super::machine::{Checksum, StateMachine};
 use super::message::{AppendOutcome, Message, Round};
 use super::progress::{Mode, progress_of};
 use super::state::{Leadership, Role};
-use super::{Raft, Timer};
+use super::{Event, Raft, Timer};
 use crate::protocol::{Node, NodeId, Outbox, Protocol};
 
 /// What an AppendEntries message says beside its term.
@@ -16,6 +17,7 @@ pub(super) struct Append<C> {
     pub(super) prev_log_term: Term,
     pub(super) entries: Vec<Entry<C>>,
     pub(super) leader_commit: Index,
+    pub(super) checksum: Option<Checksum>,
     pub(super) round: Round,
 }
 
@@ -137,6 +139,7 @@ impl<M: StateMachine> Raft<M> {
             prev_log_term,
             entries,
             leader_commit: node.volatile.commit_index,
+            checksum: node.volatile.applied.machine.checksum(),
             round: leadership.round,
         };
         out.send(peer, message);
@@ -175,7 +178,10 @@ impl<M: StateMachine> Raft<M> {
             // then the candidate recognizes the leader as legitimate" (§5.2).
             self.recognise(node, leader, out);
             self.hear_leader(node, out);
-            self.append(node, append, out)
+            match self.append(node, append, out) {
+                Ok(outcome) => outcome,
+                Err(contradiction) => return self.halt(node, contradiction, out),
+            }
         };
         out.send(
             leader,
@@ -198,19 +204,21 @@ impl<M: StateMachine> Raft<M> {
         }
     }
 
-    /// Receiver implementation, steps 2 to 5.
+    /// Receiver implementation, steps 2 to 5. Nothing is deleted that this node knows to be
+    /// committed.
     fn append(
         &self,
         node: &mut Node<Self>,
         append: Append<M::Command>,
         out: &mut Outbox<Self>,
-    ) -> AppendOutcome {
+    ) -> Result<AppendOutcome, Contradiction> {
+        self.check_committed(node, &append)?;
         let log = &node.durable().log;
         let prev_log_index = append.prev_log_index;
         // What this node has discarded is committed, so the leader has the same.
         let is_discarded = prev_log_index < log.base_index();
         if !is_discarded && log.term_at(prev_log_index) != Some(append.prev_log_term) {
-            return conflict_at(log, prev_log_index);
+            return Ok(conflict_at(log, prev_log_index));
         }
         let base_index = log.base_index();
         let mut index = prev_log_index;
@@ -231,7 +239,31 @@ impl<M: StateMachine> Raft<M> {
         // "Set commitIndex = min(leaderCommit, index of last new entry)": of what follows
         // the last new entry this append has shown nothing.
         self.commit_up_to(node, append.leader_commit.min(index), out);
-        AppendOutcome::Accepted { match_index: index }
+        match self.diverges(node, append.leader_commit, append.checksum) {
+            Some(contradiction) => Err(contradiction),
+            None => Ok(AppendOutcome::Accepted { match_index: index }),
+        }
+    }
+
+    /// Whether the append agrees with all that this node knows to be committed.
+    fn check_committed(
+        &self,
+        node: &Node<Self>,
+        append: &Append<M::Command>,
+    ) -> Result<(), Contradiction> {
+        let mut index = append.prev_log_index;
+        let mut term = append.prev_log_term;
+        let mut entries = append.entries.iter();
+        while index <= node.volatile.commit_index {
+            if let Some(contradiction) = self.contradicts(node, index, term) {
+                return Err(contradiction);
+            }
+            let Some(entry) = entries.next() else {
+                break;
+            };
+            (index, term) = (index.next(), entry.term);
+        }
+        Ok(())
     }
 
     /// "If successful: update nextIndex and matchIndex for follower. If AppendEntries fails
@@ -256,6 +288,7 @@ impl<M: StateMachine> Raft<M> {
                 first_index,
             } => {
                 let hint = (conflict_term, first_index);
+                denied(node, follower, prev_log_index, out);
                 if conflicted(node, follower, prev_log_index, hint) {
                     self.send_probe(node, follower, out);
                 }
@@ -366,6 +399,25 @@ fn conflict_at<C>(log: &Log<C>, prev_log_index: Index) -> AppendOutcome {
         prev_log_index,
         conflict_term,
         first_index,
+    }
+}
+
+/// Tells the host of a follower that denies what it has acknowledged. Nothing is known of what
+/// it has instead, and what it has acknowledged may have been committed by that: it is not helped
+/// to forget it.
+fn denied<M: StateMachine>(
+    node: &mut Node<Raft<M>>,
+    follower: NodeId,
+    prev_log_index: Index,
+    out: &mut Outbox<Raft<M>>,
+) {
+    let acknowledged = progress_of(node, follower).map(|progress| progress.match_index);
+    if let Some(acknowledged) = acknowledged.filter(|known| prev_log_index <= *known) {
+        out.emit(Event::Denied {
+            follower,
+            acknowledged,
+            prev_log_index,
+        });
     }
 }
 

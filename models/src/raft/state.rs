@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use derive_where::derive_where;
 use serde::{Deserialize, Serialize};
 
-use super::configuration::InForce;
+use super::configuration::{Configuration, InForce};
+use super::contradiction::Contradiction;
 use super::install::{Blob, Partial};
 use super::log::{Entry, Index, Log, Term};
 use super::machine::StateMachine;
@@ -25,6 +26,12 @@ use crate::protocol::{Durable, NodeId};
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Persistent<M: StateMachine> {
+    /// The configuration that the cluster started with, as far as this disk knows: nobody's on
+    /// the disk of a node that joins later. `None` on a disk that belongs to no cluster: it is
+    /// new, or what it held is lost.
+    pub initial: Option<Configuration>,
+    /// Why this node takes part no more, if so.
+    pub halted: Option<Contradiction>,
     /// The latest term that this node has seen. Increases monotonically.
     pub current_term: Term,
     /// The candidate that has this node's vote in the current term, if any.
@@ -40,6 +47,13 @@ pub struct Persistent<M: StateMachine> {
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub enum Record<M: StateMachine> {
+    /// The disk belongs to a cluster from now on.
+    Initialize {
+        /// The configuration that the cluster starts with; nobody's for a node that joins.
+        configuration: Configuration,
+    },
+    /// This node takes part no more.
+    Halt(Contradiction),
     /// The term, and the vote in it. One record, for a vote without its term means nothing.
     Ballot {
         /// The new current term.
@@ -71,6 +85,12 @@ pub enum Record<M: StateMachine> {
 }
 
 impl<M: StateMachine> Persistent<M> {
+    /// Whether the node may say anything: its disk belongs to a cluster, and nothing that it
+    /// remembers has been contradicted.
+    pub fn takes_part(&self) -> bool {
+        self.initial.is_some() && self.halted.is_none()
+    }
+
     /// The latest configuration at or before `index`, in the log or in the snapshot. None if
     /// there is none, or if it is so old that the snapshot has replaced it.
     pub fn configuration_at(&self, index: Index) -> Option<InForce> {
@@ -87,6 +107,8 @@ impl<M: StateMachine> Durable for Persistent<M> {
 
     fn apply(&mut self, record: &Record<M>) {
         match record {
+            Record::Initialize { configuration } => self.initial = Some(configuration.clone()),
+            Record::Halt(contradiction) => self.halted = Some(*contradiction),
             Record::Ballot { term, voted_for } => {
                 self.current_term = *term;
                 self.voted_for = *voted_for;

@@ -29,8 +29,8 @@ impl fmt::Display for NotEnabled {
 impl core::error::Error for NotEnabled {}
 
 impl<P: Specification> World<P> {
-    /// The world in which every node has been started from its disk, and the scenario's
-    /// prologue has been played.
+    /// The world in which every disk has been set up, every node has been started from its own,
+    /// and the scenario's prologue has been played.
     ///
     /// # Panics
     /// If a step of the prologue is not possible, or the knobs contradict each other.
@@ -46,7 +46,10 @@ impl<P: Specification> World<P> {
             ghost: P::Ghost::default(),
         };
         for position in 0..scenario.nodes.len() {
-            let durable = scenario.disks.get(position).cloned().unwrap_or_default();
+            let mut durable = scenario.disks.get(position).cloned().unwrap_or_default();
+            for record in scenario.nodes[position].format() {
+                durable.apply(&record);
+            }
             world.hosts.push(Arc::new(Host::Down { durable }));
         }
         // All are up before the first is heard: nobody's first words are lost.

@@ -49,7 +49,11 @@ impl Naive {
                     self.discarded = self.discarded.max(through);
                 }
             }
-            Record::Ballot { .. } | Record::Snapshot { .. } | Record::Install(_) => {}
+            Record::Initialize { .. }
+            | Record::Halt(_)
+            | Record::Ballot { .. }
+            | Record::Snapshot { .. }
+            | Record::Install(_) => {}
         }
     }
 

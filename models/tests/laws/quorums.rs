@@ -19,6 +19,7 @@ fn configurations() -> impl Strategy<Value = Configuration> {
         voters,
         outgoing,
         learners,
+        ..Configuration::default()
     })
 }
 

@@ -1,6 +1,7 @@
 //! One node and any inputs at all, also such as no honest peer would send.
 
 use models::raft::log::{Entry, Index, Term};
+use models::raft::machine::Checksum;
 use models::raft::message::{AppendOutcome, Message, Round, VoteOutcome};
 use models::raft::spec::{Add, Adder};
 use models::raft::state::Persistent;
@@ -77,18 +78,28 @@ fn message() -> impl Strategy<Value = Msg> {
         }),
         (term(), vote_outcome())
             .prop_map(|(term, outcome)| Message::PreVoteResponse { term, outcome }),
-        (term(), index(), term(), entries, index(), round()).prop_map(
-            |(term, prev_log_index, prev_log_term, entries, leader_commit, round)| {
-                Message::AppendEntries {
-                    term,
-                    prev_log_index,
-                    prev_log_term,
-                    entries,
-                    leader_commit,
-                    round,
+        (
+            term(),
+            index(),
+            term(),
+            entries,
+            index(),
+            checksum(),
+            round()
+        )
+            .prop_map(
+                |(term, prev_log_index, prev_log_term, entries, leader_commit, checksum, round)| {
+                    Message::AppendEntries {
+                        term,
+                        prev_log_index,
+                        prev_log_term,
+                        entries,
+                        leader_commit,
+                        checksum,
+                        round,
+                    }
                 }
-            }
-        ),
+            ),
         (term(), append_outcome(), round()).prop_map(|(term, outcome, round)| {
             Message::AppendEntriesResponse {
                 term,
@@ -97,6 +108,10 @@ fn message() -> impl Strategy<Value = Msg> {
             }
         }),
     ]
+}
+
+fn checksum() -> impl Strategy<Value = Option<Checksum>> {
+    proptest::option::of((0u64..20).prop_map(Checksum))
 }
 
 fn command() -> impl Strategy<Value = Command<Adder>> {

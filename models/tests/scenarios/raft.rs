@@ -159,6 +159,8 @@ impl Told for Raft<Adder> {
 
     fn record(record: &Record<Adder>) -> String {
         match record {
+            Record::Initialize { configuration } => format!("belongs to {configuration}"),
+            Record::Halt(contradiction) => format!("halt: {contradiction:?}"),
             Record::Ballot { term, voted_for } => match voted_for {
                 Some(candidate) => format!("{term}, vote for {candidate}"),
                 None => format!("{term}, no vote"),
@@ -195,6 +197,12 @@ impl Told for Raft<Adder> {
             Event::Refused { request, refusal } => format!("{request} refused: {refusal:?}"),
             Event::MembershipChanged { configuration } => format!("members {configuration}"),
             Event::Retired => "retired".to_owned(),
+            Event::Halted { contradiction } => format!("halted: {contradiction:?}"),
+            Event::Denied {
+                follower,
+                acknowledged,
+                prev_log_index,
+            } => format!("{follower} denies {prev_log_index}, having acknowledged {acknowledged}"),
             Event::Transfer { request, outcome } => match outcome {
                 TransferOutcome::SteppedDown => format!("{request}: leads no longer"),
                 TransferOutcome::TimedOut => format!("{request}: timed out, leads on"),
@@ -248,6 +256,7 @@ impl Told for Raft<Adder> {
                 prev_log_term,
                 entries,
                 leader_commit,
+                checksum: _,
                 round,
             } => {
                 let entries: Vec<String> = entries.iter().map(entry_words).collect();

@@ -39,7 +39,11 @@ impl Bench {
         log: &[u64],
     ) -> Self {
         let raft = Raft::new(NodeId(id), (0..size).map(NodeId));
-        let node = Node::boot(&raft, disk(term, voted_for, log), &mut Outbox::new());
+        let mut disk = disk(term, voted_for, log);
+        for record in raft.format() {
+            disk.apply(&record);
+        }
+        let node = Node::boot(&raft, disk, &mut Outbox::new());
         let records = Vec::new();
         Self {
             raft,
@@ -51,7 +55,7 @@ impl Bench {
     /// Node `id`, which joins a cluster that it does not know yet.
     pub(crate) fn joining(id: u16) -> Self {
         let raft = Raft::joining(NodeId(id));
-        let node = Node::boot(&raft, Persistent::default(), &mut Outbox::new());
+        let node = Node::boot(&raft, Node::formatted(&raft), &mut Outbox::new());
         let records = Vec::new();
         Self {
             raft,
@@ -327,6 +331,7 @@ pub(crate) fn members(outgoing: &[u16], voters: &[u16], learners: &[u16]) -> Con
         voters: set(voters),
         outgoing: set(outgoing),
         learners: set(learners),
+        ..Configuration::default()
     }
 }
 
@@ -451,6 +456,7 @@ pub(crate) fn append_in_round(
         prev_log_term: Term(prev.1),
         entries: entries.to_vec(),
         leader_commit: Index(commit),
+        checksum: None,
         round: Round(round),
     }
 }

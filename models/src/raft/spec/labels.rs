@@ -113,6 +113,7 @@ impl<C: Debug> Display for Message<C> {
                 prev_log_term,
                 entries: new,
                 leader_commit,
+                checksum: _,
                 round,
             } => write!(
                 f,

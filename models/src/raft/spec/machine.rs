@@ -5,7 +5,7 @@ use core::fmt::{self, Display};
 
 use serde::{Deserialize, Serialize};
 
-use crate::raft::machine::StateMachine;
+use crate::raft::machine::{Checksum, StateMachine};
 use crate::world::Parties;
 
 /// A byte that commands add to. With scripts that add distinct powers of two, every total
@@ -43,6 +43,10 @@ impl StateMachine for Adder {
         Sum(self.0)
     }
 
+    fn checksum(&self) -> Option<Checksum> {
+        Some(Checksum(self.0.into()))
+    }
+
     fn query(&self, _: &Total) -> Sum {
         Sum(self.0)
     }
@@ -54,6 +58,6 @@ pub fn parties(clients: &'static [&'static [usize]]) -> Parties {
     Parties {
         clients,
         names: &["ClientId"],
-        payloads: &["Add", "Adder", "Sum"],
+        payloads: &["Add", "Adder", "Sum", "Checksum"],
     }
 }

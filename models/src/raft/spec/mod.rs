@@ -179,6 +179,8 @@ impl<M: StateMachine> Specification for Raft<M> {
             | Event::Retired
             | Event::Transfer { .. }
             | Event::Installed { .. }
+            | Event::Halted { .. }
+            | Event::Denied { .. }
             | Event::Leading { .. }
             | Event::Following { .. } => None,
         }

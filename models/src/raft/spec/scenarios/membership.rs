@@ -59,6 +59,7 @@ fn configuration(outgoing: &[u16], voters: &[u16], learners: &[u16]) -> Content<
         voters: set(voters),
         outgoing: set(outgoing),
         learners: set(learners),
+        ..Configuration::default()
     })
 }
 
