@@ -14,7 +14,7 @@
 //! use std::collections::BTreeMap;
 //! use std::time::Duration;
 //!
-//! use lockstep::Identity;
+//! use lockstep::{ClusterId, Identity, random_disk};
 //! use lockstep::driver::{NodeBuilder, mailbox};
 //! use lockstep::journal::{FileJournal, FileJournalOptions};
 //! use lockstep::timers::TimerSpan;
@@ -23,9 +23,11 @@
 //!
 //! let identity = Identity {
 //!     cluster: "blue".into(),
+//!     cluster_id: ClusterId::random()?,
 //!     protocol: "raft-kv".into(),
 //!     version: 1,
 //!     node: protocol.id(),
+//!     disk: random_disk()?,
 //! };
 //! let peers = BTreeMap::from([(NodeId(2), "10.0.0.2:7400".to_owned())]);
 //!
@@ -73,4 +75,4 @@ pub mod timers;
 pub mod transport;
 
 #[cfg(not(lockstep_loom))]
-pub use identity::Identity;
+pub use identity::{ClusterId, Identity, random_disk};

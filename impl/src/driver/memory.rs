@@ -14,6 +14,39 @@ pub(crate) struct Memory<D> {
     pub(crate) step_bytes: u64,
 }
 
+/// Sets up an empty disk for `protocol`: writes what a node of it starts from for the first time
+/// ([`Protocol::format`]), as one entry. Happens once in the life of a disk, on purpose; a node
+/// never does it by itself, for an empty disk may be one that has lost what it held.
+///
+/// # Errors
+/// When the journal refuses, or is not empty.
+pub fn format<P: Protocol>(protocol: &P, mut journal: impl Journal) -> Result<(), FormatError> {
+    let recovered = journal.recover(&mut |_| Ok(()))?;
+    if recovered.entries > 0 {
+        return Err(FormatError::NotEmpty);
+    }
+    let records = protocol.format();
+    if !records.is_empty() {
+        journal.append(&codec::encode(&records)?)?;
+        journal.flush()?;
+    }
+    Ok(())
+}
+
+/// Why a disk was not set up.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// There is something on it.
+    #[error("the journal holds entries already; nothing was changed")]
+    NotEmpty,
+    /// The journal refused.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The records have no encoding.
+    #[error("the first records could not be encoded ({0}); nothing was written")]
+    Encoding(#[from] postcard::Error),
+}
+
 /// Folds the journal with the same `apply` that the checker exercised.
 pub(crate) fn recall<P: Protocol>(
     journal: &mut impl Journal,

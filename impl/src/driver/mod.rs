@@ -30,3 +30,4 @@ pub use running::{Failure, RunningNode, Status};
 
 pub(crate) use self::core::{Batch, Core, Outgoing};
 pub(crate) use memory::recall;
+pub use memory::{FormatError, format};

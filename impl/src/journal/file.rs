@@ -96,6 +96,14 @@ impl FileJournal {
         })
     }
 
+    /// Whose journal `directory` holds; `None` if it holds none.
+    ///
+    /// # Errors
+    /// When there is a journal, and it cannot be read or has another format.
+    pub fn owner(directory: &Path) -> Result<Option<Identity>, JournalError> {
+        segment::owner(directory)
+    }
+
     /// Runs `act` on the tail, and stops the journal for good when it fails.
     fn attempt(
         &mut self,

@@ -11,7 +11,7 @@
 //! header is damage, never an interrupted write.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -21,8 +21,10 @@ use crate::codec;
 use crate::identity::{Difference, Identity};
 
 const MAGIC: &[u8; 8] = b"LOCKSTEP";
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 const FIXED: usize = 16;
+/// No header is longer: the length of its stamp is a u16.
+const MAX_HEADER: u64 = FIXED as u64 + u16::MAX as u64;
 const SUFFIX: &str = "journal";
 const UNFINISHED_SUFFIX: &str = "unfinished";
 
@@ -107,6 +109,27 @@ fn encode_header(stamp: &Stamp) -> std::io::Result<Vec<u8>> {
     Ok(header)
 }
 
+/// Whose journal `directory` holds; `None` if it holds none. Reads the newest segment's header
+/// alone.
+///
+/// # Errors
+/// When there is a journal, and it cannot be read or has another format.
+pub(super) fn owner(directory: &Path) -> Result<Option<Identity>, JournalError> {
+    if !directory.is_dir() {
+        return Ok(None);
+    }
+    let Some(&newest) = list(directory)?.last() else {
+        return Ok(None);
+    };
+    let path = path(directory, newest);
+    let mut bytes = Vec::new();
+    File::open(&path)
+        .and_then(|file| file.take(MAX_HEADER).read_to_end(&mut bytes))
+        .map_err(JournalError::io("reading", &path))?;
+    let (stamp, _) = intact_header(&path, &bytes)?;
+    Ok(Some(stamp.identity))
+}
+
 /// Checks the header of the segment `index` and returns it with its length.
 pub(super) fn read_header(
     path: &Path,
@@ -114,6 +137,17 @@ pub(super) fn read_header(
     bytes: &[u8],
     identity: &Identity,
 ) -> Result<(Stamp, usize), JournalError> {
+    let (stamp, length) = intact_header(path, bytes)?;
+    check_identity(path, identity, &stamp.identity)?;
+    if stamp.index != index {
+        let what = format!("its header says that it is segment {}", stamp.index);
+        return Err(JournalError::damaged(path, 0, what));
+    }
+    Ok((stamp, length))
+}
+
+/// The header that `bytes` begin with, whoever it belongs to, and its length.
+fn intact_header(path: &Path, bytes: &[u8]) -> Result<(Stamp, usize), JournalError> {
     let (format, stamp, length) = decode_header(bytes)
         .ok_or_else(|| JournalError::damaged(path, 0, "it does not begin with a header"))?;
     if format != FORMAT {
@@ -124,11 +158,6 @@ pub(super) fn read_header(
         });
     }
     let stamp = stamp.ok_or_else(|| JournalError::damaged(path, 0, "its header is altered"))?;
-    check_identity(path, identity, &stamp.identity)?;
-    if stamp.index != index {
-        let what = format!("its header says that it is segment {}", stamp.index);
-        return Err(JournalError::damaged(path, 0, what));
-    }
     Ok((stamp, length))
 }
 
@@ -154,6 +183,13 @@ fn check_identity(path: &Path, ours: &Identity, theirs: &Identity) -> Result<(),
             what: "the node",
             ours: ours.node.to_string(),
             theirs: theirs.node.to_string(),
+        })
+    });
+    let difference = difference.or_else(|| {
+        (ours.disk != theirs.disk).then(|| Difference {
+            what: "the disk",
+            ours: ours.disk.to_string(),
+            theirs: theirs.disk.to_string(),
         })
     });
     match difference {

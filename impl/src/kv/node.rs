@@ -12,7 +12,7 @@ use models::raft::message::Message;
 use models::raft::progress::Window;
 use models::raft::state::Role;
 use models::raft::{Compaction, Event, Timer};
-use models::{Node, NodeId};
+use models::{DiskId, Node, NodeId};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -25,11 +25,11 @@ use super::service::Service;
 use super::sessions::Sessions;
 use super::waiters::Waiters;
 use super::{Kv, KvRaft, PROTOCOL, VERSION, http};
-use crate::Identity;
 use crate::driver::{self, Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
 use crate::journal::{FileJournal, FileJournalOptions, JournalError};
 use crate::timers::TimerSpan;
 use crate::transport::tcp::{Tcp, TcpConfig};
+use crate::{ClusterId, Identity};
 
 /// So many messages and commands wait for the node; more are refused.
 const INBOX: usize = 4096;
@@ -273,6 +273,8 @@ pub(super) fn report(id: NodeId, node: &Node<KvRaft>) -> Report {
 fn identity(config: &Config, node: NodeId) -> Identity {
     Identity {
         cluster: config.cluster.clone(),
+        cluster_id: ClusterId::default(),
+        disk: DiskId::default(),
         protocol: PROTOCOL.to_owned(),
         version: VERSION,
         node,
@@ -340,6 +342,17 @@ fn log_event(node: NodeId, event: &Event<Kv>) {
         Event::MembershipChanged { configuration } => {
             tracing::info!(%node, %configuration, "acts on another configuration");
         }
+        Event::Halted { contradiction } => {
+            tracing::error!(%node, ?contradiction, "takes part no more");
+        }
+        Event::Denied {
+            follower,
+            acknowledged,
+            prev_log_index,
+        } => tracing::error!(
+            %node, %follower, %acknowledged, %prev_log_index,
+            "a follower denies what it has acknowledged"
+        ),
         Event::Retired => tracing::warn!(%node, "is no member of the cluster any more"),
         Event::Installed {
             last_included_index,

@@ -110,7 +110,9 @@ impl Waiters {
             Event::Changed { .. }
             | Event::Refused { .. }
             | Event::MembershipChanged { .. }
-            | Event::Retired => {}
+            | Event::Retired
+            | Event::Halted { .. }
+            | Event::Denied { .. } => {}
         }
     }
 

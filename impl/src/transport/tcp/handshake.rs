@@ -3,35 +3,55 @@
 use std::io;
 use std::time::Duration;
 
-use models::NodeId;
+use models::{DiskId, NodeId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::admission::{Known, other_disk};
 use crate::codec;
-use crate::identity::{Difference, Identity};
+use crate::identity::{ClusterId, Difference, Identity};
 use crate::transport::wire::{self, FrameError};
 
 const MAGIC: [u8; 8] = *b"LOCKSTEP";
 /// The version of the frames and of this handshake, not of what they carry.
-const WIRE_VERSION: u16 = 1;
-const MAX_BYTES: usize = 4096;
+const WIRE_VERSION: u16 = 2;
+/// Room for an invitation to a cluster of some hundred nodes.
+const MAX_BYTES: usize = 64 << 10;
+
+/// The first words of a caller, in every version.
+#[derive(Debug, Serialize, Deserialize)]
+struct Language {
+    magic: [u8; 8],
+    wire_version: u16,
+}
 
 /// What the caller says.
 #[derive(Debug, Serialize, Deserialize)]
 struct Hello {
-    magic: [u8; 8],
-    wire_version: u16,
+    language: Language,
     from: Identity,
     to: NodeId,
+    /// The disk by which the caller knows the called node.
+    to_disk: Option<DiskId>,
+    /// What the called node needs to join the caller's cluster, if it belongs to none.
+    invitation: Option<Vec<u8>>,
 }
 
 /// What the called one answers.
 #[derive(Debug, Serialize, Deserialize)]
 enum Answer {
-    Welcome,
+    Welcome {
+        disk: DiskId,
+    },
     Refused(String),
+    /// The called node belongs to no cluster: its disk is empty.
+    Blank {
+        disk: DiskId,
+        /// Whether it joins the caller's.
+        joins: bool,
+    },
 }
 
 /// Why there is no connection.
@@ -47,23 +67,38 @@ pub(super) enum HandshakeError {
     RefusedByPeer(String),
     #[error("we refused it: {0}. Check the peers and the identity in both configurations")]
     RefusedHere(String),
+    #[error("we refuse it: {0}")]
+    OtherDisk(String),
+    #[error("it belongs to no cluster yet{}", if *joins { ", and joins this one" } else { "" })]
+    Blank { disk: DiskId, joins: bool },
 }
 
-/// The caller's part.
+/// The caller's part. It goes on only with a node whose disk is the one that it is known by.
 pub(super) async fn call<S>(
     stream: &mut S,
     identity: &Identity,
     to: NodeId,
+    known: Known,
     limit: Duration,
 ) -> Result<(), HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let hello = Hello {
-        magic: MAGIC,
-        wire_version: WIRE_VERSION,
+        language: Language {
+            magic: MAGIC,
+            wire_version: WIRE_VERSION,
+        },
         from: identity.clone(),
         to,
+        to_disk: known.disk,
+        invitation: known.invitation,
+    };
+    let disk_fits = |disk: DiskId| match known.disk {
+        Some(expected) if expected != disk => {
+            Err(HandshakeError::OtherDisk(other_disk(to, expected, disk)))
+        }
+        _ => Ok(()),
     };
     let exchange = async {
         write(stream, &hello).await?;
@@ -72,45 +107,120 @@ where
     match timeout(limit, exchange).await {
         Err(_) => Err(HandshakeError::TimedOut),
         Ok(Err(error)) => Err(error),
-        Ok(Ok(Answer::Welcome)) => Ok(()),
+        Ok(Ok(Answer::Welcome { disk })) => disk_fits(disk),
+        Ok(Ok(Answer::Blank { disk, joins })) => {
+            disk_fits(disk)?;
+            Err(HandshakeError::Blank { disk, joins })
+        }
         Ok(Ok(Answer::Refused(reason))) => Err(HandshakeError::RefusedByPeer(reason)),
     }
 }
 
-/// The called one's part: who calls.
+/// The called one's part: who calls. `speaks_against` tells what, beside its identity, speaks
+/// against a caller and its disk.
 pub(super) async fn answer<S>(
     stream: &mut S,
     identity: &Identity,
-    knows: impl Fn(NodeId) -> bool,
+    speaks_against: impl Fn(NodeId, DiskId) -> Option<String>,
     limit: Duration,
 ) -> Result<NodeId, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let exchange = async {
-        let hello: Hello = read(stream).await?;
-        let objection = object(&hello, identity, knows);
-        let answer = objection.clone().map_or(Answer::Welcome, Answer::Refused);
-        write(stream, &answer).await?;
-        match objection {
+        let heard = understand(&read_payload(stream).await?)?;
+        let accepted = heard.and_then(|hello| match object(&hello, identity, speaks_against) {
             None => Ok(hello.from.node),
-            Some(reason) => Err(HandshakeError::RefusedHere(reason)),
-        }
+            Some(reason) => Err(reason),
+        });
+        let disk = identity.disk;
+        let answer = match &accepted {
+            Ok(_) => Answer::Welcome { disk },
+            Err(reason) => Answer::Refused(reason.clone()),
+        };
+        write(stream, &answer).await?;
+        accepted.map_err(HandshakeError::RefusedHere)
     };
     timeout(limit, exchange)
         .await
         .unwrap_or(Err(HandshakeError::TimedOut))
 }
 
-/// What speaks against the caller, if anything does.
-fn object(hello: &Hello, ours: &Identity, knows: impl Fn(NodeId) -> bool) -> Option<String> {
-    if hello.magic != MAGIC {
-        return Some("the caller is no node of this program".into());
+/// A blank node's part: it belongs to no cluster, and joins the one whose member calls it by its
+/// disk and invites it. Returns the caller, and the invitation if it has accepted one.
+pub(super) async fn answer_blank<S>(
+    stream: &mut S,
+    identity: &Identity,
+    limit: Duration,
+) -> Result<Call, HandshakeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let exchange = async {
+        let heard = understand(&read_payload(stream).await?)?;
+        let call = heard.and_then(|hello| hear_blank(hello, identity));
+        let disk = identity.disk;
+        let answer = match &call {
+            Ok(call) => Answer::Blank {
+                disk,
+                joins: call.invitation.is_some(),
+            },
+            Err(reason) => Answer::Refused(reason.clone()),
+        };
+        write(stream, &answer).await?;
+        call.map_err(HandshakeError::RefusedHere)
+    };
+    timeout(limit, exchange)
+        .await
+        .unwrap_or(Err(HandshakeError::TimedOut))
+}
+
+/// What a blank node hears.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// Who calls.
+    pub(super) from: Identity,
+    /// The disk by which the caller knows this node, if it knows it.
+    pub(super) to_disk: Option<DiskId>,
+    /// What to join the caller's cluster with, if it knows this node by its disk.
+    pub(super) invitation: Option<Vec<u8>>,
+}
+
+fn hear_blank(hello: Hello, ours: &Identity) -> Result<Call, String> {
+    let theirs = Identity {
+        cluster_id: ours.cluster_id,
+        ..hello.from.clone()
+    };
+    if let Some(Difference { what, ours, theirs }) = ours.differs_from(&theirs) {
+        return Err(format!(
+            "{what} is `{theirs}` at the caller and `{ours}` at the called node"
+        ));
     }
-    if hello.wire_version != WIRE_VERSION {
-        let theirs = hello.wire_version;
+    if hello.to != ours.node {
+        let (caller, called) = (hello.from.node, ours.node);
+        return Err(format!(
+            "{caller} called {}, and reached {called}",
+            hello.to
+        ));
+    }
+    let is_meant = hello.to_disk == Some(ours.disk) && hello.from.cluster_id != ours.cluster_id;
+    Ok(Call {
+        from: hello.from,
+        to_disk: hello.to_disk,
+        invitation: hello.invitation.filter(|_| is_meant),
+    })
+}
+
+/// What speaks against the caller, if anything does.
+fn object(
+    hello: &Hello,
+    ours: &Identity,
+    speaks_against: impl Fn(NodeId, DiskId) -> Option<String>,
+) -> Option<String> {
+    if hello.from.cluster_id == ClusterId::default() {
         return Some(format!(
-            "the caller's wire version is {theirs}, the called node's is {WIRE_VERSION}"
+            "the caller belongs to no cluster, and {} belongs to `{}`, {}",
+            ours.node, ours.cluster, ours.cluster_id
         ));
     }
     if let Some(Difference { what, ours, theirs }) = ours.differs_from(&hello.from) {
@@ -128,7 +238,25 @@ fn object(hello: &Hello, ours: &Identity, knows: impl Fn(NodeId) -> bool) -> Opt
     if caller == called {
         return Some(format!("the caller and the called node both are {called}"));
     }
-    (!knows(caller)).then(|| format!("{caller} is not among the peers of {called}"))
+    if let Some(expected) = hello.to_disk.filter(|expected| *expected != ours.disk) {
+        return Some(other_disk(called, expected, ours.disk));
+    }
+    speaks_against(caller, hello.from.disk)
+}
+
+/// What a caller says, or why it is not understood: what follows the version depends on it.
+fn understand(payload: &[u8]) -> Result<Result<Hello, String>, FrameError> {
+    let (language, _): (Language, _) = postcard::take_from_bytes(payload)?;
+    if language.magic != MAGIC {
+        return Ok(Err("the caller is no node of this program".into()));
+    }
+    if language.wire_version != WIRE_VERSION {
+        let theirs = language.wire_version;
+        return Ok(Err(format!(
+            "the caller's wire version is {theirs}, the called node's is {WIRE_VERSION}"
+        )));
+    }
+    Ok(Ok(codec::decode(payload)?))
 }
 
 async fn write<S: AsyncWrite + Unpin>(
@@ -140,12 +268,17 @@ async fn write<S: AsyncWrite + Unpin>(
     Ok(stream.write_all(&buffer).await?)
 }
 
-/// Reads one frame and not a byte more: what follows belongs to somebody else.
 async fn read<S, T>(stream: &mut S) -> Result<T, HandshakeError>
 where
     S: AsyncRead + Unpin,
     T: DeserializeOwned,
 {
+    let payload = read_payload(stream).await?;
+    Ok(codec::decode(&payload).map_err(FrameError::from)?)
+}
+
+/// Reads one frame and not a byte more: what follows belongs to somebody else.
+async fn read_payload<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Vec<u8>, HandshakeError> {
     let mut header = [0; wire::HEADER];
     stream.read_exact(&mut header).await?;
     let (bytes, checksum) = wire::split_header(header);
@@ -156,5 +289,5 @@ where
     let mut payload = vec![0; bytes];
     stream.read_exact(&mut payload).await?;
     wire::check(&payload, checksum)?;
-    Ok(codec::decode(&payload).map_err(FrameError::from)?)
+    Ok(payload)
 }

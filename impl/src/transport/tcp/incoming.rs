@@ -62,8 +62,8 @@ where
 async fn welcome<M>(stream: &mut TcpStream, shared: &Shared<M>) -> Option<NodeId> {
     let config = &shared.config;
     let limit = config.handshake_timeout;
-    let knows = |id| shared.knows(id);
-    match handshake::answer(stream, &config.identity, knows, limit).await {
+    let speaks_against = |caller, disk| shared.speaks_against(caller, disk);
+    match handshake::answer(stream, &config.identity, speaks_against, limit).await {
         Ok(peer) => {
             shared.metrics.connections_accepted.increment();
             Some(peer)

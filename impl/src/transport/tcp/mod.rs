@@ -6,6 +6,8 @@
 //! a peer is, is its own word: what is well formed is believed, so the peer ports must not be
 //! open to strangers.
 
+mod admission;
+mod blank;
 mod handshake;
 mod incoming;
 mod outgoing;
@@ -16,7 +18,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use models::NodeId;
+use models::{DiskId, NodeId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
@@ -24,6 +26,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use self::admission::Admission;
+pub use self::admission::Known;
+pub use self::blank::{Blank, Invitation, Probed, probe};
 use self::incoming::Readers;
 use super::{Deliver, Transport};
 use crate::identity::Identity;
@@ -89,6 +94,7 @@ struct Shared<M> {
     metrics: Arc<Metrics>,
     peers: Mutex<BTreeMap<NodeId, Peer<M>>>,
     readers: Readers,
+    admission: Admission,
 }
 
 struct Peer<M> {
@@ -116,6 +122,7 @@ impl<M: Serialize + DeserializeOwned + Send + 'static> Tcp<M> {
             metrics,
             peers: Mutex::new(BTreeMap::new()),
             readers: Readers::default(),
+            admission: Admission::default(),
         });
         let acceptor = tokio::spawn(incoming::accept(listener, shared.clone(), deliver));
         let tcp = Self {
@@ -162,6 +169,25 @@ impl<M: Serialize + DeserializeOwned + Send + 'static> Tcp<M> {
         }
     }
 
+    /// Says what is known of a peer. To be said before it is called, or calls: without a word any
+    /// disk will do.
+    pub fn set_known(&self, id: NodeId, known: Known) {
+        self.shared.admission.set(id, known);
+    }
+
+    /// Refuses a peer from now on, for `reason`, and closes its connections.
+    pub fn refuse(&self, id: NodeId, reason: String) {
+        if self.shared.admission.refuse(id, reason.clone()) {
+            tracing::error!(peer = %id, reason, "a peer is refused from now on");
+        }
+        self.shared.readers.cancel(id);
+    }
+
+    /// The peers that are refused, and why.
+    pub fn refusals(&self) -> BTreeMap<NodeId, String> {
+        self.shared.admission.refusals()
+    }
+
     /// Forgets a peer and closes its connections.
     pub fn remove_peer(&self, id: NodeId) {
         let removed = self.shared.peers.lock().remove(&id);
@@ -200,8 +226,13 @@ impl<M> Drop for Tcp<M> {
 }
 
 impl<M> Shared<M> {
-    fn knows(&self, id: NodeId) -> bool {
-        self.peers.lock().contains_key(&id)
+    /// What speaks against a caller with this disk, whose identity is right otherwise.
+    fn speaks_against(&self, caller: NodeId, disk: DiskId) -> Option<String> {
+        if !self.peers.lock().contains_key(&caller) {
+            let called = self.config.identity.node;
+            return Some(format!("{caller} is not among the peers of {called}"));
+        }
+        self.admission.objection(caller, disk)
     }
 }
 

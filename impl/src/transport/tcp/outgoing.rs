@@ -65,8 +65,17 @@ impl<M: Serialize> Writer<M> {
             .map_err(|_| HandshakeError::TimedOut)??;
         // Messages are gathered here already; the kernel need not wait for more.
         stream.set_nodelay(true)?;
-        handshake::call(&mut stream, &self.shared.config.identity, self.peer, limit).await?;
-        Ok(stream)
+        let known = self.shared.admission.known(self.peer);
+        let identity = &self.shared.config.identity;
+        let called = handshake::call(&mut stream, identity, self.peer, known, limit).await;
+        match &called {
+            Err(HandshakeError::OtherDisk(reason)) => {
+                self.shared.admission.refuse(self.peer, reason.clone());
+            }
+            Ok(()) => self.shared.admission.admit(self.peer),
+            Err(_) => {}
+        }
+        called.map(|()| stream)
     }
 
     async fn write_all<S: AsyncRead + AsyncWrite>(&mut self, stream: S) -> End {
@@ -152,7 +161,11 @@ impl<M: Serialize> Writer<M> {
 
     /// Says what is wrong once, not each time it is tried again.
     fn complain(&self, error: &HandshakeError, last: &mut String) {
-        if matches!(error, HandshakeError::RefusedByPeer(_)) {
+        let is_refusal = matches!(
+            error,
+            HandshakeError::RefusedByPeer(_) | HandshakeError::OtherDisk(_)
+        );
+        if is_refusal {
             self.shared.metrics.handshakes_refused.increment();
         }
         let complaint = error.to_string();

@@ -1,0 +1,73 @@
+//! Which disk each peer must come with, and which peers are refused whatever they come with.
+//!
+//! A node's promises rest on its disk. A peer that comes with another disk than the cluster knows
+//! it by has lost what it promised, and would deny it: it is refused, in both directions, and
+//! told so.
+
+use std::collections::BTreeMap;
+
+use models::{DiskId, NodeId};
+
+use crate::sync::Mutex;
+
+/// What is known of a peer beside its address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The life of its disk; `None` where any will do.
+    pub disk: Option<DiskId>,
+    /// What a node of that disk that belongs to no cluster yet needs to join this one: the
+    /// encoded records that its disk is set up with.
+    pub invitation: Option<Vec<u8>>,
+}
+
+/// What is known of the peers, and why some are refused.
+#[derive(Debug, Default)]
+pub(super) struct Admission {
+    known: Mutex<BTreeMap<NodeId, Known>>,
+    refused: Mutex<BTreeMap<NodeId, String>>,
+}
+
+impl Admission {
+    pub(super) fn set(&self, peer: NodeId, known: Known) {
+        self.known.lock().insert(peer, known);
+    }
+
+    pub(super) fn known(&self, peer: NodeId) -> Known {
+        self.known.lock().get(&peer).cloned().unwrap_or_default()
+    }
+
+    /// Notes why a peer is refused. Returns whether it was not refused before.
+    pub(super) fn refuse(&self, peer: NodeId, reason: String) -> bool {
+        self.refused.lock().insert(peer, reason).is_none()
+    }
+
+    /// A peer that is well again, or not known to be otherwise.
+    pub(super) fn admit(&self, peer: NodeId) {
+        self.refused.lock().remove(&peer);
+    }
+
+    /// Every peer that is refused, and why.
+    pub(super) fn refusals(&self) -> BTreeMap<NodeId, String> {
+        self.refused.lock().clone()
+    }
+
+    /// What speaks against `peer`, which comes with `disk`.
+    pub(super) fn objection(&self, peer: NodeId, disk: DiskId) -> Option<String> {
+        let expected = self.known(peer).disk;
+        match expected.filter(|expected| *expected != disk) {
+            Some(expected) => Some(other_disk(peer, expected, disk)),
+            None => self.refused.lock().get(&peer).cloned(),
+        }
+    }
+}
+
+/// What is said of a peer that comes with another disk.
+pub(super) fn other_disk(peer: NodeId, expected: DiskId, disk: DiskId) -> String {
+    let id = peer.0;
+    format!(
+        "{peer} is known to the cluster with disk {expected}, and has disk {disk}: what it has \
+         acknowledged on the first is lost, so it can take no part any more under this id. Remove \
+         it (lockstep members remove {id}), and add it under an id that no node has had \
+         (lockstep members add)"
+    )
+}
