@@ -57,6 +57,9 @@ pub enum StartError {
     /// The journal refused.
     #[error("the node did not start: {0}")]
     Journal(#[from] JournalError),
+    /// What the disk remembers is refused.
+    #[error("the node did not start: {0}")]
+    Refused(String),
     /// A thread could not be started.
     #[error(
         "the node did not start, because the system gave it no thread: {0}; nothing was sent. \
@@ -72,8 +75,12 @@ pub struct NodeBuilder<P: Protocol> {
     sink: EventSink<P>,
     clock: Arc<dyn Clock>,
     recorder: Option<Box<dyn Recorder<P>>>,
+    check: Check<P>,
     options: NodeOptions,
 }
+
+/// Looks at what the disk remembers, and says why not to start from it, if so.
+type Check<P> = Box<dyn FnOnce(&<P as Protocol>::Durable) -> Result<(), String> + Send>;
 
 impl<P: Protocol> NodeBuilder<P> {
     /// A node of `protocol`, whose timers last as long as `spans` says, and whose events go
@@ -91,6 +98,7 @@ impl<P: Protocol> NodeBuilder<P> {
             sink: Box::new(sink),
             clock: Arc::new(SystemClock::new()),
             recorder: None,
+            check: Box::new(|_| Ok(())),
             options: NodeOptions::default(),
         }
     }
@@ -106,6 +114,17 @@ impl<P: Protocol> NodeBuilder<P> {
     #[must_use]
     pub fn recorder(mut self, recorder: impl Recorder<P>) -> Self {
         self.recorder = Some(Box::new(recorder));
+        self
+    }
+
+    /// Looks at what the disk remembers before the node is booted and anything is sent. A node
+    /// that is refused does not start.
+    #[must_use]
+    pub fn check(
+        mut self,
+        check: impl FnOnce(&P::Durable) -> Result<(), String> + Send + 'static,
+    ) -> Self {
+        self.check = Box::new(check);
         self
     }
 
@@ -128,6 +147,7 @@ impl<P: Protocol> NodeBuilder<P> {
         transport: impl Transport<P::Message>,
     ) -> Result<RunningNode<P>, StartError> {
         let memory = recall::<P>(&mut journal)?;
+        (self.check)(&memory.durable).map_err(StartError::Refused)?;
         let in_flight = self.options.batches_in_flight.max(1);
         let (status, watch) = watch::channel(Status::Running);
         let shared = Arc::new(Shared {

@@ -23,6 +23,9 @@ pub enum Failure {
          lost and nobody was told of it. This is an error in the protocol's record types"
     )]
     Encoding(postcard::Error),
+    /// The protocol takes part no more.
+    #[error("the node stopped, and will not start again: {0}")]
+    Halted(String),
     /// A thread panicked.
     #[error(
         "the node stopped because its {0} thread panicked; what was not on disk is lost and \

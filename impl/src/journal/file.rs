@@ -6,6 +6,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -43,7 +44,33 @@ pub struct FileJournal {
     place: Place,
     state: State,
     /// Held for as long as the journal lives.
-    _lock: File,
+    _lock: DirectoryLock,
+}
+
+/// A directory that no other process uses while this lives. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct DirectoryLock {
+    directory: PathBuf,
+    _file: Arc<File>,
+}
+
+impl DirectoryLock {
+    /// Locks `directory`, creating it if it does not exist.
+    ///
+    /// # Errors
+    /// When another process holds it, or it cannot be created.
+    pub fn acquire(directory: &Path) -> Result<Self, JournalError> {
+        create_directory(directory)?;
+        Ok(Self {
+            directory: directory.to_owned(),
+            _file: Arc::new(lock(directory)?),
+        })
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
 }
 
 #[derive(Debug)]
@@ -83,17 +110,21 @@ impl FileJournal {
         options: FileJournalOptions,
     ) -> Result<Self, JournalError> {
         let directory = directory.into();
-        create_directory(&directory)?;
-        let lock = lock(&directory)?;
-        Ok(Self {
+        let lock = DirectoryLock::acquire(&directory)?;
+        Ok(Self::in_locked(lock, identity, options))
+    }
+
+    /// As [`FileJournal::open`], in a directory that is locked already.
+    pub fn in_locked(lock: DirectoryLock, identity: Identity, options: FileJournalOptions) -> Self {
+        Self {
             place: Place {
-                directory,
+                directory: lock.directory.clone(),
                 identity,
                 options,
             },
             state: State::New,
             _lock: lock,
-        })
+        }
     }
 
     /// Whose journal `directory` holds; `None` if it holds none.
@@ -102,6 +133,19 @@ impl FileJournal {
     /// When there is a journal, and it cannot be read or has another format.
     pub fn owner(directory: &Path) -> Result<Option<Identity>, JournalError> {
         segment::owner(directory)
+    }
+
+    /// Removes the segments of a journal that has no entry: nobody was ever told of it. The caller
+    /// has seen that there is none, and holds the lock.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn remove_unused(lock: &DirectoryLock) -> Result<(), JournalError> {
+        for index in segment::list(&lock.directory)? {
+            let path = segment::path(&lock.directory, index);
+            fs::remove_file(&path).map_err(JournalError::io("removing", &path))?;
+        }
+        segment::sync_directory(&lock.directory)
     }
 
     /// Runs `act` on the tail, and stops the journal for good when it fails.

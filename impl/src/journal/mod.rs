@@ -12,7 +12,7 @@ mod recovery;
 mod segment;
 
 pub use error::JournalError;
-pub use file::{FileJournal, FileJournalOptions};
+pub use file::{DirectoryLock, FileJournal, FileJournalOptions};
 pub use memory::{MemoryDisk, MemoryJournal};
 
 /// One entry of a journal, as recovery hands it back.

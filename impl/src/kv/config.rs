@@ -21,6 +21,10 @@ const MAX_CHUNK_BYTES: usize = MAX_MESSAGE_BYTES - 1024;
 pub struct Config {
     /// The name of the cluster. Nodes of another name are refused.
     pub cluster: String,
+    /// Whether the first node founds the cluster by itself when all nodes are there and on empty
+    /// disks. Otherwise it waits for `lockstep init`.
+    #[serde(default)]
+    pub init_on_first_start: bool,
     /// How patient the nodes are.
     #[serde(default)]
     pub timing: Timing,
@@ -85,6 +89,10 @@ pub struct LogLimits {
 pub struct NodeConfig {
     /// Its number. Never to be given to another node.
     pub id: NodeId,
+    /// Whether it is to be a member of the cluster. Not so for a node that is yet to be added, or
+    /// has been removed.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub member: bool,
     /// `host:port` for the other nodes.
     pub peer_address: String,
     /// `host:port` for clients.
@@ -94,6 +102,14 @@ pub struct NodeConfig {
     pub metrics_address: Option<String>,
     /// Where it keeps its journal. Relative to the folder of the configuration file.
     pub data_directory: PathBuf,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// What is wrong with a configuration. Nothing was started then.
@@ -206,6 +222,12 @@ impl Config {
             node.data_directory = folder.join(&node.data_directory);
         }
         Ok(config)
+    }
+
+    /// The node that founds the cluster: the member with the lowest id.
+    pub fn founder(&self) -> Option<NodeId> {
+        let members = self.nodes.iter().filter(|node| node.member);
+        members.map(|node| node.id).min()
     }
 
     /// The node `id`.

@@ -13,6 +13,7 @@ use super::machine::Response;
 use super::service::{Limits, Refusal};
 use super::{Kv, headers};
 use crate::codec;
+use crate::sync::Mutex;
 
 /// Where forwarded requests arrive. The version is that of what they carry.
 pub(super) const PATH: &str = "/internal/v1/forward";
@@ -32,18 +33,24 @@ pub(super) enum ForwardError {
 /// Takes requests to other nodes.
 pub(super) struct Forwarder {
     http: reqwest::Client,
-    addresses: BTreeMap<NodeId, String>,
+    addresses: Mutex<BTreeMap<NodeId, String>>,
 }
 
 impl Forwarder {
-    /// To the nodes with these client addresses.
-    pub(super) fn new(addresses: BTreeMap<NodeId, String>) -> Result<Self, reqwest::Error> {
+    /// To nobody, yet.
+    pub(super) fn new() -> Result<Self, reqwest::Error> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .build()?;
+        let addresses = Mutex::default();
         Ok(Self { http, addresses })
+    }
+
+    /// The node's client address.
+    pub(super) fn set(&self, node: NodeId, address: String) {
+        self.addresses.lock().insert(node, address);
     }
 
     /// Hands `command` to `to` and brings back what it answers.
@@ -53,10 +60,10 @@ impl Forwarder {
         command: &Command<Kv>,
         limits: Limits,
     ) -> Result<Result<Response, Refusal>, ForwardError> {
-        let address = self
-            .addresses
-            .get(&to)
-            .ok_or_else(|| ForwardError::NotSent(format!("the address of {to} is not known")))?;
+        let address =
+            self.addresses.lock().get(&to).cloned().ok_or_else(|| {
+                ForwardError::NotSent(format!("the address of {to} is not known"))
+            })?;
         let body =
             codec::encode(command).map_err(|error| ForwardError::NotSent(error.to_string()))?;
         let left = limits.deadline.saturating_duration_since(Instant::now());

@@ -10,14 +10,18 @@
 //! is answered as such (504), never as a failure; a retry with the same client and sequence
 //! is applied at most once and gets the first answer.
 
+pub mod bootstrap;
 pub mod client;
 pub mod config;
+pub mod data_directory;
 pub mod demo;
 mod failure;
 mod forward;
 mod http;
 mod log_page;
 pub mod machine;
+pub mod members;
+mod membership;
 mod metrics_page;
 pub mod node;
 pub mod process;
@@ -25,6 +29,7 @@ mod render;
 pub mod service;
 pub mod sessions;
 pub mod waiters;
+pub mod waiting;
 
 pub use config::Config;
 pub use machine::Kv;
@@ -36,7 +41,7 @@ pub type KvRaft = models::raft::Raft<Kv>;
 /// The name of the protocol, in handshakes and journals.
 pub const PROTOCOL: &str = "raft-kv";
 /// The version of its messages and records.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The names of the headers that this service adds to HTTP.
 pub mod headers {

@@ -3,33 +3,39 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::serve::ListenerExt;
+use models::raft::contradiction::Contradiction;
+use models::raft::log::Index;
 use models::raft::message::Message;
 use models::raft::progress::Window;
-use models::raft::state::Role;
+use models::raft::state::{Persistent, Role};
 use models::raft::{Compaction, Event, Timer};
-use models::{DiskId, Node, NodeId};
+use models::{Node, NodeId};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::bootstrap::blank_identity;
 use super::config::{Config, Fault, NodeConfig, Timing};
+use super::data_directory::{self, DirectoryError, Held};
 use super::forward::Forwarder;
 use super::machine::{Command, MAX_APPEND_WEIGHT};
+use super::membership::{self, Membership};
 use super::service::Service;
 use super::sessions::Sessions;
 use super::waiters::Waiters;
-use super::{Kv, KvRaft, PROTOCOL, VERSION, http};
+use super::{Kv, KvRaft, http};
+use crate::Identity;
 use crate::driver::{self, Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
-use crate::journal::{FileJournal, FileJournalOptions, JournalError};
+use crate::journal::{DirectoryLock, FileJournal, FileJournalOptions, JournalError};
 use crate::timers::TimerSpan;
 use crate::transport::tcp::{Tcp, TcpConfig};
-use crate::{ClusterId, Identity};
 
 /// So many messages and commands wait for the node; more are refused.
 const INBOX: usize = 4096;
@@ -65,6 +71,18 @@ pub enum StartError {
     /// The journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The data directory is of no use.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The data directory belongs to no cluster.
+    #[error(
+        "the data directory {0} is empty: this node belongs to no cluster yet, and nothing was \
+         started"
+    )]
+    Blank(PathBuf),
+    /// The file and the disk contradict each other.
+    #[error("{0}; nothing was started")]
+    Contradiction(String),
     /// The node refused to start.
     #[error(transparent)]
     Node(#[from] driver::StartError),
@@ -117,6 +135,8 @@ pub struct Report {
 /// A running node.
 pub struct KvNode {
     raft: RunningNode<KvRaft>,
+    /// Why the node takes part no more, once it does not.
+    halted: watch::Receiver<Option<String>>,
     tcp: Tcp<Message<Command>>,
     servers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
@@ -153,10 +173,17 @@ impl KvNode {
     /// # Errors
     /// When it cannot. Nothing was sent to anybody then.
     pub fn start(config: &Config, id: NodeId, listeners: Listeners) -> Result<Self, StartError> {
-        let identity = identity(config, id);
         let directory = &config.node(id)?.data_directory;
-        let journal =
-            FileJournal::open(directory, identity.clone(), FileJournalOptions::default())?;
+        let lock = DirectoryLock::acquire(directory)?;
+        let Held::Journal(found) = data_directory::examine(&lock)? else {
+            return Err(StartError::Blank(directory.clone()));
+        };
+        let identity = Identity {
+            cluster_id: found.cluster_id,
+            ..blank_identity(config, id, found.disk)
+        };
+        let options = FileJournalOptions::default();
+        let journal = FileJournal::in_locked(lock, identity.clone(), options);
         let client_address = listeners.client.local_addr()?;
         let metrics_address = listeners.metrics.local_addr()?;
 
@@ -164,38 +191,62 @@ impl KvNode {
         tracing::info!(node = %id, seed, "timers and session ids are drawn from this seed");
         let (inbox, mailbox) = mailbox(INBOX);
         let waiters = Arc::new(Waiters::new(id));
+        let forwarder = Arc::new(Forwarder::new()?);
+        let tcp_config = TcpConfig {
+            queue_messages: PEER_QUEUE,
+            ..TcpConfig::new(identity.clone(), BTreeMap::new())
+        };
+        let metrics = inbox.metrics().clone();
+        let (tcp, transport) = Tcp::start(listeners.peer, tcp_config, inbox.clone(), metrics)?;
+        let membership = Membership::new(config, id, tcp.peers().clone(), forwarder.clone());
         let service = Arc::new(Service {
             id,
+            identity: identity.clone(),
             inbox: inbox.clone(),
             waiters: waiters.clone(),
             sessions: Sessions::new(seed, SESSIONS),
-            forwarder: Forwarder::new(client_addresses(config))?,
+            forwarder,
+            membership: membership.clone(),
             timing: config.timing.clone(),
         });
-        let peers = TcpConfig {
-            queue_messages: PEER_QUEUE,
-            ..TcpConfig::new(identity, peer_addresses(config, id))
-        };
-        let metrics = inbox.metrics().clone();
-        let (tcp, transport) = Tcp::start(listeners.peer, peers, inbox.clone(), metrics)?;
         let options = NodeOptions {
             seed,
             ..NodeOptions::default()
         };
+        let halted = watch::Sender::new(None);
+        let halt = halted.clone();
+        let members = membership.clone();
         let sink = move |event| {
             log_event(id, &event);
+            obey(&event, &members, &halt);
             waiters.take(event);
         };
+        let file = config.clone();
+        let check = move |durable: &Persistent<Kv>| {
+            if let Some(contradiction) = &durable.halted {
+                return Err(halted_words(contradiction));
+            }
+            if let Some(words) = membership::contradiction(&file, durable) {
+                return Err(words);
+            }
+            membership.recover(durable);
+            Ok(())
+        };
         let raft = NodeBuilder::new(raft(config, id), spans(&config.timing), sink)
+            .check(check)
             .options(options)
             .spawn((inbox, mailbox), journal, transport)?;
 
         let stop = watch::Sender::new(false);
         let api = serve(listeners.client, http::api(service.clone()), &stop);
         let metrics = serve(listeners.metrics, http::metrics(service), &stop);
-        tracing::info!(node = %id, clients = %client_address, metrics = %metrics_address, "serving");
+        let Identity {
+            cluster_id, disk, ..
+        } = identity;
+        tracing::info!(node = %id, %cluster_id, %disk, clients = %client_address, metrics = %metrics_address, "serving");
         Ok(Self {
             raft,
+            halted: halted.subscribe(),
             tcp,
             servers: vec![api, metrics],
             stop,
@@ -221,7 +272,22 @@ impl KvNode {
 
     /// Waits until the node has stopped or failed. End the process when it has failed.
     pub async fn ended(&self) -> Status {
-        self.raft.ended().await
+        let mut halted = self.halted.clone();
+        let reason = async {
+            match halted
+                .wait_for(Option::is_some)
+                .await
+                .map(|reason| reason.clone())
+            {
+                Ok(Some(reason)) => reason,
+                // The node has ended for another reason.
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            status = self.raft.ended() => status,
+            reason = reason => Status::Failed(Failure::Halted(reason)),
+        }
     }
 
     /// Takes no more requests, gives those that run a short while, puts everything on disk
@@ -270,19 +336,54 @@ pub(super) fn report(id: NodeId, node: &Node<KvRaft>) -> Report {
     }
 }
 
-fn identity(config: &Config, node: NodeId) -> Identity {
-    Identity {
-        cluster: config.cluster.clone(),
-        cluster_id: ClusterId::default(),
-        disk: DiskId::default(),
-        protocol: PROTOCOL.to_owned(),
-        version: VERSION,
-        node,
+/// What the host does when the node says something of itself or of another.
+fn obey(event: &Event<Kv>, members: &Membership, halt: &watch::Sender<Option<String>>) {
+    match event {
+        Event::MembershipChanged { configuration } => members.change(configuration.clone()),
+        Event::Denied {
+            follower,
+            acknowledged,
+            prev_log_index,
+        } => members.refuse(
+            *follower,
+            denied_words(*follower, *acknowledged, *prev_log_index),
+        ),
+        Event::Halted { contradiction } => {
+            halt.send_replace(Some(halted_words(contradiction)));
+        }
+        _ => {}
     }
 }
 
+fn denied_words(follower: NodeId, acknowledged: Index, lacks: Index) -> String {
+    let id = follower.0;
+    format!(
+        "{follower} has acknowledged the log up to {acknowledged}, and now says that entry {lacks} \
+         is missing there or another: its disk has lost what it promised to keep. Remove it \
+         (lockstep members remove {id}), and add it under an id that no node has had"
+    )
+}
+
+fn halted_words(contradiction: &Contradiction) -> String {
+    let what = match contradiction {
+        Contradiction::Log { index, own, leader } => format!(
+            "the entry at {index}, of {own}, is committed here, and a leader has another there, \
+             of {leader}"
+        ),
+        Contradiction::State { index, .. } => format!(
+            "after the same entries, up to {index}, this node's state differs from the leader's"
+        ),
+    };
+    format!(
+        "{what}. One of them has lost or altered what was committed. Nothing was deleted here, and \
+         this node takes part no more: keep its data directory, compare GET /log of the nodes, \
+         then remove this one from the cluster and add another in its place"
+    )
+}
+
 fn raft(config: &Config, id: NodeId) -> KvRaft {
-    let mut raft = KvRaft::new(id, config.nodes.iter().map(|node| node.id));
+    // Who the members are is on the disk: here it is only said to an empty one.
+    let mut raft = KvRaft::joining(id);
     raft.max_append_weight = MAX_APPEND_WEIGHT;
     raft.max_sessions = config.limits.max_sessions;
     raft.max_pending_reads = config.limits.max_pending_reads;
@@ -301,20 +402,6 @@ fn raft(config: &Config, id: NodeId) -> KvRaft {
     };
     raft.max_chunk_bytes = config.log.chunk_bytes;
     raft
-}
-
-fn client_addresses(config: &Config) -> BTreeMap<NodeId, String> {
-    let nodes = config.nodes.iter();
-    nodes
-        .map(|node| (node.id, node.client_address.clone()))
-        .collect()
-}
-
-fn peer_addresses(config: &Config, id: NodeId) -> BTreeMap<NodeId, String> {
-    let peers = config.nodes.iter().filter(|node| node.id != id);
-    peers
-        .map(|node| (node.id, node.peer_address.clone()))
-        .collect()
 }
 
 /// How long Raft's timers last.

@@ -103,6 +103,7 @@ impl Processes {
         let folder = tempfile::tempdir().map_err(failed("creating a temporary folder"))?;
         let config = Config {
             cluster: "loopback".to_owned(),
+            init_on_first_start: true,
             timing,
             limits: Limits::default(),
             log,
@@ -313,6 +314,7 @@ fn nodes(count: u16) -> io::Result<Vec<NodeConfig>> {
         .zip(addresses.chunks_exact(2))
         .map(|(id, pair)| NodeConfig {
             id,
+            member: true,
             peer_address: pair[0].clone(),
             client_address: pair[1].clone(),
             metrics_address: Some("127.0.0.1:0".to_owned()),

@@ -14,10 +14,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::config::Timing;
 use super::forward::{ForwardError, Forwarder};
 use super::machine::{self, Query, Response};
+use super::membership::Membership;
 use super::sessions::Sessions;
 use super::waiters::{Verdict, View, Waiters};
 use super::{Kv, KvRaft};
 use crate::driver::{AskError, Inbox};
+use crate::identity::Identity;
 
 /// A request that was forwarded so often stays where it is.
 pub const MAX_HOPS: u8 = 2;
@@ -83,10 +85,12 @@ impl Refusal {
 /// One node's service.
 pub struct Service {
     pub(super) id: NodeId,
+    pub(super) identity: Identity,
     pub(super) inbox: Inbox<KvRaft>,
     pub(super) waiters: Arc<Waiters>,
     pub(super) sessions: Sessions,
-    pub(super) forwarder: Forwarder,
+    pub(super) forwarder: Arc<Forwarder>,
+    pub(super) membership: Membership,
     pub(super) timing: Timing,
 }
 

@@ -307,7 +307,8 @@ impl<M: StateMachine> Raft<M> {
         Self::with_initial(id, Configuration::default())
     }
 
-    fn with_initial(id: NodeId, initial: Configuration) -> Self {
+    /// The node `id`, whose disk is set up with the configuration `initial`.
+    pub fn with_initial(id: NodeId, initial: Configuration) -> Self {
         Self {
             id,
             initial,

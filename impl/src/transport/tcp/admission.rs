@@ -41,11 +41,6 @@ impl Admission {
         self.refused.lock().insert(peer, reason).is_none()
     }
 
-    /// A peer that is well again, or not known to be otherwise.
-    pub(super) fn admit(&self, peer: NodeId) {
-        self.refused.lock().remove(&peer);
-    }
-
     /// Every peer that is refused, and why.
     pub(super) fn refusals(&self) -> BTreeMap<NodeId, String> {
         self.refused.lock().clone()

@@ -1,7 +1,6 @@
 //! Nodes that belong to no cluster yet: how one is asked for its disk, and how one waits to be
 //! invited.
 
-use std::io;
 use std::time::Duration;
 
 use models::{DiskId, NodeId};
@@ -66,14 +65,11 @@ pub struct Blank<'a> {
 impl Blank<'_> {
     /// Answers callers until one invites this node. `on_other_disk` is told of each caller by
     /// which cluster, and why, this node is taken for one that has lost its disk.
-    ///
-    /// # Errors
-    /// When the listener fails.
     pub async fn wait_for_invitation(
         &self,
         listener: &TcpListener,
         on_other_disk: impl Fn(ClusterId, String),
-    ) -> io::Result<Invitation> {
+    ) -> Invitation {
         loop {
             let (mut stream, caller) = match listener.accept().await {
                 Ok(accepted) => accepted,
@@ -86,7 +82,7 @@ impl Blank<'_> {
             match handshake::answer_blank(&mut stream, self.identity, self.limit).await {
                 Ok(call) => {
                     if let Some(invitation) = self.heed(call, &on_other_disk) {
-                        return Ok(invitation);
+                        return invitation;
                     }
                 }
                 Err(error) => tracing::warn!(%caller, %error, "a connection was turned away"),

@@ -11,6 +11,7 @@ mod blank;
 mod handshake;
 mod incoming;
 mod outgoing;
+mod peers;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -30,6 +31,7 @@ use self::admission::Admission;
 pub use self::admission::Known;
 pub use self::blank::{Blank, Invitation, Probed, probe};
 use self::incoming::Readers;
+pub use self::peers::Peers;
 use super::{Deliver, Transport};
 use crate::identity::Identity;
 use crate::metrics::Metrics;
@@ -78,6 +80,7 @@ impl TcpConfig {
 /// A node's connections. Dropping it closes them at once.
 pub struct Tcp<M> {
     shared: Arc<Shared<M>>,
+    peers: Peers<M>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
     acceptor: JoinHandle<()>,
@@ -125,14 +128,16 @@ impl<M: Serialize + DeserializeOwned + Send + 'static> Tcp<M> {
             admission: Admission::default(),
         });
         let acceptor = tokio::spawn(incoming::accept(listener, shared.clone(), deliver));
+        let stop = watch::Sender::new(false);
         let tcp = Self {
+            peers: Peers::new(shared.clone(), stop.clone()),
             shared: shared.clone(),
             address,
-            stop: watch::Sender::new(false),
+            stop,
             acceptor,
         };
         for (id, address) in peers {
-            tcp.set_peer(id, address);
+            tcp.peers.set(id, address);
         }
         Ok((tcp, TcpTransport { shared }))
     }
@@ -142,59 +147,9 @@ impl<M: Serialize + DeserializeOwned + Send + 'static> Tcp<M> {
         self.address
     }
 
-    /// Adds a peer, or gives it another address. Must be called within a tokio runtime.
-    pub fn set_peer(&self, id: NodeId, address: impl Into<String>) {
-        let address = address.into();
-        let mut peers = self.shared.peers.lock();
-        if peers.get(&id).is_some_and(|peer| peer.address == address) {
-            return;
-        }
-        let (queue, messages) = mpsc::channel(self.shared.config.queue_messages.max(1));
-        let writer = outgoing::Writer {
-            peer: id,
-            address: address.clone(),
-            messages,
-            shared: self.shared.clone(),
-            stop: self.stop.subscribe(),
-        };
-        let peer = Peer {
-            address,
-            queue,
-            writer: tokio::spawn(writer.run()),
-        };
-        let replaced = peers.insert(id, peer);
-        drop(peers);
-        if let Some(replaced) = replaced {
-            replaced.writer.abort();
-        }
-    }
-
-    /// Says what is known of a peer. To be said before it is called, or calls: without a word any
-    /// disk will do.
-    pub fn set_known(&self, id: NodeId, known: Known) {
-        self.shared.admission.set(id, known);
-    }
-
-    /// Refuses a peer from now on, for `reason`, and closes its connections.
-    pub fn refuse(&self, id: NodeId, reason: String) {
-        if self.shared.admission.refuse(id, reason.clone()) {
-            tracing::error!(peer = %id, reason, "a peer is refused from now on");
-        }
-        self.shared.readers.cancel(id);
-    }
-
-    /// The peers that are refused, and why.
-    pub fn refusals(&self) -> BTreeMap<NodeId, String> {
-        self.shared.admission.refusals()
-    }
-
-    /// Forgets a peer and closes its connections.
-    pub fn remove_peer(&self, id: NodeId) {
-        let removed = self.shared.peers.lock().remove(&id);
-        if let Some(peer) = removed {
-            peer.writer.abort();
-        }
-        self.shared.readers.cancel(id);
+    /// The peers, to be changed while the node runs.
+    pub fn peers(&self) -> &Peers<M> {
+        &self.peers
     }
 
     /// Writes what is queued for connected peers, for a short while, and closes everything.

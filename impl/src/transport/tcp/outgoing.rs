@@ -68,12 +68,8 @@ impl<M: Serialize> Writer<M> {
         let known = self.shared.admission.known(self.peer);
         let identity = &self.shared.config.identity;
         let called = handshake::call(&mut stream, identity, self.peer, known, limit).await;
-        match &called {
-            Err(HandshakeError::OtherDisk(reason)) => {
-                self.shared.admission.refuse(self.peer, reason.clone());
-            }
-            Ok(()) => self.shared.admission.admit(self.peer),
-            Err(_) => {}
+        if let Err(HandshakeError::OtherDisk(reason)) = &called {
+            self.shared.admission.refuse(self.peer, reason.clone());
         }
         called.map(|()| stream)
     }

@@ -1,0 +1,88 @@
+//! Who the peers are, changed while the node runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use derive_where::derive_where;
+use models::NodeId;
+use serde::Serialize;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+
+use super::admission::Known;
+use super::{Peer, Shared, outgoing};
+
+/// The peers of a node. Cheap to clone; of no use once the connections are shut down.
+#[derive_where(Clone)]
+pub struct Peers<M> {
+    shared: Arc<Shared<M>>,
+    stop: watch::Sender<bool>,
+    runtime: Handle,
+}
+
+impl<M> Peers<M> {
+    /// Says what is known of a peer. To be said before it is set: without a word any disk will
+    /// do.
+    pub fn set_known(&self, id: NodeId, known: Known) {
+        self.shared.admission.set(id, known);
+    }
+
+    /// Refuses a peer from now on, for `reason`, and closes its connection to this node.
+    pub fn refuse(&self, id: NodeId, reason: String) {
+        if self.shared.admission.refuse(id, reason.clone()) {
+            tracing::error!(peer = %id, reason, "a peer is refused from now on");
+            self.shared.readers.cancel(id);
+        }
+    }
+
+    /// The peers that are refused, and why.
+    pub fn refused(&self) -> BTreeMap<NodeId, String> {
+        self.shared.admission.refusals()
+    }
+
+    /// Forgets a peer and closes its connections.
+    pub fn remove(&self, id: NodeId) {
+        let removed = self.shared.peers.lock().remove(&id);
+        if let Some(peer) = removed {
+            peer.writer.abort();
+        }
+        self.shared.readers.cancel(id);
+    }
+}
+
+impl<M: Serialize + Send + 'static> Peers<M> {
+    pub(super) fn new(shared: Arc<Shared<M>>, stop: watch::Sender<bool>) -> Self {
+        Self {
+            shared,
+            stop,
+            runtime: Handle::current(),
+        }
+    }
+
+    /// Adds a peer, or gives it another address.
+    pub fn set(&self, id: NodeId, address: impl Into<String>) {
+        let address = address.into();
+        let mut peers = self.shared.peers.lock();
+        if peers.get(&id).is_some_and(|peer| peer.address == address) {
+            return;
+        }
+        let (queue, messages) = mpsc::channel(self.shared.config.queue_messages.max(1));
+        let writer = outgoing::Writer {
+            peer: id,
+            address: address.clone(),
+            messages,
+            shared: self.shared.clone(),
+            stop: self.stop.subscribe(),
+        };
+        let peer = Peer {
+            address,
+            queue,
+            writer: self.runtime.spawn(writer.run()),
+        };
+        let replaced = peers.insert(id, peer);
+        drop(peers);
+        if let Some(replaced) = replaced {
+            replaced.writer.abort();
+        }
+    }
+}
