@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use lockstep::driver::Status;
 use lockstep::kv::client::Client;
 use lockstep::kv::node::Listeners;
+use lockstep::kv::waiting::until_member;
 use lockstep::kv::{Config, KvNode, demo};
 use models::NodeId;
 use tokio::signal::unix::{SignalKind, signal};
@@ -193,6 +194,14 @@ async fn run_node(args: NodeArgs) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
     let stdin = end_of_stdin(args.stop_with_stdin);
     let listeners = Listeners::bind(own).await?;
+    let mut stdin = std::pin::pin!(stdin);
+    let listeners = tokio::select! {
+        biased;
+        listeners = until_member(&config, id, listeners) => listeners?,
+        _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+        _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+        () = &mut stdin => return Ok(ExitCode::SUCCESS),
+    };
     let node = KvNode::start(&config, id, listeners)?;
     tokio::select! {
         biased;
@@ -202,7 +211,7 @@ async fn run_node(args: NodeArgs) -> anyhow::Result<ExitCode> {
         },
         _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
         _ = terminate.recv() => tracing::info!("asked to terminate: stopping"),
-        () = stdin => tracing::info!("standard input has ended: stopping"),
+        () = &mut stdin => tracing::info!("standard input has ended: stopping"),
     }
     node.shutdown().await?;
     tracing::info!("stopped in order");

@@ -465,7 +465,7 @@ fn fault(field: impl Into<String>, problem: impl Into<String>, remedy: impl Into
     }
 }
 
-fn port_of(address: &str) -> Result<u16, String> {
+pub(super) fn port_of(address: &str) -> Result<u16, String> {
     let wrong = || format!("`{address}` is no address");
     let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
     if host.is_empty() {

@@ -58,6 +58,13 @@ impl IntoResponse for Failure {
                     }
                     Refusal::Unknown => (StatusCode::GATEWAY_TIMEOUT, text).into_response(),
                     Refusal::Superseded => (StatusCode::CONFLICT, text).into_response(),
+                    Refusal::NotChanged { again: true, .. } => {
+                        let retry = [(header::RETRY_AFTER, "1")];
+                        (StatusCode::SERVICE_UNAVAILABLE, retry, text).into_response()
+                    }
+                    Refusal::NotChanged { again: false, .. } => {
+                        (StatusCode::CONFLICT, text).into_response()
+                    }
                     Refusal::SessionExpired { since } => {
                         let since = [(headers::SINCE, since.to_string())];
                         (StatusCode::GONE, since, text).into_response()

@@ -9,14 +9,13 @@ use models::raft::Command;
 use tokio::time::Instant;
 
 use super::client::in_full;
-use super::machine::Response;
-use super::service::{Limits, Refusal};
+use super::service::{Answer, Limits, Refusal};
 use super::{Kv, headers};
 use crate::codec;
 use crate::sync::Mutex;
 
 /// Where forwarded requests arrive. The version is that of what they carry.
-pub(super) const PATH: &str = "/internal/v1/forward";
+pub(super) const PATH: &str = "/internal/v2/forward";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why a forwarded request brought no answer.
@@ -59,7 +58,7 @@ impl Forwarder {
         to: NodeId,
         command: &Command<Kv>,
         limits: Limits,
-    ) -> Result<Result<Response, Refusal>, ForwardError> {
+    ) -> Result<Result<Answer, Refusal>, ForwardError> {
         let address =
             self.addresses.lock().get(&to).cloned().ok_or_else(|| {
                 ForwardError::NotSent(format!("the address of {to} is not known"))

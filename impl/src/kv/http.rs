@@ -9,6 +9,8 @@
 //! | `GET /status` | 200, how this node fares, as JSON |
 //! | `GET /log?index=&limit=` | 200, a page of this node's committed log as JSON, from the first entry that is not discarded |
 //!
+//! The [members](super::members_api) have paths of their own.
+//!
 //! `here=true` asks this very node for the answer, leader or not, and spares the leader most of
 //! the work. A key is a byte string, percent-encoded. 400, 405, 413 and 414 say what is wrong with the
 //! request; 409 that a later one was applied; 410 that its session has expired; 503 that nothing was changed and when to try
@@ -37,13 +39,13 @@ use super::machine::{self, Command, MAX_KEY_BYTES, MAX_VALUE_BYTES, Unfit, check
 use super::render::add_bytes;
 use super::service::{Limits, MAX_HOPS, Service};
 use super::sessions::FIRST_RESERVED;
-use super::{Kv, forward, headers, log_page, metrics_page, node};
+use super::{Kv, forward, headers, log_page, members_api, metrics_page};
 use crate::codec;
 
 type Shared = State<Arc<Service>>;
 
 const ENDPOINTS: &str = "there are PUT, GET, DELETE /kv/{key}, GET /kv?prefix=, GET /status, \
-                         GET /log?index=";
+                         GET /log?index=, GET /members";
 /// Room for everything in a forwarded request beside its value.
 const FORWARD_BYTES: usize = MAX_VALUE_BYTES + MAX_KEY_BYTES + 1024;
 
@@ -61,6 +63,7 @@ pub(super) fn api(service: Arc<Service>) -> Router {
         .route("/status", get(status))
         .route("/log", get(log))
         .route(forward::PATH, forward)
+        .merge(members_api::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(service.clone(), sign))
@@ -213,12 +216,7 @@ async fn range(
 }
 
 async fn status(State(service): Shared) -> Result<Response, Failure> {
-    let id = service.id;
-    let report = service
-        .inbox
-        .inspect(move |node| node::report(id, node))
-        .await;
-    let report = report.map_err(|_| Failure::Ended)?;
+    let report = service.report().await.map_err(|_| Failure::Ended)?;
     Ok(Json(report).into_response())
 }
 
@@ -245,12 +243,7 @@ async fn log(
 }
 
 async fn show_metrics(State(service): Shared) -> Response {
-    let id = service.id;
-    let report = service
-        .inbox
-        .inspect(move |node| node::report(id, node))
-        .await
-        .ok();
+    let report = service.report().await.ok();
     let page = metrics_page::render(service.inbox.metrics(), report.as_ref());
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     (kind, page).into_response()

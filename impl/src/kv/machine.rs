@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use bytes::Bytes;
-use models::raft::machine::StateMachine;
+use models::raft::machine::{Checksum, StateMachine};
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// No key is longer.
 pub const MAX_KEY_BYTES: usize = 4 << 10;
@@ -38,6 +39,8 @@ pub struct Kv {
     entries: BTreeMap<Bytes, Versioned>,
     /// Counts changes; each change's number is unique.
     revision: u64,
+    /// What the commands so far come to.
+    checksum: u64,
 }
 
 /// What changes the store.
@@ -133,6 +136,22 @@ impl Kv {
         self.revision
     }
 
+    /// The running checksum, in hexadecimal digits.
+    pub fn checksum_words(&self) -> String {
+        format!("{:016x}", self.checksum)
+    }
+
+    /// Chains a command to those before it. XXH3 is the same on every machine and in every build.
+    fn chain(&mut self, command: &Command) {
+        let (kind, key, value) = match command {
+            Command::Put { key, value } => (0u8, key, value.as_ref()),
+            Command::Delete { key } => (1, key, [].as_slice()),
+        };
+        for part in [&[kind], key.as_ref(), value] {
+            self.checksum = xxh3_64_with_seed(part, self.checksum);
+        }
+    }
+
     fn put(&mut self, key: &Bytes, value: &Bytes) -> Response {
         self.revision += 1;
         let revision = self.revision;
@@ -184,7 +203,12 @@ impl StateMachine for Kv {
     type Query = Query;
     type Response = Response;
 
+    fn checksum(&self) -> Option<Checksum> {
+        Some(Checksum(self.checksum))
+    }
+
     fn apply(&mut self, command: &Command) -> Response {
+        self.chain(command);
         match command {
             Command::Put { key, value } => self.put(key, value),
             Command::Delete { key } => self.delete(key),

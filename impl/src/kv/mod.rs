@@ -21,6 +21,7 @@ mod http;
 mod log_page;
 pub mod machine;
 pub mod members;
+pub mod members_api;
 mod membership;
 mod metrics_page;
 pub mod node;

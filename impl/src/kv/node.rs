@@ -126,6 +126,19 @@ pub struct Report {
     pub first_index: u64,
     /// The last index that its snapshot includes; 0 while it has none.
     pub snapshot_index: u64,
+    /// The cluster, in hexadecimal digits: no two clusters have the same.
+    pub cluster_id: String,
+    /// The life of its disk, in hexadecimal digits.
+    pub disk_id: String,
+    /// The checksum of its store after `last_applied`, in hexadecimal digits: nodes that have
+    /// applied the same have the same.
+    pub checksum: String,
+    /// The voters, as it knows them.
+    pub voters: Vec<NodeId>,
+    /// The learners, as it knows them.
+    pub learners: Vec<NodeId>,
+    /// The peers that it refuses, and why.
+    pub refused: BTreeMap<NodeId, String>,
     /// How many keys its store has.
     pub keys: u64,
     /// How many changes its store has seen.
@@ -311,8 +324,9 @@ impl KvNode {
     }
 }
 
-/// How node `id` fares.
-pub(super) fn report(id: NodeId, node: &Node<KvRaft>) -> Report {
+/// How the node fares, as far as it knows itself.
+pub(super) fn report(identity: &Identity, node: &Node<KvRaft>) -> Report {
+    let id = identity.node;
     let (durable, volatile) = (node.durable(), &node.volatile);
     let applied = &volatile.applied;
     let (role, leader) = match &volatile.role {
@@ -331,6 +345,12 @@ pub(super) fn report(id: NodeId, node: &Node<KvRaft>) -> Report {
         last_index: durable.log.last_index().0,
         first_index: durable.log.base_index().next().0,
         snapshot_index: durable.snapshot.last_included_index().0,
+        cluster_id: identity.cluster_id.to_string(),
+        disk_id: identity.disk.to_string(),
+        checksum: applied.machine.checksum_words(),
+        voters: Vec::new(),
+        learners: Vec::new(),
+        refused: BTreeMap::new(),
         keys: applied.machine.len() as u64,
         revision: applied.machine.revision(),
     }

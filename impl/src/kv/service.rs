@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use models::NodeId;
-use models::raft::Command;
+use models::raft::configuration::Configuration;
+use models::raft::membership::{self, Change};
 use models::raft::session::{Position, RequestId};
+use models::raft::{Command, TransferOutcome};
+use models::{Node, NodeId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -14,12 +16,15 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::config::Timing;
 use super::forward::{ForwardError, Forwarder};
 use super::machine::{self, Query, Response};
+use super::members::Addresses;
 use super::membership::Membership;
+use super::node::{self, Report};
 use super::sessions::Sessions;
 use super::waiters::{Verdict, View, Waiters};
 use super::{Kv, KvRaft};
-use crate::driver::{AskError, Inbox};
+use crate::driver::{AskError, Inbox, NodeStopped};
 use crate::identity::Identity;
+use crate::transport::tcp::{Probed, probe};
 
 /// A request that was forwarded so often stays where it is.
 pub const MAX_HOPS: u8 = 2;
@@ -54,6 +59,14 @@ pub enum Refusal {
          not remembered, and it will not be done any more. Number requests upwards, one at a time"
     )]
     Superseded,
+    /// The membership, or the leader, was not changed.
+    #[error("the change was not made: {reason}; nothing was changed")]
+    NotChanged {
+        /// Why.
+        reason: String,
+        /// Whether it may be made when it is asked for again.
+        again: bool,
+    },
     /// The session is not remembered any more, so the write is not done.
     #[error(
         "the session of this Lockstep-Client has expired, or began with a Lockstep-Since of too \
@@ -67,6 +80,17 @@ pub enum Refusal {
     },
 }
 
+/// What a request has brought.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// The state machine's answer.
+    Response(Response),
+    /// The members, as they are now.
+    Members(Configuration),
+    /// Another node leads.
+    Transferred,
+}
+
 impl Refusal {
     /// Whether the request may have been done, or may yet be.
     fn is_uncertain(&self) -> bool {
@@ -77,6 +101,7 @@ impl Refusal {
             | Self::Stopped
             | Self::Unanswered
             | Self::Superseded
+            | Self::NotChanged { .. }
             | Self::SessionExpired { .. } => false,
         }
     }
@@ -135,7 +160,7 @@ impl Service {
     ) -> Result<Response, Refusal> {
         if let Some(request) = request {
             let command = Command::Propose { request, command };
-            return self.carry_out(command, self.limits()).await;
+            return response(self.carry_out(command, self.limits()).await?);
         }
         let mut lease = self.sessions.lease().ok_or(Refusal::Busy)?;
         let limits = self.limits();
@@ -149,7 +174,7 @@ impl Service {
                 Err(Refusal::SessionExpired { since }) if Instant::now() < limits.deadline => {
                     lease.renew(Position(since));
                 }
-                outcome => return outcome,
+                outcome => return response(outcome?),
             }
         }
     }
@@ -166,18 +191,80 @@ impl Service {
         } else {
             Command::Read { request, query }
         };
-        self.carry_out(command, self.limits()).await
+        response(self.carry_out(command, self.limits()).await?)
+    }
+
+    /// Adds node `id`, which must run on an empty disk at `addresses`, as a learner.
+    ///
+    /// # Errors
+    /// When it cannot be reached or belongs to a cluster, or the change is not made.
+    pub async fn add_member(
+        &self,
+        id: NodeId,
+        addresses: Addresses,
+    ) -> Result<Configuration, Refusal> {
+        let not_changed = |again, reason: String| Refusal::NotChanged { reason, again };
+        // Asked for again, for a node that has joined meanwhile: it is a member, and stays so.
+        let current = self.membership.configuration();
+        if let Some(contact) = current.contacts.get(&id)
+            && current.is_member(id)
+            && Addresses::in_contact(contact).as_ref() == Some(&addresses)
+        {
+            return Ok(current);
+        }
+        let limit = self.timing.request_timeout();
+        let disk = match probe(&addresses.peer, &self.identity, id, limit).await {
+            Probed::Blank(disk) => disk,
+            Probed::Refuses(reason) => {
+                return Err(not_changed(
+                    false,
+                    format!("node {} refuses: {reason}", id.0),
+                ));
+            }
+            Probed::Silent(reason) => {
+                let at = &addresses.peer;
+                return Err(not_changed(
+                    true,
+                    format!(
+                        "node {} cannot be reached at {at}: {reason}. Start it first",
+                        id.0
+                    ),
+                ));
+            }
+        };
+        let contact = addresses.contact(disk);
+        let contact = contact.map_err(|error| not_changed(false, error.to_string()))?;
+        self.change_membership(Change::add_with(id, contact)).await
+    }
+
+    /// Changes the membership.
+    ///
+    /// # Errors
+    /// When it was not changed, or nobody knows.
+    pub async fn change_membership(&self, change: Change) -> Result<Configuration, Refusal> {
+        let request = self.sessions.read();
+        let command = Command::ChangeMembership { request, change };
+        match self.carry_out(command, self.limits()).await? {
+            Answer::Members(configuration) => Ok(configuration),
+            Answer::Response(_) | Answer::Transferred => Err(Refusal::Unknown),
+        }
+    }
+
+    /// Makes `to` the leader.
+    ///
+    /// # Errors
+    /// When it does not lead.
+    pub async fn transfer_leadership(&self, to: NodeId) -> Result<(), Refusal> {
+        let request = self.sessions.read();
+        let command = Command::TransferLeadership { request, to };
+        self.carry_out(command, self.limits()).await.map(|_| ())
     }
 
     /// Carries `command` to the leader and brings back the answer.
     ///
     /// # Errors
     /// When it was not done, or nobody knows.
-    pub async fn carry_out(
-        &self,
-        command: Command<Kv>,
-        limits: Limits,
-    ) -> Result<Response, Refusal> {
+    pub async fn carry_out(&self, command: Command<Kv>, limits: Limits) -> Result<Answer, Refusal> {
         let patience = Instant::now() + self.timing.leader_patience();
         let journey = Journey {
             service: self,
@@ -190,6 +277,23 @@ impl Service {
         journey.travel().await
     }
 
+    /// How the node fares.
+    ///
+    /// # Errors
+    /// When it has stopped.
+    pub async fn report(&self) -> Result<Report, NodeStopped> {
+        let identity = self.identity.clone();
+        let look = move |node: &Node<KvRaft>| node::report(&identity, node);
+        let report = self.inbox.inspect(look).await?;
+        let configuration = self.membership.configuration();
+        Ok(Report {
+            voters: configuration.voters.into_iter().collect(),
+            learners: configuration.learners.into_iter().collect(),
+            refused: self.membership.refused(),
+            ..report
+        })
+    }
+
     /// The leader, as far as this node knows.
     pub fn leader(&self) -> Option<NodeId> {
         self.waiters.view().borrow().leader
@@ -199,11 +303,14 @@ impl Service {
 impl Journey<'_> {
     /// Asks here, then where the leader is said to be, until there is an answer or no time.
     /// However often it asks, the request keeps its id, and so is done once at most.
-    async fn travel(mut self) -> Result<Response, Refusal> {
+    async fn travel(mut self) -> Result<Answer, Refusal> {
         loop {
             self.view.mark_unchanged();
             let leader = match self.ask_here().await? {
-                Verdict::Reply(response) => return Ok(response),
+                Verdict::Reply(response) => return Ok(Answer::Response(response)),
+                Verdict::Changed(configuration) => return Ok(Answer::Members(configuration)),
+                Verdict::NotChanged(refusal) => return Err(not_changed(refusal)),
+                Verdict::Transfer(outcome) => return transferred(outcome),
                 Verdict::Superseded => return Err(Refusal::Superseded),
                 Verdict::Busy => return Err(self.settle(Refusal::Busy)),
                 Verdict::SessionExpired(Position(since)) => {
@@ -218,7 +325,11 @@ impl Journey<'_> {
             if let Some(leader) = leader.filter(|leader| *leader != self.service.id) {
                 match self.ask_there(leader).await {
                     Ok(response) => return Ok(response),
-                    Err(refusal @ (Refusal::Superseded | Refusal::SessionExpired { .. })) => {
+                    Err(
+                        refusal @ (Refusal::Superseded
+                        | Refusal::NotChanged { .. }
+                        | Refusal::SessionExpired { .. }),
+                    ) => {
                         return Err(self.settle(refusal));
                     }
                     Err(refusal) => self.uncertain |= refusal.is_uncertain(),
@@ -252,7 +363,7 @@ impl Journey<'_> {
         }
     }
 
-    async fn ask_there(&mut self, leader: NodeId) -> Result<Response, Refusal> {
+    async fn ask_there(&mut self, leader: NodeId) -> Result<Answer, Refusal> {
         if self.limits.hops >= MAX_HOPS {
             return Err(Refusal::NoLeader);
         }
@@ -307,6 +418,55 @@ impl Journey<'_> {
             | Command::TransferLeadership { .. } => refusal,
         }
     }
+}
+
+fn response(answer: Answer) -> Result<Response, Refusal> {
+    match answer {
+        Answer::Response(response) => Ok(response),
+        // The answer to another kind of request: nobody knows what became of this one.
+        Answer::Members(_) | Answer::Transferred => Err(Refusal::Unknown),
+    }
+}
+
+fn not_changed(refusal: membership::Refusal) -> Refusal {
+    use membership::Refusal as Why;
+    let (again, reason) = match refusal {
+        Why::NotEstablished => (true, "the leader has only just been elected".to_owned()),
+        Why::ChangeInProgress => (true, "another change is under way".to_owned()),
+        Why::Behind { node } => (true, format!("node {} has not caught up yet", node.0)),
+        Why::NotAMember { node } => (false, format!("node {} is no member: add it first", node.0)),
+        Why::AlreadyVotes { node } => (false, format!("node {} votes already", node.0)),
+        Why::OtherDisk { node } => (
+            false,
+            format!(
+                "node {} is known to the cluster, as a member or a former one, with another disk: \
+                 what it has acknowledged on that is lost. Give the new node an id that no node \
+                 has had",
+                node.0
+            ),
+        ),
+        Why::Contradiction { node } => (false, format!("it wants two things of node {}", node.0)),
+        Why::NoVoters => (false, "nobody would vote any more".to_owned()),
+    };
+    Refusal::NotChanged { reason, again }
+}
+
+fn transferred(outcome: TransferOutcome) -> Result<Answer, Refusal> {
+    let (again, reason) = match outcome {
+        TransferOutcome::SteppedDown | TransferOutcome::AlreadyLeads => {
+            return Ok(Answer::Transferred);
+        }
+        TransferOutcome::TimedOut => (
+            true,
+            "that node did not take over in time, and the leader leads on".to_owned(),
+        ),
+        TransferOutcome::NotAVoter => (false, "that node is no voter".to_owned()),
+        TransferOutcome::Busy { to } => (
+            true,
+            format!("leadership is being transferred to node {} already", to.0),
+        ),
+    };
+    Err(Refusal::NotChanged { reason, again })
 }
 
 async fn another_leads(view: &mut watch::Receiver<View>, than: NodeId) {

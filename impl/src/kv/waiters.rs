@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use models::NodeId;
-use models::raft::Event;
+use models::raft::configuration::Configuration;
+use models::raft::membership;
 use models::raft::session::{Position, RequestId};
+use models::raft::{Event, TransferOutcome};
 use tokio::sync::{oneshot, watch};
 
 use super::Kv;
@@ -16,6 +18,12 @@ use crate::sync::Mutex;
 pub enum Verdict {
     /// Done.
     Reply(Response),
+    /// The membership is so now.
+    Changed(Configuration),
+    /// The membership was not changed.
+    NotChanged(membership::Refusal),
+    /// What came of a transfer of leadership.
+    Transfer(TransferOutcome),
     /// Not done here; the leader, if the node knows one.
     Redirect(Option<NodeId>),
     /// A later request of the same client was applied.
@@ -97,8 +105,16 @@ impl Waiters {
                 }
                 self.tell_first_of(request, Verdict::Redirect(leader));
             }
-            // Nobody asks for one over HTTP.
-            Event::Transfer { .. } => {}
+            Event::Transfer { request, outcome } => {
+                self.tell_all_of(request, &Verdict::Transfer(outcome));
+            }
+            Event::Changed {
+                request,
+                configuration,
+            } => self.tell_all_of(request, &Verdict::Changed(configuration)),
+            Event::Refused { request, refusal } => {
+                self.tell_all_of(request, &Verdict::NotChanged(refusal));
+            }
             // Only a follower installs a snapshot, and nobody waits at a follower.
             Event::Installed { .. } => {}
             Event::Leading { .. } => self.learn(Some(self.id)),
@@ -106,10 +122,7 @@ impl Waiters {
                 self.learn(leader);
                 self.tell_everybody(&Verdict::Deposed);
             }
-            // The service asks for no change of membership: nobody waits for one.
-            Event::Changed { .. }
-            | Event::Refused { .. }
-            | Event::MembershipChanged { .. }
+            Event::MembershipChanged { .. }
             | Event::Retired
             | Event::Halted { .. }
             | Event::Denied { .. } => {}
