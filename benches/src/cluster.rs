@@ -12,18 +12,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lockstep::Identity;
-use lockstep::driver::{NodeBuilder, NodeOptions, RunningNode, mailbox};
+use lockstep::driver::{NodeBuilder, NodeOptions, RunningNode, format, mailbox};
 use lockstep::journal::{FileJournal, FileJournalOptions};
 use lockstep::kv::config::Timing;
 use lockstep::kv::machine::{Command, MAX_APPEND_WEIGHT, Response};
 use lockstep::kv::waiters::{Verdict, Waiters};
 use lockstep::kv::{KvRaft, PROTOCOL, VERSION, node};
 use lockstep::transport::tcp::{Tcp, TcpConfig};
-use models::NodeId;
+use lockstep::{ClusterId, Identity};
 use models::raft::message::Message;
 use models::raft::session::{ClientId, RequestId, Sequence};
 use models::raft::state::Role;
+use models::{DiskId, NodeId};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -190,9 +190,11 @@ impl Member {
     ) -> Self {
         let identity = Identity {
             cluster: "bench".to_owned(),
+            cluster_id: ClusterId::default(),
             protocol: PROTOCOL.to_owned(),
             version: VERSION,
             node: id,
+            disk: DiskId::default(),
         };
         let mut peers = addresses.clone();
         peers.remove(&id);
@@ -202,14 +204,17 @@ impl Member {
         let (tcp, transport) =
             Tcp::start(listener, config, inbox.clone(), metrics).expect("the listener is open");
         let directory = folder.join(id.to_string());
-        let journal = FileJournal::open(directory, identity, FileJournalOptions::default())
-            .expect("the folder is this node's alone");
+        let open = || {
+            FileJournal::open(&directory, identity.clone(), FileJournalOptions::default())
+                .expect("the folder is this node's alone")
+        };
         let waiters = Arc::new(Waiters::new(id));
         let told = waiters.clone();
         let mut raft = KvRaft::new(id, addresses.keys().copied());
         raft.pre_vote = true;
         raft.check_quorum = true;
         raft.max_append_weight = MAX_APPEND_WEIGHT;
+        format(&raft, open()).expect("the folder is empty");
         let options = NodeOptions {
             seed: seed.wrapping_add(u64::from(id.0)),
             ..NodeOptions::default()
@@ -218,7 +223,7 @@ impl Member {
             told.take(event)
         })
         .options(options)
-        .spawn((inbox, mailbox), journal, transport)
+        .spawn((inbox, mailbox), open(), transport)
         .expect("the node starts");
         Self { node, tcp, waiters }
     }

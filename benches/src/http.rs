@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use lockstep::kv::bootstrap::found_all;
 use lockstep::kv::client::Client;
 use lockstep::kv::config::{Config, Limits, LogLimits, NodeConfig, Timing};
 use lockstep::kv::node::{KvNode, Listeners};
@@ -43,6 +44,7 @@ impl HttpCluster {
     pub async fn start(folder: &Path) -> Self {
         let mut config = Config {
             cluster: "bench".to_owned(),
+            init_on_first_start: false,
             timing: timing(),
             limits: Limits::default(),
             log: LogLimits::default(),
@@ -60,12 +62,14 @@ impl HttpCluster {
             });
             config.nodes.push(NodeConfig {
                 id: NodeId(id),
+                member: true,
                 peer_address,
                 client_address,
                 metrics_address: Some(metrics_address),
                 data_directory: folder.join(id.to_string()),
             });
         }
+        found_all(&config).expect("the folders are empty");
         let ids = config.nodes.iter().map(|node| node.id);
         let nodes: Vec<KvNode> = ids
             .zip(listeners)

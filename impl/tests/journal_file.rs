@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use lockstep::Identity;
 use lockstep::journal::{FileJournal, FileJournalOptions, Journal, JournalError};
-use models::NodeId;
+use lockstep::{ClusterId, Identity};
+use models::{DiskId, NodeId};
 use proptest::prelude::*;
 use tempfile::tempdir;
 
@@ -160,6 +160,20 @@ fn a_journal_of_somebody_else_is_refused() {
                 ..identity()
             },
             "the node is `n1` there and `n9` here",
+        ),
+        (
+            Identity {
+                cluster_id: ClusterId([8; 16]),
+                ..identity()
+            },
+            "the cluster id is `07070707070707070707070707070707` there",
+        ),
+        (
+            Identity {
+                disk: DiskId([2; 16]),
+                ..identity()
+            },
+            "the disk is `01010101010101010101010101010101` there",
         ),
     ];
     for (other, says) in others {

@@ -138,7 +138,10 @@ impl Storm {
                 }
                 Event::SessionExpired { request, .. } => panic!("{request} has not expired"),
                 Event::Installed { .. } => self.installed += 1,
-                Event::Redirect { .. }
+                Event::Halted { contradiction } => panic!("a node halts: {contradiction:?}"),
+                // Messages overtake each other here: a refusal may just be late.
+                Event::Denied { .. }
+                | Event::Redirect { .. }
                 | Event::Overloaded { .. }
                 | Event::Transfer { .. }
                 | Event::Leading { .. }

@@ -283,7 +283,7 @@ async fn a_removed_peer_is_cut_off_and_an_added_one_is_let_in() {
     let (mut one, mut two) = pair(|_| {}).await;
     one.send(2, "first");
     two.expect(1, "first");
-    two.tcp.remove_peer(NodeId(1));
+    two.tcp.peers().remove(NodeId(1));
     eventually("the loss is noticed", || one.metrics.disconnects.get() == 1);
     eventually("it is not let in", || {
         two.metrics.handshakes_refused.get() > 0
@@ -291,7 +291,8 @@ async fn a_removed_peer_is_cut_off_and_an_added_one_is_let_in() {
     two.send(1, "nobody");
     assert_eq!(two.metrics.messages_dropped.get(), 1);
     two.tcp
-        .set_peer(NodeId(1), one.tcp.local_address().to_string());
+        .peers()
+        .set(NodeId(1), one.tcp.local_address().to_string());
     one.send_until_it_arrives(&two, 2, 1, "again");
 }
 
@@ -350,7 +351,7 @@ async fn three_nodes_tell_each_other_and_remember() {
         .expect("taken");
     let (again, address) = listener().await;
     for member in &members {
-        member.tcp.set_peer(NodeId(3), address.to_string());
+        member.tcp.peers().set(NodeId(3), address.to_string());
     }
     let last = Member::start(peers_of(3), again, directories[2].path());
     last.events.expect(Event::Booted(3));

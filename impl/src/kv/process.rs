@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -142,7 +142,7 @@ impl Processes {
         self.running.get(&id).map(Child::id)
     }
 
-    /// Starts every node that does not run, and waits until all listen.
+    /// Starts every node that does not run, and waits until all belong to the cluster.
     ///
     /// # Errors
     /// When one does not.
@@ -153,7 +153,10 @@ impl Processes {
         }
         nodes
             .iter()
-            .try_for_each(|node| self.wait_until_it_listens(node))
+            .try_for_each(|node| self.wait_until_it_listens(node))?;
+        nodes
+            .iter()
+            .try_for_each(|node| self.wait_until_it_serves(node))
     }
 
     /// Starts a node that does not run, and waits until it listens.
@@ -265,6 +268,18 @@ impl Processes {
         Ok(())
     }
 
+    /// Waits until the node belongs to a cluster: a blank one answers 503.
+    fn wait_until_it_serves(&mut self, node: &NodeConfig) -> Result<(), ProcessError> {
+        let end = Instant::now() + PATIENCE;
+        while !serves(&node.client_address).unwrap_or(false) {
+            if self.has_ended(node.id)?.is_some() || Instant::now() >= end {
+                return Err(self.complaint(node.id, "come to belong to a cluster"));
+            }
+            thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
     fn wait_until_it_ends(&mut self, id: NodeId) -> Result<ExitStatus, ProcessError> {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -300,6 +315,19 @@ impl Drop for Processes {
             tracing::error!(%error, "a node may still run");
         }
     }
+}
+
+/// Whether the node at `address` answers a question for its status with success.
+fn serves(address: &str) -> io::Result<bool> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(
+        stream,
+        "GET /status HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.starts_with("HTTP/1.1 200"))
 }
 
 fn failed(doing: &str) -> impl FnOnce(io::Error) -> ProcessError {

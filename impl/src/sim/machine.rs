@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use models::{Input, Node, NodeId, Protocol};
 
-use crate::driver::{Batch, Core, Outgoing, Recorder, recall};
+use crate::driver::{Batch, Core, Outgoing, Recorder, format, recall};
 use crate::gate::{Gate, Ticket};
 use crate::journal::{Journal, MemoryDisk, MemoryJournal};
 use crate::timers::{TimerSpans, Timers};
@@ -37,10 +37,15 @@ pub(super) struct Output<P: Protocol> {
 }
 
 impl<P: Protocol> Machine<P> {
+    /// With a disk that is set up for `protocol`.
     pub(super) fn new(protocol: P) -> Self {
+        let disk = MemoryDisk::new();
+        if let Err(error) = format(&protocol, MemoryJournal::new(disk.clone())) {
+            tracing::error!(%error, "a simulated disk was not set up");
+        }
         Self {
             protocol,
-            disk: MemoryDisk::new(),
+            disk,
             life: 0,
             running: None,
         }
@@ -61,6 +66,12 @@ impl<P: Protocol> Machine<P> {
     pub(super) fn crash(&mut self) {
         self.running = None;
         self.disk.crash();
+    }
+
+    /// Stops the node, and puts an empty disk in the place of its own.
+    pub(super) fn lose_disk(&mut self) {
+        self.running = None;
+        self.disk = MemoryDisk::new();
     }
 
     /// Starts the node from its disk, unless it runs already.

@@ -113,7 +113,7 @@ impl<P: Protocol> Simulation<P> {
         self.recorders = Some(Box::new(make));
     }
 
-    /// Adds a node with an empty disk and starts it.
+    /// Adds a node with a disk that is set up for it, and starts it.
     pub fn add(&mut self, protocol: P) {
         let id = protocol.id();
         self.machines.insert(id, Machine::new(protocol));
@@ -149,6 +149,13 @@ impl<P: Protocol> Simulation<P> {
     pub fn crash(&mut self, id: NodeId) {
         if let Some(machine) = self.machines.get_mut(&id) {
             machine.crash();
+        }
+    }
+
+    /// Stops a node whose disk is lost: from now on it has an empty one, which nobody has set up.
+    pub fn lose_disk(&mut self, id: NodeId) {
+        if let Some(machine) = self.machines.get_mut(&id) {
+            machine.lose_disk();
         }
     }
 

@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lockstep::Identity;
 use lockstep::journal::{Entry, FileJournal, FileJournalOptions, Journal, JournalError, Recovered};
-use models::NodeId;
+use lockstep::{ClusterId, Identity};
+use models::{DiskId, NodeId};
 
 pub(crate) fn identity() -> Identity {
     Identity {
         cluster: "blue".into(),
+        cluster_id: ClusterId([7; 16]),
         protocol: "counter".into(),
         version: 1,
         node: NodeId(1),
+        disk: DiskId([1; 16]),
     }
 }
 

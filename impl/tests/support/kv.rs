@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use lockstep::kv::bootstrap::found_all;
 use lockstep::kv::config::{Config, Limits, LogLimits, NodeConfig, Timing};
 use lockstep::kv::node::{Listeners, Report};
 use lockstep::kv::{KvNode, headers};
@@ -77,12 +78,14 @@ impl KvCluster {
         }
         let config = Config {
             cluster: "blue".into(),
+            init_on_first_start: false,
             timing,
             limits,
             log,
             nodes,
         };
         config.check().expect("a good configuration");
+        found_all(&config).expect("the folders are empty");
         let ids = (1..=count).map(NodeId);
         let start = |(id, listeners)| Some(KvNode::start(&config, id, listeners).expect("starts"));
         let nodes = ids.zip(listeners).map(start).collect();
@@ -244,6 +247,7 @@ fn member(id: u16, listeners: &Listeners, folder: &Path) -> NodeConfig {
     let address = |listener: &TcpListener| listener.local_addr().expect("bound").to_string();
     NodeConfig {
         id: NodeId(id),
+        member: true,
         peer_address: address(&listeners.peer),
         client_address: address(&listeners.client),
         metrics_address: Some(address(&listeners.metrics)),
