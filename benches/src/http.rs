@@ -62,6 +62,8 @@ impl HttpCluster {
                 id: NodeId(id),
                 peer_address,
                 client_address,
+                peer_listen: None,
+                client_listen: None,
                 metrics_address: Some(metrics_address),
                 data_directory: folder.join(id.to_string()),
             });

@@ -10,6 +10,7 @@
 //! is answered as such (504), never as a failure; a retry with the same client and sequence
 //! is applied at most once and gets the first answer.
 
+pub mod address;
 pub mod client;
 pub mod config;
 pub mod demo;

@@ -52,7 +52,8 @@ pub enum StartError {
     /// An address cannot be had.
     #[error(
         "cannot listen on {address} ({what}): {source}; nothing was started. Choose a free \
-         address of this machine"
+         address of this machine; where the others reach it at another address, peer_listen \
+         and client_listen say what to listen on"
     )]
     Listen {
         /// The field of the configuration.
@@ -131,8 +132,22 @@ impl Listeners {
     /// When an address cannot be had.
     pub async fn bind(config: &NodeConfig) -> Result<Self, StartError> {
         Ok(Self {
-            peer: listen("peer_address", &config.peer_address).await?,
-            client: listen("client_address", &config.client_address).await?,
+            peer: listen(
+                match config.peer_listen {
+                    Some(_) => "peer_listen",
+                    None => "peer_address",
+                },
+                config.peer_listen(),
+            )
+            .await?,
+            client: listen(
+                match config.client_listen {
+                    Some(_) => "client_listen",
+                    None => "client_address",
+                },
+                config.client_listen(),
+            )
+            .await?,
             metrics: listen("metrics_address", &config.metrics_address()).await?,
         })
     }

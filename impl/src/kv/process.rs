@@ -315,6 +315,8 @@ fn nodes(count: u16) -> io::Result<Vec<NodeConfig>> {
             id,
             peer_address: pair[0].clone(),
             client_address: pair[1].clone(),
+            peer_listen: None,
+            client_listen: None,
             metrics_address: Some("127.0.0.1:0".to_owned()),
             data_directory: format!("data/{}", id.0).into(),
         });
