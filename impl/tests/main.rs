@@ -5,6 +5,8 @@ mod driver;
 mod journal_crash;
 mod journal_file;
 mod kv_cli;
+mod kv_cli_bytes;
+mod kv_cli_errors;
 mod kv_config;
 mod kv_crash;
 mod kv_failover;
