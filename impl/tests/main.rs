@@ -10,6 +10,7 @@ mod kv_cli_errors;
 mod kv_config;
 mod kv_crash;
 mod kv_failover;
+mod kv_handover;
 mod kv_http;
 mod kv_machine;
 mod kv_sessions;

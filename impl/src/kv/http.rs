@@ -243,7 +243,7 @@ async fn show_metrics(State(service): Shared) -> Response {
         .inspect(move |node| node::report(id, node))
         .await
         .ok();
-    let page = metrics_page::render(service.inbox.metrics(), report.as_ref());
+    let page = metrics_page::render(service.inbox.metrics(), &service.transfers, report.as_ref());
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     (kind, page).into_response()
 }

@@ -17,6 +17,7 @@ pub mod demo;
 pub mod encoding;
 mod failure;
 mod forward;
+pub mod handover;
 mod http;
 mod log_page;
 pub mod machine;

@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use super::config::{Config, Fault, NodeConfig, Timing};
 use super::forward::Forwarder;
+use super::handover::{self, HandOver, Transfers};
 use super::machine::{Command, MAX_APPEND_WEIGHT};
 use super::service::Service;
 use super::sessions::Sessions;
@@ -118,6 +119,7 @@ pub struct Report {
 /// A running node.
 pub struct KvNode {
     raft: RunningNode<KvRaft>,
+    service: Arc<Service>,
     tcp: Tcp<Message<Command>>,
     servers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
@@ -179,10 +181,12 @@ impl KvNode {
         tracing::info!(node = %id, seed, "timers and session ids are drawn from this seed");
         let (inbox, mailbox) = mailbox(INBOX);
         let waiters = Arc::new(Waiters::new(id));
+        let transfers = Arc::new(Transfers::default());
         let service = Arc::new(Service {
             id,
             inbox: inbox.clone(),
             waiters: waiters.clone(),
+            transfers: transfers.clone(),
             sessions: Sessions::new(seed, SESSIONS),
             forwarder: Forwarder::new(client_addresses(config))?,
             timing: config.timing.clone(),
@@ -199,6 +203,7 @@ impl KvNode {
         };
         let sink = move |event| {
             log_event(id, &event);
+            transfers.take(&event);
             waiters.take(event);
         };
         let raft = NodeBuilder::new(raft(config, id), spans(&config.timing), sink)
@@ -207,10 +212,11 @@ impl KvNode {
 
         let stop = watch::Sender::new(false);
         let api = serve(listeners.client, http::api(service.clone()), &stop);
-        let metrics = serve(listeners.metrics, http::metrics(service), &stop);
+        let metrics = serve(listeners.metrics, http::metrics(service.clone()), &stop);
         tracing::info!(node = %id, clients = %client_address, metrics = %metrics_address, "serving");
         Ok(Self {
             raft,
+            service,
             tcp,
             servers: vec![api, metrics],
             stop,
@@ -239,12 +245,32 @@ impl KvNode {
         self.raft.ended().await
     }
 
-    /// Takes no more requests, gives those that run a short while, puts everything on disk
-    /// and closes all connections.
+    /// Hands leadership over, if the node leads, to the voter that is best prepared, and serves on
+    /// meanwhile. Takes an election time-out at most. Nothing is lost, whatever comes of it.
+    pub async fn hand_over(&self) -> HandOver {
+        let node = self.service.id;
+        let outcome = handover::hand_over(&self.service).await;
+        match outcome {
+            HandOver::NotLeading | HandOver::Alone => {}
+            HandOver::Done { leader } => {
+                tracing::info!(%node, %leader, "has handed its leadership over");
+            }
+            HandOver::Failed(_) | HandOver::TimedOut | HandOver::Unasked => tracing::warn!(
+                %node,
+                why = %outcome,
+                "has not handed its leadership over; the others will elect a leader"
+            ),
+        }
+        outcome
+    }
+
+    /// Hands leadership over, takes no more requests, gives those that run a short while, puts
+    /// everything on disk and closes all connections.
     ///
     /// # Errors
     /// When the node had failed before, or fails on the way.
     pub async fn shutdown(self) -> Result<(), Failure> {
+        self.hand_over().await;
         self.stop.send_replace(true);
         let deadline = tokio::time::Instant::now() + GRACE;
         for server in self.servers {

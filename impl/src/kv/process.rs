@@ -213,6 +213,14 @@ impl Processes {
         Ok(ended)
     }
 
+    /// Waits until a node has ended that was told to stop, by a signal say, and returns how.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn wait(&mut self, id: NodeId) -> Result<ExitStatus, ProcessError> {
+        self.wait_until_it_ends(id)
+    }
+
     /// The end of a node's log.
     pub fn log_tail(&self, id: NodeId) -> String {
         read_tail(&self.log_file(id)).unwrap_or_else(|error| format!("(no log: {error})"))

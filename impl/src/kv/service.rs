@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::config::Timing;
 use super::forward::{ForwardError, Forwarder};
+use super::handover::Transfers;
 use super::machine::{self, Query, Response};
 use super::sessions::Sessions;
 use super::waiters::{Verdict, View, Waiters};
@@ -85,6 +86,7 @@ pub struct Service {
     pub(super) id: NodeId,
     pub(super) inbox: Inbox<KvRaft>,
     pub(super) waiters: Arc<Waiters>,
+    pub(super) transfers: Arc<Transfers>,
     pub(super) sessions: Sessions,
     pub(super) forwarder: Forwarder,
     pub(super) timing: Timing,
