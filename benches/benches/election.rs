@@ -2,8 +2,9 @@
 //! acknowledged through its successor.
 //!
 //! Three processes of the `lockstep` program. Once they agree on a leader and on their logs,
-//! the leader is killed (SIGKILL), or stopped (SIGSTOP): a process that is killed closes its
-//! connections, which gives it away, and one that is stopped does not. Both survivors are
+//! the leader is asked to end (SIGTERM), killed (SIGKILL), or stopped (SIGSTOP): one that is asked
+//! hands its leadership over first; a process that is killed closes its connections, which gives
+//! it away, and one that is stopped does not. Both survivors are
 //! asked for a write at once; the first acknowledgement ends the clock. The write is read
 //! back, the fallen leader started anew.
 //!
@@ -77,7 +78,7 @@ fn study(program: &Path, settings: &[Timeouts], rounds: u32) -> Vec<Distribution
         ],
     );
     let mut lines = Vec::new();
-    for fault in [Fault::Kill, Fault::Stop] {
+    for fault in [Fault::Terminate, Fault::Kill, Fault::Stop] {
         for &timeouts in settings {
             let name = format!("{} {timeouts}", fault.name());
             let watch = Watch::start();

@@ -26,6 +26,8 @@ const POLL: Duration = Duration::from_millis(5);
 /// What happens to the leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
+    /// It is asked to end: it hands its leadership over before it does.
+    Terminate,
     /// It is killed: its connections close, which tells everybody.
     Kill,
     /// It is stopped and never continued: it just falls silent.
@@ -36,6 +38,7 @@ impl Fault {
     /// The signal's name.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Terminate => "SIGTERM",
             Self::Kill => "SIGKILL",
             Self::Stop => "SIGSTOP",
         }
@@ -161,22 +164,25 @@ impl Cluster {
             .collect()
     }
 
-    /// Returns when the leader does nothing any more.
+    /// Returns once the fault has happened. A leader that is asked to end may still be at it.
     fn strike(&mut self, leader: NodeId, fault: Fault) {
         match fault {
+            Fault::Terminate => self.signal(leader, "-TERM"),
             Fault::Kill => self
                 .processes
                 .kill(leader)
                 .expect("a process can be killed"),
-            Fault::Stop => {
-                let pid = self.processes.pid(leader).expect("the leader runs");
-                let stop = Command::new("kill")
-                    .args(["-STOP", &pid.to_string()])
-                    .status();
-                let stopped = stop.expect("there is a program named kill").success();
-                assert!(stopped, "the leader cannot be stopped");
-            }
+            Fault::Stop => self.signal(leader, "-STOP"),
         }
+    }
+
+    fn signal(&self, node: NodeId, signal: &str) {
+        let pid = self.processes.pid(node).expect("the node runs");
+        let sent = Command::new("kill")
+            .args([signal, &pid.to_string()])
+            .status()
+            .expect("there is a program named kill");
+        assert!(sent.success(), "{node} cannot be sent {signal}");
     }
 }
 

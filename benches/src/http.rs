@@ -65,6 +65,8 @@ impl HttpCluster {
                 member: true,
                 peer_address,
                 client_address,
+                peer_listen: None,
+                client_listen: None,
                 metrics_address: Some(metrics_address),
                 data_directory: folder.join(id.to_string()),
             });

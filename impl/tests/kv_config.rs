@@ -114,12 +114,19 @@ const BAD: &[(&str, &str, &[&str])] = &[
     (
         "heartbeat_ms",
         "hartbeat_ms",
-        &["unknown field `hartbeat_ms`", "`heartbeat_ms`"],
+        &[
+            "unknown field `hartbeat_ms`",
+            "did you mean `heartbeat_ms`?",
+        ],
     ),
     (
         "data_directory",
         "data_dir",
-        &["line 17", "unknown field `data_dir`", "`data_directory`"],
+        &[
+            "line 17",
+            "unknown field `data_dir`",
+            "did you mean `data_directory`?",
+        ],
     ),
     (
         "peer_address = \"127.0.0.1:7401\"\n",
@@ -201,7 +208,7 @@ const BAD: &[(&str, &str, &[&str])] = &[
     (
         "appends_in_flight = 4",
         "trailing = 4",
-        &["unknown field `trailing`", "`trailing_bytes`"],
+        &["unknown field `trailing`", "did you mean `trailing_bytes`?"],
     ),
     (
         "id = 2",
@@ -225,13 +232,62 @@ const BAD: &[(&str, &str, &[&str])] = &[
     (
         "127.0.0.1:7402",
         "localhost",
-        &["nodes[1].peer_address: `localhost` is no address; write host:port, such as"],
+        &["nodes[1].peer_address: `localhost` has no port; write host:port, such as \"localhost:"],
     ),
-    ("127.0.0.1:7402", ":7402", &["`:7402` is no address"]),
+    (
+        "127.0.0.1:7402",
+        ":7402",
+        &["`:7402` has no host; write host:port"],
+    ),
     (
         "127.0.0.1:7402",
         "127.0.0.1:74020",
-        &["`127.0.0.1:74020` is no address"],
+        &["`127.0.0.1:74020` has the port `74020`, which is no number from 0 to 65535"],
+    ),
+    (
+        "127.0.0.1:7402",
+        "http://10.0.0.2:7402/",
+        &["nodes[1].peer_address: `http://10.0.0.2:7402/` is a URL; write \"10.0.0.2:7402\""],
+    ),
+    (
+        "127.0.0.1:7402",
+        "fd00::2:7402",
+        &[
+            "nodes[1].peer_address: `fd00::2:7402`",
+            "\"[fd00::2:7402]:7500\"",
+        ],
+    ),
+    (
+        "127.0.0.1:7402",
+        "0.0.0.0:7402",
+        &[
+            "nodes[1].peer_address: `0.0.0.0:7402` means every address of this machine",
+            "nobody can dial it; write the host name or address at which others reach this node",
+            "such as \"10.0.0.1:7402\", and peer_listen = \"0.0.0.0:7402\" beside it",
+        ],
+    ),
+    (
+        "127.0.0.1:7511",
+        "[::]:7511",
+        &[
+            "nodes[1].client_address: `[::]:7511` means every address of this machine",
+            "client_listen = \"[::]:7511\" beside it",
+        ],
+    ),
+    (
+        "client_address = \"127.0.0.1:7511\"",
+        "client_address = \"127.0.0.1:7511\"\npeer_listen = \"0.0.0.0\"",
+        &["nodes[1].peer_listen: `0.0.0.0` has no port"],
+    ),
+    (
+        "client_address = \"127.0.0.1:7511\"",
+        "client_address = \"127.0.0.1:7511\"\nclient_listen = \"0.0.0.0:0\"",
+        &["nodes[1].client_listen: `0.0.0.0:0` has port 0"],
+    ),
+    (
+        "client_address = \"127.0.0.1:7511\"",
+        "client_address = \"127.0.0.1:7511\"\nclient_listen = \"127.0.0.1:7402\"",
+        &["nodes[1].client_listen: `127.0.0.1:7402` is nodes[1].peer_address already"],
     ),
     (
         "127.0.0.1:7511",
@@ -264,6 +320,41 @@ fn what_is_wrong_is_said_with_file_and_field() {
             assert!(said.contains(part), "{by}: `{part}` is not in\n{said}");
         }
     }
+}
+
+/// An unknown key that is like no other is not answered with a guess.
+#[test]
+fn what_is_like_nothing_known_is_no_slip_of_the_pen() {
+    let said = load(&GOOD.replacen("cluster = ", "xyzzy = 1\ncluster = ", 1)).expect_err("bad");
+    assert!(said.contains("unknown field `xyzzy`"), "{said}");
+    assert!(!said.contains("did you mean"), "{said}");
+}
+
+/// What others dial and what is listened on are two things, where a file says so.
+#[test]
+fn every_node_may_listen_on_all_interfaces_of_its_machine() {
+    let text = GOOD
+        .replace("127.0.0.1:7401", "node-1:7400")
+        .replace("127.0.0.1:7501", "[fd00::1]:7500")
+        .replace("127.0.0.1:7402", "node-2.example:7400")
+        .replace("127.0.0.1:7511", "10.0.0.2:7500")
+        .replace("metrics_address = \"127.0.0.1:0\"\n", "")
+        .replace(
+            "data_directory",
+            "peer_listen = \"0.0.0.0:7400\"\nclient_listen = \"[::]:7500\"\ndata_directory",
+        );
+    let config = load(&text).expect("good");
+    for node in &config.nodes {
+        assert_eq!(
+            (node.peer_listen(), node.client_listen()),
+            ("0.0.0.0:7400", "[::]:7500")
+        );
+        assert_eq!(node.metrics_address(), "[::]:7501");
+    }
+    assert_eq!(config.nodes[0].client_address, "[fd00::1]:7500");
+    let plain = load(GOOD).expect("good");
+    assert_eq!(plain.nodes[0].peer_listen(), "127.0.0.1:7401");
+    assert_eq!(plain.nodes[0].client_listen(), "127.0.0.1:7501");
 }
 
 #[test]

@@ -71,6 +71,59 @@ async fn keys_and_values_are_byte_strings() {
     cluster.stop_all().await;
 }
 
+/// A page's last key, in whatever form it came, is where the next page begins.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn prefixes_and_pages_are_byte_strings() {
+    let cluster = KvCluster::start(1, Timing::default()).await;
+    cluster.leader().await;
+    for key in ["%FF%00", "%FF%01", "%FF%02", "%FE", "%FB%EF", "a"] {
+        assert_eq!(cluster.put(1, key, "v").await.status, 200, "{key}");
+    }
+    for prefix in ["prefix=%FF", "prefix_base64=/w==", "prefix_base64=_w"] {
+        let mut query = format!("/kv?limit=1&{prefix}");
+        let mut keys = Vec::new();
+        loop {
+            let page = cluster.get(1, &query).await.json();
+            let key = page["entries"][0]["key_base64"].as_str().expect("a key");
+            keys.push(key.to_owned());
+            if page["more"] == json!(false) {
+                break;
+            }
+            query = format!("/kv?limit=1&{prefix}&after_base64={key}");
+        }
+        assert_eq!(keys, ["/wA=", "/wE=", "/wI="], "{prefix}");
+    }
+    // `++8=`, whose plus signs a form would write as %2B.
+    let page = cluster.get(1, "/kv?prefix_base64=++8=").await.json();
+    assert_eq!(page["entries"][0]["key_base64"], json!("++8="), "{page}");
+    let page = cluster.get(1, "/kv?after=%FF%00").await.json();
+    assert_eq!(page["entries"].as_array().expect("entries").len(), 2);
+    cluster.stop_all().await;
+}
+
+/// Most HTTP clients take `/kv/..` for `/`, percent-encoded or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_may_be_given_in_base64() {
+    let cluster = KvCluster::start(1, Timing::default()).await;
+    cluster.leader().await;
+    for (key, value) in [("Lg", "one dot"), ("Li4=", "two dots"), ("_w", "a byte")] {
+        let named = format!("{key}?key_encoding=base64");
+        let put = cluster.put(1, &named, value);
+        assert_eq!(put.await.status, 200, "{key}");
+        let path = format!("/kv/{key}?key_encoding=base64&here=true");
+        assert_eq!(cluster.get(1, &path).await.text, value);
+    }
+    assert_eq!(cluster.get(1, "/kv/%FF").await.text, "a byte");
+    let page = cluster.get(1, "/kv?prefix=.").await.json();
+    assert_eq!(page["entries"][0]["key"], json!("."));
+    assert_eq!(page["entries"][1]["key"], json!(".."));
+    let path = "/kv/Lg?key_encoding=base64";
+    let deleted = cluster.send(1, Method::DELETE, path, "", &[]).await;
+    assert_eq!(deleted.status, 200);
+    assert_eq!(cluster.get(1, path).await.status, 404);
+    cluster.stop_all().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_largest_value_passes_and_a_larger_one_is_refused() {
     let cluster = KvCluster::start(3, Timing::default()).await;
@@ -134,7 +187,26 @@ async fn bad_requests_are_refused_in_words_and_change_nothing() {
         ("GET", "/log?indx=1", &[], 400, "indx"),
         ("GET", "/kv?limit=-1", &[], 400, "limit"),
         ("GET", "/kv?limit=0", &[], 400, "at least 1"),
-        ("GET", "/kv?prefix=%ff", &[], 400, "UTF-8"),
+        ("GET", "/kv?prefix_base64=%ff", &[], 400, "prefix_base64"),
+        (
+            "GET",
+            "/kv?prefix=a&prefix_base64=YQ",
+            &[],
+            400,
+            "said already",
+        ),
+        ("GET", "/kv?after=a&after=b", &[], 400, "said already"),
+        (
+            "GET",
+            "/kv?prefx=a",
+            &[],
+            400,
+            "no parameter `prefx`; there are prefix",
+        ),
+        ("GET", "/kv?here=maybe", &[], 400, "here: `maybe`"),
+        ("GET", "/kv/a?key_encoding=rot13", &[], 400, "rot13"),
+        ("PUT", "/kv/a?key_encoding=base64", &[], 400, "is no base64"),
+        ("PUT", "/kv/a?here=true", &[], 400, "is for reads"),
         (
             "POST",
             "/internal/v1/forward",

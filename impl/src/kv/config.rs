@@ -9,6 +9,7 @@ use std::time::Duration;
 use models::NodeId;
 use serde::{Deserialize, Serialize};
 
+use super::address::Address;
 use super::node::PEER_QUEUE;
 use crate::transport::tcp::MAX_MESSAGE_BYTES;
 
@@ -93,11 +94,19 @@ pub struct NodeConfig {
     /// has been removed.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub member: bool,
-    /// `host:port` for the other nodes.
+    /// `host:port` at which the other nodes reach it.
     pub peer_address: String,
-    /// `host:port` for clients.
+    /// `host:port` at which clients, and nodes that forward their requests, reach it.
     pub client_address: String,
-    /// `host:port` for metrics: the client port + 1 where nothing is said; port 0 for any.
+    /// `host:port` to listen on for the other nodes, where that is not `peer_address`:
+    /// `0.0.0.0:7400` for all interfaces, say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_listen: Option<String>,
+    /// `host:port` to listen on for clients, where that is not `client_address`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_listen: Option<String>,
+    /// `host:port` to listen on for metrics: where clients are listened for, with the next port,
+    /// if nothing is said; port 0 for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_address: Option<String>,
     /// Where it keeps its journal. Relative to the folder of the configuration file.
@@ -211,7 +220,7 @@ impl Config {
         })?;
         let mut config: Self = toml::from_str(&text).map_err(|error| ConfigError::Malformed {
             file: file.to_owned(),
-            message: error.to_string().trim_end().to_owned(),
+            message: in_words(&error),
         })?;
         config.check().map_err(|fault| ConfigError::Faulty {
             file: file.to_owned(),
@@ -286,32 +295,23 @@ impl Config {
     }
 
     fn check_addresses(&self) -> Result<(), Fault> {
-        let mut seen: BTreeMap<String, String> = BTreeMap::new();
+        let mut everywhere = Taken::default();
         for (position, node) in self.nodes.iter().enumerate() {
-            for (name, address, any_port) in node.addresses() {
-                let field = format!("nodes[{position}].{name}");
-                let port = port_of(&address).map_err(|problem| {
-                    fault(
-                        &field,
-                        problem,
-                        "write host:port, such as \"10.0.0.1:7400\"",
-                    )
-                })?;
-                if port == 0 {
-                    if any_port {
-                        continue;
-                    }
-                    let problem = format!("`{address}` has port 0, where nobody could find it");
-                    return Err(fault(&field, problem, "choose a port from 1 to 65535"));
-                }
-                if let Some(first) = seen.insert(address.clone(), field.clone()) {
-                    return Err(fault(
-                        &field,
-                        format!("`{address}` is {first} already"),
-                        "give each listener an address of its own (metrics_address is the \
-                         client port + 1 where nothing is said)",
-                    ));
-                }
+            let [peer, client] = node.dialled(position);
+            let [peer_listen, client_listen, metrics] = node.listened_on(position);
+            for dialled in [&peer, &client] {
+                everywhere.add(dialled, dialled.parse_dialled()?)?;
+            }
+            let address = metrics.parse()?;
+            // Of every interface of its machine, which is another one for each node.
+            if address.port != 0 && !address.is_unspecified() {
+                everywhere.add(&metrics, address.clone())?;
+            }
+            let mut here = Taken::default();
+            here.add(&peer_listen, peer_listen.parse_with_port()?)?;
+            here.add(&client_listen, client_listen.parse_with_port()?)?;
+            if address.port != 0 {
+                here.add(&metrics, address)?;
             }
         }
         Ok(())
@@ -342,28 +342,125 @@ impl Config {
 }
 
 impl NodeConfig {
-    /// Where metrics are served.
+    /// Where to listen for the other nodes.
+    pub fn peer_listen(&self) -> &str {
+        self.peer_listen.as_deref().unwrap_or(&self.peer_address)
+    }
+
+    /// Where to listen for clients.
+    pub fn client_listen(&self) -> &str {
+        let listen = self.client_listen.as_deref();
+        listen.unwrap_or(&self.client_address)
+    }
+
+    /// Where to listen for metrics.
     pub fn metrics_address(&self) -> String {
         self.metrics_address.clone().unwrap_or_else(|| {
-            // Port 65535 has no successor: any port then.
-            match self.client_address.rsplit_once(':') {
-                Some((host, port)) => {
-                    let port: u16 = port.parse().unwrap_or(0);
-                    let next = if port == 0 { 0 } else { port.wrapping_add(1) };
-                    format!("{host}:{next}")
-                }
-                None => self.client_address.clone(),
+            let listen = self.client_listen();
+            match listen.parse::<Address>() {
+                Ok(address) => address.next_port().to_string(),
+                // Which `check` refuses.
+                Err(_) => listen.to_owned(),
             }
         })
     }
 
-    /// Each address with its field's name, and whether it may have port 0.
-    fn addresses(&self) -> [(&'static str, String, bool); 3] {
+    /// The fields that others dial.
+    fn dialled(&self, position: usize) -> [AddressField; 2] {
+        let field = |name, text: &str| AddressField::new(position, name, text);
         [
-            ("peer_address", self.peer_address.clone(), false),
-            ("client_address", self.client_address.clone(), false),
-            ("metrics_address", self.metrics_address(), true),
+            field("peer_address", &self.peer_address),
+            field("client_address", &self.client_address),
         ]
+    }
+
+    /// What the node listens on, each with the field that says so.
+    fn listened_on(&self, position: usize) -> [AddressField; 3] {
+        let field = |name, text: &str| AddressField::new(position, name, text);
+        let name = |listen: &Option<String>, own, other| match listen {
+            Some(_) => own,
+            None => other,
+        };
+        let peer = name(&self.peer_listen, "peer_listen", "peer_address");
+        let client = name(&self.client_listen, "client_listen", "client_address");
+        [
+            field(peer, self.peer_listen()),
+            field(client, self.client_listen()),
+            field("metrics_address", &self.metrics_address()),
+        ]
+    }
+}
+
+/// A field that has an address in it.
+struct AddressField {
+    /// Its full name: `nodes[0].peer_address`.
+    name: String,
+    text: String,
+    /// The field that says what to listen on, where this one must not.
+    listen: String,
+}
+
+impl AddressField {
+    fn new(position: usize, name: &str, text: &str) -> Self {
+        Self {
+            name: format!("nodes[{position}].{name}"),
+            text: text.to_owned(),
+            listen: name.replace("_address", "_listen"),
+        }
+    }
+
+    fn parse(&self) -> Result<Address, Fault> {
+        let address = self.text.parse::<Address>();
+        address.map_err(|error| fault(&self.name, error.problem, error.remedy))
+    }
+
+    fn parse_with_port(&self) -> Result<Address, Fault> {
+        let address = self.parse()?;
+        if address.port == 0 {
+            let problem = format!("`{}` has port 0, where nobody could find it", self.text);
+            return Err(fault(&self.name, problem, "choose a port from 1 to 65535"));
+        }
+        Ok(address)
+    }
+
+    /// An address that others dial must lead to this node from everywhere.
+    fn parse_dialled(&self) -> Result<Address, Fault> {
+        let address = self.parse_with_port()?;
+        if address.is_unspecified() {
+            return Err(fault(
+                &self.name,
+                format!(
+                    "`{}` means every address of this machine: one can listen on it, but nobody \
+                     can dial it",
+                    self.text
+                ),
+                format!(
+                    "write the host name or address at which others reach this node, such as \
+                     \"10.0.0.1:{}\", and {} = \"{}\" beside it",
+                    address.port, self.listen, self.text
+                ),
+            ));
+        }
+        Ok(address)
+    }
+}
+
+/// Addresses that are taken, each with the name of the field that has it.
+#[derive(Default)]
+struct Taken(BTreeMap<String, String>);
+
+impl Taken {
+    fn add(&mut self, field: &AddressField, address: Address) -> Result<(), Fault> {
+        let taken = self.0.insert(address.to_string(), field.name.clone());
+        match taken {
+            Some(first) if first != field.name => Err(fault(
+                &field.name,
+                format!("`{address}` is {first} already"),
+                "give each listener an address of its own (metrics_address is the client port + 1 \
+                 where nothing is said)",
+            )),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 
@@ -465,11 +562,23 @@ fn fault(field: impl Into<String>, problem: impl Into<String>, remedy: impl Into
     }
 }
 
-pub(super) fn port_of(address: &str) -> Result<u16, String> {
-    let wrong = || format!("`{address}` is no address");
-    let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
-    if host.is_empty() {
-        return Err(wrong());
+/// What the parser says. For a field that is not known, the nearest one that is.
+fn in_words(error: &toml::de::Error) -> String {
+    let text = error.to_string().trim_end().to_owned();
+    match nearest_field(error.message()) {
+        Some(field) => format!("{text}\ndid you mean `{field}`?"),
+        None => text,
     }
-    port.parse().map_err(|_| wrong())
+}
+
+/// Of the fields that are known, the one most like the unknown one that `message` is about:
+/// "unknown field `a`, expected one of `b`, `c`".
+fn nearest_field(message: &str) -> Option<&str> {
+    let names = message.strip_prefix("unknown field ")?;
+    let mut names = names.split('`').skip(1).step_by(2);
+    let unknown = names.next()?;
+    let rated = names.map(|name| (strsim::jaro(unknown, name), name));
+    let (likeness, nearest) = rated.max_by(|one, other| one.0.total_cmp(&other.0))?;
+    // As clap does: what is less alike than that would be a guess.
+    (likeness > 0.7).then_some(nearest)
 }

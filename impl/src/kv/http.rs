@@ -6,13 +6,16 @@
 //! | `GET /kv/{key}?here=` | 200 and the value, or 404; linearizable |
 //! | `DELETE /kv/{key}` | 200, revisions as JSON, or 404 |
 //! | `GET /kv?prefix=&after=&limit=&here=` | 200, a page of keys and values as JSON; linearizable |
+//! | `GET /kv?prefix_base64=&after_base64=` | the same; both are byte strings in either form |
 //! | `GET /status` | 200, how this node fares, as JSON |
 //! | `GET /log?index=&limit=` | 200, a page of this node's committed log as JSON, from the first entry that is not discarded |
 //!
 //! The [members](super::members_api) have paths of their own.
 //!
 //! `here=true` asks this very node for the answer, leader or not, and spares the leader most of
-//! the work. A key is a byte string, percent-encoded. 400, 405, 413 and 414 say what is wrong with the
+//! the work. A key is a byte string, percent-encoded; with `key_encoding=base64` in the query it is
+//! base64, which also names the keys `.` and `..` that most HTTP clients cannot send as a path.
+//! 400, 405, 413 and 414 say what is wrong with the
 //! request; 409 that a later one was applied; 410 that its session has expired; 503 that nothing was changed and when to try
 //! again; 504 that the outcome is not known.
 
@@ -29,13 +32,15 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use models::raft::log::Index;
 use models::raft::session::{ClientId, Position, RequestId, Sequence};
-use percent_encoding::{percent_decode, percent_decode_str};
+use percent_encoding::percent_decode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::encoding::decode_base64;
 use super::failure::{Failure, bad};
 use super::machine::{self, Command, MAX_KEY_BYTES, MAX_VALUE_BYTES, Unfit, check_key};
+use super::range_query::RangeQuery;
 use super::render::add_bytes;
 use super::service::{Limits, MAX_HOPS, Service};
 use super::sessions::FIRST_RESERVED;
@@ -88,20 +93,32 @@ async fn sign(State(service): Shared, request: Request, next: Next) -> Response 
     answer
 }
 
+/// The query of a request that names a key.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct GetQuery {
+struct KeyQuery {
     #[serde(default)]
     here: bool,
+    #[serde(default)]
+    key_encoding: KeyEncoding,
+}
+
+/// How the key in the path is written, beneath percent-encoding.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum KeyEncoding {
+    #[default]
+    Bytes,
+    Base64,
 }
 
 async fn get_key(
     State(service): Shared,
     uri: Uri,
-    query: Result<Query<GetQuery>, QueryRejection>,
+    query: Result<Query<KeyQuery>, QueryRejection>,
 ) -> Result<Response, Failure> {
-    let key = key_in(&uri)?;
-    let Query(GetQuery { here }) = query?;
+    let Query(KeyQuery { here, key_encoding }) = query?;
+    let key = key_in(&uri, key_encoding)?;
     let query = machine::Query::Get { key };
     let machine::Response::Value(found) = service.read(query, here).await? else {
         return Err(mismatch());
@@ -122,10 +139,11 @@ async fn get_key(
 async fn put_key(
     State(service): Shared,
     uri: Uri,
+    query: Result<Query<KeyQuery>, QueryRejection>,
     fields: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Failure> {
-    let key = key_in(&uri)?;
+    let key = key_in(&uri, encoding_for_write(query)?)?;
     let request = session_in(&fields)?;
     let value = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Unfit::ValueTooLarge.into(),
@@ -142,9 +160,10 @@ async fn put_key(
 async fn delete_key(
     State(service): Shared,
     uri: Uri,
+    query: Result<Query<KeyQuery>, QueryRejection>,
     fields: HeaderMap,
 ) -> Result<Response, Failure> {
-    let key = key_in(&uri)?;
+    let key = key_in(&uri, encoding_for_write(query)?)?;
     let request = session_in(&fields)?;
     let answer = service.write(Command::Delete { key }, request).await?;
     let machine::Response::Deleted { revision, previous } = answer else {
@@ -168,37 +187,10 @@ fn mismatch() -> Failure {
     )
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RangeQuery {
-    #[serde(default)]
-    prefix: String,
-    after: Option<String>,
-    limit: Option<usize>,
-    #[serde(default)]
-    here: bool,
-}
-
-async fn range(
-    State(service): Shared,
-    RawQuery(raw): RawQuery,
-    query: Result<Query<RangeQuery>, QueryRejection>,
-) -> Result<Response, Failure> {
-    let Query(query) = query?;
-    if query.limit == Some(0) {
-        // No entry and "more": who pages by it would never come to an end.
-        return Err(bad("limit must be at least 1"));
-    }
-    let is_text = percent_decode_str(raw.as_deref().unwrap_or_default()).decode_utf8();
-    if is_text.is_err() {
-        return Err(bad("prefix and after must be UTF-8 after percent-decoding"));
-    }
-    let here = query.here;
-    let query = machine::Query::Range {
-        prefix: query.prefix.into(),
-        after: query.after.map(Into::into),
-        limit: query.limit.unwrap_or(machine::MAX_RANGE_ENTRIES),
-    };
+async fn range(State(service): Shared, RawQuery(raw): RawQuery) -> Result<Response, Failure> {
+    let query = RangeQuery::parse(raw.as_deref().unwrap_or_default())?;
+    let here = query.here();
+    let query = query.into_query();
     let machine::Response::Range { entries, more } = service.read(query, here).await? else {
         return Err(mismatch());
     };
@@ -244,7 +236,7 @@ async fn log(
 
 async fn show_metrics(State(service): Shared) -> Response {
     let report = service.report().await.ok();
-    let page = metrics_page::render(service.inbox.metrics(), report.as_ref());
+    let page = metrics_page::render(service.inbox.metrics(), &service.transfers, report.as_ref());
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     (kind, page).into_response()
 }
@@ -287,10 +279,28 @@ async fn wrong_method() -> Failure {
     Failure::Bad(StatusCode::METHOD_NOT_ALLOWED, text)
 }
 
+/// How a write names its key. Only a read can be answered by this very node.
+fn encoding_for_write(
+    query: Result<Query<KeyQuery>, QueryRejection>,
+) -> Result<KeyEncoding, Failure> {
+    let Query(KeyQuery { here, key_encoding }) = query?;
+    if here {
+        return Err(bad(
+            "`here` is for reads: a write goes to the leader. Nothing was changed",
+        ));
+    }
+    Ok(key_encoding)
+}
+
 /// The key in the path: a byte string, which need not be UTF-8.
-fn key_in(uri: &Uri) -> Result<Bytes, Unfit> {
+fn key_in(uri: &Uri, encoding: KeyEncoding) -> Result<Bytes, Failure> {
     let encoded = uri.path().strip_prefix("/kv/").unwrap_or_default();
-    let key: Vec<u8> = percent_decode(encoded.as_bytes()).collect();
+    let written: Vec<u8> = percent_decode(encoded.as_bytes()).collect();
+    let key = match encoding {
+        KeyEncoding::Bytes => written,
+        KeyEncoding::Base64 => decode_base64(&String::from_utf8_lossy(&written))
+            .map_err(|error| bad(format!("the key {error}; nothing was changed")))?,
+    };
     check_key(&key)?;
     Ok(key.into())
 }

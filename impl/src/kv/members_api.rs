@@ -26,7 +26,7 @@ use models::raft::configuration::Configuration;
 use models::raft::membership::Change;
 use serde::{Deserialize, Serialize};
 
-use super::config::port_of;
+use super::address::{Address, AddressError};
 use super::failure::{Failure, bad};
 use super::members::{Addresses, Member, members};
 use super::service::Service;
@@ -76,14 +76,23 @@ async fn add(
         client_address: client,
     } = addition;
     for (field, address) in [("peer_address", &peer), ("client_address", &client)] {
-        port_of(address).map_err(|problem| {
-            bad(format!(
-                "{field}: {problem}; nothing was changed. Write host:port, such as 10.0.0.4:7400"
-            ))
-        })?;
+        check_dialled(address)
+            .map_err(|error| bad(format!("{field}: {error}; nothing was changed")))?;
     }
     let configuration = service.add_member(id, Addresses { peer, client }).await?;
     Ok(answer(&service, &configuration))
+}
+
+/// Whether others can dial `address`.
+fn check_dialled(address: &str) -> Result<(), AddressError> {
+    let parsed: Address = address.parse()?;
+    if parsed.is_unspecified() || parsed.port == 0 {
+        return Err(AddressError {
+            problem: format!("`{address}` is nowhere that another node could reach"),
+            remedy: "write the address and the port at which the others reach it".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 async fn promote(

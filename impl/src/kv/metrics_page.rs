@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
+use super::handover::Transfers;
 use super::node::Report;
 use crate::metrics::Metrics;
 
 /// The page. `report` is missing where the node has stopped.
-pub(super) fn render(metrics: &Metrics, report: Option<&Report>) -> String {
+pub(super) fn render(metrics: &Metrics, transfers: &Transfers, report: Option<&Report>) -> String {
     let mut page = String::new();
     for (name, help, value) in metrics.list() {
         add(
@@ -17,6 +18,7 @@ pub(super) fn render(metrics: &Metrics, report: Option<&Report>) -> String {
             value,
         );
     }
+    add_transfers(&mut page, transfers);
     if let Some(report) = report {
         for (name, help, value) in gauges(report) {
             add(
@@ -29,6 +31,16 @@ pub(super) fn render(metrics: &Metrics, report: Option<&Report>) -> String {
         }
     }
     page
+}
+
+fn add_transfers(page: &mut String, transfers: &Transfers) {
+    let name = "lockstep_leadership_transfers_total";
+    let help = "Transfers of leadership from this node that have ended, by outcome.";
+    // Writing to a string cannot fail.
+    let _ = write!(page, "# HELP {name} {help}\n# TYPE {name} counter\n");
+    for (outcome, count) in transfers.counts() {
+        let _ = writeln!(page, "{name}{{outcome=\"{outcome}\"}} {count}");
+    }
 }
 
 fn gauges(report: &Report) -> [(&'static str, &'static str, u64); 8] {

@@ -10,13 +10,16 @@
 //! is answered as such (504), never as a failure; a retry with the same client and sequence
 //! is applied at most once and gets the first answer.
 
+pub mod address;
 pub mod bootstrap;
 pub mod client;
 pub mod config;
 pub mod data_directory;
 pub mod demo;
+pub mod encoding;
 mod failure;
 mod forward;
+pub mod handover;
 mod http;
 mod log_page;
 pub mod machine;
@@ -26,6 +29,7 @@ mod membership;
 mod metrics_page;
 pub mod node;
 pub mod process;
+mod range_query;
 mod render;
 pub mod service;
 pub mod sessions;

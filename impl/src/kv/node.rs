@@ -25,6 +25,7 @@ use super::bootstrap::blank_identity;
 use super::config::{Config, Fault, NodeConfig, Timing};
 use super::data_directory::{self, DirectoryError, Held};
 use super::forward::Forwarder;
+use super::handover::{self, HandOver, Transfers};
 use super::machine::{Command, MAX_APPEND_WEIGHT};
 use super::membership::{self, Membership};
 use super::service::Service;
@@ -58,7 +59,8 @@ pub enum StartError {
     /// An address cannot be had.
     #[error(
         "cannot listen on {address} ({what}): {source}; nothing was started. Choose a free \
-         address of this machine"
+         address of this machine; where the others reach it at another address, peer_listen \
+         and client_listen say what to listen on"
     )]
     Listen {
         /// The field of the configuration.
@@ -150,6 +152,7 @@ pub struct KvNode {
     raft: RunningNode<KvRaft>,
     /// Why the node takes part no more, once it does not.
     halted: watch::Receiver<Option<String>>,
+    service: Arc<Service>,
     tcp: Tcp<Message<Command>>,
     servers: Vec<JoinHandle<()>>,
     stop: watch::Sender<bool>,
@@ -164,8 +167,22 @@ impl Listeners {
     /// When an address cannot be had.
     pub async fn bind(config: &NodeConfig) -> Result<Self, StartError> {
         Ok(Self {
-            peer: listen("peer_address", &config.peer_address).await?,
-            client: listen("client_address", &config.client_address).await?,
+            peer: listen(
+                match config.peer_listen {
+                    Some(_) => "peer_listen",
+                    None => "peer_address",
+                },
+                config.peer_listen(),
+            )
+            .await?,
+            client: listen(
+                match config.client_listen {
+                    Some(_) => "client_listen",
+                    None => "client_address",
+                },
+                config.client_listen(),
+            )
+            .await?,
             metrics: listen("metrics_address", &config.metrics_address()).await?,
         })
     }
@@ -212,11 +229,13 @@ impl KvNode {
         let metrics = inbox.metrics().clone();
         let (tcp, transport) = Tcp::start(listeners.peer, tcp_config, inbox.clone(), metrics)?;
         let membership = Membership::new(config, id, tcp.peers().clone(), forwarder.clone());
+        let transfers = Arc::new(Transfers::default());
         let service = Arc::new(Service {
             id,
             identity: identity.clone(),
             inbox: inbox.clone(),
             waiters: waiters.clone(),
+            transfers: transfers.clone(),
             sessions: Sessions::new(seed, SESSIONS),
             forwarder,
             membership: membership.clone(),
@@ -232,6 +251,7 @@ impl KvNode {
         let sink = move |event| {
             log_event(id, &event);
             obey(&event, &members, &halt);
+            transfers.take(&event);
             waiters.take(event);
         };
         let file = config.clone();
@@ -252,7 +272,7 @@ impl KvNode {
 
         let stop = watch::Sender::new(false);
         let api = serve(listeners.client, http::api(service.clone()), &stop);
-        let metrics = serve(listeners.metrics, http::metrics(service), &stop);
+        let metrics = serve(listeners.metrics, http::metrics(service.clone()), &stop);
         let Identity {
             cluster_id, disk, ..
         } = identity;
@@ -260,6 +280,7 @@ impl KvNode {
         Ok(Self {
             raft,
             halted: halted.subscribe(),
+            service,
             tcp,
             servers: vec![api, metrics],
             stop,
@@ -303,12 +324,32 @@ impl KvNode {
         }
     }
 
-    /// Takes no more requests, gives those that run a short while, puts everything on disk
-    /// and closes all connections.
+    /// Hands leadership over, if the node leads, to the voter that is best prepared, and serves on
+    /// meanwhile. Takes an election time-out at most. Nothing is lost, whatever comes of it.
+    pub async fn hand_over(&self) -> HandOver {
+        let node = self.service.id;
+        let outcome = handover::hand_over(&self.service).await;
+        match outcome {
+            HandOver::NotLeading | HandOver::Alone => {}
+            HandOver::Done { leader } => {
+                tracing::info!(%node, %leader, "has handed its leadership over");
+            }
+            HandOver::Failed(_) | HandOver::TimedOut | HandOver::Unasked => tracing::warn!(
+                %node,
+                why = %outcome,
+                "has not handed its leadership over; the others will elect a leader"
+            ),
+        }
+        outcome
+    }
+
+    /// Hands leadership over, takes no more requests, gives those that run a short while, puts
+    /// everything on disk and closes all connections.
     ///
     /// # Errors
     /// When the node had failed before, or fails on the way.
     pub async fn shutdown(self) -> Result<(), Failure> {
+        self.hand_over().await;
         self.stop.send_replace(true);
         let deadline = tokio::time::Instant::now() + GRACE;
         for server in self.servers {

@@ -217,6 +217,14 @@ impl Processes {
         Ok(ended)
     }
 
+    /// Waits until a node has ended that was told to stop, by a signal say, and returns how.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn wait(&mut self, id: NodeId) -> Result<ExitStatus, ProcessError> {
+        self.wait_until_it_ends(id)
+    }
+
     /// The end of a node's log.
     pub fn log_tail(&self, id: NodeId) -> String {
         read_tail(&self.log_file(id)).unwrap_or_else(|error| format!("(no log: {error})"))
@@ -345,6 +353,8 @@ fn nodes(count: u16) -> io::Result<Vec<NodeConfig>> {
             member: true,
             peer_address: pair[0].clone(),
             client_address: pair[1].clone(),
+            peer_listen: None,
+            client_listen: None,
             metrics_address: Some("127.0.0.1:0".to_owned()),
             data_directory: format!("data/{}", id.0).into(),
         });

@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::config::Timing;
 use super::forward::{ForwardError, Forwarder};
+use super::handover::Transfers;
 use super::machine::{self, Query, Response};
 use super::members::Addresses;
 use super::membership::Membership;
@@ -113,6 +114,7 @@ pub struct Service {
     pub(super) identity: Identity,
     pub(super) inbox: Inbox<KvRaft>,
     pub(super) waiters: Arc<Waiters>,
+    pub(super) transfers: Arc<Transfers>,
     pub(super) sessions: Sessions,
     pub(super) forwarder: Arc<Forwarder>,
     pub(super) membership: Membership,

@@ -250,6 +250,8 @@ fn member(id: u16, listeners: &Listeners, folder: &Path) -> NodeConfig {
         member: true,
         peer_address: address(&listeners.peer),
         client_address: address(&listeners.client),
+        peer_listen: None,
+        client_listen: None,
         metrics_address: Some(address(&listeners.metrics)),
         data_directory: folder.join(id.to_string()),
     }

@@ -1,0 +1,111 @@
+//! `lockstep node`: one node of a cluster.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use lockstep::driver::Status;
+use lockstep::kv::node::Listeners;
+use lockstep::kv::waiting::until_member;
+use lockstep::kv::{Config, KvNode};
+use models::NodeId;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// Runs one node of a key-value cluster, until Ctrl-C or SIGTERM
+///
+/// A node that is told to stop hands its leadership over first if it leads, and finishes the
+/// requests that run: that takes a second or two at most. Killed, it loses nothing
+/// either, but the others need an election time-out to notice.
+///
+/// Exit code: 0 after an orderly stop; 2 when the node cannot start, or has failed. A
+/// node whose disk fails answers nothing more and exits.
+#[derive(Debug, Args)]
+pub(super) struct NodeArgs {
+    /// The cluster file, the same for all nodes
+    ///
+    /// For example:
+    ///
+    ///   cluster = "blue"
+    ///
+    ///   [timing]                     # all optional; these are the defaults
+    ///   heartbeat_ms = 50
+    ///   election_min_ms = 300
+    ///   election_max_ms = 600
+    ///   request_timeout_ms = 5000
+    ///
+    ///   [log]                        # all optional; these are the defaults
+    ///   snapshot_after_bytes = 16777216
+    ///   trailing_bytes = 4194304
+    ///   chunk_bytes = 1048576
+    ///   appends_in_flight = 16
+    ///
+    ///   [[nodes]]                    # one for each node
+    ///   id = 1
+    ///   peer_address = "10.0.0.1:7400"      # where the others reach it: an address or a name
+    ///   client_address = "10.0.0.1:7500"
+    ///   peer_listen = "0.0.0.0:7400"        # optional: what to listen on, where that differs
+    ///   client_listen = "0.0.0.0:7500"
+    ///   metrics_address = "0.0.0.0:7501"    # optional: what to listen on; client port + 1
+    ///   data_directory = "data/1"           # relative to this file
+    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
+    config: PathBuf,
+    /// Which of its nodes this is
+    #[arg(long, value_name = "ID")]
+    id: u16,
+    /// Also stop when standard input ends: for a parent that must not leave nodes behind
+    #[arg(long)]
+    stop_with_stdin: bool,
+}
+
+/// Runs the node until it is told to stop.
+pub(super) async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
+    let config = Config::load(&args.config)?;
+    let id = NodeId(args.id);
+    let file = args.config.display();
+    let own = config.node(id).with_context(|| file.to_string())?;
+    // Before anything is served: a signal that comes now must find somebody.
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
+    let stdin = end_of_stdin(args.stop_with_stdin);
+    let listeners = Listeners::bind(own).await?;
+    let mut stdin = std::pin::pin!(stdin);
+    let listeners = tokio::select! {
+        biased;
+        listeners = until_member(&config, id, listeners) => listeners?,
+        _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+        _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+        () = &mut stdin => return Ok(ExitCode::SUCCESS),
+    };
+    let node = KvNode::start(&config, id, listeners)?;
+    tokio::select! {
+        biased;
+        status = node.ended() => match status {
+            Status::Failed(failure) => return Err(failure.into()),
+            Status::Running | Status::Stopped => bail!("the node has stopped by itself"),
+        },
+        _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
+        _ = terminate.recv() => tracing::info!("asked to terminate: stopping"),
+        () = &mut stdin => tracing::info!("standard input has ended: stopping"),
+    }
+    node.shutdown().await?;
+    tracing::info!("stopped in order");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Resolves when standard input ends, or never.
+async fn end_of_stdin(watch: bool) {
+    if watch {
+        let (ended, wait) = oneshot::channel::<()>();
+        // A thread of its own: a read cannot be cancelled, and must not delay the end.
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut std::io::stdin().lock().by_ref(), &mut std::io::sink());
+            drop(ended);
+        });
+        let _ = wait.await;
+    } else {
+        std::future::pending().await
+    }
+}
