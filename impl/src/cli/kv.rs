@@ -1,18 +1,16 @@
 //! `lockstep kv`: a client of the store.
 
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use lockstep::kv::Config;
 use lockstep::kv::client::{Client, Entry};
 use lockstep::kv::encoding::escape;
 
 use super::NOT_FOUND;
 use super::keys::{KeyArgs, PrefixArgs};
+use super::target::TargetArgs;
 use super::values::{OutputArgs, ValueArgs};
 
 /// Reads and writes the key-value store
@@ -23,16 +21,8 @@ use super::values::{OutputArgs, ValueArgs};
 /// Exit code: 0 when it is done; 1 when the key is not there; 2 on any error.
 #[derive(Debug, Args)]
 pub(super) struct KvArgs {
-    /// A node's client address, host:port, with an IPv6 address in brackets; may be repeated
-    #[arg(long, value_name = "ADDRESS", global = true)]
-    node: Vec<String>,
-    /// A cluster file: all its nodes are tried
-    #[arg(long, value_name = "FILE", global = true)]
-    config: Option<PathBuf>,
-    /// Give up after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, global = true,
-          value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    timeout: u64,
+    #[command(flatten)]
+    target: TargetArgs,
     #[command(subcommand)]
     command: KvCommand,
 }
@@ -95,12 +85,7 @@ struct ListArgs {
 
 /// Asks the cluster.
 pub(super) async fn run(args: KvArgs) -> anyhow::Result<ExitCode> {
-    let mut nodes = args.node;
-    if let Some(file) = &args.config {
-        let config = Config::load(file)?;
-        nodes.extend(config.nodes.into_iter().map(|node| node.client_address));
-    }
-    let mut client = Client::new(nodes, Duration::from_secs(args.timeout))?;
+    let mut client = Client::new(args.target.nodes()?, args.target.timeout())?;
     let found = match args.command {
         KvCommand::Put { key, value } => {
             let key = key.bytes()?;

@@ -1,9 +1,12 @@
 //! The command line: a file for each command.
 
 mod demo;
+mod init;
 mod keys;
 mod kv;
+mod members;
 mod node;
+mod target;
 mod values;
 
 use std::io::IsTerminal;
@@ -29,6 +32,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Node(node::NodeArgs),
+    Init(init::InitArgs),
+    Members(members::MembersArgs),
     Kv(kv::KvArgs),
     /// Shows a service at work on this machine, and checks what it shows
     #[command(subcommand)]
@@ -38,7 +43,7 @@ enum Command {
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
-    let quiet = matches!(cli.command, Command::Kv(_) | Command::Demo(_));
+    let quiet = !matches!(cli.command, Command::Node(_));
     start_logging(if quiet { "error" } else { "info" });
     match run(cli.command) {
         Ok(code) => code,
@@ -77,6 +82,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         match command {
             Command::Node(args) => node::run(args).await,
+            Command::Init(args) => init::run(args).await,
+            Command::Members(args) => members::run(args).await,
             Command::Kv(args) => kv::run(args).await,
             Command::Demo(demo) => demo::run(demo).await,
         }

@@ -68,6 +68,7 @@ pub(super) fn api(service: Arc<Service>) -> Router {
         .route("/status", get(status))
         .route("/log", get(log))
         .route(forward::PATH, forward)
+        .route("/init", post(init))
         .merge(members_api::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
@@ -263,6 +264,16 @@ async fn take_forwarded(
     let body = codec::encode(&answer)
         .map_err(|error| Failure::Bad(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     Ok(body.into_response())
+}
+
+/// A cluster is founded once.
+async fn init(State(service): Shared) -> Failure {
+    let identity = &service.identity;
+    let text = format!(
+        "node {} belongs to the cluster `{}`, {}, already; nothing was changed",
+        identity.node.0, identity.cluster, identity.cluster_id
+    );
+    Failure::Bad(StatusCode::CONFLICT, text)
 }
 
 async fn empty_key() -> Failure {

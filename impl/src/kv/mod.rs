@@ -11,6 +11,7 @@
 //! is applied at most once and gets the first answer.
 
 pub mod address;
+pub mod admin;
 pub mod bootstrap;
 pub mod client;
 pub mod config;

@@ -1,0 +1,44 @@
+//! `lockstep init`: founds a cluster, once.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::Args;
+use lockstep::kv::Config;
+use lockstep::kv::admin::Admin;
+
+/// Founds the cluster of a file, once: all its nodes must run, on empty data directories
+///
+/// The node with the lowest id asks the others for their disks, draws the cluster id, and invites
+/// them. From then on the members are what the cluster's log says; the file's list of nodes no
+/// longer counts, and a node whose file says otherwise does not start.
+///
+/// A node whose data directory has been emptied is never invited again under its id: remove it
+/// with `lockstep members remove`, and add another with `lockstep members add`.
+///
+/// Exit code: 0 when the cluster is founded; 2 on any error.
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// The cluster file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Give up after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30,
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    timeout: u64,
+}
+
+/// Asks the first node of the file.
+pub(super) async fn run(args: InitArgs) -> anyhow::Result<ExitCode> {
+    let config = Config::load(&args.config)?;
+    let Some(founder) = config.founder() else {
+        bail!("the file has no node that is to be a member; nothing was done");
+    };
+    let address = config.node(founder)?.client_address.clone();
+    let mut admin = Admin::new(vec![address], Duration::from_secs(args.timeout))?;
+    let cluster_id = admin.init().await?;
+    println!("the cluster `{}` is founded: {cluster_id}", config.cluster);
+    Ok(ExitCode::SUCCESS)
+}
