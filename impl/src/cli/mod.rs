@@ -6,6 +6,7 @@ mod keys;
 mod kv;
 mod members;
 mod node;
+mod recover;
 mod target;
 mod values;
 
@@ -34,6 +35,7 @@ enum Command {
     Node(node::NodeArgs),
     Init(init::InitArgs),
     Members(members::MembersArgs),
+    Recover(recover::RecoverArgs),
     Kv(kv::KvArgs),
     /// Shows a service at work on this machine, and checks what it shows
     #[command(subcommand)]
@@ -84,6 +86,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Command::Node(args) => node::run(args).await,
             Command::Init(args) => init::run(args).await,
             Command::Members(args) => members::run(args).await,
+            Command::Recover(args) => recover::run(args),
             Command::Kv(args) => kv::run(args).await,
             Command::Demo(demo) => demo::run(demo).await,
         }

@@ -31,6 +31,7 @@ mod metrics_page;
 pub mod node;
 pub mod process;
 mod range_query;
+pub mod recover;
 mod render;
 pub mod service;
 pub mod sessions;
