@@ -12,6 +12,7 @@ mod kv_crash;
 mod kv_failover;
 mod kv_handover;
 mod kv_http;
+mod kv_identity;
 mod kv_machine;
 mod kv_sessions;
 mod kv_snapshots;

@@ -82,10 +82,39 @@ impl Processes {
         timing: Timing,
         log: LogLimits,
     ) -> Result<Self, ProcessError> {
+        Self::start_on_free_ports(|| {
+            let mut processes = Self::prepare(executable, count, timing.clone(), log.clone())?;
+            processes.alter(|config| config.init_on_first_start = true)?;
+            processes.launch_all()?;
+            Ok(processes)
+        })
+    }
+
+    /// As [`Processes::start`], but nobody founds the cluster: the nodes wait for it.
+    ///
+    /// # Errors
+    /// When they do not start.
+    pub fn start_blank(
+        executable: &Path,
+        count: u16,
+        timing: Timing,
+    ) -> Result<Self, ProcessError> {
+        Self::start_on_free_ports(|| {
+            let log = LogLimits::default();
+            let mut processes = Self::prepare(executable, count, timing.clone(), log)?;
+            let ids: Vec<NodeId> = processes.config.nodes.iter().map(|node| node.id).collect();
+            ids.into_iter().try_for_each(|id| processes.launch(id))?;
+            Ok(processes)
+        })
+    }
+
+    fn start_on_free_ports(
+        start: impl Fn() -> Result<Self, ProcessError>,
+    ) -> Result<Self, ProcessError> {
         let mut tries = 0;
         loop {
             tries += 1;
-            match Self::try_start(executable, count, timing.clone(), log.clone()) {
+            match start() {
                 Err(error @ ProcessError::Node { .. }) if tries < STARTS => {
                     tracing::warn!(%error, "starting again on other ports");
                 }
@@ -94,7 +123,8 @@ impl Processes {
         }
     }
 
-    fn try_start(
+    /// Writes the configuration, and starts nothing.
+    fn prepare(
         executable: &Path,
         count: u16,
         timing: Timing,
@@ -103,22 +133,50 @@ impl Processes {
         let folder = tempfile::tempdir().map_err(failed("creating a temporary folder"))?;
         let config = Config {
             cluster: "loopback".to_owned(),
-            init_on_first_start: true,
+            init_on_first_start: false,
             timing,
             limits: Limits::default(),
             log,
             nodes: nodes(count).map_err(failed("finding free ports"))?,
         };
-        let mut processes = Self {
+        let processes = Self {
             executable: executable.to_owned(),
             folder,
             config,
             running: BTreeMap::new(),
         };
-        let text = toml::to_string(&processes.config)?;
-        fs::write(processes.config_file(), text).map_err(failed("writing the cluster file"))?;
-        processes.launch_all()?;
+        processes.write_config()?;
         Ok(processes)
+    }
+
+    fn write_config(&self) -> Result<(), ProcessError> {
+        let text = toml::to_string(&self.config)?;
+        fs::write(self.config_file(), text).map_err(failed("writing the cluster file"))
+    }
+
+    /// Changes the cluster file. What runs does not look at it any more.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn alter(&mut self, change: impl FnOnce(&mut Config)) -> Result<(), ProcessError> {
+        change(&mut self.config);
+        self.write_config()
+    }
+
+    /// A node that the cluster file does not list yet, on free ports.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn new_node(id: NodeId) -> Result<NodeConfig, ProcessError> {
+        let pair = free_addresses(2).map_err(failed("finding free ports"))?;
+        Ok(node(id, &pair))
+    }
+
+    /// A node's data directory.
+    pub fn data_directory(&self, id: NodeId) -> PathBuf {
+        let node = self.config.nodes.iter().find(|node| node.id == id);
+        let relative = node.map_or(Path::new(""), |node| &node.data_directory);
+        self.folder.path().join(relative)
     }
 
     /// The configuration of the cluster.
@@ -346,19 +404,22 @@ fn failed(doing: &str) -> impl FnOnce(io::Error) -> ProcessError {
 fn nodes(count: u16) -> io::Result<Vec<NodeConfig>> {
     let addresses = free_addresses(2 * usize::from(count))?;
     let ids = (1..=count).map(NodeId);
-    let nodes = ids
-        .zip(addresses.chunks_exact(2))
-        .map(|(id, pair)| NodeConfig {
-            id,
-            member: true,
-            peer_address: pair[0].clone(),
-            client_address: pair[1].clone(),
-            peer_listen: None,
-            client_listen: None,
-            metrics_address: Some("127.0.0.1:0".to_owned()),
-            data_directory: format!("data/{}", id.0).into(),
-        });
-    Ok(nodes.collect())
+    let nodes = ids.zip(addresses.chunks_exact(2));
+    Ok(nodes.map(|(id, pair)| node(id, pair)).collect())
+}
+
+/// A node with these addresses, for the others and for clients.
+fn node(id: NodeId, pair: &[String]) -> NodeConfig {
+    NodeConfig {
+        id,
+        member: true,
+        peer_address: pair[0].clone(),
+        client_address: pair[1].clone(),
+        peer_listen: None,
+        client_listen: None,
+        metrics_address: Some("127.0.0.1:0".to_owned()),
+        data_directory: format!("data/{}", id.0).into(),
+    }
 }
 
 /// Addresses of the loopback interface that were free a moment ago.

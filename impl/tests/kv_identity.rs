@@ -1,0 +1,371 @@
+//! Real processes whose data directories are emptied, whose files contradict what they remember,
+//! and that meet nodes of another cluster: nothing that was acknowledged is lost or hidden, and
+//! whoever is refused is told why.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use lockstep::kv::client::{Client, ClientError};
+use lockstep::kv::config::Timing;
+use lockstep::kv::process::Processes;
+use models::NodeId;
+use serde_json::Value;
+
+use crate::support::kv::PATIENCE;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_lockstep");
+const ONE: NodeId = NodeId(1);
+const TWO: NodeId = NodeId(2);
+const THREE: NodeId = NodeId(3);
+const FOUR: NodeId = NodeId(4);
+
+fn three() -> Processes {
+    Processes::start(Path::new(PROGRAM), 3, Timing::default()).expect("starts")
+}
+
+fn client(nodes: &Processes) -> Client {
+    Client::new(nodes.client_addresses(), PATIENCE).expect("a client")
+}
+
+fn address(nodes: &Processes, id: NodeId) -> String {
+    let config = nodes.config().node(id).expect("listed");
+    config.client_address.clone()
+}
+
+/// What the node shows at `path`, whatever its status.
+async fn page(nodes: &Processes, id: NodeId, path: &str) -> Value {
+    let url = format!("http://{}{path}", address(nodes, id));
+    let http = reqwest::Client::builder().no_proxy().build().expect("one");
+    let Ok(answer) = http.get(url).send().await else {
+        return Value::Null;
+    };
+    let text = answer.text().await.unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or(Value::Null)
+}
+
+/// Waits until the page at `path` is as wanted.
+async fn wait_for(nodes: &Processes, id: NodeId, path: &str, wanted: impl Fn(&Value) -> bool) {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let shown = page(nodes, id, path).await;
+        if wanted(&shown) {
+            return;
+        }
+        assert!(
+            Instant::now() < end,
+            "{id} shows {shown}\n{}",
+            nodes.log_tails()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn leader(nodes: &Processes) -> NodeId {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        for id in nodes.config().nodes.iter().map(|node| node.id) {
+            if page(nodes, id, "/status").await["role"] == "leader" {
+                return id;
+            }
+        }
+        assert!(Instant::now() < end, "no leader\n{}", nodes.log_tails());
+    }
+}
+
+/// Kills a node and empties its data directory.
+fn empty(nodes: &mut Processes, id: NodeId) {
+    nodes.kill(id).expect("killed");
+    fs::remove_dir_all(nodes.data_directory(id)).expect("emptied");
+}
+
+/// Runs `lockstep` with the cluster's file.
+fn lockstep(nodes: &Processes, args: &[&str]) -> Output {
+    let ran = Command::new(PROGRAM)
+        .args(args)
+        .arg("--config")
+        .arg(nodes.config_file())
+        .output();
+    ran.expect("runs")
+}
+
+fn succeeded(output: &Output) -> String {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn refused(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emptied_follower_is_refused_says_so_and_is_replaced_under_another_id() {
+    let mut nodes = three();
+    let mut client = client(&nodes);
+    for number in 0..20u32 {
+        let key = format!("key-{number}");
+        client.put(key.as_bytes(), "x".into()).await.expect("put");
+    }
+    let leads = leader(&nodes).await;
+    let follower = if leads == THREE { TWO } else { THREE };
+    empty(&mut nodes, follower);
+    nodes.launch(follower).expect("listens");
+    // Both say what is the matter, and with what to do about it.
+    wait_for(&nodes, follower, "/status", |shown| {
+        let reason = shown["denied_by"]["reason"].as_str().unwrap_or_default();
+        shown["role"] == "blank" && reason.contains("lockstep members remove")
+    })
+    .await;
+    wait_for(&nodes, leads, "/status", |shown| {
+        shown["refused"].get(follower.0.to_string()).is_some()
+    })
+    .await;
+    client
+        .put(b"after", "y".into())
+        .await
+        .expect("two of three");
+
+    let new = Processes::new_node(FOUR).expect("free ports");
+    nodes
+        .alter(|config| {
+            config.nodes.push(new);
+            for node in &mut config.nodes {
+                node.member = node.id != follower && node.id != FOUR;
+            }
+        })
+        .expect("written");
+    nodes.launch(FOUR).expect("listens");
+    let id = follower.0.to_string();
+    // Under its own id it cannot come back: it would deny what it has acknowledged.
+    let again = lockstep(&nodes, &["members", "add", &id, "--timeout", "5"]);
+    assert!(!again.status.success(), "{again:?}");
+    let replaced = lockstep(&nodes, &["members", "replace", &id, "4", "--timeout", "60"]);
+    let table = succeeded(&replaced);
+    assert!(table.contains("    4  voter"), "{table}");
+    assert!(!table.contains(&format!("    {id}  ")), "{table}");
+    // The new node counts: without it there would be one of three.
+    let other = if follower == TWO { THREE } else { TWO };
+    let victim = if leads == other { ONE } else { other };
+    nodes.kill(victim).expect("killed");
+    client.put(b"last", "z".into()).await.expect("with node 4");
+    assert_eq!(client.get(b"key-7").await.expect("there"), Some("x".into()));
+    let removed = refused(&lockstep(
+        &nodes,
+        &["members", "add", &id, "--timeout", "5"],
+    ));
+    assert!(removed.contains("an id that no node"), "{removed}");
+}
+
+/// The third node is away while a write is acknowledged by the other two; one of these loses its
+/// disk while the other is down; the third returns.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emptied_node_helps_nobody_to_forget_an_acknowledged_write() {
+    let mut nodes = three();
+    let mut writer = client(&nodes);
+    writer.put(b"before", "x".into()).await.expect("put");
+    nodes.kill(THREE).expect("killed");
+    writer.put(b"acknowledged", "y".into()).await.expect("two");
+    nodes.kill(ONE).expect("killed");
+    empty(&mut nodes, TWO);
+    nodes.launch(TWO).expect("listens");
+    nodes.launch(THREE).expect("listens");
+    let three = vec![address(&nodes, THREE)];
+    let mut reader = Client::new(three, Duration::from_secs(4)).expect("a client");
+    // Time for several elections, were the two a quorum.
+    let read = reader.get(b"acknowledged").await;
+    assert!(
+        matches!(read, Err(ClientError::NoLeader { .. })),
+        "{read:?}\n{}",
+        nodes.log_tails()
+    );
+    nodes.launch(ONE).expect("listens");
+    let read = writer.get(b"acknowledged").await.expect("a leader");
+    assert_eq!(read, Some("y".into()), "{}", nodes.log_tails());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_contradicts_the_log_keeps_a_node_from_starting() {
+    let mut nodes = three();
+    let mut writer = client(&nodes);
+    writer.put(b"k", "x".into()).await.expect("put");
+    let all = nodes.config().nodes.clone();
+    nodes.kill(ONE).expect("killed");
+    let alone = |config: &mut lockstep::kv::Config| config.nodes.retain(|node| node.id == ONE);
+    nodes.alter(alone).expect("written");
+    let error = refused(&lockstep(&nodes, &["node", "--id", "1"]));
+    let says = "the file does not list node 2, which is a member: the members are 1, 2, 3";
+    assert!(error.contains(says), "{error}");
+    assert!(error.contains("nothing was started"), "{error}");
+    nodes.alter(|config| config.nodes = all).expect("written");
+    let new = Processes::new_node(FOUR).expect("free ports");
+    nodes
+        .alter(|config| config.nodes.push(new))
+        .expect("written");
+    let error = refused(&lockstep(&nodes, &["node", "--id", "1"]));
+    let says = "the file lists node 4 as a member, and it is none: the members are 1, 2, 3";
+    assert!(error.contains(says), "{error}");
+    let listed = |config: &mut lockstep::kv::Config| config.nodes[3].member = false;
+    nodes.alter(listed).expect("written");
+    nodes.launch(ONE).expect("listens");
+    assert_eq!(writer.get(b"k").await.expect("read"), Some("x".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_node_with_data_does_not_become_one_of_three_by_its_file() {
+    let mut nodes = Processes::start(Path::new(PROGRAM), 1, Timing::default()).expect("starts");
+    let mut writer = client(&nodes);
+    writer.put(b"k", "x".into()).await.expect("put");
+    nodes.kill(ONE).expect("killed");
+    let others = [TWO, THREE].map(|id| Processes::new_node(id).expect("free ports"));
+    nodes
+        .alter(|config| config.nodes.extend(others))
+        .expect("written");
+    let error = refused(&lockstep(&nodes, &["node", "--id", "1"]));
+    assert!(
+        error.contains("the file lists node 2 as a member"),
+        "{error}"
+    );
+    // The others, on empty disks, found nothing without it.
+    nodes.launch(TWO).expect("listens");
+    nodes.launch(THREE).expect("listens");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(page(&nodes, TWO, "/status").await["role"], "blank");
+    nodes
+        .alter(|config| {
+            config.nodes[1..]
+                .iter_mut()
+                .for_each(|node| node.member = false)
+        })
+        .expect("written");
+    nodes.launch(ONE).expect("listens");
+    for id in ["2", "3"] {
+        succeeded(&lockstep(
+            &nodes,
+            &["members", "add", id, "--timeout", "60"],
+        ));
+        succeeded(&lockstep(
+            &nodes,
+            &["members", "promote", id, "--timeout", "60"],
+        ));
+    }
+    nodes.kill(ONE).expect("killed");
+    assert_eq!(writer.get(b"k").await.expect("of two"), Some("x".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clusters_of_one_name_do_not_mix() {
+    let (mut a, mut b) = (three(), three());
+    let mut writers = [client(&a), client(&b)];
+    writers[0].put(b"k", "a".into()).await.expect("put");
+    writers[1].put(b"k", "b".into()).await.expect("put");
+    // One line of B's file names A's third node.
+    let theirs = a.config().node(THREE).expect("listed").peer_address.clone();
+    b.alter(|config| config.nodes[2].peer_address = theirs)
+        .expect("written");
+    b.kill_all().expect("killed");
+    b.launch(ONE).expect("listens");
+    b.launch(TWO).expect("listens");
+    for number in 0..20u32 {
+        let key = format!("key-{number}");
+        for writer in &mut writers {
+            writer.put(key.as_bytes(), "x".into()).await.expect("put");
+        }
+    }
+    let b_leads = leader(&b).await;
+    let ids = |shown: &Value| shown["cluster_id"].clone();
+    let (status_a, status_b) = (
+        page(&a, THREE, "/status").await,
+        page(&b, b_leads, "/status").await,
+    );
+    assert_ne!(ids(&status_a), ids(&status_b));
+    // A's third node has what A's leader has, and nothing of B's.
+    let a_leads = leader(&a).await;
+    let status = page(&a, a_leads, "/status").await;
+    wait_for(&a, THREE, "/status", |shown| {
+        shown["last_applied"] == status["last_applied"] && shown["checksum"] == status["checksum"]
+    })
+    .await;
+    let log = b.log_tail(ONE) + &b.log_tail(TWO);
+    assert!(log.contains("the cluster id is"), "{log}");
+    a.kill_all().expect("killed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_is_founded_once_and_by_word() {
+    let mut nodes =
+        Processes::start_blank(Path::new(PROGRAM), 3, Timing::default()).expect("listens");
+    let mut early = Client::new(nodes.client_addresses(), Duration::from_secs(1)).expect("one");
+    assert!(early.put(b"k", "x".into()).await.is_err());
+    nodes.kill(TWO).expect("killed");
+    let error = refused(&lockstep(&nodes, &["init", "--timeout", "12"]));
+    assert!(error.contains("it cannot be reached"), "{error}");
+    nodes.launch(TWO).expect("listens");
+    let founded = succeeded(&lockstep(&nodes, &["init"]));
+    assert!(founded.contains("is founded"), "{founded}");
+    let mut writer = client(&nodes);
+    writer.put(b"k", "x".into()).await.expect("put");
+    let error = refused(&lockstep(&nodes, &["init"]));
+    assert!(error.contains("belongs to the cluster"), "{error}");
+    // Its founder on an empty disk founds no second one.
+    empty(&mut nodes, ONE);
+    nodes
+        .alter(|config| config.init_on_first_start = true)
+        .expect("written");
+    nodes.launch(ONE).expect("listens");
+    wait_for(&nodes, ONE, "/status", |shown| {
+        shown["role"] == "blank" && !shown["denied_by"].is_null()
+    })
+    .await;
+    assert_eq!(writer.get(b"k").await.expect("read"), Some("x".into()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn leadership_is_moved_by_word() {
+    let nodes = three();
+    let leads = leader(&nodes).await;
+    let to = if leads == ONE { TWO } else { ONE };
+    let id = to.0.to_string();
+    succeeded(&lockstep(&nodes, &["members", "move-leader", &id]));
+    wait_for(&nodes, to, "/status", |shown| shown["role"] == "leader").await;
+    let error = refused(&lockstep(&nodes, &["members", "move-leader", "9"]));
+    assert!(error.contains("is no voter"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_majority_that_is_lost_is_recovered_as_another_cluster() {
+    let mut nodes = three();
+    let mut writer = client(&nodes);
+    writer.put(b"k", "x".into()).await.expect("put");
+    // All have it before two of them are lost.
+    let leads = leader(&nodes).await;
+    let status = page(&nodes, leads, "/status").await;
+    wait_for(&nodes, THREE, "/status", |shown| {
+        shown["last_index"] == status["last_index"]
+    })
+    .await;
+    let before = page(&nodes, THREE, "/status").await["cluster_id"].clone();
+    nodes.kill(THREE).expect("killed");
+    empty(&mut nodes, ONE);
+    empty(&mut nodes, TWO);
+    let error = refused(&lockstep(&nodes, &["recover", "--id", "3"]));
+    assert!(error.contains("--accept-data-loss"), "{error}");
+    let done = lockstep(&nodes, &["recover", "--id", "3", "--accept-data-loss"]);
+    let said = succeeded(&done);
+    assert!(said.contains("the only member of a new cluster"), "{said}");
+    nodes
+        .alter(|config| {
+            config.nodes[..2]
+                .iter_mut()
+                .for_each(|node| node.member = false)
+        })
+        .expect("written");
+    nodes.launch(THREE).expect("listens");
+    assert_eq!(writer.get(b"k").await.expect("alone"), Some("x".into()));
+    writer.put(b"l", "y".into()).await.expect("alone");
+    let after = page(&nodes, THREE, "/status").await;
+    assert_ne!(after["cluster_id"], before);
+    assert_eq!(after["voters"], serde_json::json!([3]));
+}
