@@ -33,8 +33,9 @@ struct Cli {
 enum Command {
     /// Runs one node of a key-value cluster, until Ctrl-C or SIGTERM
     ///
-    /// Exit code: 0 after an orderly stop; 2 when the node cannot start, or has failed. A
-    /// node whose disk fails answers nothing more and exits.
+    /// Exit code: 0 after an orderly stop; 2 when the node cannot start, has failed, or was
+    /// told to stop and its disk hung for three seconds: what was not on disk then may be
+    /// lost, and nobody was told of it. A node whose disk fails answers nothing more and exits.
     Node(NodeArgs),
     /// Reads and writes the key-value store
     ///
@@ -170,7 +171,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("the async runtime did not start")?;
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         match command {
             Command::Node(args) => run_node(args).await,
             Command::Kv(args) => run_kv(args).await,
@@ -180,7 +181,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                 Ok(ExitCode::SUCCESS)
             }
         }
-    })
+    });
+    // A call that hangs in the operating system must not keep the process from ending.
+    runtime.shutdown_background();
+    code
 }
 
 async fn run_node(args: NodeArgs) -> anyhow::Result<ExitCode> {

@@ -6,8 +6,11 @@
 //! | `GET /kv/{key}?here=` | 200 and the value, or 404; linearizable |
 //! | `DELETE /kv/{key}` | 200, revisions as JSON, or 404 |
 //! | `GET /kv?prefix=&after=&limit=&here=` | 200, a page of keys and values as JSON; linearizable |
-//! | `GET /status` | 200, how this node fares, as JSON |
+//! | `GET /status` | 200, how this node and its disk fare, as JSON |
 //! | `GET /log?index=&limit=` | 200, a page of this node's committed log as JSON, from the first entry that is not discarded |
+//!
+//! `/status` and `/log` do not wait for this node's disk: what they show of it may not be on
+//! its disk yet.
 //!
 //! `here=true` asks this very node for the answer, leader or not, and spares the leader most of
 //! the work. A key is a byte string, percent-encoded. 400, 405, 413 and 414 say what is wrong with the
@@ -25,25 +28,30 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use models::Node;
 use models::raft::log::Index;
 use models::raft::session::{ClientId, Position, RequestId, Sequence};
 use percent_encoding::{percent_decode, percent_decode_str};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::failure::{Failure, bad};
 use super::machine::{self, Command, MAX_KEY_BYTES, MAX_VALUE_BYTES, Unfit, check_key};
 use super::render::add_bytes;
 use super::service::{Limits, MAX_HOPS, Service};
 use super::sessions::FIRST_RESERVED;
-use super::{Kv, forward, headers, log_page, metrics_page, node};
+use super::node::Report;
+use super::{Kv, KvRaft, forward, headers, log_page, metrics_page, node};
 use crate::codec;
+use crate::driver::NodeStopped;
 
 type Shared = State<Arc<Service>>;
 
 const ENDPOINTS: &str = "there are PUT, GET, DELETE /kv/{key}, GET /kv?prefix=, GET /status, \
                          GET /log?index=";
+/// A node that answers no question for so long is stuck.
+const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// Room for everything in a forwarded request beside its value.
 const FORWARD_BYTES: usize = MAX_VALUE_BYTES + MAX_KEY_BYTES + 1024;
 
@@ -213,13 +221,27 @@ async fn range(
 }
 
 async fn status(State(service): Shared) -> Result<Response, Failure> {
-    let id = service.id;
-    let report = service
-        .inbox
-        .inspect(move |node| node::report(id, node))
-        .await;
-    let report = report.map_err(|_| Failure::Ended)?;
-    Ok(Json(report).into_response())
+    Ok(Json(report(&service).await?).into_response())
+}
+
+async fn report(service: &Service) -> Result<Report, Failure> {
+    let (id, slow) = (service.id, service.timing.slow_flush());
+    let disk = node::disk_report(&service.inbox.metrics().flushes, slow);
+    look(service, move |node| node::report(id, node, disk)).await
+}
+
+/// Looks at the node without waiting for its disk: who looks here may look because of that.
+/// Nor is a node waited for that does not answer at all.
+async fn look<R: Send + 'static>(
+    service: &Service,
+    look: impl FnOnce(&Node<KvRaft>) -> R + Send + 'static,
+) -> Result<R, Failure> {
+    let looked = timeout(LOOK_PATIENCE, service.inbox.inspect_unflushed(look)).await;
+    match looked {
+        Ok(Ok(seen)) => Ok(seen),
+        Ok(Err(NodeStopped)) => Err(Failure::Ended),
+        Err(_) => Err(Failure::Silent),
+    }
 }
 
 #[derive(Deserialize)]
@@ -236,21 +258,12 @@ async fn log(
     let Query(query) = query?;
     let from = Index(query.index.unwrap_or(1));
     let limit = query.limit.unwrap_or(log_page::MAX_ENTRIES);
-    let page = service
-        .inbox
-        .inspect(move |node| log_page::read(node, from, limit))
-        .await
-        .map_err(|_| Failure::Ended)?;
+    let page = look(&service, move |node| log_page::read(node, from, limit)).await?;
     Ok(Json(page.to_json()).into_response())
 }
 
 async fn show_metrics(State(service): Shared) -> Response {
-    let id = service.id;
-    let report = service
-        .inbox
-        .inspect(move |node| node::report(id, node))
-        .await
-        .ok();
+    let report = report(&service).await.ok();
     let page = metrics_page::render(service.inbox.metrics(), report.as_ref());
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     (kind, page).into_response()

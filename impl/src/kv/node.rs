@@ -27,7 +27,8 @@ use super::waiters::Waiters;
 use super::{Kv, KvRaft, PROTOCOL, VERSION, http};
 use crate::Identity;
 use crate::driver::{self, Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
-use crate::journal::{FileJournal, FileJournalOptions, JournalError};
+use crate::journal::{FileJournal, FileJournalOptions, Journal, JournalError};
+use crate::metrics::FlushTimes;
 use crate::timers::TimerSpan;
 use crate::transport::tcp::{Tcp, TcpConfig};
 
@@ -42,6 +43,10 @@ pub(super) const PEER_QUEUE: usize = 64;
 const MAX_WEIGHT_IN_FLIGHT: usize = 8 << 20;
 /// Requests that run when the node is told to stop have this long to end.
 const GRACE: Duration = Duration::from_secs(1);
+/// A node that is told to stop waits this long for an fsync,
+const DISK_PATIENCE: Duration = Duration::from_secs(3);
+/// and this long for everything that it had taken.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +117,18 @@ pub struct Report {
     pub keys: u64,
     /// How many changes its store has seen.
     pub revision: u64,
+    /// How its disk fares.
+    pub disk: DiskReport,
+}
+
+/// How a node's disk fares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskReport {
+    /// How many milliseconds the fsync under way has taken already; none if none is.
+    pub fsync_in_progress_ms: Option<u64>,
+    /// The fsync under way, or the last one, has taken at least half the least election
+    /// timeout: elections must be expected.
+    pub slow: bool,
 }
 
 /// A running node.
@@ -153,10 +170,33 @@ impl KvNode {
     /// # Errors
     /// When it cannot. Nothing was sent to anybody then.
     pub fn start(config: &Config, id: NodeId, listeners: Listeners) -> Result<Self, StartError> {
-        let identity = identity(config, id);
+        let journal = Self::open_journal(config, id)?;
+        Self::start_on(config, id, listeners, journal)
+    }
+
+    /// Opens the journal of node `id`.
+    ///
+    /// # Errors
+    /// When it cannot be had. Nothing was started then.
+    pub fn open_journal(config: &Config, id: NodeId) -> Result<FileJournal, StartError> {
         let directory = &config.node(id)?.data_directory;
-        let journal =
-            FileJournal::open(directory, identity.clone(), FileJournalOptions::default())?;
+        let identity = identity(config, id);
+        let journal = FileJournal::open(directory, identity, FileJournalOptions::default())?;
+        Ok(journal)
+    }
+
+    /// As [`KvNode::start`], on a journal that the caller has opened: such as one that a test
+    /// has put something in front of.
+    ///
+    /// # Errors
+    /// When it cannot. Nothing was sent to anybody then.
+    pub fn start_on(
+        config: &Config,
+        id: NodeId,
+        listeners: Listeners,
+        journal: impl Journal,
+    ) -> Result<Self, StartError> {
+        let identity = identity(config, id);
         let client_address = listeners.client.local_addr()?;
         let metrics_address = listeners.metrics.local_addr()?;
 
@@ -180,6 +220,7 @@ impl KvNode {
         let (tcp, transport) = Tcp::start(listeners.peer, peers, inbox.clone(), metrics)?;
         let options = NodeOptions {
             seed,
+            slow_flush: config.timing.slow_flush(),
             ..NodeOptions::default()
         };
         let sink = move |event| {
@@ -225,10 +266,11 @@ impl KvNode {
     }
 
     /// Takes no more requests, gives those that run a short while, puts everything on disk
-    /// and closes all connections.
+    /// and closes all connections. Does not wait for a disk that hangs: after a few seconds
+    /// what is not on disk is given up, and nobody was told of it. End the process then.
     ///
     /// # Errors
-    /// When the node had failed before, or fails on the way.
+    /// When the node had failed before, fails on the way, or hangs.
     pub async fn shutdown(self) -> Result<(), Failure> {
         self.stop.send_replace(true);
         let deadline = tokio::time::Instant::now() + GRACE;
@@ -238,15 +280,24 @@ impl KvNode {
                 abort.abort();
             }
         }
-        let raft = self.raft;
-        let stopped = tokio::task::spawn_blocking(move || raft.shutdown()).await;
+        let stopped = self.raft.shutdown_within(DISK_PATIENCE, STOP_PATIENCE).await;
         self.tcp.shutdown().await;
-        stopped.unwrap_or(Err(Failure::Panicked("shutdown")))
+        stopped
+    }
+}
+
+/// How a node's disk fares, where an fsync is slow that takes `slow`.
+pub(super) fn disk_report(flushes: &FlushTimes, slow: Duration) -> DiskReport {
+    let in_progress = flushes.in_progress();
+    let millis = |lasts: Duration| u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
+    DiskReport {
+        fsync_in_progress_ms: in_progress.map(millis),
+        slow: in_progress.unwrap_or_default().max(flushes.last()) >= slow,
     }
 }
 
 /// How node `id` fares.
-pub(super) fn report(id: NodeId, node: &Node<KvRaft>) -> Report {
+pub(super) fn report(id: NodeId, node: &Node<KvRaft>, disk: DiskReport) -> Report {
     let (durable, volatile) = (node.durable(), &node.volatile);
     let applied = &volatile.applied;
     let (role, leader) = match &volatile.role {
@@ -267,6 +318,7 @@ pub(super) fn report(id: NodeId, node: &Node<KvRaft>) -> Report {
         snapshot_index: durable.snapshot.last_included_index().0,
         keys: applied.machine.len() as u64,
         revision: applied.machine.revision(),
+        disk,
     }
 }
 
