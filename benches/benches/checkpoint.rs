@@ -62,7 +62,13 @@ fn main() {
     let mut table = Table::new(
         "longest pause in ms while a checkpoint is taken, file journal, one node",
         [
-            "state", "keys", "taken in", "write", "look", "p99.9 write", "quiet write",
+            "state",
+            "keys",
+            "taken in",
+            "write",
+            "look",
+            "p99.9 write",
+            "quiet write",
             "quiet look",
         ],
     );
@@ -195,9 +201,7 @@ impl Subject {
             value: Bytes::from(vec![0xA5; bytes as usize]),
         };
         let command = models::raft::Command::Propose { request, command };
-        let asked = self
-            .waiters
-            .ask(request, || self.node.inbox().ask(command));
+        let asked = self.waiters.ask(request, || self.node.inbox().ask(command));
         asked.expect("the node takes the command")
     }
 

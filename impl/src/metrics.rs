@@ -24,9 +24,7 @@ impl Counter {
 
 /// The upper ends of the histogram's buckets, in milliseconds: from a fast disk's fsync to
 /// one that elects another leader.
-const BUCKETS_MS: [u64; 13] = [
-    1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000,
-];
+const BUCKETS_MS: [u64; 13] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
 
 /// How long flushes took, as a histogram, and how long the one under way has taken already.
 /// One thread begins and ends them, any may look.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use lockstep::clock::ManualClock;
 use lockstep::driver::{
-    AskError, Failure, FileRecorder, Inbox, NodeBuilder, NodeOptions, NodeStopped, RunningNode, Status,
-    mailbox, read_recording,
+    AskError, Failure, FileRecorder, Inbox, NodeBuilder, NodeOptions, NodeStopped, RunningNode,
+    Status, mailbox, read_recording,
 };
 use lockstep::journal::{FileJournalOptions, Journal, MemoryDisk, MemoryJournal};
 use lockstep::transport::NoTransport;
@@ -273,7 +273,10 @@ fn a_slow_disk_is_waited_for_when_the_node_is_told_to_stop() {
     let trouble = Trouble::default();
     trouble.set_fsync(Duration::from_millis(50));
     let disk = MemoryDisk::new();
-    let (node, events) = alone(TroubledJournal::new(MemoryJournal::new(disk.clone()), trouble));
+    let (node, events) = alone(TroubledJournal::new(
+        MemoryJournal::new(disk.clone()),
+        trouble,
+    ));
     let patience = Duration::from_secs(30);
     (0..20).for_each(|_| ask(&node, Command::Add(1)));
     block_on(node.shutdown_within(patience, patience)).expect("stops in order");

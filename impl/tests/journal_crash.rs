@@ -301,8 +301,16 @@ fn moments() -> Moments {
     named.extend(removed.clone());
     let count = unfinished.keys().filter(|path| is_unfinished(path)).count();
     assert_eq!(count, 1);
-    assert_eq!(removed.len(), 2, "the checkpoint and the segment that follows");
-    assert_eq!(named.len(), unfinished.len(), "nothing goes before it has its name");
+    assert_eq!(
+        removed.len(),
+        2,
+        "the checkpoint and the segment that follows"
+    );
+    assert_eq!(
+        named.len(),
+        unfinished.len(),
+        "nothing goes before it has its name"
+    );
     Moments {
         before,
         rotated,
@@ -402,7 +410,11 @@ fn a_damaged_checkpoint_is_refused_and_never_skipped() {
         let mut longer = files.clone();
         longer.get_mut(&name).expect("there").push(0);
         let directory = directory_of(&longer);
-        check_refused(directory.path(), small(256, 0), "something follows the state");
+        check_refused(
+            directory.path(),
+            small(256, 0),
+            "something follows the state",
+        );
     }
 }
 
@@ -417,7 +429,11 @@ fn pieces_of_a_checkpoint_in_another_order_are_refused() {
     bytes[start..start + 2 * piece].rotate_left(piece);
     let mut files = moments.removed.clone();
     files.insert(name, bytes);
-    check_refused(directory_of(&files).path(), small(256, 0), "the state is altered");
+    check_refused(
+        directory_of(&files).path(),
+        small(256, 0),
+        "the state is altered",
+    );
 }
 
 #[test]
@@ -427,7 +443,11 @@ fn a_segment_that_is_missing_after_a_checkpoint_is_refused() {
         let mut files = files;
         let (name, _) = newest(&files, "journal");
         files.remove(&name);
-        check_refused(directory_of(&files).path(), small(256, 0), "the segment is missing");
+        check_refused(
+            directory_of(&files).path(),
+            small(256, 0),
+            "the segment is missing",
+        );
     }
 }
 
@@ -437,7 +457,11 @@ fn segments_whose_checkpoint_is_missing_are_refused() {
     let mut files = moments().removed;
     let (name, _) = newest(&files, "checkpoint");
     files.remove(&name);
-    check_refused(directory_of(&files).path(), small(256, 0), "the segment is missing");
+    check_refused(
+        directory_of(&files).path(),
+        small(256, 0),
+        "the segment is missing",
+    );
 }
 
 /// It costs space only.
@@ -453,7 +477,10 @@ fn a_checkpoint_that_fails_changes_nothing_and_the_journal_goes_on() {
         Err(std::io::Error::other("no space left"))
     });
     let error = failed.expect_err("fails").to_string();
-    assert!(error.contains("no space left") && error.contains("nothing is lost"), "{error}");
+    assert!(
+        error.contains("no space left") && error.contains("nothing is lost"),
+        "{error}"
+    );
     // The name cannot be had: nothing was removed, for nothing has replaced it.
     let begun = journal.begin_checkpoint().expect("begins");
     let newest = newest_segment(directory.path());

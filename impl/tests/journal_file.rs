@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use tempfile::tempdir;
 
 use crate::support::journals::{
-    Owned, check_refused, checkpoint, contents, identity, newest_segment, open, recover, segments, small, steps,
-    write_groups,
+    Owned, check_refused, checkpoint, contents, identity, newest_segment, open, recover, segments,
+    small, steps, write_groups,
 };
 
 proptest! {
@@ -246,7 +246,11 @@ fn a_journal_of_another_format_is_refused() {
                 fs::remove_file(&path).expect("removes");
             }
         }
-        check_refused(directory.path(), small(200, 0), "has format 1, this program reads format 2");
+        check_refused(
+            directory.path(),
+            small(200, 0),
+            "has format 1, this program reads format 2",
+        );
     }
 }
 
@@ -260,7 +264,8 @@ fn a_checkpoint_of_many_pieces_comes_back() {
     let begun = journal.begin_checkpoint().expect("begins");
     let state: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 253) as u8).collect();
     // In odd portions, as an encoder writes.
-    let written = begun.write(&mut |out| state.chunks(997).try_for_each(|part| out.write_all(part)));
+    let written =
+        begun.write(&mut |out| state.chunks(997).try_for_each(|part| out.write_all(part)));
     assert_eq!(written.expect("writes"), 3_000_000);
     drop(journal);
     let (_, entries, recovered) = open(directory.path(), small(200, 0)).expect("opens");

@@ -73,7 +73,8 @@ impl FileCheckpoint {
     ) -> Result<u64, CheckpointError> {
         let header = segment::encode_header(Kind::Checkpoint, &self.stamp)
             .map_err(CheckpointError::new("encoding the header of", unfinished))?;
-        let file = File::create(unfinished).map_err(CheckpointError::new("creating", unfinished))?;
+        let file =
+            File::create(unfinished).map_err(CheckpointError::new("creating", unfinished))?;
         let mut writer = Writer::new(file, header);
         let bytes = encode(&mut writer)
             .and_then(|()| writer.finish())

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::checkpoint::{FileCheckpoint, remove_older};
 use super::frame::{self, Frame};
 use super::recovery::{self, Outcome};
-use super::checkpoint::{FileCheckpoint, remove_older};
 use super::segment::{self, Stamp};
 use super::{Checkpoint, Journal, JournalError, Recovered, Visitor};
 use crate::identity::Identity;

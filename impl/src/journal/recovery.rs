@@ -87,9 +87,11 @@ impl Segment {
     fn read(directory: &Path, index: u64, identity: &Identity) -> Result<Self, JournalError> {
         let path = segment::path(directory, index);
         let bytes = fs::read(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                JournalError::damaged(&path, 0, "the segment is missing, and what follows on it is not")
-            }
+            std::io::ErrorKind::NotFound => JournalError::damaged(
+                &path,
+                0,
+                "the segment is missing, and what follows on it is not",
+            ),
             _ => JournalError::io("reading", &path)(error),
         })?;
         let (stamp, header) = segment::read_header(&path, Kind::Segment, index, &bytes, identity)?;

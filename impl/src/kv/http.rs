@@ -38,10 +38,10 @@ use tokio::time::{Instant, timeout};
 
 use super::failure::{Failure, bad};
 use super::machine::{self, Command, MAX_KEY_BYTES, MAX_VALUE_BYTES, Unfit, check_key};
+use super::node::Report;
 use super::render::add_bytes;
 use super::service::{Limits, MAX_HOPS, Service};
 use super::sessions::FIRST_RESERVED;
-use super::node::Report;
 use super::{Kv, KvRaft, forward, headers, log_page, metrics_page, node};
 use crate::codec;
 use crate::driver::NodeStopped;

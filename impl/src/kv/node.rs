@@ -280,7 +280,10 @@ impl KvNode {
                 abort.abort();
             }
         }
-        let stopped = self.raft.shutdown_within(DISK_PATIENCE, STOP_PATIENCE).await;
+        let stopped = self
+            .raft
+            .shutdown_within(DISK_PATIENCE, STOP_PATIENCE)
+            .await;
         self.tcp.shutdown().await;
         stopped
     }

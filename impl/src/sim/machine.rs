@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use models::{Input, Node, NodeId, Protocol};
 
+use crate::codec;
 use crate::driver::{Batch, Core, Outgoing, Recorder, recall};
 use crate::gate::{Gate, Ticket};
-use crate::codec;
 use crate::journal::{Checkpoint, Journal, MemoryDisk, MemoryJournal};
 use crate::timers::{TimerSpans, Timers};
 

@@ -123,7 +123,10 @@ impl Trouble {
 
     fn wait_while(&self, condition: impl Fn(&Troubles) -> bool) -> Troubles {
         let troubles = self.0.0.lock().expect("no panic");
-        let waited = self.0.1.wait_while(troubles, |troubles| condition(troubles));
+        let waited = self
+            .0
+            .1
+            .wait_while(troubles, |troubles| condition(troubles));
         *waited.expect("no panic")
     }
 }
