@@ -91,17 +91,12 @@ async fn a_cluster_of_slow_disks_still_writes() {
     let cluster = KvCluster::start(3, Default::default()).await;
     cluster.leader().await;
     (1..=3).for_each(|id| cluster.trouble(id).set_fsync(SLOW));
-    let end = Instant::now() + Duration::from_secs(MEASURE);
+    let end = Instant::now() + Duration::from_secs(3);
     let mut done = 0;
     while Instant::now() < end {
         let put = cluster.put(1, &format!("key-{done}"), "v").await;
         done += u64::from(put.status == 200);
     }
-    eprintln!(
-        "{done} writes, terms {:?}",
-        (cluster.status(1).await.term, cluster.status(2).await.term)
-    );
     assert!(done > 0, "not one write in time");
     cluster.stop_all().await;
 }
-const MEASURE: u64 = 15;

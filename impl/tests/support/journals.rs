@@ -87,18 +87,9 @@ pub(crate) fn write_groups(directory: &Path, options: FileJournalOptions, groups
 
 /// The segments of a journal, oldest first.
 pub(crate) fn segments(directory: &Path) -> Vec<PathBuf> {
-    files(directory, "journal")
-}
-
-/// The checkpoints of a journal, oldest first.
-pub(crate) fn checkpoints(directory: &Path) -> Vec<PathBuf> {
-    files(directory, "checkpoint")
-}
-
-fn files(directory: &Path, suffix: &str) -> Vec<PathBuf> {
     contents(directory)
         .into_keys()
-        .filter(|path| path.extension().is_some_and(|found| found == suffix))
+        .filter(|path| path.extension().is_some_and(|suffix| suffix == "journal"))
         .collect()
 }
 

@@ -155,15 +155,19 @@ impl KvCluster {
     pub(crate) async fn leader(&self) -> u16 {
         let end = Instant::now() + PATIENCE;
         loop {
-            let mut reports = Vec::new();
+            // What the status shows may not be on disk yet; what signs it, is.
+            let (mut reports, mut signed) = (Vec::<Report>::new(), Vec::new());
             for id in self.up() {
-                reports.push(self.status(id).await);
+                let answer = self.get(id, "/status").await;
+                reports.push(serde_json::from_str(&answer.text).expect("a report"));
+                signed.push(answer.leader);
             }
             let leader = reports.iter().find(|report| report.role == "leader");
             if let Some(leader) = leader
                 && reports
                     .iter()
                     .all(|report| report.leader == Some(leader.id))
+                && signed.iter().all(|name| *name == leader.id.0.to_string())
             {
                 return leader.id.0;
             }
