@@ -51,12 +51,13 @@ pub(super) enum Control<P: Protocol> {
     /// Looks at the node, and gives back the act of answering.
     Inspect(Inspection<P>),
     /// Looks at the node and answers at once.
-    Look(Box<dyn FnOnce(&Node<P>) + Send>),
+    Look(Look<P>),
     /// Something has left the gate, which had no room.
     Room,
     Stop,
 }
 
+type Look<P> = Box<dyn FnOnce(&Node<P>) + Send>;
 type Inspection<P> = Box<dyn FnOnce(&Node<P>) -> Box<dyn FnOnce() + Send> + Send>;
 
 /// Creates both ends. Up to `capacity` inputs wait; more are refused.
