@@ -29,8 +29,15 @@ struct State<T, U> {
     items: VecDeque<T>,
     urgent: VecDeque<U>,
     closed: bool,
-    /// Whether the consumer waits: waking nobody costs a system call too.
-    waiting: bool,
+    /// What the consumer waits for: waking nobody costs a system call too.
+    waiting: Waiting,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    Not,
+    ForUrgent,
+    ForAny,
 }
 
 impl<T, U> Queue<T, U> {
@@ -41,7 +48,7 @@ impl<T, U> Queue<T, U> {
                 items: VecDeque::new(),
                 urgent: VecDeque::new(),
                 closed: false,
-                waiting: false,
+                waiting: Waiting::Not,
             }),
             arrived: Condvar::new(),
             capacity: capacity.max(1),
@@ -62,7 +69,9 @@ impl<T, U> Queue<T, U> {
             return Err(Refused::Full);
         }
         state.items.push_back(item);
-        self.wake(&mut state);
+        if state.waiting == Waiting::ForAny {
+            self.wake(&mut state);
+        }
         Ok(())
     }
 
@@ -81,16 +90,21 @@ impl<T, U> Queue<T, U> {
     }
 
     /// Waits until something is there, no longer than `nap` (`None`: for ever), and takes out
-    /// every urgent item and at most `most` others, in order. May take nothing.
+    /// every urgent item and at most `most` others, in order. Where `most` is 0 it waits for
+    /// urgent items alone. May take nothing.
     pub fn take(&self, nap: Option<Duration>, most: usize) -> (Vec<T>, VecDeque<U>) {
         let mut state = self.state.lock();
-        if state.is_empty() {
-            state.waiting = true;
+        if state.urgent.is_empty() && (most == 0 || state.items.is_empty()) {
+            state.waiting = if most == 0 {
+                Waiting::ForUrgent
+            } else {
+                Waiting::ForAny
+            };
             state = match nap {
                 Some(nap) => self.arrived.wait_timeout(state, nap),
                 None => self.arrived.wait(state),
             };
-            state.waiting = false;
+            state.waiting = Waiting::Not;
         }
         let count = state.items.len().min(most);
         let items = state.items.drain(..count).collect();
@@ -108,15 +122,9 @@ impl<T, U> Queue<T, U> {
     }
 
     fn wake(&self, state: &mut State<T, U>) {
-        if state.waiting {
-            state.waiting = false;
+        if state.waiting != Waiting::Not {
+            state.waiting = Waiting::Not;
             self.arrived.notify_all();
         }
-    }
-}
-
-impl<T, U> State<T, U> {
-    fn is_empty(&self) -> bool {
-        self.items.is_empty() && self.urgent.is_empty()
     }
 }

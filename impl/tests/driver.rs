@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use lockstep::clock::ManualClock;
 use lockstep::driver::{
-    AskError, Failure, FileRecorder, NodeBuilder, NodeOptions, NodeStopped, RunningNode, Status,
-    mailbox, read_recording,
+    AskError, Failure, FileRecorder, Inbox, NodeBuilder, NodeOptions, NodeStopped, RunningNode,
+    Status, mailbox, read_recording,
 };
 use lockstep::journal::{FileJournalOptions, Journal, MemoryDisk, MemoryJournal};
 use lockstep::transport::NoTransport;
 use models::NodeId;
 use tempfile::tempdir;
 
-use crate::support::disks::{Fsyncs, slow_journal};
+use crate::support::disks::{Fsyncs, Trouble, TroubledJournal, slow_journal};
 use crate::support::journals::{open_unrecovered, segments};
 use crate::support::replay::replay;
 use crate::support::tally::{Command, Event, Message, Tally, spans};
@@ -212,6 +212,106 @@ fn a_busy_node_refuses_commands_and_counts_them() {
     it.events.wait_for(Event::Added(3));
 }
 
+/// A node whose disk hangs, with as much in flight as it bears.
+/// Also says how much it has taken.
+fn hanging() -> (Controlled, Inbox<Tally>, u64) {
+    let options = NodeOptions {
+        batch_size: 1,
+        batches_in_flight: 2,
+        ..NodeOptions::default()
+    };
+    let it = controlled(MemoryDisk::new(), options);
+    let inbox = it.node.inbox().clone();
+    let asks = (0..100).take_while(|_| inbox.ask(Command::Add(1)).is_ok());
+    let taken = asks.count() as u64;
+    assert!(
+        (4..=6).contains(&taken),
+        "{taken} with room for 4 and 2 in flight"
+    );
+    it.fsyncs.wait_for_one();
+    eventually("as much is in flight as may be", || {
+        inbox.metrics().steps.get() == 2
+    });
+    (it, inbox, taken)
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(future)
+}
+
+/// Item 7: the stepper waited for the disk, and everybody for the stepper.
+#[test]
+fn a_node_whose_disk_hangs_takes_nothing_in_but_fires_timers_and_shows_itself() {
+    let (it, inbox, taken) = hanging();
+    let look = || block_on(inbox.inspect_unflushed(|node| node.durable().own));
+    assert_eq!(look(), Ok(2), "shown, though it is not on disk");
+    it.clock.advance(Duration::from_secs(3600));
+    eventually("timers fire", || inbox.metrics().steps.get() > 2);
+    assert_eq!(look(), Ok(2), "what waits in the inbox is not taken");
+    assert!(inbox.metrics().flushes.in_progress().is_some());
+    it.events.expect_nothing();
+    assert_eq!(it.messages.so_far(), [], "nor is anybody told");
+    // The disk comes back: what had been taken is done.
+    (0..100).for_each(|_| it.fsyncs.succeed());
+    it.events.wait_for(Event::Added(taken));
+    it.node.shutdown().expect("stops in order");
+}
+
+#[test]
+fn a_node_whose_disk_hangs_is_not_waited_for_when_it_is_told_to_stop() {
+    let (it, inbox, _) = hanging();
+    let patience = Duration::from_millis(100);
+    let failure = block_on(it.node.shutdown_within(patience, Duration::from_secs(60)));
+    let failure = failure.expect_err("it hangs").to_string();
+    assert!(failure.contains("has not returned for"), "{failure}");
+    assert!(failure.contains("nobody was told of it"), "{failure}");
+    assert_eq!(inbox.ask(Command::Read), Err(AskError::Stopped));
+    it.events.expect_nothing();
+}
+
+#[test]
+fn a_slow_disk_is_waited_for_when_the_node_is_told_to_stop() {
+    let trouble = Trouble::default();
+    trouble.set_fsync(Duration::from_millis(50));
+    let disk = MemoryDisk::new();
+    let (node, events) = alone(TroubledJournal::new(
+        MemoryJournal::new(disk.clone()),
+        trouble,
+    ));
+    let patience = Duration::from_secs(30);
+    (0..20).for_each(|_| ask(&node, Command::Add(1)));
+    block_on(node.shutdown_within(patience, patience)).expect("stops in order");
+    events.wait_for(Event::Added(20));
+    assert_eq!(disk.steps(), (20, 20));
+}
+
+#[test]
+fn slow_fsyncs_are_counted() {
+    let trouble = Trouble::default();
+    let (sink, events) = events();
+    let journal = TroubledJournal::new(MemoryJournal::new(MemoryDisk::new()), trouble.clone());
+    let node = NodeBuilder::new(Tally::of(1, 1), spans, sink)
+        .options(NodeOptions {
+            slow_flush: Duration::from_millis(100),
+            ..NodeOptions::default()
+        })
+        .clock(ManualClock::new())
+        .spawn(mailbox(64), journal, NoTransport)
+        .expect("starts");
+    let metrics = node.inbox().metrics().clone();
+    trouble.set_fsync(Duration::from_millis(100));
+    ask(&node, Command::Add(1));
+    events.wait_for(Event::Added(1));
+    assert_eq!(metrics.journal_flushes_slow.get(), 1);
+    assert!(metrics.flushes.last() >= Duration::from_millis(100));
+    assert_eq!(metrics.flushes.histogram().count, 1);
+    node.shutdown().expect("stops in order");
+}
+
 #[test]
 fn shutting_down_finishes_what_was_taken() {
     let options = NodeOptions {
@@ -258,6 +358,21 @@ fn a_restarted_node_remembers() {
     }
 }
 
+/// A node that takes a checkpoint now and then.
+fn with_checkpoints(journal: impl Journal) -> (RunningNode<Tally>, Watch<Event>, ManualClock) {
+    let (sink, events) = events();
+    let clock = ManualClock::new();
+    let node = NodeBuilder::new(Tally::of(1, 1), spans, sink)
+        .options(NodeOptions {
+            checkpoint_after_bytes: 100,
+            ..NodeOptions::default()
+        })
+        .clock(clock.clone())
+        .spawn(mailbox(64), journal, NoTransport)
+        .expect("starts");
+    (node, events, clock)
+}
+
 #[test]
 fn a_checkpoint_keeps_the_journal_short_and_loses_nothing() {
     let directory = tempdir().expect("tempdir");
@@ -265,30 +380,96 @@ fn a_checkpoint_keeps_the_journal_short_and_loses_nothing() {
         segment_bytes: 256,
         preallocate_bytes: 0,
     };
-    let (sink, events) = events();
-    let node = NodeBuilder::new(Tally::of(1, 1), spans, sink)
-        .options(NodeOptions {
-            checkpoint_after_bytes: 100,
-            ..NodeOptions::default()
-        })
-        .clock(ManualClock::new())
-        .spawn(
-            mailbox(64),
-            open_unrecovered(directory.path(), files),
-            NoTransport,
-        )
-        .expect("starts");
+    let (node, events, _) = with_checkpoints(open_unrecovered(directory.path(), files));
+    let metrics = node.inbox().metrics().clone();
     for n in 1..=500 {
         ask(&node, Command::Add(1));
         events.wait_for(Event::Added(n));
+        if n % 50 == 0 {
+            // It is due within as many steps of the last, and taken beside the node.
+            eventually("a checkpoint is taken", || {
+                metrics.checkpoints.get() >= n / 50
+            });
+        }
     }
-    let checkpoints = node.inbox().metrics().checkpoints.get();
     node.shutdown().expect("stops in order");
-    assert!((10..=20).contains(&checkpoints), "{checkpoints}");
     let left = segments(directory.path()).len();
     assert!(left <= 15, "500 steps in {left} segments");
     let (_node, events) = alone(open_unrecovered(directory.path(), files));
     events.expect(Event::Booted(500));
+}
+
+/// Item 6: the whole state was written before anything that waited could leave.
+#[test]
+fn a_checkpoint_holds_nothing_up() {
+    let trouble = Trouble::default();
+    trouble.set_checkpoint_waiting(true);
+    let disk = MemoryDisk::new();
+    let journal = TroubledJournal::new(MemoryJournal::new(disk.clone()), trouble.clone());
+    let (node, events, _) = with_checkpoints(journal);
+    let metrics = node.inbox().metrics().clone();
+    for n in 1..=300 {
+        ask(&node, Command::Add(1));
+        events.wait_for(Event::Added(n));
+    }
+    assert_eq!(trouble.checkpoints_begun(), 1, "one at a time");
+    assert_eq!((metrics.checkpoints.get(), disk.steps()), (0, (300, 300)));
+    trouble.set_checkpoint_waiting(false);
+    eventually("it is taken", || metrics.checkpoints.get() >= 1);
+    assert!(disk.steps().0 < 300, "what it replaces is gone");
+    ask(&node, Command::Add(1));
+    events.wait_for(Event::Added(301));
+    node.shutdown().expect("stops in order");
+    let (_node, events) = alone(MemoryJournal::new(disk));
+    events.expect(Event::Booted(301));
+}
+
+#[test]
+fn a_checkpoint_that_fails_is_counted_and_tried_again_and_the_node_goes_on() {
+    let trouble = Trouble::default();
+    trouble.set_checkpoint_failing(true);
+    let journal = TroubledJournal::new(MemoryJournal::new(MemoryDisk::new()), trouble.clone());
+    let (node, events, clock) = with_checkpoints(journal);
+    let metrics = node.inbox().metrics().clone();
+    let add = |tally| {
+        ask(&node, Command::Add(1));
+        events.wait_for(Event::Added(tally));
+    };
+    (1..=60).for_each(add);
+    eventually("it fails", || metrics.checkpoints_failed.get() == 1);
+    (61..=160).for_each(add);
+    assert_eq!(trouble.checkpoints_begun(), 1, "not at once");
+    trouble.set_checkpoint_failing(false);
+    clock.advance(Duration::from_secs(11));
+    // The first that comes looks at the time.
+    (161..=162).for_each(add);
+    eventually("it succeeds", || metrics.checkpoints.get() >= 1);
+    node.shutdown().expect("stops in order");
+}
+
+/// Shutting down does not take as long as the state is large.
+#[test]
+fn a_checkpoint_is_given_up_when_the_node_is_told_to_stop() {
+    let trouble = Trouble::default();
+    trouble.set_checkpoint_waiting(true);
+    let disk = MemoryDisk::new();
+    let journal = TroubledJournal::new(MemoryJournal::new(disk.clone()), trouble.clone());
+    let (node, events, _) = with_checkpoints(journal);
+    for n in 1..=60 {
+        ask(&node, Command::Add(1));
+        events.wait_for(Event::Added(n));
+    }
+    eventually("it is begun", || trouble.checkpoints_begun() == 1);
+    let inbox = node.inbox().clone();
+    let stopping = std::thread::spawn(move || node.shutdown());
+    eventually("nothing is taken", || {
+        inbox.ask(Command::Read) == Err(AskError::Stopped)
+    });
+    trouble.set_checkpoint_waiting(false);
+    stopping.join().expect("no panic").expect("stops in order");
+    assert_eq!(inbox.metrics().checkpoints.get(), 0);
+    assert_eq!(inbox.metrics().checkpoints_failed.get(), 0);
+    assert_eq!(disk.steps(), (60, 60));
 }
 
 #[test]

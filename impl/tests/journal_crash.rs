@@ -1,15 +1,17 @@
 //! The file journal in bad times: interrupted writes are cut, damage is refused, and in no
 //! case does recovery hand out anything but a prefix of what was written.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lockstep::journal::{FileJournalOptions, Journal};
 use proptest::prelude::*;
 use tempfile::{TempDir, tempdir};
 
 use crate::support::journals::{
-    Owned, check_refused, newest_segment, open, segments, small, steps, write_groups,
+    Owned, check_refused, checkpoint, contents, directory_of, newest_segment, open, segments,
+    small, steps, write_groups,
 };
 
 const ONE_SEGMENT: FileJournalOptions = FileJournalOptions {
@@ -56,7 +58,7 @@ fn three_groups() -> (TempDir, Vec<Owned>, Vec<usize>) {
         let Owned::Step(payload) = entry else {
             unreachable!("only steps were written")
         };
-        bounds.push(bounds[bounds.len() - 1] + 25 + payload.len());
+        bounds.push(bounds[bounds.len() - 1] + 24 + payload.len());
     }
     (directory, written, bounds)
 }
@@ -200,7 +202,7 @@ fn a_missing_segment_is_refused() {
     check_refused(
         directory.path(),
         small(256, 0),
-        "the segment is missing, and later ones are not",
+        "the segment is missing, and what follows on it is not",
     );
 }
 
@@ -217,7 +219,7 @@ fn a_sealed_segment_that_lost_its_end_is_refused() {
     let sealed = &segments(directory.path())[1];
     let bytes = fs::read(sealed).expect("reads");
     // Cut exactly between two frames: nothing but the numbering can tell.
-    fs::write(sealed, &bytes[..bytes.len() - 85]).expect("writes");
+    fs::write(sealed, &bytes[..bytes.len() - 84]).expect("writes");
     check_refused(directory.path(), small(256, 0), "should be the next");
 }
 
@@ -231,71 +233,276 @@ fn a_sealed_segment_with_a_bad_end_is_refused() {
     check_refused(directory.path(), small(256, 0), "later segments exist");
 }
 
-/// A journal just before and just after a checkpoint.
-fn around_a_checkpoint() -> (TempDir, TempDir) {
-    let before = several_segments();
-    let after = tempdir().expect("tempdir");
-    for segment in segments(before.path()) {
-        fs::copy(
-            &segment,
-            after.path().join(segment.file_name().expect("a name")),
-        )
-        .expect("copies");
+type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+/// Everything that the disk may show while a second checkpoint is taken, in the order in which
+/// it comes to be, for whoever crashes there; and the entry that is appended meanwhile.
+struct Moments {
+    before: Files,
+    /// The segment that follows is there.
+    rotated: Files,
+    /// The state is written, half of it or all, under the unfinished name.
+    unfinished: Files,
+    /// It has got its name, and nothing is removed.
+    named: Files,
+    /// Everything that it replaces is gone.
+    removed: Files,
+}
+
+const FIRST: &[u8] = b"the first state";
+const LATER: &[u8] = b"appended meanwhile";
+
+fn second_state() -> Vec<u8> {
+    // Several pieces, so that a piece may be missing.
+    (0..200_000_u32).map(|n| (n % 251) as u8).collect()
+}
+
+/// What there is to remember before the second checkpoint.
+fn before_it() -> Vec<Owned> {
+    let mut entries = vec![Owned::Checkpoint(FIRST.to_vec())];
+    entries.extend((0..8_u8).map(|n| Owned::Step(vec![n; 60])));
+    entries
+}
+
+/// And when it has been taken.
+fn after_it() -> Vec<Owned> {
+    vec![
+        Owned::Checkpoint(second_state()),
+        Owned::Step(LATER.to_vec()),
+    ]
+}
+
+fn moments() -> Moments {
+    let directory = tempdir().expect("tempdir");
+    let path = directory.path();
+    let (mut journal, _, _) = open(path, small(256, 0)).expect("opens");
+    journal.append(b"replaced").expect("appends");
+    checkpoint(&mut journal, FIRST);
+    for n in 0..8_u8 {
+        journal.append(&[n; 60]).expect("appends");
+        journal.flush().expect("flushes");
     }
-    let (mut journal, _, _) = open(after.path(), small(256, 0)).expect("opens");
-    journal.checkpoint(b"the state").expect("checkpoints");
-    (before, after)
+    let before = contents(path);
+    let begun = journal.begin_checkpoint().expect("begins");
+    let rotated = contents(path);
+    // While it is written, the journal goes on.
+    journal.append(LATER).expect("appends");
+    journal.flush().expect("flushes");
+    let mut unfinished = Files::new();
+    let written = begun.write(&mut |out| {
+        out.write_all(&second_state())?;
+        unfinished = contents(path);
+        Ok(())
+    });
+    written.expect("writes");
+    let removed = contents(path);
+    let mut named = unfinished.clone();
+    named.retain(|path, _| !is_unfinished(path));
+    named.extend(removed.clone());
+    let count = unfinished.keys().filter(|path| is_unfinished(path)).count();
+    assert_eq!(count, 1);
+    assert_eq!(
+        removed.len(),
+        2,
+        "the checkpoint and the segment that follows"
+    );
+    assert_eq!(
+        named.len(),
+        unfinished.len(),
+        "nothing goes before it has its name"
+    );
+    Moments {
+        before,
+        rotated,
+        unfinished,
+        named,
+        removed,
+    }
+}
+
+fn is_unfinished(path: &PathBuf) -> bool {
+    path.extension().is_some_and(|end| end == "unfinished")
+}
+
+fn check_recovers(files: &Files, expected: &[Owned]) {
+    let directory = directory_of(files);
+    let path = directory.path();
+    let names: Vec<_> = files.keys().collect();
+    let (mut journal, entries, _) = open(path, small(256, 0)).expect("opens");
+    assert!(entries == expected, "{names:?}");
+    // It goes on from there, and a checkpoint can be taken again.
+    journal.append(b"new").expect("appends");
+    checkpoint(&mut journal, b"the third state");
+    drop(journal);
+    assert_eq!(contents(path).len(), 2, "what it replaces is gone");
+    let (_, entries, _) = open(path, small(256, 0)).expect("reopens");
+    assert_eq!(entries, [Owned::Checkpoint(b"the third state".to_vec())]);
+}
+
+/// Whatever was under way: one of the two checkpoints, and all that came after it.
+#[test]
+fn a_crash_at_any_moment_of_a_checkpoint_loses_nothing() {
+    let moments = moments();
+    let still = before_it();
+    let and_later = [before_it(), vec![Owned::Step(LATER.to_vec())]].concat();
+    check_recovers(&moments.before, &still);
+    check_recovers(&moments.rotated, &still);
+    check_recovers(&moments.unfinished, &and_later);
+    check_recovers(&moments.named, &after_it());
+    check_recovers(&moments.removed, &after_it());
 }
 
 #[test]
-fn a_crash_before_the_old_segments_are_removed_finds_the_checkpoint() {
-    let (before, after) = around_a_checkpoint();
-    for segment in &segments(before.path())[2..] {
-        fs::copy(
-            segment,
-            after.path().join(segment.file_name().expect("a name")),
-        )
-        .expect("copies");
+fn a_crash_at_any_byte_of_an_unfinished_checkpoint_loses_nothing() {
+    let moments = moments();
+    let expected = [before_it(), vec![Owned::Step(LATER.to_vec())]].concat();
+    let (name, bytes) = newest(&moments.removed, "checkpoint");
+    let unfinished = PathBuf::from(format!("{}.unfinished", name.display()));
+    // All of it may be there without its name: the crash came before the name was on disk.
+    for length in (0..=bytes.len()).step_by(7_919).chain([bytes.len()]) {
+        let mut files = moments.unfinished.clone();
+        files.insert(unfinished.clone(), bytes[..length].to_vec());
+        let directory = directory_of(&files);
+        let (_journal, entries, _) = open(directory.path(), small(256, 0)).expect("opens");
+        assert!(entries == expected, "{length} bytes");
+        assert!(!contents(directory.path()).keys().any(is_unfinished));
     }
-    let (_, entries, _) = open(after.path(), small(256, 0)).expect("opens");
-    assert_eq!(entries, [Owned::Checkpoint(b"the state".to_vec())]);
-    assert_eq!(
-        segments(after.path()).len(),
-        1,
-        "recovery finishes the removal"
+}
+
+/// The removal goes from the oldest on; a crash may leave any part of it.
+#[test]
+fn a_crash_during_the_removal_finds_the_checkpoint() {
+    let moments = moments();
+    let old: Vec<_> = moments
+        .named
+        .keys()
+        .filter(|path| !moments.removed.contains_key(*path))
+        .cloned()
+        .collect();
+    assert!(old.len() >= 4, "{old:?}");
+    for count in 0..=old.len() {
+        let mut files = moments.named.clone();
+        files.retain(|path, _| !old[..count].contains(path));
+        check_recovers(&files, &after_it());
+    }
+}
+
+fn newest(files: &Files, suffix: &str) -> (PathBuf, Vec<u8>) {
+    let is_one = |path: &&PathBuf| path.extension().is_some_and(|end| end == suffix);
+    let name = files.keys().filter(is_one).next_back().expect("one");
+    (name.clone(), files[name].clone())
+}
+
+/// Also where an older one is there still: what came after that one may be gone.
+#[test]
+fn a_damaged_checkpoint_is_refused_and_never_skipped() {
+    let moments = moments();
+    for files in [&moments.named, &moments.removed] {
+        let (name, bytes) = newest(files, "checkpoint");
+        let end = bytes.len();
+        for at in (0..end).step_by(9_973).chain([end - 9, end - 1]) {
+            let mut damaged = files.clone();
+            damaged.get_mut(&name).expect("there")[at] ^= 0x40;
+            check_refused(directory_of(&damaged).path(), small(256, 0), "");
+            damaged.insert(name.clone(), bytes[..at].to_vec());
+            check_refused(directory_of(&damaged).path(), small(256, 0), "");
+        }
+        let mut longer = files.clone();
+        longer.get_mut(&name).expect("there").push(0);
+        let directory = directory_of(&longer);
+        check_refused(
+            directory.path(),
+            small(256, 0),
+            "something follows the state",
+        );
+    }
+}
+
+#[test]
+fn pieces_of_a_checkpoint_in_another_order_are_refused() {
+    let moments = moments();
+    let (name, mut bytes) = newest(&moments.removed, "checkpoint");
+    let piece = 8 + (64 << 10);
+    // The last pieces but the short one: the header's length is what is left.
+    let (pieces, short, end) = (3, 8 + 200_000 - 3 * (64 << 10), 8 + 8);
+    let start = bytes.len() - pieces * piece - short - end;
+    bytes[start..start + 2 * piece].rotate_left(piece);
+    let mut files = moments.removed.clone();
+    files.insert(name, bytes);
+    check_refused(
+        directory_of(&files).path(),
+        small(256, 0),
+        "the state is altered",
     );
 }
 
 #[test]
-fn a_crash_while_the_checkpoint_is_written_finds_what_it_was_to_replace() {
-    let (before, after) = around_a_checkpoint();
-    let checkpoint = newest_segment(after.path());
-    let mut bytes = fs::read(&checkpoint).expect("reads");
-    bytes.truncate(bytes.len() - 3);
-    fs::write(
-        before.path().join(checkpoint.file_name().expect("a name")),
-        bytes,
-    )
-    .expect("writes");
-    let (_, entries, recovered) = open(before.path(), small(256, 0)).expect("opens");
-    assert_eq!(entries.len(), 8);
-    assert!(recovered.torn_bytes > 0);
+fn a_segment_that_is_missing_after_a_checkpoint_is_refused() {
+    let moments = moments();
+    for files in [moments.named, moments.removed] {
+        let mut files = files;
+        let (name, _) = newest(&files, "journal");
+        files.remove(&name);
+        check_refused(
+            directory_of(&files).path(),
+            small(256, 0),
+            "the segment is missing",
+        );
+    }
 }
 
+/// A checkpoint that somebody has removed by hand.
 #[test]
-fn a_damaged_checkpoint_with_nothing_before_it_is_refused() {
-    let (_, after) = around_a_checkpoint();
-    let checkpoint = newest_segment(after.path());
-    let mut bytes = fs::read(&checkpoint).expect("reads");
-    *bytes.last_mut().expect("not empty") ^= 1;
-    fs::write(&checkpoint, bytes).expect("writes");
-    check_refused(after.path(), small(256, 0), "");
+fn segments_whose_checkpoint_is_missing_are_refused() {
+    let mut files = moments().removed;
+    let (name, _) = newest(&files, "checkpoint");
+    files.remove(&name);
+    check_refused(
+        directory_of(&files).path(),
+        small(256, 0),
+        "the segment is missing",
+    );
+}
+
+/// It costs space only.
+#[test]
+fn a_checkpoint_that_fails_changes_nothing_and_the_journal_goes_on() {
+    let directory = several_segments();
+    let (mut journal, before, _) = open(directory.path(), small(256, 0)).expect("opens");
+    let dropped = journal.begin_checkpoint().expect("begins");
+    drop(dropped);
+    let begun = journal.begin_checkpoint().expect("begins");
+    let failed = begun.write(&mut |out| {
+        out.write_all(&[7; 100_000])?;
+        Err(std::io::Error::other("no space left"))
+    });
+    let error = failed.expect_err("fails").to_string();
+    assert!(
+        error.contains("no space left") && error.contains("nothing is lost"),
+        "{error}"
+    );
+    // The name cannot be had: nothing was removed, for nothing has replaced it.
+    let begun = journal.begin_checkpoint().expect("begins");
+    let newest = newest_segment(directory.path());
+    let taken = newest.with_extension("checkpoint").join("in the way");
+    fs::create_dir_all(&taken).expect("creates");
+    let failed = begun.write(&mut |out| out.write_all(b"state"));
+    let error = failed.expect_err("fails").to_string();
+    assert!(error.contains("naming"), "{error}");
+    fs::remove_dir_all(newest.with_extension("checkpoint")).expect("removes");
+    journal.append(b"goes on").expect("appends");
+    journal.flush().expect("flushes");
+    drop(journal);
+    let (_, entries, _) = open(directory.path(), small(256, 0)).expect("opens");
+    assert_eq!(entries, [before, steps(&[b"goes on"])].concat());
+    let left = contents(directory.path());
+    assert!(!left.keys().any(is_unfinished));
 }
 
 #[test]
 fn a_segment_that_never_got_its_name_is_removed() {
     let directory = several_segments();
-    let unfinished = directory.path().join("0000000000000099.unfinished");
+    let unfinished = directory.path().join("0000000000000099.journal.unfinished");
     fs::write(&unfinished, b"half a head").expect("writes");
     let (_, entries, _) = open(directory.path(), small(256, 0)).expect("opens");
     assert_eq!(entries.len(), 8);
@@ -310,8 +517,8 @@ fn an_intact_entry_in_the_wrong_place_is_refused() {
     write_groups(directory.path(), ONE_SEGMENT, &groups);
     let segment = newest_segment(directory.path());
     let mut bytes = fs::read(&segment).expect("reads");
-    let first = bytes.len() - 4 * 35;
-    bytes.copy_within(first..first + 35, first + 2 * 35);
+    let first = bytes.len() - 4 * 34;
+    bytes.copy_within(first..first + 34, first + 2 * 34);
     fs::write(&segment, bytes).expect("writes");
     check_refused(
         directory.path(),

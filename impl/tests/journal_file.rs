@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use tempfile::tempdir;
 
 use crate::support::journals::{
-    Owned, check_refused, identity, newest_segment, open, recover, segments, small, steps,
-    write_groups,
+    Owned, check_refused, checkpoint, contents, identity, newest_segment, open, recover, segments,
+    small, steps, write_groups,
 };
 
 proptest! {
@@ -96,7 +96,7 @@ fn a_checkpoint_replaces_what_came_before() {
     for n in 0..20_u8 {
         journal.append(&[n; 40]).expect("appends");
     }
-    journal.checkpoint(b"state").expect("checkpoints");
+    checkpoint(&mut journal, b"state");
     journal.append(b"after").expect("appends");
     journal.flush().expect("flushes");
     assert_eq!(
@@ -237,5 +237,52 @@ fn a_journal_is_dead_after_the_first_failure() {
     assert!(matches!(error, JournalError::Io { .. }), "{error}");
     assert!(matches!(journal.append(b"x"), Err(JournalError::Dead)));
     assert!(matches!(journal.flush(), Err(JournalError::Dead)));
-    assert!(matches!(journal.checkpoint(b"x"), Err(JournalError::Dead)));
+    let begun = journal.begin_checkpoint().map(|_| ());
+    assert!(matches!(begun, Err(JournalError::Dead)));
+}
+
+#[test]
+fn a_journal_of_another_format_is_refused() {
+    for suffix in ["journal", "checkpoint"] {
+        let directory = tempdir().expect("tempdir");
+        let (mut journal, _, _) = open(directory.path(), small(200, 0)).expect("opens");
+        for n in 0..20_u8 {
+            journal.append(&[n; 40]).expect("appends");
+        }
+        checkpoint(&mut journal, b"state");
+        drop(journal);
+        // As format 1 had it: a checkpoint was in the first of the segments that were left.
+        for (path, mut bytes) in contents(directory.path()) {
+            if path.extension().is_some_and(|found| found == suffix) {
+                bytes[8] = 1;
+                fs::write(&path, bytes).expect("writes");
+            } else {
+                fs::remove_file(&path).expect("removes");
+            }
+        }
+        check_refused(
+            directory.path(),
+            small(200, 0),
+            "has format 1, this program reads format 2",
+        );
+    }
+}
+
+/// A checkpoint may be as large as it likes: its length is no field of 32 bits, and it is never
+/// in memory as a whole while it is written.
+#[test]
+fn a_checkpoint_of_many_pieces_comes_back() {
+    let directory = tempdir().expect("tempdir");
+    let (mut journal, _, _) = open(directory.path(), small(200, 0)).expect("opens");
+    journal.append(b"replaced").expect("appends");
+    let begun = journal.begin_checkpoint().expect("begins");
+    let state: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 253) as u8).collect();
+    // In odd portions, as an encoder writes.
+    let written =
+        begun.write(&mut |out| state.chunks(997).try_for_each(|part| out.write_all(part)));
+    assert_eq!(written.expect("writes"), 3_000_000);
+    drop(journal);
+    let (_, entries, recovered) = open(directory.path(), small(200, 0)).expect("opens");
+    assert!(entries == [Owned::Checkpoint(state)]);
+    assert_eq!(recovered.torn_bytes, 0);
 }

@@ -35,7 +35,8 @@ async fn until_caught_up(cluster: &KvCluster, id: u16) -> Report {
     loop {
         let leader = cluster.status(cluster.leader().await).await;
         let report = cluster.status(id).await;
-        if report.last_applied == leader.commit_index {
+        let all_is_committed = leader.commit_index == leader.last_index;
+        if all_is_committed && report.last_applied == leader.commit_index {
             return report;
         }
         assert!(Instant::now() < end, "{report:?} behind {leader:?}");

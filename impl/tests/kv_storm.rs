@@ -49,6 +49,8 @@ impl Storm {
             latency: millis(0)..=millis(30),
             loss: 0.1,
             fsync: millis(0)..=millis(20),
+            checkpoint_after_bytes: 3000,
+            checkpoint: millis(0)..=millis(300),
         };
         let mut simulation = Simulation::new(options, spans(&Timing::default()));
         for id in NODES {

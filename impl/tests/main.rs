@@ -15,6 +15,7 @@ mod kv_http;
 mod kv_identity;
 mod kv_machine;
 mod kv_sessions;
+mod kv_slow_disk;
 mod kv_snapshots;
 mod kv_storm;
 mod local_network;

@@ -45,6 +45,8 @@ fn slow_disk() -> SimulationOptions {
 fn storm(seed: u64) -> (Simulation<Tally>, Vec<SimulatedEvent<Event>>) {
     let mut simulation = cluster(SimulationOptions {
         loss: 0.2,
+        checkpoint_after_bytes: 6,
+        checkpoint: millis(0)..=millis(8),
         ..seeded(seed)
     });
     for round in 0..30 {
@@ -91,6 +93,35 @@ proptest! {
             }
         }
     }
+}
+
+/// The node goes on while it is written, and a crash meanwhile leaves what it was to replace.
+#[test]
+fn a_checkpoint_replaces_steps_when_it_is_written_and_not_before() {
+    let options = SimulationOptions {
+        checkpoint_after_bytes: 1,
+        checkpoint: millis(100)..=millis(100),
+        ..slow_disk()
+    };
+    let steps = |simulation: &Simulation<Tally>| simulation.disk(ONE).expect("a node").steps();
+    let mut simulation = Simulation::new(options, spans);
+    simulation.add(Tally::of(1, 1));
+    simulation.ask(ONE, Command::Add(1));
+    simulation.run_for(millis(20));
+    simulation.ask(ONE, Command::Add(1));
+    simulation.run_for(millis(60));
+    assert_eq!(steps(&simulation), (2, 2), "it is under way");
+    simulation.crash(ONE);
+    simulation.restart(ONE);
+    simulation.run_for(millis(50));
+    assert_eq!(steps(&simulation), (2, 2), "the crash left nothing of it");
+    simulation.ask(ONE, Command::Add(1));
+    simulation.run_for(millis(100));
+    let (left, _) = steps(&simulation);
+    assert_eq!(left, 1, "another has replaced what there was when it began");
+    simulation.crash(ONE);
+    simulation.restart(ONE);
+    assert_eq!(simulation.node(ONE).expect("up").durable().own, 3);
 }
 
 #[test]

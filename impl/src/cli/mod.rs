@@ -81,7 +81,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("the async runtime did not start")?;
-    runtime.block_on(async {
+    let code = runtime.block_on(async {
         match command {
             Command::Node(args) => node::run(args).await,
             Command::Init(args) => init::run(args).await,
@@ -90,5 +90,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Command::Kv(args) => kv::run(args).await,
             Command::Demo(demo) => demo::run(demo).await,
         }
-    })
+    });
+    // A call that hangs in the operating system must not keep the process from ending.
+    runtime.shutdown_background();
+    code
 }

@@ -20,8 +20,9 @@ use tokio::sync::oneshot;
 /// requests that run: that takes a second or two at most. Killed, it loses nothing
 /// either, but the others need an election time-out to notice.
 ///
-/// Exit code: 0 after an orderly stop; 2 when the node cannot start, or has failed. A
-/// node whose disk fails answers nothing more and exits.
+/// Exit code: 0 after an orderly stop; 2 when the node cannot start, has failed, or was
+/// told to stop and its disk hung for three seconds: what was not on disk then may be
+/// lost, and nobody was told of it. A node whose disk fails answers nothing more and exits.
 #[derive(Debug, Args)]
 pub(super) struct NodeArgs {
     /// The cluster file, the same for all nodes

@@ -2,12 +2,15 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use models::Protocol;
 use tokio::sync::watch;
 
+use super::checkpointing::{Checkpointing, Checkpoints};
 use super::core::{Batch, Core};
 use super::inbox::{Inbox, Mailbox};
 use super::journaling::Journaling;
@@ -15,7 +18,8 @@ use super::memory::recall;
 use super::recording::Recorder;
 use super::releasing::Releaser;
 use super::running::{Guard, RunningNode, Shared, Status};
-use super::stepping::{Checkpoints, Stepper};
+use super::slow_disk::SlowDisk;
+use super::stepping::Stepper;
 use crate::clock::{Clock, SystemClock};
 use crate::gate::Gate;
 use crate::journal::{Journal, JournalError};
@@ -30,8 +34,13 @@ pub(super) type EventSink<P> = Box<dyn FnMut(<P as Protocol>::Event) + Send>;
 pub struct NodeOptions {
     /// At most this many queued inputs are stepped before their effects are handed on.
     pub batch_size: usize,
-    /// At most this many batches wait for the disk, and as many for their effects to leave.
+    /// While this many batches wait for the disk or for their effects to leave, nothing more
+    /// is taken from the inbox. Timers still fire, and diagnostics are answered.
     pub batches_in_flight: usize,
+    /// An fsync that takes this long is slow: the log says so, and nothing leaves early while
+    /// the oldest record has waited for as long. Half the time after which others would miss
+    /// this node.
+    pub slow_flush: Duration,
     /// The durable state is written out whole, and older entries of the journal dropped,
     /// when the steps since the last time take this many bytes, and twice as many as the
     /// state took then. 0 for never.
@@ -45,6 +54,7 @@ impl Default for NodeOptions {
         Self {
             batch_size: 256,
             batches_in_flight: 64,
+            slow_flush: Duration::from_millis(150),
             checkpoint_after_bytes: 64 << 20,
             seed: fastrand::u64(..),
         }
@@ -151,15 +161,27 @@ impl<P: Protocol> NodeBuilder<P> {
         let in_flight = self.options.batches_in_flight.max(1);
         let (status, watch) = watch::channel(Status::Running);
         let shared = Arc::new(Shared {
-            gate: Gate::new(in_flight),
+            gate: Gate::new(in_flight, self.options.slow_flush),
             inbox: inbox.clone(),
             status,
+            slow_disk: SlowDisk::new(self.options.slow_flush),
+            stopping: AtomicBool::new(false),
         });
         let metrics = mailbox.metrics().clone();
-        let (frames, work) = mpsc::sync_channel(in_flight);
+        // The gate bounds what is in them.
+        let (frames, work) = mpsc::channel();
+        let (begun, begun_checkpoints) = mpsc::channel();
+        let (outcome, outcomes) = mpsc::channel();
+        let checkpointing = Checkpointing {
+            work: begun_checkpoints,
+            outcomes: outcome,
+            shared: shared.clone(),
+            metrics: metrics.clone(),
+        };
         let journaling = Journaling {
             journal,
             work,
+            checkpoints: begun,
             shared: shared.clone(),
             metrics: metrics.clone(),
         };
@@ -172,7 +194,7 @@ impl<P: Protocol> NodeBuilder<P> {
         };
         let mut booted = Batch::default();
         let timers = Timers::new(self.spans, self.options.seed);
-        let checkpoints = Checkpoints::new(self.options.checkpoint_after_bytes, &memory);
+        let checkpoints = Checkpoints::new(self.options.checkpoint_after_bytes, &memory, outcomes);
         let now = self.clock.now();
         let core = Core::boot(
             self.protocol,
@@ -193,6 +215,7 @@ impl<P: Protocol> NodeBuilder<P> {
             ticket: 0,
         };
         let threads = vec![
+            start(&shared, "checkpoint", || checkpointing.run())?,
             start(&shared, "journal", || journaling.run())?,
             start(&shared, "releaser", || releaser.run())?,
             start(&shared, "stepper", || stepper.run(booted))?,

@@ -50,9 +50,14 @@ pub(super) enum Control<P: Protocol> {
     Loopback(P::Message),
     /// Looks at the node, and gives back the act of answering.
     Inspect(Inspection<P>),
+    /// Looks at the node and answers at once.
+    Look(Look<P>),
+    /// Something has left the gate, which had no room.
+    Room,
     Stop,
 }
 
+type Look<P> = Box<dyn FnOnce(&Node<P>) + Send>;
 type Inspection<P> = Box<dyn FnOnce(&Node<P>) -> Box<dyn FnOnce() + Send> + Send>;
 
 /// Creates both ends. Up to `capacity` inputs wait; more are refused.
@@ -94,6 +99,26 @@ impl<P: Protocol> Inbox<P> {
         F: FnOnce(&Node<P>) -> R + Send + 'static,
     {
         self.begin_inspection(look).await.map_err(|_| NodeStopped)
+    }
+
+    /// Runs `look` on the node between two steps and hands back what it returns, at once:
+    /// **what it has seen may not be on disk yet**, and may be forgotten by a crash. For
+    /// diagnostics, which should not hang when the disk does; whoever acts on what it sees
+    /// wants [`Inbox::inspect`].
+    ///
+    /// # Errors
+    /// When the node has stopped.
+    pub async fn inspect_unflushed<R, F>(&self, look: F) -> Result<R, NodeStopped>
+    where
+        R: Send + 'static,
+        F: FnOnce(&Node<P>) -> R + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        self.control(Control::Look(Box::new(move |node| {
+            // Nobody waits for the answer any more: no harm done.
+            drop(sender.send(look(node)));
+        })));
+        receiver.await.map_err(|_| NodeStopped)
     }
 
     /// [`Inbox::inspect`] for threads outside of an async runtime. Must not be called from

@@ -9,11 +9,17 @@
 //!
 //! While the journal syncs one batch, the stepper works on the next (group commit).
 //!
+//! **The stepper never waits for the disk.** When too much is in flight it takes nothing more
+//! from outside, and still fires timers, follows controls and answers diagnostics. Once in a
+//! while it hands a clone of the durable state along with the frames; the journal begins a
+//! checkpoint at that very place, and a thread of its own writes it while the node goes on.
+//!
 //! **Timers are the exception**: arming and disarming happens at once, on the stepper's
 //! thread. They never leave the node, a crash forgets them together with everything that the
 //! step changed, and a step must not see a timer fire that it has just disarmed.
 
 mod builder;
+mod checkpointing;
 mod core;
 mod inbox;
 mod journaling;
@@ -21,6 +27,7 @@ mod memory;
 mod recording;
 mod releasing;
 mod running;
+mod slow_disk;
 mod stepping;
 
 pub use builder::{NodeBuilder, NodeOptions, StartError};

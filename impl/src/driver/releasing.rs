@@ -22,8 +22,11 @@ pub(super) struct Releaser<P: Protocol, T> {
 impl<P: Protocol, T: Transport<P::Message>> Releaser<P, T> {
     /// Runs until the gate is shut.
     pub(super) fn run(mut self) {
-        while let Ok(batches) = self.shared.gate.release() {
-            for outgoing in batches.into_iter().flatten() {
+        while let Ok(released) = self.shared.gate.release() {
+            if released.made_room {
+                self.shared.inbox.control(Control::Room);
+            }
+            for outgoing in released.items.into_iter().flatten() {
                 self.let_out(outgoing);
             }
         }

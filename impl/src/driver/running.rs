@@ -1,13 +1,16 @@
 //! The handle of a running node: how it fares, and how to stop it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use models::Protocol;
 use tokio::sync::watch;
 
 use super::core::Outgoing;
 use super::inbox::{Control, Inbox};
+use super::slow_disk::SlowDisk;
 use crate::gate::Gate;
 use crate::journal::JournalError;
 
@@ -32,6 +35,24 @@ pub enum Failure {
          nobody was told of it. The panic's message is on standard error"
     )]
     Panicked(&'static str),
+    /// The node was told to stop, and does not come to an end.
+    #[error(
+        "the node did not stop within {waited:?}: {}; what is not on disk may be lost, and nobody \
+         was told of it. End the process, and see to the disk", why(.fsync)
+    )]
+    Hangs {
+        /// How long it was waited for.
+        waited: Duration,
+        /// How long the fsync under way has taken already; none if none is.
+        fsync: Option<Duration>,
+    },
+}
+
+fn why(fsync: &Option<Duration>) -> String {
+    match fsync {
+        Some(lasts) => format!("an fsync of its journal has not returned for {lasts:?}"),
+        None => "it still has work to do".to_owned(),
+    }
 }
 
 /// How a node fares.
@@ -86,6 +107,40 @@ impl<P: Protocol> RunningNode<P> {
         ended.unwrap_or(Status::Stopped)
     }
 
+    /// As [`RunningNode::shutdown`], but does not wait for a disk that hangs: gives up when
+    /// one fsync takes longer than `disk_patience`, or everything longer than `patience`. The
+    /// node's threads are left behind then, and end with the process.
+    ///
+    /// # Errors
+    /// When the node had failed before, fails on the way, or hangs.
+    pub async fn shutdown_within(
+        self,
+        disk_patience: Duration,
+        patience: Duration,
+    ) -> Result<(), Failure> {
+        const POLL: Duration = Duration::from_millis(20);
+        self.inbox.control(Control::Stop);
+        let started = Instant::now();
+        loop {
+            if let Ok(status) = tokio::time::timeout(POLL, self.ended()).await {
+                return match status {
+                    Status::Failed(failure) => Err(failure),
+                    Status::Running | Status::Stopped => Ok(()),
+                };
+            }
+            let (waited, fsync) = (
+                started.elapsed(),
+                self.inbox.metrics().flushes.in_progress(),
+            );
+            let hangs = fsync.is_some_and(|lasts| lasts >= disk_patience);
+            if (hangs && waited >= disk_patience) || waited >= patience {
+                let failure = Failure::Hangs { waited, fsync };
+                tracing::error!(%failure, "the node does not stop");
+                return Err(failure);
+            }
+        }
+    }
+
     /// Stops the node: it takes nothing more, finishes what it has taken, puts it on disk
     /// and lets its effects leave. Blocks until done.
     ///
@@ -115,12 +170,24 @@ pub(super) struct Shared<P: Protocol> {
     pub(super) gate: Gate<Vec<Outgoing<P>>>,
     pub(super) inbox: Inbox<P>,
     pub(super) status: watch::Sender<Status>,
+    pub(super) slow_disk: SlowDisk,
+    pub(super) stopping: AtomicBool,
 }
 
 impl<P: Protocol> Shared<P> {
+    /// Nothing that may as well be left out should be begun any more.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
     /// Stops everything: nothing leaves the node any more. The first failure is the one
     /// that is reported.
     pub(super) fn fail(&self, failure: Failure) {
+        self.stop();
         self.gate.poison();
         tracing::error!(%failure, "the node has failed");
         self.status.send_if_modified(|status| {

@@ -2,53 +2,29 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use models::{Input, Protocol};
 
+use super::checkpointing::Checkpoints;
 use super::core::{Batch, Core, Outgoing};
 use super::inbox::{Control, Mailbox};
 use super::journaling::Work;
-use super::memory::Memory;
 use super::running::{Failure, Shared};
 use crate::clock::Clock;
-use crate::codec;
 use crate::gate::Ticket;
 
 pub(super) struct Stepper<P: Protocol> {
     pub(super) core: Core<P>,
     pub(super) mailbox: Mailbox<P>,
     pub(super) shared: Arc<Shared<P>>,
-    pub(super) journal: SyncSender<Work>,
+    pub(super) journal: Sender<Work<P::Durable>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) batch_size: usize,
     pub(super) checkpoints: Checkpoints,
     /// The number of frames handed to the journal.
     pub(super) ticket: Ticket,
-}
-
-/// Decides when the durable state is worth writing out whole.
-pub(super) struct Checkpoints {
-    /// No checkpoint before the steps since the last one take this many bytes. 0 for never.
-    after_bytes: u64,
-    last_bytes: u64,
-    step_bytes: u64,
-}
-
-impl Checkpoints {
-    pub(super) fn new<D>(after_bytes: u64, memory: &Memory<D>) -> Self {
-        Self {
-            after_bytes,
-            last_bytes: memory.checkpoint_bytes,
-            step_bytes: memory.step_bytes,
-        }
-    }
-
-    /// Twice the last checkpoint, so that a large state is not written over and over.
-    fn due(&self) -> bool {
-        self.after_bytes > 0 && self.step_bytes >= self.after_bytes.max(2 * self.last_bytes)
-    }
 }
 
 /// Why stepping came to an end before it was told to.
@@ -77,14 +53,27 @@ impl<P: Protocol> Stepper<P> {
     fn step_all(&mut self, booted: Batch<P>) -> Result<(), Halt> {
         self.submit(booted)?;
         loop {
-            let nap = self.core.next_deadline().map(|at| self.clock.nap(at));
-            let (inputs, controls) = self.mailbox.take(nap, self.batch_size);
+            let has_room = self.shared.gate.ask_for_room();
+            let has_room = has_room.map_err(|_| Halt::Abandoned)?;
+            // While too much waits for the disk nothing is taken in. What cannot wait is done
+            // all the same: timers, controls, answers to those who want to know what is wrong.
+            let most = if has_room { self.batch_size } else { 0 };
+            let (inputs, controls) = self.mailbox.take(self.nap(), most);
+            self.shared.slow_disk.look(self.mailbox.metrics());
             let (batch, stop) = self.step_batch(inputs, controls)?;
             self.submit(batch)?;
             if stop {
                 return Ok(());
             }
         }
+    }
+
+    /// Until the next timer; or until what waits for the disk has waited for long, for nobody
+    /// else would say so.
+    fn nap(&self) -> Option<Duration> {
+        let timer = self.core.next_deadline().map(|at| self.clock.nap(at));
+        let watch = (!self.shared.gate.is_flushed()).then(|| self.shared.slow_disk.limit());
+        timer.into_iter().chain(watch).min()
     }
 
     /// Messages come before timers: a node that was held up by its disk should see the
@@ -101,6 +90,7 @@ impl<P: Protocol> Stepper<P> {
         }
         let stop = self.follow_controls(controls, now, &mut batch)?;
         if stop {
+            self.shared.stop();
             for input in self.mailbox.close() {
                 self.core.step(input, now, &mut batch)?;
             }
@@ -131,54 +121,47 @@ impl<P: Protocol> Stepper<P> {
                         .outgoing
                         .push(Outgoing::Answer(look(self.core.node())));
                 }
+                Control::Look(look) => look(self.core.node()),
+                Control::Room => {}
                 Control::Stop => stop = true,
             }
         }
         Ok(stop)
     }
 
-    /// Hands the frames to the journal and the effects to the gate. Both may block, which is
-    /// how a slow disk slows the node down.
+    /// Hands the frames to the journal and the effects to the gate. Neither waits: that the
+    /// node does not run away from its disk is seen to before anything is taken in.
     fn submit(&mut self, batch: Batch<P>) -> Result<(), Halt> {
         self.count(&batch);
+        if batch.frames.is_empty() && batch.outgoing.is_empty() {
+            return Ok(());
+        }
         self.ticket += batch.frames.len() as u64;
+        let now = self.clock.now();
         if !batch.frames.is_empty() {
             let work = Work {
                 frames: batch.frames,
-                checkpoint: self.checkpoint_if_due(),
+                checkpoint: self.state_if_due(now),
                 ticket: self.ticket,
             };
             self.journal.send(work).map_err(|_| Halt::Abandoned)?;
         }
-        if !batch.outgoing.is_empty() {
-            // Also what a step without records says may rest on an earlier step's records.
-            let held = self.shared.gate.hold(self.ticket, batch.outgoing);
-            held.map_err(|_| Halt::Abandoned)?;
-        }
-        Ok(())
+        // Also what a step without records says may rest on an earlier step's records; and
+        // also a batch that says nothing counts as in flight until it is on disk.
+        let held = self.shared.gate.hold(self.ticket, batch.outgoing, now);
+        held.map_err(|_| Halt::Abandoned)
     }
 
-    fn checkpoint_if_due(&mut self) -> Option<Vec<u8>> {
-        if !self.checkpoints.due() {
-            return None;
-        }
-        self.checkpoints.step_bytes = 0;
-        match codec::encode(self.core.node().durable()) {
-            Ok(state) => {
-                self.checkpoints.last_bytes = state.len() as u64;
-                Some(state)
-            }
-            Err(error) => {
-                tracing::error!(%error, "no checkpoint: the state cannot be encoded; the journal keeps growing");
-                None
-            }
-        }
+    /// The durable state, where it is time for a checkpoint.
+    fn state_if_due(&mut self, now: Duration) -> Option<P::Durable> {
+        let due = self.checkpoints.begin_if_due(now);
+        due.then(|| self.core.node().durable().clone())
     }
 
     fn count(&mut self, batch: &Batch<P>) {
         let metrics = self.mailbox.metrics();
         let bytes = batch.frames.iter().map(Vec::len).sum::<usize>() as u64;
-        self.checkpoints.step_bytes += bytes;
+        self.checkpoints.count(bytes);
         metrics.steps.add(batch.steps);
         metrics.batches.add(u64::from(batch.steps > 0));
         metrics.records.add(batch.records);

@@ -18,11 +18,11 @@ pub enum JournalError {
 
     /// The journal belongs to somebody else.
     #[error(
-        "the segment {segment} belongs to another node: {difference}; nothing was changed. \
+        "the file {segment} belongs to another node: {difference}; nothing was changed. \
          Point this node at its own directory, or start it under the identity that wrote this one"
     )]
     WrongIdentity {
-        /// The segment's file.
+        /// The segment or checkpoint.
         segment: PathBuf,
         /// What differs.
         difference: String,
@@ -30,11 +30,11 @@ pub enum JournalError {
 
     /// Another version of this program wrote the journal.
     #[error(
-        "the segment {segment} has format {found}, this program reads format {supported}; \
+        "the file {segment} has format {found}, this program reads format {supported}; \
          nothing was changed. Open it with the program that wrote it"
     )]
     WrongFormat {
-        /// The segment's file.
+        /// The segment or checkpoint.
         segment: PathBuf,
         /// The format of the file.
         found: u16,
@@ -44,13 +44,13 @@ pub enum JournalError {
 
     /// Something that was durable once no longer is.
     #[error(
-        "the segment {segment} is damaged at byte {offset}: {what}; nothing was changed. \
+        "the file {segment} is damaged at byte {offset}: {what}; nothing was changed. \
          This is no interrupted write: entries that were durable once are lost or altered, so \
          going on could break promises that this node has made. Restore the directory from a \
          copy, or remove this node from its cluster and add a new one in its place"
     )]
     Damaged {
-        /// The segment's file.
+        /// The segment or checkpoint.
         segment: PathBuf,
         /// Where the damage begins.
         offset: u64,
@@ -104,6 +104,33 @@ pub enum JournalError {
     /// The journal was used before it was recovered, or recovered twice.
     #[error("the journal must be recovered exactly once, and first; nothing was changed")]
     NotRecovered,
+}
+
+/// Why a checkpoint was not taken.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the checkpoint was not taken, for {doing} {path} failed: {source}; nothing is lost: what it \
+     was to replace is kept, and takes space until a checkpoint succeeds"
+)]
+pub struct CheckpointError {
+    /// What was being done.
+    pub doing: &'static str,
+    /// To which file or directory.
+    pub path: PathBuf,
+    /// What the operating system said.
+    pub source: io::Error,
+}
+
+impl CheckpointError {
+    /// For `map_err`: which operation on which path failed.
+    pub(super) fn new(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self {
+            doing,
+            path,
+            source,
+        }
+    }
 }
 
 impl JournalError {

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::checkpoint::{FileCheckpoint, remove_older};
 use super::frame::{self, Frame};
 use super::recovery::{self, Outcome};
 use super::segment::{self, Stamp};
-use super::{Entry, Journal, JournalError, Recovered, Visitor};
+use super::{Checkpoint, Journal, JournalError, Recovered, Visitor};
 use crate::identity::Identity;
 
 /// A directory that another process holds is refused after this time.
@@ -43,8 +44,8 @@ impl Default for FileJournalOptions {
 pub struct FileJournal {
     place: Place,
     state: State,
-    /// Held for as long as the journal lives.
-    _lock: DirectoryLock,
+    /// Held for as long as the journal lives, or a checkpoint that it has begun.
+    lock: DirectoryLock,
 }
 
 /// A directory that no other process uses while this lives. Cheap to clone.
@@ -123,7 +124,7 @@ impl FileJournal {
                 options,
             },
             state: State::New,
-            _lock: lock,
+            lock,
         }
     }
 
@@ -141,7 +142,7 @@ impl FileJournal {
     /// # Errors
     /// When a file cannot be removed.
     pub fn remove_unused(lock: &DirectoryLock) -> Result<(), JournalError> {
-        for index in segment::list(&lock.directory)? {
+        for index in segment::list(&lock.directory, segment::Kind::Segment)? {
             let path = segment::path(&lock.directory, index);
             fs::remove_file(&path).map_err(JournalError::io("removing", &path))?;
         }
@@ -149,10 +150,10 @@ impl FileJournal {
     }
 
     /// Runs `act` on the tail, and stops the journal for good when it fails.
-    fn attempt(
+    fn attempt<R>(
         &mut self,
-        act: impl FnOnce(&mut Tail, &Place) -> Result<(), JournalError>,
-    ) -> Result<(), JournalError> {
+        act: impl FnOnce(&mut Tail, &Place) -> Result<R, JournalError>,
+    ) -> Result<R, JournalError> {
         let result = match &mut self.state {
             State::New => return Err(JournalError::NotRecovered),
             State::Dead => return Err(JournalError::Dead),
@@ -197,7 +198,7 @@ impl Journal for FileJournal {
             if full && tail.begun {
                 tail.rotate(place)?;
             }
-            tail.append(Entry::Step(step))
+            tail.append(step)
         })
     }
 
@@ -205,13 +206,18 @@ impl Journal for FileJournal {
         self.attempt(Tail::flush)
     }
 
-    fn checkpoint(&mut self, state: &[u8]) -> Result<(), JournalError> {
+    /// A segment of its own follows the checkpoint, and is there before it is.
+    fn begin_checkpoint(&mut self) -> Result<Box<dyn Checkpoint>, JournalError> {
+        let lock = self.lock.clone();
         self.attempt(|tail, place| {
-            tail.rotate(place)?;
-            tail.append(Entry::Checkpoint(state))?;
-            tail.flush(place)?;
-            remove_older(&place.directory, tail.index);
-            Ok(())
+            if tail.begun {
+                tail.rotate(place)?;
+            }
+            Ok(Box::new(FileCheckpoint {
+                directory: place.directory.clone(),
+                stamp: place.stamp(tail.index, tail.next),
+                _lock: lock,
+            }) as Box<dyn Checkpoint>)
         })
     }
 }
@@ -224,15 +230,20 @@ struct Place {
     options: FileJournalOptions,
 }
 
+impl Place {
+    fn stamp(&self, index: u64, first: u64) -> Stamp {
+        Stamp {
+            identity: self.identity.clone(),
+            index,
+            first,
+        }
+    }
+}
+
 impl Tail {
     /// Starts segment `index`, whose first frame will be number `next`.
     fn create(place: &Place, index: u64, next: u64) -> Result<Self, JournalError> {
-        let stamp = Stamp {
-            identity: place.identity.clone(),
-            index,
-            first: next,
-        };
-        let (file, end) = segment::create(&place.directory, &stamp)?;
+        let (file, end) = segment::create(&place.directory, &place.stamp(index, next))?;
         Ok(Self {
             file,
             index,
@@ -275,8 +286,7 @@ impl Tail {
         })
     }
 
-    fn append(&mut self, entry: Entry<'_>) -> Result<(), JournalError> {
-        let (Entry::Step(payload) | Entry::Checkpoint(payload)) = entry;
+    fn append(&mut self, payload: &[u8]) -> Result<(), JournalError> {
         if payload.len() > frame::MAX_PAYLOAD {
             return Err(JournalError::TooLarge {
                 bytes: payload.len(),
@@ -286,7 +296,7 @@ impl Tail {
         let frame = Frame {
             number: self.next,
             flushed: self.flushed,
-            entry,
+            payload,
         };
         frame::encode(&frame, &mut self.pending);
         self.next += 1;
@@ -377,19 +387,6 @@ fn lock(directory: &Path) -> Result<File, JournalError> {
             Err(TryLockError::Error(error)) => {
                 return Err(JournalError::io("locking", &path)(error));
             }
-        }
-    }
-}
-
-/// Removes the segments that a checkpoint has replaced, oldest first, so that those which
-/// remain have no gap. A failure costs space only, and the next recovery tries again.
-fn remove_older(directory: &Path, oldest: u64) {
-    let older = segment::list(directory).unwrap_or_default();
-    for index in older.into_iter().filter(|index| *index < oldest) {
-        let path = segment::path(directory, index);
-        if let Err(error) = fs::remove_file(&path) {
-            tracing::warn!(segment = %path.display(), %error, "a replaced segment could not be removed");
-            return;
         }
     }
 }

@@ -1,10 +1,10 @@
-//! One frame: an entry with its length, checksum, number and watermark.
+//! One frame: the records of a step with their length, checksum, number and watermark.
 //!
 //! ```text
-//! ┌──────────┬──────────┬──────────┬──────────┬──────┬─────────┐
-//! │ length   │ crc32    │ number   │ flushed  │ kind │ payload │   little endian
-//! │ u32      │ u32      │ u64      │ u64      │ u8   │ length  │
-//! └──────────┴──────────┴──────────┴──────────┴──────┴─────────┘
+//! ┌──────────┬──────────┬──────────┬──────────┬─────────┐
+//! │ length   │ crc32    │ number   │ flushed  │ payload │   little endian
+//! │ u32      │ u32      │ u64      │ u64      │ length  │
+//! └──────────┴──────────┴──────────┴──────────┴─────────┘
 //!            checksum of everything but itself
 //! ```
 //!
@@ -14,42 +14,32 @@
 //! a bad frame followed by good ones is what a crash leaves, *unless* a later frame says
 //! that the bad one had been flushed.
 
-use super::Entry;
-
-pub(super) const HEADER: usize = 4 + 4 + 8 + 8 + 1;
+pub(super) const HEADER: usize = 4 + 4 + 8 + 8;
 pub(super) const MAX_PAYLOAD: usize = u32::MAX as usize;
-
-const STEP: u8 = 1;
-const CHECKPOINT: u8 = 2;
 
 /// A frame that was read back intact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Frame<'a> {
     pub(super) number: u64,
     pub(super) flushed: u64,
-    pub(super) entry: Entry<'a>,
+    pub(super) payload: &'a [u8],
 }
 
 impl Frame<'_> {
     /// How many bytes it takes in a segment.
     pub(super) fn size(&self) -> usize {
-        let (Entry::Step(payload) | Entry::Checkpoint(payload)) = self.entry;
-        HEADER + payload.len()
+        HEADER + self.payload.len()
     }
 }
 
 /// Appends a frame to `buffer`. The payload must not exceed [`MAX_PAYLOAD`].
 pub(super) fn encode(frame: &Frame<'_>, buffer: &mut Vec<u8>) {
-    let (kind, payload) = match frame.entry {
-        Entry::Step(payload) => (STEP, payload),
-        Entry::Checkpoint(payload) => (CHECKPOINT, payload),
-    };
+    let payload = frame.payload;
     let start = buffer.len();
     buffer.extend_from_slice(&(payload.len() as u32).to_le_bytes());
     buffer.extend_from_slice(&[0; 4]);
     buffer.extend_from_slice(&frame.number.to_le_bytes());
     buffer.extend_from_slice(&frame.flushed.to_le_bytes());
-    buffer.push(kind);
     buffer.extend_from_slice(payload);
     let checksum = checksum(&buffer[start..]).to_le_bytes();
     buffer[start + 4..start + 8].copy_from_slice(&checksum);
@@ -62,16 +52,10 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Frame<'_>> {
     if u32_at(frame, 4)? != checksum(frame) {
         return None;
     }
-    let payload = &frame[HEADER..];
-    let entry = match frame[HEADER - 1] {
-        STEP => Entry::Step(payload),
-        CHECKPOINT => Entry::Checkpoint(payload),
-        _ => return None,
-    };
     Some(Frame {
         number: u64_at(frame, 8)?,
         flushed: u64_at(frame, 16)?,
-        entry,
+        payload: &frame[HEADER..],
     })
 }
 
@@ -120,12 +104,11 @@ mod tests {
 
     fn frame(number: u64, flushed: u64, payload: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let entry = Entry::Step(payload);
         encode(
             &Frame {
                 number,
                 flushed,
-                entry,
+                payload,
             },
             &mut bytes,
         );
@@ -137,8 +120,8 @@ mod tests {
         let bytes = frame(7, 6, b"abc");
         let read = decode(&bytes).expect("intact");
         assert_eq!(
-            (read.number, read.flushed, read.entry),
-            (7, 6, Entry::Step(b"abc"))
+            (read.number, read.flushed, read.payload),
+            (7, 6, b"abc".as_slice())
         );
         assert_eq!(read.size(), bytes.len());
         assert_eq!(decode(&[0; 100]), None);

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Entry, Journal, JournalError, Recovered, Visitor};
+use super::{
+    Checkpoint, CheckpointError, Encode, Entry, Journal, JournalError, Recovered, Visitor,
+};
 use crate::sync::{Mutex, MutexGuard};
 
 /// A simulated disk. It outlives the journals that are opened on it, as a disk outlives a
@@ -13,6 +15,9 @@ pub struct MemoryDisk(Arc<Mutex<Platter>>);
 #[derive(Debug, Default)]
 struct Platter {
     checkpoint: Option<Vec<u8>>,
+    /// How many steps the checkpoint has replaced.
+    replaced: usize,
+    /// Those that came after them.
     steps: Vec<Vec<u8>>,
     /// How many of `steps` have been flushed.
     flushed: usize,
@@ -124,11 +129,40 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    fn checkpoint(&mut self, state: &[u8]) -> Result<(), JournalError> {
+    fn begin_checkpoint(&mut self) -> Result<Box<dyn Checkpoint>, JournalError> {
         let mut platter = self.usable()?;
-        platter.checkpoint = Some(state.to_vec());
-        platter.steps.clear();
-        platter.flushed = 0;
-        Ok(())
+        platter.flushed = platter.steps.len();
+        let replaces = platter.replaced + platter.steps.len();
+        drop(platter);
+        Ok(Box::new(MemoryCheckpoint {
+            disk: self.disk.clone(),
+            replaces,
+        }))
+    }
+}
+
+/// A checkpoint that has been begun on a [`MemoryDisk`].
+struct MemoryCheckpoint {
+    disk: MemoryDisk,
+    /// How many steps, of all that there ever were.
+    replaces: usize,
+}
+
+impl Checkpoint for MemoryCheckpoint {
+    fn write(self: Box<Self>, encode: &mut Encode<'_>) -> Result<u64, CheckpointError> {
+        let failed = || CheckpointError::new("writing", "memory".as_ref());
+        let mut state = Vec::new();
+        encode(&mut state).map_err(failed())?;
+        let bytes = state.len() as u64;
+        let mut platter = self.disk.platter();
+        if platter.failing {
+            return Err(failed()(std::io::Error::other("the simulated disk fails")));
+        }
+        let gone = self.replaces.saturating_sub(platter.replaced);
+        platter.checkpoint = Some(state);
+        platter.steps.drain(..gone);
+        platter.flushed -= gone;
+        platter.replaced += gone;
+        Ok(bytes)
     }
 }

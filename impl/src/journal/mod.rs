@@ -3,7 +3,14 @@
 //! A journal stores *entries*: the records of one step, or a checkpoint that replaces all
 //! entries before it. It knows nothing of what they mean. [`FileJournal`] keeps them on a
 //! disk, [`MemoryJournal`] in memory, where a simulated crash can lose what was not flushed.
+//!
+//! **A checkpoint delays no append and no flush**: it is begun in the journal's order and then
+//! written beside, by another thread, however large it is. Until it is there, what it is to
+//! replace is kept.
 
+use std::io;
+
+mod checkpoint;
 mod error;
 mod file;
 mod frame;
@@ -11,7 +18,7 @@ mod memory;
 mod recovery;
 mod segment;
 
-pub use error::JournalError;
+pub use error::{CheckpointError, JournalError};
 pub use file::{DirectoryLock, FileJournal, FileJournalOptions};
 pub use memory::{MemoryDisk, MemoryJournal};
 
@@ -62,12 +69,31 @@ pub trait Journal: Send + 'static {
     /// When the journal is dead or the disk refuses.
     fn flush(&mut self) -> Result<(), JournalError>;
 
-    /// Replaces everything appended so far by `state`, durably.
+    /// Puts everything appended so far on disk, and begins a checkpoint that replaces it.
+    /// Takes no longer for a large state than for a small one: the state is written by
+    /// whoever calls [`Checkpoint::write`], on any thread, while the journal goes on. A
+    /// checkpoint that is dropped instead leaves everything as it is.
+    ///
+    /// One is taken at a time: the next is begun when the last was written or dropped.
     ///
     /// # Errors
-    /// When the journal is dead or the disk refuses. Whichever happens, a later recovery
-    /// finds either the checkpoint or everything that it was to replace.
-    fn checkpoint(&mut self, state: &[u8]) -> Result<(), JournalError>;
+    /// When the journal is dead or the disk refuses.
+    fn begin_checkpoint(&mut self) -> Result<Box<dyn Checkpoint>, JournalError>;
+}
+
+/// Writes the state that a checkpoint consists of.
+pub type Encode<'a> = dyn FnMut(&mut dyn io::Write) -> io::Result<()> + 'a;
+
+/// A checkpoint that has been begun.
+pub trait Checkpoint: Send {
+    /// Writes the state as `encode` gives it, durably, then removes what it replaces. Returns
+    /// the state's size in bytes. The state must be the one that all entries make which had
+    /// been appended when the checkpoint was begun, and no later one.
+    ///
+    /// # Errors
+    /// When `encode` fails or the disk refuses. Everything that the checkpoint was to replace
+    /// is still there, and the journal goes on.
+    fn write(self: Box<Self>, encode: &mut Encode<'_>) -> Result<u64, CheckpointError>;
 }
 
 impl Journal for Box<dyn Journal> {
@@ -80,7 +106,7 @@ impl Journal for Box<dyn Journal> {
     fn flush(&mut self) -> Result<(), JournalError> {
         (**self).flush()
     }
-    fn checkpoint(&mut self, state: &[u8]) -> Result<(), JournalError> {
-        (**self).checkpoint(state)
+    fn begin_checkpoint(&mut self) -> Result<Box<dyn Checkpoint>, JournalError> {
+        (**self).begin_checkpoint()
     }
 }

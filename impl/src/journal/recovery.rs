@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::frame::{self, Frame};
-use super::{Entry, JournalError, Visitor, segment};
+use super::segment::{self, Kind};
+use super::{Entry, JournalError, Visitor, checkpoint};
 use crate::identity::Identity;
 
 /// Where a recovered journal goes on.
@@ -30,35 +31,47 @@ pub(super) fn recover(
     identity: &Identity,
     visit: &mut Visitor<'_>,
 ) -> Result<Option<Outcome>, JournalError> {
-    let all = segment::list(directory)?;
-    let (Some(&newest), oldest) = (all.last(), find_oldest(directory, identity, &all)?) else {
+    let stored = checkpoint::read_newest(directory, identity)?;
+    let all = segment::list(directory, Kind::Segment)?;
+    if stored.is_none() && all.is_empty() {
         return Ok(None);
-    };
+    }
+    let (oldest, first) = stored
+        .as_ref()
+        .map_or((1, 1), |stored| (stored.stamp.index, stored.stamp.first));
+    if stored.is_none()
+        && let Some(&there) = all.first()
+    {
+        // One of another format, or of somebody else, is called that, whatever else is missing.
+        Segment::read(directory, there, identity)?;
+    }
     let mut outcome = Outcome {
         oldest,
-        newest,
+        newest: all.last().copied().unwrap_or(0).max(oldest),
         end: 0,
-        next: 0,
+        next: first,
         entries: 0,
         torn_bytes: 0,
     };
-    for index in oldest..=newest {
+    if let Some(stored) = stored {
+        hand_out(Entry::Checkpoint(&stored.state), &mut outcome, visit)?;
+    }
+    for index in oldest..=outcome.newest {
         let segment = Segment::read(directory, index, identity)?;
-        check_continuity(&segment, &outcome)?;
+        check_continuity(&segment, outcome.next)?;
         read_frames(&segment, &mut outcome, visit)?;
     }
     Ok(Some(outcome))
 }
 
-/// The newest segment that begins with an intact checkpoint, or else the first one.
-fn find_oldest(directory: &Path, identity: &Identity, all: &[u64]) -> Result<u64, JournalError> {
-    for &index in all.iter().rev() {
-        let segment = Segment::read(directory, index, identity)?;
-        if segment.begins_with_checkpoint() {
-            return Ok(index);
-        }
-    }
-    Ok(1)
+fn hand_out(
+    entry: Entry<'_>,
+    outcome: &mut Outcome,
+    visit: &mut Visitor<'_>,
+) -> Result<(), JournalError> {
+    visit(entry).map_err(|reason| JournalError::NotUnderstood { reason })?;
+    outcome.entries += 1;
+    Ok(())
 }
 
 /// A segment read into memory.
@@ -74,12 +87,14 @@ impl Segment {
     fn read(directory: &Path, index: u64, identity: &Identity) -> Result<Self, JournalError> {
         let path = segment::path(directory, index);
         let bytes = fs::read(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                JournalError::damaged(&path, 0, "the segment is missing, and later ones are not")
-            }
+            std::io::ErrorKind::NotFound => JournalError::damaged(
+                &path,
+                0,
+                "the segment is missing, and what follows on it is not",
+            ),
             _ => JournalError::io("reading", &path)(error),
         })?;
-        let (stamp, header) = segment::read_header(&path, index, &bytes, identity)?;
+        let (stamp, header) = segment::read_header(&path, Kind::Segment, index, &bytes, identity)?;
         Ok(Self {
             path,
             index,
@@ -88,23 +103,10 @@ impl Segment {
             first: stamp.first,
         })
     }
-
-    fn begins_with_checkpoint(&self) -> bool {
-        frame::decode(&self.bytes[self.header..]).is_some_and(|frame| {
-            frame.number == self.first && matches!(frame.entry, Entry::Checkpoint(_))
-        })
-    }
 }
 
-/// A segment goes on where the one before it ended, or starts with a checkpoint, or at 1.
-fn check_continuity(segment: &Segment, before: &Outcome) -> Result<(), JournalError> {
-    let expected = if segment.index > before.oldest {
-        before.next
-    } else if segment.begins_with_checkpoint() {
-        segment.first
-    } else {
-        1
-    };
+/// A segment goes on where the checkpoint, or the segment before it, ended.
+fn check_continuity(segment: &Segment, expected: u64) -> Result<(), JournalError> {
     if segment.first == expected {
         return Ok(());
     }
@@ -121,13 +123,11 @@ fn read_frames(
     visit: &mut Visitor<'_>,
 ) -> Result<(), JournalError> {
     let mut offset = segment.header;
-    outcome.next = segment.first;
     while let Some(frame) = frame::decode(&segment.bytes[offset..]) {
         check_number(segment, offset, &frame, outcome.next)?;
-        visit(frame.entry).map_err(|reason| JournalError::NotUnderstood { reason })?;
+        hand_out(Entry::Step(frame.payload), outcome, visit)?;
         offset += frame.size();
         outcome.next += 1;
-        outcome.entries += 1;
     }
     outcome.end = offset as u64;
     judge_rest(segment, offset, outcome)

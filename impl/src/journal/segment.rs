@@ -1,4 +1,4 @@
-//! Segment files: their names, their headers, and how they come into being.
+//! The journal's files: their names, their headers, and how they come into being.
 //!
 //! ```text
 //! ┌──────────┬────────┬────────┬───────┬────────────────────────────┬────────┬─────
@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A segment gets its name only once its header is on disk, so a segment without an intact
-//! header is damage, never an interrupted write.
+//! header is damage, never an interrupted write. Checkpoints have the same header, with
+//! another first word.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -20,13 +21,34 @@ use super::JournalError;
 use crate::codec;
 use crate::identity::{Difference, Identity};
 
-const MAGIC: &[u8; 8] = b"LOCKSTEP";
+/// 2: a checkpoint is a file of its own, and a stamp has a cluster id and a disk id. In format 1 a
+/// checkpoint was a segment's first frame.
 const FORMAT: u16 = 2;
 const FIXED: usize = 16;
-/// No header is longer: the length of its stamp is a u16.
-const MAX_HEADER: u64 = FIXED as u64 + u16::MAX as u64;
-const SUFFIX: &str = "journal";
 const UNFINISHED_SUFFIX: &str = "unfinished";
+
+/// The kinds of files that a journal consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Segment,
+    Checkpoint,
+}
+
+impl Kind {
+    fn magic(self) -> &'static [u8; 8] {
+        match self {
+            Self::Segment => b"LOCKSTEP",
+            Self::Checkpoint => b"LOCKSTAT",
+        }
+    }
+
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Segment => "journal",
+            Self::Checkpoint => "checkpoint",
+        }
+    }
+}
 
 /// What a segment says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,12 +60,25 @@ pub(super) struct Stamp {
 }
 
 pub(super) fn path(directory: &Path, index: u64) -> PathBuf {
-    directory.join(format!("{index:016}.{SUFFIX}"))
+    named(directory, index, Kind::Segment)
 }
 
-/// The indexes of the segments in `directory`, in order.
-pub(super) fn list(directory: &Path) -> Result<Vec<u64>, JournalError> {
-    let mut indexes: Vec<u64> = names(directory, SUFFIX)?
+pub(super) fn named(directory: &Path, index: u64, kind: Kind) -> PathBuf {
+    directory.join(format!("{index:016}.{}", kind.suffix()))
+}
+
+/// What a file is called until all of it is on disk. A segment and a checkpoint of the same
+/// number may be written at the same time.
+pub(super) fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(UNFINISHED_SUFFIX);
+    name.into()
+}
+
+/// The indexes of the files of this kind in `directory`, in order.
+pub(super) fn list(directory: &Path, kind: Kind) -> Result<Vec<u64>, JournalError> {
+    let mut indexes: Vec<u64> = names(directory, kind.suffix())?
         .iter()
         .filter_map(|path| path.file_stem()?.to_str()?.parse().ok())
         .collect();
@@ -51,7 +86,7 @@ pub(super) fn list(directory: &Path) -> Result<Vec<u64>, JournalError> {
     Ok(indexes)
 }
 
-/// Removes what a crash left of segments that never got their name.
+/// Removes what a crash left of files that never got their name.
 pub(super) fn remove_unfinished(directory: &Path) -> Result<(), JournalError> {
     for path in names(directory, UNFINISHED_SUFFIX)? {
         fs::remove_file(&path).map_err(JournalError::io("removing", &path))?;
@@ -74,9 +109,9 @@ fn names(directory: &Path, suffix: &str) -> Result<Vec<PathBuf>, JournalError> {
 /// Creates a segment, durably, and returns it with the length of its header.
 pub(super) fn create(directory: &Path, stamp: &Stamp) -> Result<(File, u64), JournalError> {
     let name = path(directory, stamp.index);
-    let unfinished = name.with_extension(UNFINISHED_SUFFIX);
+    let unfinished = unfinished(&name);
     let failed = || JournalError::io("creating", &name);
-    let header = encode_header(stamp).map_err(failed())?;
+    let header = encode_header(Kind::Segment, stamp).map_err(failed())?;
     let mut file = File::options()
         .read(true)
         .write(true)
@@ -93,15 +128,17 @@ pub(super) fn create(directory: &Path, stamp: &Stamp) -> Result<(File, u64), Jou
 
 /// Makes created, renamed and removed names durable.
 pub(super) fn sync_directory(directory: &Path) -> Result<(), JournalError> {
-    File::open(directory)
-        .and_then(|handle| handle.sync_all())
-        .map_err(JournalError::io("syncing", directory))
+    sync(directory).map_err(JournalError::io("syncing", directory))
 }
 
-fn encode_header(stamp: &Stamp) -> std::io::Result<Vec<u8>> {
+pub(super) fn sync(directory: &Path) -> std::io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+pub(super) fn encode_header(kind: Kind, stamp: &Stamp) -> std::io::Result<Vec<u8>> {
     let body = codec::encode(stamp).map_err(std::io::Error::other)?;
     let length = u16::try_from(body.len()).map_err(std::io::Error::other)?;
-    let mut header = MAGIC.to_vec();
+    let mut header = kind.magic().to_vec();
     header.extend_from_slice(&FORMAT.to_le_bytes());
     header.extend_from_slice(&length.to_le_bytes());
     header.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
@@ -118,37 +155,49 @@ pub(super) fn owner(directory: &Path) -> Result<Option<Identity>, JournalError> 
     if !directory.is_dir() {
         return Ok(None);
     }
-    let Some(&newest) = list(directory)?.last() else {
+    let Some(&newest) = list(directory, Kind::Segment)?.last() else {
         return Ok(None);
     };
     let path = path(directory, newest);
-    let mut bytes = Vec::new();
-    File::open(&path)
-        .and_then(|file| file.take(MAX_HEADER).read_to_end(&mut bytes))
+    let bytes = File::open(&path)
+        .and_then(|mut file| take_header(&mut file))
         .map_err(JournalError::io("reading", &path))?;
-    let (stamp, _) = intact_header(&path, &bytes)?;
+    let (stamp, _) = intact_header(&path, Kind::Segment, &bytes)?;
     Ok(Some(stamp.identity))
 }
 
-/// Checks the header of the segment `index` and returns it with its length.
+/// Takes what may be a header off the beginning of a file: as many bytes as it says that it
+/// has, or as there are.
+pub(super) fn take_header(reader: &mut impl Read) -> std::io::Result<Vec<u8>> {
+    let mut header = Vec::new();
+    reader.take(FIXED as u64).read_to_end(&mut header)?;
+    if let Some([.., l0, l1, _, _, _, _]) = header.first_chunk::<FIXED>() {
+        let length = u16::from_le_bytes([*l0, *l1]);
+        reader.take(length.into()).read_to_end(&mut header)?;
+    }
+    Ok(header)
+}
+
+/// Checks the header of the file `index` of this kind and returns it with its length.
 pub(super) fn read_header(
     path: &Path,
+    kind: Kind,
     index: u64,
     bytes: &[u8],
     identity: &Identity,
 ) -> Result<(Stamp, usize), JournalError> {
-    let (stamp, length) = intact_header(path, bytes)?;
+    let (stamp, length) = intact_header(path, kind, bytes)?;
     check_identity(path, identity, &stamp.identity)?;
     if stamp.index != index {
-        let what = format!("its header says that it is segment {}", stamp.index);
+        let what = format!("its header says that it is number {}", stamp.index);
         return Err(JournalError::damaged(path, 0, what));
     }
     Ok((stamp, length))
 }
 
 /// The header that `bytes` begin with, whoever it belongs to, and its length.
-fn intact_header(path: &Path, bytes: &[u8]) -> Result<(Stamp, usize), JournalError> {
-    let (format, stamp, length) = decode_header(bytes)
+fn intact_header(path: &Path, kind: Kind, bytes: &[u8]) -> Result<(Stamp, usize), JournalError> {
+    let (format, stamp, length) = decode_header(kind, bytes)
         .ok_or_else(|| JournalError::damaged(path, 0, "it does not begin with a header"))?;
     if format != FORMAT {
         return Err(JournalError::WrongFormat {
@@ -162,11 +211,11 @@ fn intact_header(path: &Path, bytes: &[u8]) -> Result<(Stamp, usize), JournalErr
 }
 
 /// The format, the stamp if it is intact and of our format, and the header's length.
-fn decode_header(bytes: &[u8]) -> Option<(u16, Option<Stamp>, usize)> {
+fn decode_header(kind: Kind, bytes: &[u8]) -> Option<(u16, Option<Stamp>, usize)> {
     let fixed: &[u8; FIXED] = bytes.first_chunk()?;
     let (magic, rest) = fixed.split_first_chunk::<8>()?;
     let [f0, f1, l0, l1, c0, c1, c2, c3] = *rest.first_chunk::<8>()?;
-    if magic != MAGIC {
+    if magic != kind.magic() {
         return None;
     }
     let length = FIXED + usize::from(u16::from_le_bytes([l0, l1]));

@@ -202,6 +202,12 @@ impl Timing {
         Duration::from_millis(self.request_timeout_ms)
     }
 
+    /// An fsync that takes so long is slow: the others hear of this node after half the time
+    /// in which they would stand for election.
+    pub fn slow_flush(&self) -> Duration {
+        Duration::from_millis(self.election_min_ms / 2)
+    }
+
     /// How long a request waits for a leader before it is sent away: time for two elections.
     pub fn leader_patience(&self) -> Duration {
         Duration::from_millis(2 * self.election_max_ms).min(self.request_timeout())

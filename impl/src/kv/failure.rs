@@ -16,6 +16,8 @@ pub(super) enum Failure {
     Refused(Refusal),
     /// The node is not there any more.
     Ended,
+    /// The node is there, and does not answer.
+    Silent,
 }
 
 impl From<Refusal> for Failure {
@@ -47,6 +49,10 @@ impl IntoResponse for Failure {
             Self::Bad(status, text) => (status, line(text)).into_response(),
             Self::Ended => {
                 let text = "the node has stopped: ask another node".to_owned();
+                (StatusCode::SERVICE_UNAVAILABLE, line(text)).into_response()
+            }
+            Self::Silent => {
+                let text = "the node does not answer: look at its log, and ask another".to_owned();
                 (StatusCode::SERVICE_UNAVAILABLE, line(text)).into_response()
             }
             Self::Refused(refusal) => {

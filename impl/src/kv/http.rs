@@ -7,10 +7,11 @@
 //! | `DELETE /kv/{key}` | 200, revisions as JSON, or 404 |
 //! | `GET /kv?prefix=&after=&limit=&here=` | 200, a page of keys and values as JSON; linearizable |
 //! | `GET /kv?prefix_base64=&after_base64=` | the same; both are byte strings in either form |
-//! | `GET /status` | 200, how this node fares, as JSON |
+//! | `GET /status` | 200, how this node and its disk fare, as JSON |
 //! | `GET /log?index=&limit=` | 200, a page of this node's committed log as JSON, from the first entry that is not discarded |
 //!
-//! The [members](super::members_api) have paths of their own.
+//! `/status` and `/log` do not wait for this node's disk: what they show of it may not be on
+//! its disk yet. The [members](super::members_api) have paths of their own.
 //!
 //! `here=true` asks this very node for the answer, leader or not, and spares the leader most of
 //! the work. A key is a byte string, percent-encoded; with `key_encoding=base64` in the query it is
@@ -30,27 +31,32 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
+use models::Node;
 use models::raft::log::Index;
 use models::raft::session::{ClientId, Position, RequestId, Sequence};
 use percent_encoding::percent_decode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::encoding::decode_base64;
 use super::failure::{Failure, bad};
 use super::machine::{self, Command, MAX_KEY_BYTES, MAX_VALUE_BYTES, Unfit, check_key};
+use super::node::{self, Report};
 use super::range_query::RangeQuery;
 use super::render::add_bytes;
 use super::service::{Limits, MAX_HOPS, Service};
 use super::sessions::FIRST_RESERVED;
-use super::{Kv, forward, headers, log_page, members_api, metrics_page};
+use super::{Kv, KvRaft, forward, headers, log_page, members_api, metrics_page};
 use crate::codec;
+use crate::driver::NodeStopped;
 
 type Shared = State<Arc<Service>>;
 
 const ENDPOINTS: &str = "there are PUT, GET, DELETE /kv/{key}, GET /kv?prefix=, GET /status, \
                          GET /log?index=, GET /members";
+/// A node that answers no question for so long is stuck.
+const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// Room for everything in a forwarded request beside its value.
 const FORWARD_BYTES: usize = MAX_VALUE_BYTES + MAX_KEY_BYTES + 1024;
 
@@ -209,8 +215,37 @@ async fn range(State(service): Shared, RawQuery(raw): RawQuery) -> Result<Respon
 }
 
 async fn status(State(service): Shared) -> Result<Response, Failure> {
-    let report = service.report().await.map_err(|_| Failure::Ended)?;
-    Ok(Json(report).into_response())
+    Ok(Json(report(&service).await?).into_response())
+}
+
+async fn report(service: &Service) -> Result<Report, Failure> {
+    let identity = service.identity.clone();
+    let disk = node::disk_report(
+        &service.inbox.metrics().flushes,
+        service.timing.slow_flush(),
+    );
+    let report = look(service, move |node| node::report(&identity, node, disk)).await?;
+    let configuration = service.membership.configuration();
+    Ok(Report {
+        voters: configuration.voters.into_iter().collect(),
+        learners: configuration.learners.into_iter().collect(),
+        refused: service.membership.refused(),
+        ..report
+    })
+}
+
+/// Looks at the node without waiting for its disk: who looks here may look because of that.
+/// Nor is a node waited for that does not answer at all.
+async fn look<R: Send + 'static>(
+    service: &Service,
+    look: impl FnOnce(&Node<KvRaft>) -> R + Send + 'static,
+) -> Result<R, Failure> {
+    let looked = timeout(LOOK_PATIENCE, service.inbox.inspect_unflushed(look)).await;
+    match looked {
+        Ok(Ok(seen)) => Ok(seen),
+        Ok(Err(NodeStopped)) => Err(Failure::Ended),
+        Err(_) => Err(Failure::Silent),
+    }
 }
 
 #[derive(Deserialize)]
@@ -227,16 +262,12 @@ async fn log(
     let Query(query) = query?;
     let from = Index(query.index.unwrap_or(1));
     let limit = query.limit.unwrap_or(log_page::MAX_ENTRIES);
-    let page = service
-        .inbox
-        .inspect(move |node| log_page::read(node, from, limit))
-        .await
-        .map_err(|_| Failure::Ended)?;
+    let page = look(&service, move |node| log_page::read(node, from, limit)).await?;
     Ok(Json(page.to_json()).into_response())
 }
 
 async fn show_metrics(State(service): Shared) -> Response {
-    let report = service.report().await.ok();
+    let report = report(&service).await.ok();
     let page = metrics_page::render(service.inbox.metrics(), &service.transfers, report.as_ref());
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     (kind, page).into_response()

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use super::handover::Transfers;
 use super::node::Report;
-use crate::metrics::Metrics;
+use crate::metrics::{Histogram, Metrics};
 
-/// The page. `report` is missing where the node has stopped.
+/// The page. `report` is missing where the node has stopped or does not answer.
 pub(super) fn render(metrics: &Metrics, transfers: &Transfers, report: Option<&Report>) -> String {
     let mut page = String::new();
     for (name, help, value) in metrics.list() {
@@ -19,6 +19,7 @@ pub(super) fn render(metrics: &Metrics, transfers: &Transfers, report: Option<&R
         );
     }
     add_transfers(&mut page, transfers);
+    add_flushes(&mut page, metrics);
     if let Some(report) = report {
         for (name, help, value) in gauges(report) {
             add(
@@ -78,6 +79,35 @@ fn gauges(report: &Report) -> [(&'static str, &'static str, u64); 8] {
         ),
         ("keys", "Keys in the store.", report.keys),
     ]
+}
+
+/// How long fsyncs take, and the one under way: without the node, for it may wait for its disk.
+fn add_flushes(page: &mut String, metrics: &Metrics) {
+    let name = "lockstep_journal_flush_seconds";
+    let help = "How long it took to put a group of frames on disk: a write and an fsync.";
+    add_histogram(page, name, help, &metrics.flushes.histogram());
+    let lasts = metrics.flushes.in_progress().unwrap_or_default();
+    let lasts = u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
+    let name = "lockstep_journal_flush_in_progress_milliseconds";
+    let help = "How long the flush under way has taken already; 0 while there is none.";
+    add(page, name, help, "gauge", lasts);
+}
+
+fn add_histogram(page: &mut String, name: &str, help: &str, histogram: &Histogram) {
+    let Histogram {
+        buckets,
+        count,
+        sum,
+    } = histogram;
+    // Writing to a string cannot fail.
+    let _ = write!(page, "# HELP {name} {help}\n# TYPE {name} histogram\n");
+    for (end, up_to) in buckets {
+        let end = end.as_secs_f64();
+        let _ = writeln!(page, "{name}_bucket{{le=\"{end}\"}} {up_to}");
+    }
+    let _ = writeln!(page, "{name}_bucket{{le=\"+Inf\"}} {count}");
+    let _ = writeln!(page, "{name}_sum {}", sum.as_secs_f64());
+    let _ = writeln!(page, "{name}_count {count}");
 }
 
 fn add(page: &mut String, name: &str, help: &str, kind: &str, value: u64) {

@@ -34,7 +34,8 @@ use super::waiters::Waiters;
 use super::{Kv, KvRaft, http};
 use crate::Identity;
 use crate::driver::{self, Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
-use crate::journal::{DirectoryLock, FileJournal, FileJournalOptions, JournalError};
+use crate::journal::{DirectoryLock, FileJournal, FileJournalOptions, Journal, JournalError};
+use crate::metrics::FlushTimes;
 use crate::timers::TimerSpan;
 use crate::transport::tcp::{Tcp, TcpConfig};
 
@@ -49,6 +50,10 @@ pub(super) const PEER_QUEUE: usize = 64;
 const MAX_WEIGHT_IN_FLIGHT: usize = 8 << 20;
 /// Requests that run when the node is told to stop have this long to end.
 const GRACE: Duration = Duration::from_secs(1);
+/// A node that is told to stop waits this long for an fsync,
+const DISK_PATIENCE: Duration = Duration::from_secs(3);
+/// and this long for everything that it had taken.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -145,6 +150,18 @@ pub struct Report {
     pub keys: u64,
     /// How many changes its store has seen.
     pub revision: u64,
+    /// How its disk fares.
+    pub disk: DiskReport,
+}
+
+/// How a node's disk fares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskReport {
+    /// How many milliseconds the fsync under way has taken already; none if none is.
+    pub fsync_in_progress_ms: Option<u64>,
+    /// The fsync under way, or the last one, has taken at least half the least election
+    /// timeout: elections must be expected.
+    pub slow: bool,
 }
 
 /// A running node.
@@ -203,6 +220,18 @@ impl KvNode {
     /// # Errors
     /// When it cannot. Nothing was sent to anybody then.
     pub fn start(config: &Config, id: NodeId, listeners: Listeners) -> Result<Self, StartError> {
+        let (identity, journal) = Self::open_journal(config, id)?;
+        Self::start_on(config, listeners, identity, journal)
+    }
+
+    /// Opens the journal of node `id`, and tells whose it is.
+    ///
+    /// # Errors
+    /// When it cannot be had, or belongs to no cluster yet. Nothing was started then.
+    pub fn open_journal(
+        config: &Config,
+        id: NodeId,
+    ) -> Result<(Identity, FileJournal), StartError> {
         let directory = &config.node(id)?.data_directory;
         let lock = DirectoryLock::acquire(directory)?;
         let Held::Journal(found) = data_directory::examine(&lock)? else {
@@ -214,6 +243,21 @@ impl KvNode {
         };
         let options = FileJournalOptions::default();
         let journal = FileJournal::in_locked(lock, identity.clone(), options);
+        Ok((identity, journal))
+    }
+
+    /// As [`KvNode::start`], on a journal that the caller has opened: such as one that a test
+    /// has put something in front of.
+    ///
+    /// # Errors
+    /// When it cannot. Nothing was sent to anybody then.
+    pub fn start_on(
+        config: &Config,
+        listeners: Listeners,
+        identity: Identity,
+        journal: impl Journal,
+    ) -> Result<Self, StartError> {
+        let id = identity.node;
         let client_address = listeners.client.local_addr()?;
         let metrics_address = listeners.metrics.local_addr()?;
 
@@ -243,6 +287,7 @@ impl KvNode {
         });
         let options = NodeOptions {
             seed,
+            slow_flush: config.timing.slow_flush(),
             ..NodeOptions::default()
         };
         let halted = watch::Sender::new(None);
@@ -344,10 +389,12 @@ impl KvNode {
     }
 
     /// Hands leadership over, takes no more requests, gives those that run a short while, puts
-    /// everything on disk and closes all connections.
+    /// everything on disk and closes all connections. Does not wait for a disk that hangs: after a
+    /// few seconds what is not on disk is given up, and nobody was told of it. End the process
+    /// then.
     ///
     /// # Errors
-    /// When the node had failed before, or fails on the way.
+    /// When the node had failed before, fails on the way, or hangs.
     pub async fn shutdown(self) -> Result<(), Failure> {
         self.hand_over().await;
         self.stop.send_replace(true);
@@ -358,15 +405,27 @@ impl KvNode {
                 abort.abort();
             }
         }
-        let raft = self.raft;
-        let stopped = tokio::task::spawn_blocking(move || raft.shutdown()).await;
+        let stopped = self
+            .raft
+            .shutdown_within(DISK_PATIENCE, STOP_PATIENCE)
+            .await;
         self.tcp.shutdown().await;
-        stopped.unwrap_or(Err(Failure::Panicked("shutdown")))
+        stopped
+    }
+}
+
+/// How a node's disk fares, where an fsync is slow that takes `slow`.
+pub(super) fn disk_report(flushes: &FlushTimes, slow: Duration) -> DiskReport {
+    let in_progress = flushes.in_progress();
+    let millis = |lasts: Duration| u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
+    DiskReport {
+        fsync_in_progress_ms: in_progress.map(millis),
+        slow: in_progress.unwrap_or_default().max(flushes.last()) >= slow,
     }
 }
 
 /// How the node fares, as far as it knows itself.
-pub(super) fn report(identity: &Identity, node: &Node<KvRaft>) -> Report {
+pub(super) fn report(identity: &Identity, node: &Node<KvRaft>, disk: DiskReport) -> Report {
     let id = identity.node;
     let (durable, volatile) = (node.durable(), &node.volatile);
     let applied = &volatile.applied;
@@ -394,6 +453,7 @@ pub(super) fn report(identity: &Identity, node: &Node<KvRaft>) -> Report {
         refused: BTreeMap::new(),
         keys: applied.machine.len() as u64,
         revision: applied.machine.revision(),
+        disk,
     }
 }
 

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use models::NodeId;
 use models::raft::configuration::Configuration;
 use models::raft::membership::{self, Change};
 use models::raft::session::{Position, RequestId};
 use models::raft::{Command, TransferOutcome};
-use models::{Node, NodeId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -19,11 +19,10 @@ use super::handover::Transfers;
 use super::machine::{self, Query, Response};
 use super::members::Addresses;
 use super::membership::Membership;
-use super::node::{self, Report};
 use super::sessions::Sessions;
 use super::waiters::{Verdict, View, Waiters};
 use super::{Kv, KvRaft};
-use crate::driver::{AskError, Inbox, NodeStopped};
+use crate::driver::{AskError, Inbox};
 use crate::identity::Identity;
 use crate::transport::tcp::{Probed, probe};
 
@@ -277,23 +276,6 @@ impl Service {
             uncertain: false,
         };
         journey.travel().await
-    }
-
-    /// How the node fares.
-    ///
-    /// # Errors
-    /// When it has stopped.
-    pub async fn report(&self) -> Result<Report, NodeStopped> {
-        let identity = self.identity.clone();
-        let look = move |node: &Node<KvRaft>| node::report(&identity, node);
-        let report = self.inbox.inspect(look).await?;
-        let configuration = self.membership.configuration();
-        Ok(Report {
-            voters: configuration.voters.into_iter().collect(),
-            learners: configuration.learners.into_iter().collect(),
-            refused: self.membership.refused(),
-            ..report
-        })
     }
 
     /// The leader, as far as this node knows.

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use models::{Input, Node, NodeId, Protocol};
 
+use crate::codec;
 use crate::driver::{Batch, Core, Outgoing, Recorder, format, recall};
 use crate::gate::{Gate, Ticket};
-use crate::journal::{Journal, MemoryDisk, MemoryJournal};
+use crate::journal::{Checkpoint, Journal, MemoryDisk, MemoryJournal};
 use crate::timers::{TimerSpans, Timers};
 
 pub(super) struct Machine<P: Protocol> {
@@ -21,11 +22,30 @@ struct Running<P: Protocol> {
     core: Core<P>,
     journal: MemoryJournal,
     gate: Gate<Vec<Outgoing<P>>>,
-    /// Frames that wait for the fsync under way to return, and the number of the last one.
-    waiting: Vec<Vec<u8>>,
+    /// What waits for the fsync under way to return, and the number of the last frame.
+    waiting: Vec<Waiting<P::Durable>>,
     ticket: Ticket,
     /// The number of the last frame that the fsync under way covers.
     flushing: Option<Ticket>,
+    checkpoints: Checkpoints<P>,
+}
+
+enum Waiting<D> {
+    Frame(Vec<u8>),
+    /// The state after the frames before, of which a checkpoint is to be taken.
+    State(D),
+}
+
+/// When checkpoints are taken: by the bytes that steps have appended since the last.
+struct Checkpoints<P: Protocol> {
+    /// 0 for never.
+    after_bytes: u64,
+    bytes: u64,
+    /// One that was wanted and is not on disk yet.
+    is_wanted: bool,
+    begun: Option<(Box<dyn Checkpoint>, P::Durable)>,
+    /// It has been begun since this was last asked.
+    begins: bool,
 }
 
 /// What a machine wants done.
@@ -34,6 +54,8 @@ pub(super) struct Output<P: Protocol> {
     pub(super) events: Vec<P::Event>,
     /// An fsync begins; the life to report it back to.
     pub(super) flush: Option<u64>,
+    /// A checkpoint begins to be written; the life to report it back to.
+    pub(super) checkpoint: Option<u64>,
 }
 
 impl<P: Protocol> Machine<P> {
@@ -81,6 +103,7 @@ impl<P: Protocol> Machine<P> {
         seed: u64,
         recorder: Option<Box<dyn Recorder<P>>>,
         now: Duration,
+        checkpoint_after_bytes: u64,
     ) -> Option<Output<P>> {
         if self.running.is_some() {
             return None;
@@ -97,14 +120,21 @@ impl<P: Protocol> Machine<P> {
         self.running = Some(Running {
             core,
             journal,
-            // One thread holds and releases: a bound would make it wait for itself.
-            gate: Gate::new(usize::MAX),
+            // Nobody asks it for room, and nothing leaves early.
+            gate: Gate::new(usize::MAX, Duration::MAX),
             waiting: Vec::new(),
             ticket: 0,
             flushing: None,
+            checkpoints: Checkpoints {
+                after_bytes: checkpoint_after_bytes,
+                bytes: memory.step_bytes,
+                is_wanted: false,
+                begun: None,
+                begins: false,
+            },
         });
         self.settle(|running| {
-            running.submit(batch);
+            running.submit(batch, now);
             Ok(())
         })
     }
@@ -114,7 +144,7 @@ impl<P: Protocol> Machine<P> {
             let mut batch = Batch::default();
             let stepped = running.core.step(input, now, &mut batch);
             stepped.map_err(|error| error.to_string())?;
-            running.submit(batch);
+            running.submit(batch, now);
             Ok(())
         })
     }
@@ -124,7 +154,7 @@ impl<P: Protocol> Machine<P> {
             let mut batch = Batch::default();
             let fired = running.core.fire_due(now, &mut batch);
             fired.map_err(|error| error.to_string())?;
-            running.submit(batch);
+            running.submit(batch, now);
             Ok(())
         })
     }
@@ -137,6 +167,17 @@ impl<P: Protocol> Machine<P> {
         self.settle(Running::flushed)
     }
 
+    /// A checkpoint that began to be written in `life` is all there.
+    pub(super) fn checkpointed(&mut self, life: u64) -> Option<Output<P>> {
+        if life != self.life {
+            return None;
+        }
+        self.settle(|running| {
+            running.checkpointed();
+            Ok(())
+        })
+    }
+
     /// Runs `act` and collects what may leave. A node whose disk fails stops.
     fn settle(
         &mut self,
@@ -147,6 +188,8 @@ impl<P: Protocol> Machine<P> {
             Ok(begins) => {
                 let mut output = running.release();
                 output.flush = begins.then_some(self.life);
+                let checkpoint = std::mem::take(&mut running.checkpoints.begins);
+                output.checkpoint = checkpoint.then_some(self.life);
                 Some(output)
             }
             Err(error) => {
@@ -158,13 +201,31 @@ impl<P: Protocol> Machine<P> {
     }
 }
 
+impl<P: Protocol> Checkpoints<P> {
+    /// Whether one is to be taken now; it counts as wanted until it is there.
+    fn want(&mut self) -> bool {
+        let due = self.after_bytes > 0 && !self.is_wanted && self.bytes >= self.after_bytes;
+        if due {
+            self.is_wanted = true;
+            self.bytes = 0;
+        }
+        due
+    }
+}
+
 impl<P: Protocol> Running<P> {
-    fn submit(&mut self, batch: Batch<P>) {
+    fn submit(&mut self, batch: Batch<P>, now: Duration) {
         self.core.flush_recorder();
         self.ticket += batch.frames.len() as u64;
-        self.waiting.extend(batch.frames);
+        self.checkpoints.bytes += batch.frames.iter().map(Vec::len).sum::<usize>() as u64;
+        self.waiting
+            .extend(batch.frames.into_iter().map(Waiting::Frame));
+        if self.checkpoints.want() {
+            let state = self.core.node().durable().clone();
+            self.waiting.push(Waiting::State(state));
+        }
         // A gate that nobody shuts takes everything.
-        let _ = self.gate.hold(self.ticket, batch.outgoing);
+        let _ = self.gate.hold(self.ticket, batch.outgoing, now);
     }
 
     /// Starts an fsync for what waits, unless one is under way. Says whether it did.
@@ -172,10 +233,15 @@ impl<P: Protocol> Running<P> {
         if self.flushing.is_some() || self.waiting.is_empty() {
             return Ok(false);
         }
-        for frame in self.waiting.drain(..) {
-            self.journal
-                .append(&frame)
-                .map_err(|error| error.to_string())?;
+        for waiting in self.waiting.drain(..) {
+            match waiting {
+                Waiting::Frame(frame) => self.journal.append(&frame),
+                Waiting::State(state) => self.journal.begin_checkpoint().map(|begun| {
+                    self.checkpoints.begun = Some((begun, state));
+                    self.checkpoints.begins = true;
+                }),
+            }
+            .map_err(|error| error.to_string())?;
         }
         self.flushing = Some(self.ticket);
         Ok(true)
@@ -190,13 +256,25 @@ impl<P: Protocol> Running<P> {
         Ok(())
     }
 
+    /// One that fails costs space only: the next is taken when as much has changed again.
+    fn checkpointed(&mut self) {
+        self.checkpoints.is_wanted = false;
+        let Some((begun, state)) = self.checkpoints.begun.take() else {
+            return;
+        };
+        if let Err(error) = begun.write(&mut |out| codec::encode_to(&state, out)) {
+            tracing::warn!(%error, "a simulated node took no checkpoint");
+        }
+    }
+
     fn release(&mut self) -> Output<P> {
         let mut output = Output {
             messages: Vec::new(),
             events: Vec::new(),
             flush: None,
+            checkpoint: None,
         };
-        for outgoing in self.gate.try_release().into_iter().flatten() {
+        for outgoing in self.gate.try_release().items.into_iter().flatten() {
             match outgoing {
                 Outgoing::Send { to, message } => output.messages.push((to, message)),
                 Outgoing::Emit(event) => output.events.push(event),

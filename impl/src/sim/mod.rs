@@ -32,6 +32,11 @@ pub struct SimulationOptions {
     pub loss: f64,
     /// How long an fsync takes.
     pub fsync: RangeInclusive<Duration>,
+    /// A node takes a checkpoint of its state when its steps since the last have written this
+    /// many bytes. 0 for never.
+    pub checkpoint_after_bytes: u64,
+    /// How long it takes to write one. The node goes on meanwhile; a crash leaves nothing of it.
+    pub checkpoint: RangeInclusive<Duration>,
 }
 
 impl Default for SimulationOptions {
@@ -42,6 +47,8 @@ impl Default for SimulationOptions {
             latency: micros(100)..=micros(1000),
             loss: 0.0,
             fsync: micros(50)..=micros(500),
+            checkpoint_after_bytes: 0,
+            checkpoint: micros(1_000)..=micros(50_000),
         }
     }
 }
@@ -85,6 +92,8 @@ enum Happening<P: Protocol> {
     },
     /// An fsync returns. It counts only for the life of the node in which it began.
     Flushed { node: NodeId, life: u64 },
+    /// A checkpoint is written. It counts only for the life of the node in which it began.
+    Checkpointed { node: NodeId, life: u64 },
 }
 
 impl<P: Protocol> Simulation<P> {
@@ -167,7 +176,8 @@ impl<P: Protocol> Simulation<P> {
             return false;
         };
         let recorder = self.recorders.as_mut().map(|make| make(id));
-        let output = machine.start(spans, seed, recorder, self.now);
+        let after_bytes = self.options.checkpoint_after_bytes;
+        let output = machine.start(spans, seed, recorder, self.now, after_bytes);
         self.follow(id, output);
         self.is_up(id)
     }
@@ -233,6 +243,9 @@ impl<P: Protocol> Simulation<P> {
             Happening::Flushed { node, life } => {
                 self.with_machine(node, |machine, _| machine.flushed(life));
             }
+            Happening::Checkpointed { node, life } => {
+                self.with_machine(node, |machine, _| machine.checkpointed(life));
+            }
         }
     }
 
@@ -267,6 +280,10 @@ impl<P: Protocol> Simulation<P> {
         if let Some(life) = output.flush {
             let at = self.now + self.draw(&self.options.fsync.clone());
             self.schedule(at, Happening::Flushed { node, life });
+        }
+        if let Some(life) = output.checkpoint {
+            let at = self.now + self.draw(&self.options.checkpoint.clone());
+            self.schedule(at, Happening::Checkpointed { node, life });
         }
     }
 

@@ -69,6 +69,13 @@ pub(crate) fn recover(journal: &mut impl Journal) -> Result<(Vec<Owned>, Recover
     Ok((entries, recovered))
 }
 
+/// Takes a checkpoint of a state, and waits for it.
+pub(crate) fn checkpoint(journal: &mut impl Journal, state: &[u8]) {
+    let begun = journal.begin_checkpoint().expect("begins");
+    let written = begun.write(&mut |out| out.write_all(state));
+    assert_eq!(written.expect("writes"), state.len() as u64);
+}
+
 /// Writes each group of steps with one flush.
 pub(crate) fn write_groups(directory: &Path, options: FileJournalOptions, groups: &[Vec<Vec<u8>>]) {
     let (mut journal, _, _) = open(directory, options).expect("opens");
@@ -86,6 +93,16 @@ pub(crate) fn segments(directory: &Path) -> Vec<PathBuf> {
         .into_keys()
         .filter(|path| path.extension().is_some_and(|suffix| suffix == "journal"))
         .collect()
+}
+
+/// A directory with these files, and nothing else.
+pub(crate) fn directory_of(contents: &BTreeMap<PathBuf, Vec<u8>>) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("tempdir");
+    for (path, bytes) in contents {
+        let name = path.file_name().expect("a name");
+        fs::write(directory.path().join(name), bytes).expect("writes");
+    }
+    directory
 }
 
 pub(crate) fn newest_segment(directory: &Path) -> PathBuf {

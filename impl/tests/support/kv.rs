@@ -13,6 +13,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
+use super::disks::{Trouble, TroubledJournal};
+
 /// Long enough for anything that is going to happen on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
@@ -21,6 +23,8 @@ const POLL: Duration = Duration::from_millis(5);
 pub(crate) struct KvCluster {
     pub(crate) config: Config,
     nodes: Vec<Option<KvNode>>,
+    /// What is wrong with each node's disk.
+    troubles: Vec<Trouble>,
     http: reqwest::Client,
     _folder: TempDir,
 }
@@ -87,10 +91,12 @@ impl KvCluster {
         config.check().expect("a good configuration");
         found_all(&config).expect("the folders are empty");
         let ids = (1..=count).map(NodeId);
-        let start = |(id, listeners)| Some(KvNode::start(&config, id, listeners).expect("starts"));
-        let nodes = ids.zip(listeners).map(start).collect();
+        let troubles: Vec<Trouble> = ids.clone().map(|_| Trouble::default()).collect();
+        let start = |((id, listeners), trouble)| Some(launch(&config, id, listeners, trouble));
+        let nodes = ids.zip(listeners).zip(&troubles).map(start).collect();
         Self {
             nodes,
+            troubles,
             config,
             http: reqwest::Client::builder()
                 .no_proxy()
@@ -102,6 +108,22 @@ impl KvCluster {
 
     pub(crate) fn node(&self, id: u16) -> &KvNode {
         self.nodes[usize::from(id) - 1].as_ref().expect("up")
+    }
+
+    /// What is wrong with a node's disk.
+    pub(crate) fn trouble(&self, id: u16) -> &Trouble {
+        &self.troubles[usize::from(id) - 1]
+    }
+
+    /// Takes a node out of the cluster, still running.
+    pub(crate) fn take(&mut self, id: u16) -> KvNode {
+        self.nodes[usize::from(id) - 1].take().expect("up")
+    }
+
+    pub(crate) async fn metrics(&self, id: u16) -> String {
+        let url = format!("http://{}/metrics", self.node(id).metrics_address());
+        let page = self.http.get(url).send().await.expect("an answer");
+        page.text().await.expect("a page")
     }
 
     pub(crate) async fn stop(&mut self, id: u16) {
@@ -117,7 +139,7 @@ impl KvCluster {
             client: listener(&config.client_address).await,
             metrics: listener("127.0.0.1:0").await,
         };
-        let node = KvNode::start(&self.config, NodeId(id), listeners).expect("starts again");
+        let node = launch(&self.config, NodeId(id), listeners, self.trouble(id));
         self.nodes[usize::from(id) - 1] = Some(node);
     }
 
@@ -136,15 +158,19 @@ impl KvCluster {
     pub(crate) async fn leader(&self) -> u16 {
         let end = Instant::now() + PATIENCE;
         loop {
-            let mut reports = Vec::new();
+            // What the status shows may not be on disk yet; what signs it, is.
+            let (mut reports, mut signed) = (Vec::<Report>::new(), Vec::new());
             for id in self.up() {
-                reports.push(self.status(id).await);
+                let answer = self.get(id, "/status").await;
+                reports.push(serde_json::from_str(&answer.text).expect("a report"));
+                signed.push(answer.leader);
             }
             let leader = reports.iter().find(|report| report.role == "leader");
             if let Some(leader) = leader
                 && reports
                     .iter()
                     .all(|report| report.leader == Some(leader.id))
+                && signed.iter().all(|name| *name == leader.id.0.to_string())
             {
                 return leader.id.0;
             }
@@ -241,6 +267,12 @@ async fn listener(address: &str) -> TcpListener {
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+fn launch(config: &Config, id: NodeId, listeners: Listeners, trouble: &Trouble) -> KvNode {
+    let (identity, journal) = KvNode::open_journal(config, id).expect("opens");
+    let journal = TroubledJournal::new(journal, trouble.clone());
+    KvNode::start_on(config, listeners, identity, journal).expect("starts")
 }
 
 fn member(id: u16, listeners: &Listeners, folder: &Path) -> NodeConfig {
