@@ -320,7 +320,7 @@ fn moments() -> Moments {
     }
 }
 
-fn is_unfinished(path: &PathBuf) -> bool {
+fn is_unfinished(path: &Path) -> bool {
     path.extension().is_some_and(|end| end == "unfinished")
 }
 
@@ -365,7 +365,11 @@ fn a_crash_at_any_byte_of_an_unfinished_checkpoint_loses_nothing() {
         let directory = directory_of(&files);
         let (_journal, entries, _) = open(directory.path(), small(256, 0)).expect("opens");
         assert!(entries == expected, "{length} bytes");
-        assert!(!contents(directory.path()).keys().any(is_unfinished));
+        assert!(
+            !contents(directory.path())
+                .keys()
+                .any(|path| is_unfinished(path))
+        );
     }
 }
 
@@ -389,7 +393,7 @@ fn a_crash_during_the_removal_finds_the_checkpoint() {
 
 fn newest(files: &Files, suffix: &str) -> (PathBuf, Vec<u8>) {
     let is_one = |path: &&PathBuf| path.extension().is_some_and(|end| end == suffix);
-    let name = files.keys().filter(is_one).next_back().expect("one");
+    let name = files.keys().rfind(is_one).expect("one");
     (name.clone(), files[name].clone())
 }
 
@@ -496,7 +500,7 @@ fn a_checkpoint_that_fails_changes_nothing_and_the_journal_goes_on() {
     let (_, entries, _) = open(directory.path(), small(256, 0)).expect("opens");
     assert_eq!(entries, [before, steps(&[b"goes on"])].concat());
     let left = contents(directory.path());
-    assert!(!left.keys().any(is_unfinished));
+    assert!(!left.keys().any(|path| is_unfinished(path)));
 }
 
 #[test]
