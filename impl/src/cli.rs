@@ -11,10 +11,10 @@ use lockstep::driver::Status;
 use lockstep::kv::client::Client;
 use lockstep::kv::node::Listeners;
 use lockstep::kv::{Config, KvNode, demo};
+use lockstep::{logging, open_files};
 use models::NodeId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing_subscriber::EnvFilter;
 
 const NOT_FOUND: u8 = 1;
 const ERROR: u8 = 2;
@@ -135,14 +135,16 @@ enum Demo {
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let quiet = matches!(cli.command, Command::Kv(_) | Command::Demo(_));
-    start_logging(if quiet { "error" } else { "info" });
-    match run(cli.command) {
-        Ok(code) => code,
+    let log = logging::start(if quiet { "error" } else { "info" });
+    let (code, last_words) = match run(cli.command) {
+        Ok(code) => (code, None),
         Err(error) => {
-            eprintln!("error: {}", in_words(&error));
-            ExitCode::from(ERROR)
+            let words = format!("error: {}", in_words(&error));
+            (ExitCode::from(ERROR), Some(words))
         }
-    }
+    };
+    log.finish(last_words);
+    code
 }
 
 /// The error with its causes, each said once: many of our errors quote theirs.
@@ -156,21 +158,12 @@ fn in_words(error: &anyhow::Error) -> String {
     text
 }
 
-fn start_logging(default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
-}
-
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the async runtime did not start")?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         match command {
             Command::Node(args) => run_node(args).await,
             Command::Kv(args) => run_kv(args).await,
@@ -180,7 +173,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                 Ok(ExitCode::SUCCESS)
             }
         }
-    })
+    });
+    // A name that is being looked up cannot be cancelled, and must not delay the end.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn run_node(args: NodeArgs) -> anyhow::Result<ExitCode> {
@@ -192,6 +188,10 @@ async fn run_node(args: NodeArgs) -> anyhow::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
     let stdin = end_of_stdin(args.stop_with_stdin);
+    match open_files::raise_limit() {
+        Ok(limit) => tracing::info!(limit, "so many files may be open"),
+        Err(error) => tracing::warn!(%error, "the limit on open files is not raised"),
+    }
     let listeners = Listeners::bind(own).await?;
     let node = KvNode::start(&config, id, listeners)?;
     tokio::select! {

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::node::Report;
+use crate::logging;
 use crate::metrics::Metrics;
 
 /// The page. `report` is missing where the node has stopped.
@@ -17,6 +18,16 @@ pub(super) fn render(metrics: &Metrics, report: Option<&Report>) -> String {
             value,
         );
     }
+    for (name, help, value) in metrics.gauges() {
+        add(&mut page, &format!("lockstep_{name}"), help, "gauge", value);
+    }
+    add(
+        &mut page,
+        "lockstep_log_lines_dropped_total",
+        "Log lines of the process dropped because nobody read its standard error.",
+        "counter",
+        logging::dropped_lines(),
+    );
     if let Some(report) = report {
         for (name, help, value) in gauges(report) {
             add(
