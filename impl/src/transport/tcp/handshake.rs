@@ -15,7 +15,7 @@ use crate::transport::wire::{self, FrameError};
 
 const MAGIC: [u8; 8] = *b"LOCKSTEP";
 /// The version of the frames and of this handshake, not of what they carry.
-const WIRE_VERSION: u16 = 1;
+const WIRE_VERSION: u16 = 2;
 const MAX_BYTES: usize = 4096;
 
 /// What the caller says.
