@@ -12,7 +12,7 @@
 //! `here=true` asks this very node for the answer, leader or not, and spares the leader most of
 //! the work. A key is a byte string, percent-encoded. 400, 405, 413 and 414 say what is wrong with the
 //! request; 409 that a later one was applied; 410 that its session has expired; 503 that nothing was changed and when to try
-//! again; 504 that the outcome is not known.
+//! again; 408 that a body came too slowly, and nothing was changed; 504 that the outcome is not known.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
 use models::raft::message::Message;
 use models::raft::progress::Window;
 use models::raft::state::Role;
@@ -21,6 +20,7 @@ use tokio::task::JoinHandle;
 use super::config::{Config, Fault, NodeConfig, Timing};
 use super::forward::Forwarder;
 use super::machine::{Command, MAX_APPEND_WEIGHT};
+use super::server::{self, ServerLimits};
 use super::service::Service;
 use super::sessions::Sessions;
 use super::waiters::Waiters;
@@ -28,6 +28,8 @@ use super::{Kv, KvRaft, PROTOCOL, VERSION, http};
 use crate::Identity;
 use crate::driver::{self, Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
 use crate::journal::{FileJournal, FileJournalOptions, JournalError};
+use crate::metrics::Metrics;
+use crate::open_files::{self, METRICS_CONNECTIONS, OpenFilesError};
 use crate::timers::TimerSpan;
 use crate::transport::tcp::{Tcp, TcpConfig};
 
@@ -40,6 +42,9 @@ const SESSIONS: usize = 1024;
 pub(super) const PEER_QUEUE: usize = 64;
 /// Entries of so many bytes may be under way to a peer.
 const MAX_WEIGHT_IN_FLIGHT: usize = 8 << 20;
+/// Bounds on how often a node shows an idle peer that it lives.
+const FASTEST_KEEP_ALIVE: Duration = Duration::from_millis(250);
+const SLOWEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Requests that run when the node is told to stop have this long to end.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -62,6 +67,9 @@ pub enum StartError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The process may open too few files.
+    #[error(transparent)]
+    OpenFiles(#[from] OpenFilesError),
     /// The journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -155,6 +163,8 @@ impl KvNode {
     pub fn start(config: &Config, id: NodeId, listeners: Listeners) -> Result<Self, StartError> {
         let identity = identity(config, id);
         let directory = &config.node(id)?.data_directory;
+        let others = config.nodes.len() - 1;
+        let clients = open_files::client_connections(others, config.limits.max_client_connections)?;
         let journal =
             FileJournal::open(directory, identity.clone(), FileJournalOptions::default())?;
         let client_address = listeners.client.local_addr()?;
@@ -172,12 +182,9 @@ impl KvNode {
             forwarder: Forwarder::new(client_addresses(config))?,
             timing: config.timing.clone(),
         });
-        let peers = TcpConfig {
-            queue_messages: PEER_QUEUE,
-            ..TcpConfig::new(identity, peer_addresses(config, id))
-        };
+        let peers = peer_config(config, identity);
         let metrics = inbox.metrics().clone();
-        let (tcp, transport) = Tcp::start(listeners.peer, peers, inbox.clone(), metrics)?;
+        let (tcp, transport) = Tcp::start(listeners.peer, peers, inbox.clone(), metrics.clone())?;
         let options = NodeOptions {
             seed,
             ..NodeOptions::default()
@@ -191,13 +198,29 @@ impl KvNode {
             .spawn((inbox, mailbox), journal, transport)?;
 
         let stop = watch::Sender::new(false);
-        let api = serve(listeners.client, http::api(service.clone()), &stop);
-        let metrics = serve(listeners.metrics, http::metrics(service), &stop);
-        tracing::info!(node = %id, clients = %client_address, metrics = %metrics_address, "serving");
+        let serve = |listener, router: Router, connections: usize, metrics: &Arc<Metrics>| {
+            let limits = ServerLimits::new(connections);
+            let stop = stop.subscribe();
+            tokio::spawn(server::serve(
+                listener,
+                router,
+                limits,
+                metrics.clone(),
+                stop,
+            ))
+        };
+        let api = http::api(service.clone());
+        let api = serve(listeners.client, api, clients, &metrics);
+        let page = http::metrics(service);
+        let page = serve(listeners.metrics, page, METRICS_CONNECTIONS, &metrics);
+        tracing::info!(
+            node = %id, clients = %client_address, metrics = %metrics_address,
+            max_client_connections = clients, "serving"
+        );
         Ok(Self {
             raft,
             tcp,
-            servers: vec![api, metrics],
+            servers: vec![api, page],
             stop,
             client_address,
             metrics_address,
@@ -308,6 +331,21 @@ fn client_addresses(config: &Config) -> BTreeMap<NodeId, String> {
         .collect()
 }
 
+/// How a node talks to its peers. A peer that gives no sign of life for four elections is taken
+/// for gone: long enough for a busy machine, and short enough that a node which is back at
+/// another address is found in seconds.
+fn peer_config(config: &Config, identity: Identity) -> TcpConfig {
+    let election = Duration::from_millis(config.timing.election_max_ms);
+    let keep_alive = election.clamp(FASTEST_KEEP_ALIVE, SLOWEST_KEEP_ALIVE);
+    let peers = peer_addresses(config, identity.node);
+    TcpConfig {
+        queue_messages: PEER_QUEUE,
+        keep_alive,
+        dead_after: 4 * keep_alive,
+        ..TcpConfig::new(identity, peers)
+    }
+}
+
 fn peer_addresses(config: &Config, id: NodeId) -> BTreeMap<NodeId, String> {
     let peers = config.nodes.iter().filter(|node| node.id != id);
     peers
@@ -355,25 +393,4 @@ fn log_event(node: NodeId, event: &Event<Kv>) {
             tracing::info!(%node, ?outcome, "a leadership transfer has ended");
         }
     }
-}
-
-/// Serves until told to stop; requests that run then are finished.
-fn serve(listener: TcpListener, router: Router, stop: &watch::Sender<bool>) -> JoinHandle<()> {
-    let mut stop = stop.subscribe();
-    let stopped = async move {
-        // A sender that is gone means that the node is gone.
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
-    // An answer is one write: it need not wait in the kernel for more.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set");
-        }
-    });
-    tokio::spawn(async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(stopped);
-        if let Err(error) = served.await {
-            tracing::error!(%error, "the HTTP server has ended");
-        }
-    })
 }
