@@ -2,6 +2,7 @@
 #![cfg(not(lockstep_loom))]
 
 mod driver;
+mod http_server;
 mod journal_crash;
 mod journal_file;
 mod kv_cli;
@@ -10,9 +11,12 @@ mod kv_crash;
 mod kv_failover;
 mod kv_http;
 mod kv_machine;
+mod kv_moved_node;
 mod kv_sessions;
+mod kv_silent_clients;
 mod kv_snapshots;
 mod kv_storm;
+mod kv_unread_log;
 mod local_network;
 mod simulation;
 mod support;
