@@ -55,6 +55,8 @@ pub mod clock;
 #[cfg(not(lockstep_loom))]
 mod codec;
 #[cfg(not(lockstep_loom))]
+mod connection_limit;
+#[cfg(not(lockstep_loom))]
 pub mod driver;
 pub mod gate;
 #[cfg(not(lockstep_loom))]
@@ -64,11 +66,17 @@ pub mod journal;
 #[cfg(not(lockstep_loom))]
 pub mod kv;
 #[cfg(not(lockstep_loom))]
+pub mod logging;
+#[cfg(not(lockstep_loom))]
 pub mod metrics;
+#[cfg(not(lockstep_loom))]
+pub mod open_files;
 pub mod queue;
 #[cfg(not(lockstep_loom))]
 pub mod sim;
 mod sync;
+#[cfg(not(lockstep_loom))]
+mod throttle;
 #[cfg(not(lockstep_loom))]
 pub mod timers;
 #[cfg(not(lockstep_loom))]

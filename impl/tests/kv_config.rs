@@ -183,6 +183,11 @@ const BAD: &[(&str, &str, &[&str])] = &[
         &["limits.max_pending_reads: it is 0; choose"],
     ),
     (
+        "[timing]",
+        "[limits]\nmax_client_connections = 0\n\n[timing]",
+        &["limits.max_client_connections: it is 0; choose"],
+    ),
+    (
         "chunk_bytes = 1000",
         "chunk_bytes = 0",
         &["log.chunk_bytes: it is 0: a snapshot would never arrive; choose at least 1"],

@@ -410,6 +410,10 @@ async fn metrics_are_on_a_port_of_their_own() {
         .expect("text");
     for line in [
         "# TYPE lockstep_records_total counter",
+        "# TYPE lockstep_client_connections gauge",
+        "# TYPE lockstep_client_connections_refused_total counter",
+        "# TYPE lockstep_client_connections_timed_out_total counter",
+        "# TYPE lockstep_log_lines_dropped_total counter",
         "lockstep_raft_is_leader 1",
         "lockstep_raft_commit_index 2",
         "lockstep_raft_keys 1",

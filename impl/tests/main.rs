@@ -2,6 +2,7 @@
 #![cfg(not(lockstep_loom))]
 
 mod driver;
+mod http_server;
 mod journal_crash;
 mod journal_file;
 mod kv_cli;
@@ -14,10 +15,13 @@ mod kv_handover;
 mod kv_http;
 mod kv_identity;
 mod kv_machine;
+mod kv_moved_node;
 mod kv_sessions;
+mod kv_silent_clients;
 mod kv_slow_disk;
 mod kv_snapshots;
 mod kv_storm;
+mod kv_unread_log;
 mod local_network;
 mod simulation;
 mod support;

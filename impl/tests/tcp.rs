@@ -278,6 +278,147 @@ async fn a_peer_that_does_not_read_holds_up_nobody_else() {
     assert_eq!(one.metrics.messages_dropped.get(), 90);
 }
 
+/// Node 1 calls node 2 through the proxy, and each is as patient as it is told.
+async fn pair_apart(
+    first: impl FnOnce(&mut TcpConfig),
+    second: impl FnOnce(&mut TcpConfig),
+) -> (End, End, Proxy) {
+    let ((l1, _), (l2, a2), (_, nobody)) = (listener().await, listener().await, listener().await);
+    let proxy = Proxy::before(a2).await;
+    let (mut one, mut two) = (config(1, &[(2, proxy.address)]), config(2, &[(1, nobody)]));
+    first(&mut one);
+    second(&mut two);
+    (End::start(l1, one), End::start(l2, two), proxy)
+}
+
+fn impatient(config: &mut TcpConfig) {
+    config.keep_alive = Duration::from_millis(50);
+    config.dead_after = Duration::from_millis(500);
+}
+
+/// Shows life as often as an impatient peer wants, and bears any silence itself.
+fn lively_and_patient(config: &mut TcpConfig) {
+    config.keep_alive = Duration::from_millis(50);
+    config.dead_after = Duration::from_secs(600);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_notices_that_its_peer_reads_nothing_any_more() {
+    let (mut one, two, proxy) = pair_apart(impatient, lively_and_patient).await;
+    one.send(2, "before");
+    two.expect(1, "before");
+    proxy.swallow_back(true);
+    eventually("the silence is noticed", || {
+        one.metrics.peers_silent.get() > 0
+    });
+    assert_eq!(one.metrics.disconnects.get(), 1);
+    assert_eq!(two.metrics.peers_silent.get(), 0);
+    proxy.swallow_back(false);
+    one.send_until_it_arrives(&two, 2, 1, "after");
+}
+
+/// Also while there is something to write, which the kernel of a dead host may not take.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_that_has_much_to_say_notices_it_too() {
+    let (mut one, two, proxy) = pair_apart(impatient, lively_and_patient).await;
+    one.send(2, "before");
+    two.expect(1, "before");
+    proxy.swallow_back(true);
+    proxy.swallow_forth(true);
+    for _ in 0..100 {
+        one.send(2, "x".repeat(100_000));
+    }
+    eventually("the silence is noticed", || {
+        one.metrics.peers_silent.get() > 0
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_notices_that_its_peer_writes_nothing_any_more() {
+    let (mut one, two, proxy) = pair_apart(lively_and_patient, impatient).await;
+    one.send(2, "before");
+    two.expect(1, "before");
+    proxy.swallow_forth(true);
+    eventually("the silence is noticed", || {
+        two.metrics.peers_silent.get() > 0
+    });
+    eventually("the writer is told", || one.metrics.disconnects.get() > 0);
+    assert_eq!(one.metrics.peers_silent.get(), 0);
+    proxy.swallow_forth(false);
+    one.send_until_it_arrives(&two, 2, 1, "after");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_with_nothing_to_carry_lives_on() {
+    let patience = |config: &mut TcpConfig| {
+        config.keep_alive = Duration::from_millis(100);
+        config.dead_after = Duration::from_secs(2);
+    };
+    let (mut one, two, _proxy) = pair_apart(patience, patience).await;
+    one.send(2, "before");
+    two.expect(1, "before");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    one.send(2, "after");
+    two.expect(1, "after");
+    assert_eq!(one.metrics.disconnects.get(), 0);
+    assert_eq!(
+        two.metrics.messages_received.get(),
+        2,
+        "no sign of life is a message"
+    );
+}
+
+/// What arrives of it is sign of life enough, and is answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_message_over_a_slow_network_is_no_silence() {
+    let (mut one, two, proxy) = pair_apart(impatient, impatient).await;
+    one.send(2, "before");
+    two.expect(1, "before");
+    proxy.slow_down();
+    let long = "x".repeat(400_000);
+    one.send(2, long.clone());
+    two.expect(1, long);
+    assert_eq!(one.metrics.disconnects.get(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_is_found_by_its_name() {
+    let ((l1, a1), (l2, a2)) = (listener().await, listener().await);
+    let mut first = config(1, &[]);
+    let name = format!("localhost:{}", a2.port());
+    first.peers.insert(NodeId(2), name);
+    let mut one = End::start(l1, first);
+    let two = End::start(l2, config(2, &[(1, a1)]));
+    one.send(2, "hello");
+    two.expect(1, "hello");
+}
+
+/// However long a handshake may take: a peer does not wait until strangers have had their time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_that_say_nothing_keep_no_peer_out() {
+    let ((l1, a1), (l2, a2)) = (listener().await, listener().await);
+    let two = End::start(
+        l2,
+        TcpConfig {
+            handshake_timeout: Duration::from_secs(600),
+            ..config(2, &[(1, a1)])
+        },
+    );
+    let mut strangers = Vec::new();
+    for _ in 0..300 {
+        strangers.push(TcpStream::connect(a2).await.expect("connects"));
+    }
+    let mut one = End::start(l1, config(1, &[(2, a2)]));
+    one.send(2, "hello");
+    two.expect(1, "hello");
+    assert!(two.metrics.callers_evicted.get() >= 300 - 64);
+    // The oldest had to go, and the newest is still there.
+    let first = tokio::time::timeout(Duration::from_secs(5), strangers[0].read(&mut [0])).await;
+    assert!(matches!(first, Ok(Ok(0) | Err(_))), "{first:?}");
+    let last = tokio::time::timeout(Duration::from_millis(50), strangers[299].read(&mut [0])).await;
+    assert!(last.is_err(), "{last:?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_removed_peer_is_cut_off_and_an_added_one_is_let_in() {
     let (mut one, mut two) = pair(|_| {}).await;

@@ -10,12 +10,11 @@ mod recover;
 mod target;
 mod values;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use lockstep::logging;
 
 const NOT_FOUND: u8 = 1;
 const ERROR: u8 = 2;
@@ -46,14 +45,16 @@ enum Command {
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let quiet = !matches!(cli.command, Command::Node(_));
-    start_logging(if quiet { "error" } else { "info" });
-    match run(cli.command) {
-        Ok(code) => code,
+    let log = logging::start(if quiet { "error" } else { "info" });
+    let (code, last_words) = match run(cli.command) {
+        Ok(code) => (code, None),
         Err(error) => {
-            eprintln!("error: {}", in_words(&error));
-            ExitCode::from(ERROR)
+            let words = format!("error: {}", in_words(&error));
+            (ExitCode::from(ERROR), Some(words))
         }
-    }
+    };
+    log.finish(last_words);
+    code
 }
 
 /// The error with its causes, each said once: many of our errors quote theirs.
@@ -65,15 +66,6 @@ fn in_words(error: &anyhow::Error) -> String {
         }
     }
     text
-}
-
-fn start_logging(default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -91,7 +83,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Command::Demo(demo) => demo::run(demo).await,
         }
     });
-    // A call that hangs in the operating system must not keep the process from ending.
+    // A call that hangs in the operating system, or a name that is being looked up, cannot be
+    // cancelled, and must not delay the end.
     runtime.shutdown_background();
     code
 }

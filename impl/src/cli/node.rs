@@ -10,6 +10,7 @@ use lockstep::driver::Status;
 use lockstep::kv::node::Listeners;
 use lockstep::kv::waiting::until_member;
 use lockstep::kv::{Config, KvNode};
+use lockstep::open_files;
 use models::NodeId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -71,6 +72,10 @@ pub(super) async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
     let stdin = end_of_stdin(args.stop_with_stdin);
+    match open_files::raise_limit() {
+        Ok(limit) => tracing::info!(limit, "so many files may be open"),
+        Err(error) => tracing::warn!(%error, "the limit on open files is not raised"),
+    }
     let listeners = Listeners::bind(own).await?;
     let mut stdin = std::pin::pin!(stdin);
     let listeners = tokio::select! {

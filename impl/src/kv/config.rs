@@ -65,6 +65,11 @@ pub struct Limits {
     /// So many reads wait at a node for the leader to be confirmed: of more, the last are
     /// answered 503.
     pub max_pending_reads: usize,
+    /// So many clients may be connected to a node: of more, one that has no request running
+    /// makes room, or the last is answered 503. As many as the process's limit on open files
+    /// allows where nothing is said, and at most 8192.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_client_connections: Option<usize>,
 }
 
 /// How the log is compacted and sent. Entries are counted with their keys, their values and
@@ -180,6 +185,7 @@ impl Default for Limits {
         Self {
             max_sessions: 1 << 16,
             max_pending_reads: 1 << 14,
+            max_client_connections: None,
         }
     }
 }
@@ -555,6 +561,10 @@ impl Limits {
         if self.max_pending_reads == 0 {
             let remedy = "choose at least 1, such as 16384";
             return Err(fault("limits.max_pending_reads", "it is 0", remedy));
+        }
+        if self.max_client_connections == Some(0) {
+            let remedy = "choose at least 1, such as 1000, or say nothing";
+            return Err(fault("limits.max_client_connections", "it is 0", remedy));
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use models::NodeId;
 use models::raft::Command;
+use reqwest::StatusCode;
 use tokio::time::Instant;
 
 use super::client::in_full;
@@ -17,6 +18,8 @@ use crate::sync::Mutex;
 /// Where forwarded requests arrive. The version is that of what they carry.
 pub(super) const PATH: &str = "/internal/v2/forward";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Well before the leader closes an idle connection, which could lose a request on its way.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a forwarded request brought no answer.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +45,7 @@ impl Forwarder {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
             .build()?;
         let addresses = Mutex::default();
         Ok(Self { http, addresses })
@@ -77,6 +81,10 @@ impl Forwarder {
             .await;
         let answer = sent.map_err(not_sent_or_lost)?;
         let status = answer.status();
+        // Said before anything of it was done: by a server without room, or to a slow body.
+        if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::REQUEST_TIMEOUT].contains(&status) {
+            return Err(ForwardError::NotSent(format!("it answered {status}")));
+        }
         let bytes = answer.bytes().await.map_err(not_sent_or_lost)?;
         if !status.is_success() {
             return Err(ForwardError::Lost(format!("it answered {status}")));

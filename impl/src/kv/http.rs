@@ -18,7 +18,7 @@
 //! base64, which also names the keys `.` and `..` that most HTTP clients cannot send as a path.
 //! 400, 405, 413 and 414 say what is wrong with the
 //! request; 409 that a later one was applied; 410 that its session has expired; 503 that nothing was changed and when to try
-//! again; 504 that the outcome is not known.
+//! again; 408 that a body came too slowly, and nothing was changed; 504 that the outcome is not known.
 
 use std::sync::Arc;
 use std::time::Duration;

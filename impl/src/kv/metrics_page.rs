@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::handover::Transfers;
 use super::node::Report;
+use crate::logging;
 use crate::metrics::{Histogram, Metrics};
 
 /// The page. `report` is missing where the node has stopped or does not answer.
@@ -20,6 +21,16 @@ pub(super) fn render(metrics: &Metrics, transfers: &Transfers, report: Option<&R
     }
     add_transfers(&mut page, transfers);
     add_flushes(&mut page, metrics);
+    for (name, help, value) in metrics.gauges() {
+        add(&mut page, &format!("lockstep_{name}"), help, "gauge", value);
+    }
+    add(
+        &mut page,
+        "lockstep_log_lines_dropped_total",
+        "Log lines of the process dropped because nobody read its standard error.",
+        "counter",
+        logging::dropped_lines(),
+    );
     if let Some(report) = report {
         for (name, help, value) in gauges(report) {
             add(

@@ -1,7 +1,7 @@
 //! A key-value store over Raft: linearizable, with exactly-once writes, on every node.
 //!
 //! [`machine`] is what is replicated. [`node`] puts one node together: Raft over TCP and a
-//! journal, and in front of it `http`, which hands requests to the [`service`]. The service
+//! journal, and in front of it `http` on a [`server`], which hands requests to the [`service`]. The service
 //! asks the local Raft node, correlates what comes back ([`waiters`]), and takes a request to
 //! the leader where the node does not lead (`forward`). [`client`] talks to a cluster,
 //! [`process`] starts one as processes, [`demo`] shows it failing over.
@@ -33,6 +33,7 @@ pub mod process;
 mod range_query;
 pub mod recover;
 mod render;
+pub mod server;
 pub mod service;
 pub mod sessions;
 pub mod waiters;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
 use models::raft::contradiction::Contradiction;
 use models::raft::log::Index;
 use models::raft::message::Message;
@@ -28,6 +27,7 @@ use super::forward::Forwarder;
 use super::handover::{self, HandOver, Transfers};
 use super::machine::{Command, MAX_APPEND_WEIGHT};
 use super::membership::{self, Membership};
+use super::server::{self, ServerLimits};
 use super::service::Service;
 use super::sessions::Sessions;
 use super::waiters::Waiters;
@@ -35,7 +35,8 @@ use super::{Kv, KvRaft, http};
 use crate::Identity;
 use crate::driver::{self, Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
 use crate::journal::{DirectoryLock, FileJournal, FileJournalOptions, Journal, JournalError};
-use crate::metrics::FlushTimes;
+use crate::metrics::{FlushTimes, Metrics};
+use crate::open_files::{self, METRICS_CONNECTIONS, OpenFilesError};
 use crate::timers::TimerSpan;
 use crate::transport::tcp::{Tcp, TcpConfig};
 
@@ -48,6 +49,9 @@ const SESSIONS: usize = 1024;
 pub(super) const PEER_QUEUE: usize = 64;
 /// Entries of so many bytes may be under way to a peer.
 const MAX_WEIGHT_IN_FLIGHT: usize = 8 << 20;
+/// Bounds on how often a node shows an idle peer that it lives.
+const FASTEST_KEEP_ALIVE: Duration = Duration::from_millis(250);
+const SLOWEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Requests that run when the node is told to stop have this long to end.
 const GRACE: Duration = Duration::from_secs(1);
 /// A node that is told to stop waits this long for an fsync,
@@ -75,6 +79,9 @@ pub enum StartError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The process may open too few files.
+    #[error(transparent)]
+    OpenFiles(#[from] OpenFilesError),
     /// The journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -258,6 +265,8 @@ impl KvNode {
         journal: impl Journal,
     ) -> Result<Self, StartError> {
         let id = identity.node;
+        let others = config.nodes.len() - 1;
+        let clients = open_files::client_connections(others, config.limits.max_client_connections)?;
         let client_address = listeners.client.local_addr()?;
         let metrics_address = listeners.metrics.local_addr()?;
 
@@ -266,12 +275,9 @@ impl KvNode {
         let (inbox, mailbox) = mailbox(INBOX);
         let waiters = Arc::new(Waiters::new(id));
         let forwarder = Arc::new(Forwarder::new()?);
-        let tcp_config = TcpConfig {
-            queue_messages: PEER_QUEUE,
-            ..TcpConfig::new(identity.clone(), BTreeMap::new())
-        };
+        let peers = peer_config(config, identity.clone());
         let metrics = inbox.metrics().clone();
-        let (tcp, transport) = Tcp::start(listeners.peer, tcp_config, inbox.clone(), metrics)?;
+        let (tcp, transport) = Tcp::start(listeners.peer, peers, inbox.clone(), metrics.clone())?;
         let membership = Membership::new(config, id, tcp.peers().clone(), forwarder.clone());
         let transfers = Arc::new(Transfers::default());
         let service = Arc::new(Service {
@@ -316,18 +322,34 @@ impl KvNode {
             .spawn((inbox, mailbox), journal, transport)?;
 
         let stop = watch::Sender::new(false);
-        let api = serve(listeners.client, http::api(service.clone()), &stop);
-        let metrics = serve(listeners.metrics, http::metrics(service.clone()), &stop);
+        let serve = |listener, router: Router, connections: usize, metrics: &Arc<Metrics>| {
+            let limits = ServerLimits::new(connections);
+            let stop = stop.subscribe();
+            tokio::spawn(server::serve(
+                listener,
+                router,
+                limits,
+                metrics.clone(),
+                stop,
+            ))
+        };
+        let api = http::api(service.clone());
+        let api = serve(listeners.client, api, clients, &metrics);
+        let page = http::metrics(service.clone());
+        let page = serve(listeners.metrics, page, METRICS_CONNECTIONS, &metrics);
         let Identity {
             cluster_id, disk, ..
         } = identity;
-        tracing::info!(node = %id, %cluster_id, %disk, clients = %client_address, metrics = %metrics_address, "serving");
+        tracing::info!(
+            node = %id, %cluster_id, %disk, clients = %client_address, metrics = %metrics_address,
+            max_client_connections = clients, "serving"
+        );
         Ok(Self {
             raft,
             halted: halted.subscribe(),
             service,
             tcp,
-            servers: vec![api, metrics],
+            servers: vec![api, page],
             stop,
             client_address,
             metrics_address,
@@ -525,6 +547,20 @@ fn raft(config: &Config, id: NodeId) -> KvRaft {
     raft
 }
 
+/// How a node talks to its peers. A peer that gives no sign of life for four elections is taken
+/// for gone: long enough for a busy machine, and short enough that a node which is back at
+/// another address is found in seconds.
+fn peer_config(config: &Config, identity: Identity) -> TcpConfig {
+    let election = Duration::from_millis(config.timing.election_max_ms);
+    let keep_alive = election.clamp(FASTEST_KEEP_ALIVE, SLOWEST_KEEP_ALIVE);
+    TcpConfig {
+        queue_messages: PEER_QUEUE,
+        keep_alive,
+        dead_after: 4 * keep_alive,
+        ..TcpConfig::new(identity, BTreeMap::new())
+    }
+}
+
 /// How long Raft's timers last.
 pub fn spans(timing: &Timing) -> impl Fn(&Timer) -> TimerSpan + Send + Sync + 'static {
     let heartbeat = Duration::from_millis(timing.heartbeat_ms);
@@ -576,25 +612,4 @@ fn log_event(node: NodeId, event: &Event<Kv>) {
             tracing::info!(%node, ?outcome, "a leadership transfer has ended");
         }
     }
-}
-
-/// Serves until told to stop; requests that run then are finished.
-fn serve(listener: TcpListener, router: Router, stop: &watch::Sender<bool>) -> JoinHandle<()> {
-    let mut stop = stop.subscribe();
-    let stopped = async move {
-        // A sender that is gone means that the node is gone.
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
-    // An answer is one write: it need not wait in the kernel for more.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY could not be set");
-        }
-    });
-    tokio::spawn(async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(stopped);
-        if let Err(error) = served.await {
-            tracing::error!(%error, "the HTTP server has ended");
-        }
-    })
 }

@@ -11,6 +11,9 @@ use serde::Serialize;
 
 pub(super) const HEADER: usize = 8;
 
+/// Says that the sender lives, and nothing else: the header of a frame that is longer than any.
+pub(super) const KEEP_ALIVE: [u8; HEADER] = [0xff, 0xff, 0xff, 0xff, b'L', b'I', b'V', b'E'];
+
 /// Why bytes are no frame, or a value makes none.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
@@ -43,7 +46,7 @@ pub fn encode_frame(
     buffer.extend_from_slice(&[0; HEADER]);
     let encoded = postcard::to_io(value, &mut *buffer).map(|_| ());
     let bytes = buffer.len() - start - HEADER;
-    if encoded.is_err() || bytes > limit || u32::try_from(bytes).is_err() {
+    if encoded.is_err() || bytes > limit || bytes >= u32::MAX as usize {
         buffer.truncate(start);
         encoded?;
         return Err(FrameError::TooLarge { bytes, limit });
@@ -52,6 +55,15 @@ pub fn encode_frame(
     buffer[start..start + 4].copy_from_slice(&(bytes as u32).to_le_bytes());
     buffer[start + 4..start + HEADER].copy_from_slice(&checksum.to_le_bytes());
     Ok(())
+}
+
+/// Takes a [`KEEP_ALIVE`] off the front of `buffer`, if one is there.
+pub(super) fn take_keep_alive(buffer: &mut BytesMut) -> bool {
+    let found = buffer.starts_with(&KEEP_ALIVE);
+    if found {
+        buffer.advance(HEADER);
+    }
+    found
 }
 
 /// Takes the payload of the first frame out of `buffer`, or nothing while it is incomplete.

@@ -3,26 +3,32 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use models::NodeId;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedMutexGuard, Semaphore, oneshot};
+use tokio::sync::{OwnedMutexGuard, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::{interval, sleep, timeout};
 
-use super::Shared;
 use super::handshake::{self, HandshakeError};
+use super::{Shared, TcpConfig, prepare, turned_away};
 use crate::codec;
+use crate::connection_limit::{Admission, ConnectionLimit};
+use crate::open_files::UNAUTHENTICATED;
 use crate::sync::Mutex;
+use crate::throttle::Throttle;
 use crate::transport::Deliver;
 use crate::transport::wire::{self, FrameError};
 
-/// At most so many callers that have not said who they are.
-const STRANGERS: usize = 64;
 const READ_BYTES: usize = 64 << 10;
+/// The pause after a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Failures to accept are logged this often at most.
+const LOG_PERIOD: Duration = Duration::from_secs(5);
 
 /// Accepts connections for ever. Ending this task ends them all.
 pub(super) async fn accept<M, D>(listener: TcpListener, shared: Arc<Shared<M>>, deliver: D)
@@ -30,27 +36,47 @@ where
     M: DeserializeOwned + Send + 'static,
     D: Deliver<M>,
 {
-    let strangers = Arc::new(Semaphore::new(STRANGERS));
+    let unauthenticated = ConnectionLimit::new(UNAUTHENTICATED);
+    let failing = Throttle::new(LOG_PERIOD);
+    let mut reminder = interval(turned_away::LOG_PERIOD);
     let mut connections = JoinSet::new();
     loop {
-        // The semaphore is never closed. Waiting leaves further callers in the backlog.
-        let Ok(permit) = strangers.clone().acquire_owned().await else {
-            return;
-        };
-        while connections.try_join_next().is_some() {}
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "no connection could be accepted; trying again");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            _ = reminder.tick() => {
+                shared.turned_away.remind();
                 continue;
             }
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                shared.metrics.accepts_failed.increment();
+                if let Some(more) = failing.pass(Instant::now()) {
+                    tracing::warn!(%error, more, "no connection could be accepted; trying again");
+                }
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        // A caller that says nothing makes room: no peer waits for it.
+        let Admission::Admitted { slot, .. } = unauthenticated.admit().await else {
+            shared.turn_away(&stream);
+            continue;
         };
         let (shared, deliver) = (shared.clone(), deliver.clone());
         connections.spawn(async move {
             let mut stream = stream;
-            let peer = welcome(&mut stream, &shared).await;
-            drop(permit);
+            let peer = tokio::select! {
+                biased;
+                peer = welcome(&mut stream, &shared) => peer,
+                () = slot.evicted() => {
+                    shared.turn_away(&stream);
+                    None
+                }
+            };
+            drop(slot);
             if let Some(peer) = peer {
                 serve(peer, stream, &shared, &deliver).await;
             }
@@ -75,7 +101,7 @@ async fn welcome<M>(stream: &mut TcpStream, shared: &Shared<M>) -> Option<NodeId
                 _ => {}
             }
             let caller = stream.peer_addr().ok();
-            tracing::warn!(?caller, %error, "a connection was turned away");
+            shared.turned_away.failed(caller, &error);
             None
         }
     }
@@ -92,8 +118,10 @@ where
         biased;
         _ = cancelled => tracing::debug!(%peer, "its connection is replaced or unwanted"),
         error = read_all(peer, stream, shared, deliver) => {
-            if let ReadError::Malformed(_) = error {
-                shared.metrics.malformed_frames.increment();
+            match &error {
+                ReadError::Malformed(_) => shared.metrics.malformed_frames.increment(),
+                ReadError::Silent(_) => shared.metrics.peers_silent.increment(),
+                ReadError::Closed | ReadError::Io(_) => {}
             }
             tracing::info!(%peer, %error, "its connection has ended");
         }
@@ -105,6 +133,8 @@ where
 enum ReadError {
     #[error("it closed the connection")]
     Closed,
+    #[error("it has given no sign of life for {0:?}; the connection is given up")]
+    Silent(Duration),
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error("{0}; the connection is closed, and what came before it was delivered")]
@@ -113,7 +143,7 @@ enum ReadError {
 
 async fn read_all<M, D>(
     peer: NodeId,
-    mut stream: impl AsyncRead + Unpin,
+    mut stream: TcpStream,
     shared: &Shared<M>,
     deliver: &D,
 ) -> ReadError
@@ -121,17 +151,56 @@ where
     M: DeserializeOwned,
     D: Deliver<M>,
 {
+    let config = &shared.config;
+    if let Err(error) = prepare(&stream, config) {
+        return error.into();
+    }
+    let (mut reader, mut writer) = stream.split();
+    let mut answers = Answers::new(config);
     let mut buffer = BytesMut::new();
     loop {
         if let Err(error) = deliver_frames(peer, &mut buffer, shared, deliver) {
             return error.into();
         }
         buffer.reserve(READ_BYTES);
-        match stream.read_buf(&mut buffer).await {
-            Ok(0) => return ReadError::Closed,
-            Ok(count) => shared.metrics.bytes_received.add(count as u64),
-            Err(error) => return error.into(),
+        match timeout(config.dead_after, reader.read_buf(&mut buffer)).await {
+            Err(_) => return ReadError::Silent(config.dead_after),
+            Ok(Ok(0)) => return ReadError::Closed,
+            Ok(Ok(count)) => shared.metrics.bytes_received.add(count as u64),
+            Ok(Err(error)) => return error.into(),
         }
+        if let Err(error) = answers.answer(&mut writer).await {
+            return error;
+        }
+    }
+}
+
+/// Shows the writer that what it writes is read: also while a long message arrives slowly, and
+/// not for every message of many.
+struct Answers {
+    period: Duration,
+    patience: Duration,
+    last: Instant,
+}
+
+impl Answers {
+    fn new(config: &TcpConfig) -> Self {
+        Self {
+            // A keep-alive that comes a little early is answered all the same.
+            period: config.keep_alive / 2,
+            patience: config.dead_after,
+            last: Instant::now(),
+        }
+    }
+
+    /// Something has arrived.
+    async fn answer(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> Result<(), ReadError> {
+        if self.last.elapsed() < self.period {
+            return Ok(());
+        }
+        self.last = Instant::now();
+        let answered = timeout(self.patience, writer.write_all(&wire::KEEP_ALIVE)).await;
+        Ok(answered.map_err(|_| ReadError::Silent(self.patience))??)
     }
 }
 
@@ -146,12 +215,17 @@ where
     M: DeserializeOwned,
     D: Deliver<M>,
 {
-    while let Some(payload) = wire::decode_frame(buffer, shared.config.max_message_bytes)? {
+    loop {
+        if wire::take_keep_alive(buffer) {
+            continue;
+        }
+        let Some(payload) = wire::decode_frame(buffer, shared.config.max_message_bytes)? else {
+            return Ok(());
+        };
         let message = codec::decode(&payload)?;
         shared.metrics.messages_received.increment();
         deliver.deliver(peer, message);
     }
-    Ok(())
 }
 
 /// Sees to it that each peer has one connection that is read: the newest. What an older one

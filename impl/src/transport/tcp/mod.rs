@@ -1,8 +1,13 @@
 //! Messages over TCP: one outgoing connection for each peer, which carries messages one way.
 //!
+//! **Both ends show that they live.** A writer that has nothing to write says so now and then,
+//! and a reader answers what arrives. An end that hears nothing for a while gives the connection
+//! up, whatever the network keeps to itself: a peer that is back at another address is found
+//! there in seconds.
+//!
 //! Each connection begins with a handshake; a peer of another cluster, protocol or version,
 //! and one that was meant for another node, is refused in words. A connection that is lost
-//! is made again, with growing pauses. A malformed frame harms its own connection only. Who
+//! is made again, with growing pauses, at whatever addresses its name has then. A malformed frame harms its own connection only. Who
 //! a peer is, is its own word: what is well formed is believed, so the peer ports must not be
 //! open to strangers.
 
@@ -12,6 +17,8 @@ mod handshake;
 mod incoming;
 mod outgoing;
 mod peers;
+mod resolver;
+mod turned_away;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,7 +29,7 @@ use std::time::Duration;
 use models::{DiskId, NodeId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -32,6 +39,7 @@ pub use self::admission::Known;
 pub use self::blank::{Blank, Invitation, Probed, probe};
 use self::incoming::Readers;
 pub use self::peers::Peers;
+use self::turned_away::TurnedAway;
 use super::{Deliver, Transport};
 use crate::identity::Identity;
 use crate::metrics::Metrics;
@@ -51,10 +59,17 @@ pub struct TcpConfig {
     pub max_message_bytes: usize,
     /// So many messages wait for a peer; more are dropped and counted.
     pub queue_messages: usize,
-    /// A peer has this long for its part of the handshake, and for accepting a connection.
+    /// Each address of a peer has this long for accepting a connection. Longer than a second,
+    /// after which a lost first packet is sent again.
+    pub connect_timeout: Duration,
+    /// A peer has this long for its part of the handshake.
     pub handshake_timeout: Duration,
-    /// A peer that takes nothing for this long is disconnected.
-    pub write_timeout: Duration,
+    /// A connection that has nothing to carry shows this often that its writer lives, and its
+    /// reader answers.
+    pub keep_alive: Duration,
+    /// A connection is given up, by its reader and by its writer, when the peer has given no
+    /// sign of life for this long. At least three times `keep_alive`.
+    pub dead_after: Duration,
     /// The first pause before a connection is made again. It doubles with each failure.
     pub first_pause: Duration,
     /// The longest pause.
@@ -69,8 +84,10 @@ impl TcpConfig {
             peers,
             max_message_bytes: MAX_MESSAGE_BYTES,
             queue_messages: 4096,
-            handshake_timeout: Duration::from_secs(5),
-            write_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(2),
+            handshake_timeout: Duration::from_secs(2),
+            keep_alive: Duration::from_secs(1),
+            dead_after: Duration::from_secs(4),
             first_pause: Duration::from_millis(20),
             longest_pause: Duration::from_secs(1),
         }
@@ -98,6 +115,7 @@ struct Shared<M> {
     peers: Mutex<BTreeMap<NodeId, Peer<M>>>,
     readers: Readers,
     admission: Admission,
+    turned_away: TurnedAway,
 }
 
 struct Peer<M> {
@@ -126,6 +144,7 @@ impl<M: Serialize + DeserializeOwned + Send + 'static> Tcp<M> {
             peers: Mutex::new(BTreeMap::new()),
             readers: Readers::default(),
             admission: Admission::default(),
+            turned_away: TurnedAway::new(),
         });
         let acceptor = tokio::spawn(incoming::accept(listener, shared.clone(), deliver));
         let stop = watch::Sender::new(false);
@@ -189,6 +208,23 @@ impl<M> Shared<M> {
         }
         self.admission.objection(caller, disk)
     }
+
+    /// A caller must make room for others.
+    fn turn_away(&self, stream: &TcpStream) {
+        self.metrics.callers_evicted.increment();
+        self.turned_away.evicted(stream.peer_addr().ok());
+    }
+}
+
+/// Prepares a connection, whoever began it.
+fn prepare(stream: &TcpStream, config: &TcpConfig) -> io::Result<()> {
+    // Messages are gathered here already; the kernel need not wait for more.
+    stream.set_nodelay(true)?;
+    // The second line of defence, for what keep-alives cannot see: the kernel gives up what is
+    // not acknowledged, also when this process has closed its end.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(2 * config.dead_after))?;
+    Ok(())
 }
 
 impl<M: Send + 'static> Transport<M> for TcpTransport<M> {

@@ -1,6 +1,7 @@
 //! One peer's writer: connects, writes what is queued, and connects again.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,10 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use super::Shared;
+use super::admission::Known;
 use super::handshake::{self, HandshakeError};
+use super::resolver::Resolver;
+use super::{Shared, TcpConfig, prepare};
 use crate::transport::wire;
 
 /// At most so many messages are taken from the queue at once.
@@ -22,7 +25,7 @@ const WRITE_BYTES: usize = 256 << 10;
 
 pub(super) struct Writer<M> {
     pub(super) peer: NodeId,
-    pub(super) address: String,
+    pub(super) resolver: Resolver,
     pub(super) messages: mpsc::Receiver<M>,
     pub(super) shared: Arc<Shared<M>>,
     pub(super) stop: watch::Receiver<bool>,
@@ -35,14 +38,26 @@ enum End {
     Lost(io::Error),
 }
 
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+enum ConnectError {
+    #[error("its name cannot be looked up: {0}")]
+    Resolve(io::Error),
+    #[error("{at}: {error}")]
+    At {
+        at: SocketAddr,
+        error: HandshakeError,
+    },
+}
+
 impl<M: Serialize> Writer<M> {
     pub(super) async fn run(mut self) {
         let mut pause = self.shared.config.first_pause;
         let mut complaint = String::new();
         while !*self.stop.borrow() {
             match self.connect().await {
-                Ok(stream) => {
-                    tracing::info!(peer = %self.peer, address = self.address, "connected");
+                Ok((stream, at)) => {
+                    tracing::info!(peer = %self.peer, address = self.resolver.address(), %at, "connected");
                     self.shared.metrics.connects.increment();
                     pause = self.shared.config.first_pause;
                     complaint.clear();
@@ -58,42 +73,55 @@ impl<M: Serialize> Writer<M> {
         }
     }
 
-    async fn connect(&self) -> Result<TcpStream, HandshakeError> {
-        let limit = self.shared.config.handshake_timeout;
-        let mut stream = timeout(limit, TcpStream::connect(&self.address))
+    /// Tries each address that the peer's name has now, and says which one it was.
+    async fn connect(&mut self) -> Result<(TcpStream, SocketAddr), ConnectError> {
+        let addresses = self
+            .resolver
+            .resolve()
             .await
-            .map_err(|_| HandshakeError::TimedOut)??;
-        // Messages are gathered here already; the kernel need not wait for more.
-        stream.set_nodelay(true)?;
-        let known = self.shared.admission.known(self.peer);
-        let identity = &self.shared.config.identity;
-        let called = handshake::call(&mut stream, identity, self.peer, known, limit).await;
-        if let Err(HandshakeError::OtherDisk(reason)) = &called {
-            self.shared.admission.refuse(self.peer, reason.clone());
+            .map_err(ConnectError::Resolve)?;
+        let (peer, config) = (self.peer, &self.shared.config);
+        let known = self.shared.admission.known(peer);
+        let connected = connect_to_any(addresses, peer, &known, config).await;
+        if let Err(ConnectError::At {
+            error: HandshakeError::OtherDisk(reason),
+            ..
+        }) = &connected
+        {
+            self.shared.admission.refuse(peer, reason.clone());
         }
-        called.map(|()| stream)
+        connected
     }
 
-    async fn write_all<S: AsyncRead + AsyncWrite>(&mut self, stream: S) -> End {
-        let (mut reader, mut writer) = tokio::io::split(stream);
+    /// Writes what is queued, for as long as the peer shows that it reads.
+    async fn write_all(&mut self, stream: TcpStream) -> End {
+        let (mut reader, mut writer) = stream.into_split();
+        let dead_after = self.shared.config.dead_after;
+        tokio::select! {
+            biased;
+            error = watch_answers(&mut reader, dead_after) => End::Lost(error),
+            end = self.write_messages(&mut writer) => end,
+        }
+    }
+
+    async fn write_messages(&mut self, writer: &mut (impl AsyncWrite + Unpin)) -> End {
         let mut messages = Vec::new();
         let mut buffer = Vec::new();
         loop {
-            tokio::select! {
-                biased;
-                error = wait_for_close(&mut reader) => return End::Lost(error),
-                taken = self.messages.recv_many(&mut messages, MESSAGES_AT_ONCE) => {
-                    if taken == 0 {
-                        // Closes the connection in order; an error comes too late to matter.
-                        let _ = writer.shutdown().await;
-                        return End::QueueClosed;
-                    }
+            let taken = self.messages.recv_many(&mut messages, MESSAGES_AT_ONCE);
+            match timeout(self.shared.config.keep_alive, taken).await {
+                Err(_) => buffer.extend_from_slice(&wire::KEEP_ALIVE),
+                Ok(0) => {
+                    // Closes the connection in order; an error comes too late to matter.
+                    let _ = writer.shutdown().await;
+                    return End::QueueClosed;
                 }
+                Ok(_) => {}
             }
             let mut rest = messages.drain(..).peekable();
-            while rest.peek().is_some() {
+            while rest.peek().is_some() || !buffer.is_empty() {
                 let count = self.gather(&mut rest, &mut buffer);
-                if let Err(error) = self.write(&mut writer, &buffer, count).await {
+                if let Err(error) = self.write(writer, &buffer, count).await {
                     return End::Lost(error);
                 }
                 buffer.clear();
@@ -125,10 +153,7 @@ impl<M: Serialize> Writer<M> {
         buffer: &[u8],
         count: u64,
     ) -> io::Result<()> {
-        let limit = self.shared.config.write_timeout;
-        timeout(limit, writer.write_all(buffer))
-            .await
-            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "it takes nothing any more"))??;
+        writer.write_all(buffer).await?;
         let metrics = &self.shared.metrics;
         metrics.writes.increment();
         metrics.messages_sent.add(count);
@@ -149,25 +174,28 @@ impl<M: Serialize> Writer<M> {
 
     fn lost(&self, error: &io::Error) {
         self.shared.metrics.disconnects.increment();
+        if error.kind() == io::ErrorKind::TimedOut {
+            self.shared.metrics.peers_silent.increment();
+        }
         tracing::warn!(
-            peer = %self.peer, address = self.address, %error,
+            peer = %self.peer, address = self.resolver.address(), %error,
             "connection lost; messages on their way may be lost; connecting again"
         );
     }
 
     /// Says what is wrong once, not each time it is tried again.
-    fn complain(&self, error: &HandshakeError, last: &mut String) {
-        let is_refusal = matches!(
-            error,
-            HandshakeError::RefusedByPeer(_) | HandshakeError::OtherDisk(_)
-        );
-        if is_refusal {
+    fn complain(&self, error: &ConnectError, last: &mut String) {
+        if let ConnectError::At {
+            error: HandshakeError::RefusedByPeer(_) | HandshakeError::OtherDisk(_),
+            ..
+        } = error
+        {
             self.shared.metrics.handshakes_refused.increment();
         }
         let complaint = error.to_string();
         if complaint != *last {
             tracing::warn!(
-                peer = %self.peer, address = self.address, error = complaint,
+                peer = %self.peer, address = self.resolver.address(), error = complaint,
                 "no connection; messages to this peer wait, then drop; trying again"
             );
             *last = complaint;
@@ -175,11 +203,134 @@ impl<M: Serialize> Writer<M> {
     }
 }
 
-/// The peer has nothing to say on this connection: whatever arrives ends it.
-async fn wait_for_close(reader: &mut (impl AsyncRead + Unpin)) -> io::Error {
-    match reader.read(&mut [0]).await {
-        Ok(0) => io::Error::new(io::ErrorKind::ConnectionReset, "it closed the connection"),
-        Ok(_) => io::Error::new(io::ErrorKind::InvalidData, "it spoke out of turn"),
-        Err(error) => error,
+async fn connect_to_any(
+    addresses: &[SocketAddr],
+    peer: NodeId,
+    known: &Known,
+    config: &TcpConfig,
+) -> Result<(TcpStream, SocketAddr), ConnectError> {
+    let mut last = ConnectError::Resolve(io::ErrorKind::NotFound.into());
+    for &at in addresses {
+        match connect_to(at, peer, known, config).await {
+            Ok(stream) => return Ok((stream, at)),
+            Err(error) => last = ConnectError::At { at, error },
+        }
+    }
+    Err(last)
+}
+
+async fn connect_to(
+    at: SocketAddr,
+    peer: NodeId,
+    known: &Known,
+    config: &TcpConfig,
+) -> Result<TcpStream, HandshakeError> {
+    let refused = |_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time");
+    let mut stream = timeout(config.connect_timeout, TcpStream::connect(at))
+        .await
+        .map_err(refused)??;
+    prepare(&stream, config)?;
+    handshake::call(
+        &mut stream,
+        &config.identity,
+        peer,
+        known.clone(),
+        config.handshake_timeout,
+    )
+    .await?;
+    Ok(stream)
+}
+
+/// The peer shows that it reads, and has nothing else to say on this connection: whatever else
+/// arrives ends it, and so does silence.
+async fn watch_answers(reader: &mut (impl AsyncRead + Unpin), dead_after: Duration) -> io::Error {
+    let mut answer = wire::KEEP_ALIVE;
+    loop {
+        match timeout(dead_after, reader.read_exact(&mut answer)).await {
+            Err(_) => {
+                let words = format!("it has shown for {dead_after:?} no sign that it reads");
+                return io::Error::new(io::ErrorKind::TimedOut, words);
+            }
+            Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return io::Error::new(error.kind(), "it closed the connection");
+            }
+            Ok(Err(error)) => return error,
+            Ok(Ok(_)) if answer == wire::KEEP_ALIVE => {}
+            Ok(Ok(_)) => {
+                return io::Error::new(io::ErrorKind::InvalidData, "it spoke out of turn");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use models::DiskId;
+    use tokio::net::TcpListener;
+
+    use super::super::Tcp;
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::transport::Deliver;
+    use crate::{ClusterId, Identity};
+
+    #[derive(Clone)]
+    struct Nowhere;
+
+    impl Deliver<u8> for Nowhere {
+        fn deliver(&self, _from: NodeId, _message: u8) {}
+    }
+
+    fn config(id: u16, peer: u16) -> TcpConfig {
+        let identity = Identity {
+            cluster: "blue".into(),
+            cluster_id: ClusterId::default(),
+            protocol: "none".into(),
+            version: 1,
+            node: NodeId(id),
+            disk: DiskId::default(),
+        };
+        let peers = BTreeMap::from([(NodeId(peer), "127.0.0.1:1".to_owned())]);
+        TcpConfig::new(identity, peers)
+    }
+
+    async fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let address = listener.local_addr().expect("bound");
+        (listener, address)
+    }
+
+    fn node(listener: TcpListener, id: u16) -> Tcp<u8> {
+        let metrics = Arc::new(Metrics::default());
+        let started = Tcp::start(listener, config(id, 1), Nowhere, metrics);
+        started.expect("starts").0
+    }
+
+    /// Nobody listens at the first, and another node at the second.
+    #[tokio::test]
+    async fn each_address_of_a_name_is_tried() {
+        let (closed, first) = listener().await;
+        drop(closed);
+        let ((other, second), (peer, third)) = (listener().await, listener().await);
+        let (_other, _peer) = (node(other, 3), node(peer, 2));
+        let config = config(1, 2);
+        let found = connect_to_any(
+            &[first, second, third],
+            NodeId(2),
+            &Known::default(),
+            &config,
+        )
+        .await;
+        assert_eq!(found.expect("connects").1, third);
+        let last = connect_to_any(&[first, second], NodeId(2), &Known::default(), &config).await;
+        let last = last.expect_err("no such peer").to_string();
+        assert!(last.starts_with(&second.to_string()), "{last}");
+        assert!(
+            connect_to_any(&[], NodeId(2), &Known::default(), &config)
+                .await
+                .is_err()
+        );
     }
 }

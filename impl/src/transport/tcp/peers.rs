@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::admission::Known;
+use super::resolver::Resolver;
 use super::{Peer, Shared, outgoing};
 
 /// The peers of a node. Cheap to clone; of no use once the connections are shut down.
@@ -69,7 +70,7 @@ impl<M: Serialize + Send + 'static> Peers<M> {
         let (queue, messages) = mpsc::channel(self.shared.config.queue_messages.max(1));
         let writer = outgoing::Writer {
             peer: id,
-            address: address.clone(),
+            resolver: Resolver::new(id, address.clone()),
             messages,
             shared: self.shared.clone(),
             stop: self.stop.subscribe(),
