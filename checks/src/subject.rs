@@ -473,7 +473,7 @@ fn verdict<P: Specification>(
     };
     // A simulation ends in no other way.
     let was_to_end = stop.is_chosen() || (engine == Engine::Simulate && stop == Stop::Time);
-    match was_to_end && findings.depth > 0 {
+    match was_to_end && findings.generated > 1 {
         true => Verdict::Bounded,
         false => Verdict::Incomplete,
     }

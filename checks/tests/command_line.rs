@@ -225,7 +225,11 @@ fn a_simulation_says_its_seed_and_is_bounded_or_finds_something_that_replays() {
         text.contains("0 verified, 1 bounded, 0 incomplete, 0 violated"),
         "{text}"
     );
-    // So short a simulation has not seen all that this model must show.
+    assert_eq!(output.status.code(), Some(0), "{text}");
+
+    // Three steps from the start nothing is to be seen of what this model must show.
+    let output = simulate(&["--max-states", "500", "--max-depth", "3", "--seed", "5"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("must be seen, and was not yet: "), "{text}");
     assert_eq!(output.status.code(), Some(3), "{text}");
 

@@ -35,7 +35,7 @@ const RUN: [(&str, &str, i32); 8] = [
     (
         "verify raft/five-from-the-start --engine simulate",
         "--max-states 2000 --seed 1",
-        3,
+        0,
     ),
     ("mutants", "--budget 0s", 3),
     ("fuzz", "--budget 0s", 3),
