@@ -44,7 +44,7 @@ enum Kind {
 
 /// What came of a job.
 pub(super) enum Done {
-    Model(Report),
+    Model(Box<Report>),
     Mutant(MutantReport),
     Fuzz(FuzzReport),
 }
@@ -143,14 +143,14 @@ impl<'a> Job<'a> {
             checkpoint: None,
         };
         Ok(match self.kind {
-            Kind::Verify => Done::Model(self.subject.verify(Engine::Native, limits, &run)?),
+            Kind::Verify => self.verify(limits, &run)?,
             Kind::Search => {
                 // The same states each time, nearest first.
                 let limits = Limits {
                     max_states: Some(SEARCHED_STATES),
                     ..*limits
                 };
-                Done::Model(self.subject.verify(Engine::Native, &limits, &run)?)
+                self.verify(&limits, &run)?
             }
             Kind::Mutant => {
                 let plan = mutants_plan(*limits);
@@ -159,6 +159,11 @@ impl<'a> Job<'a> {
             }
             Kind::Fuzz => Done::Fuzz(self.subject.fuzz(&Plan::for_gate(limits.threads), &run)?),
         })
+    }
+
+    fn verify(&self, limits: &Limits, run: &Run<'_>) -> Result<Done> {
+        let report = self.subject.verify(Engine::Native, limits, run)?;
+        Ok(Done::Model(Box::new(report)))
     }
 }
 
