@@ -467,7 +467,7 @@ fn the_gate_reports_the_same_on_any_number_of_threads() {
     let gate = |threads: &str| {
         let arguments = [
             "gate",
-            "counter",
+            "bully",
             "--json",
             "--junit",
             "gate.xml",
