@@ -1,10 +1,11 @@
 //! All that can be checked: every protocol's models and mutants.
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use models::Specification;
 use models::specification::{LiveModel, Model, Mutant};
 use models::{bully, counter, maekawa, raft, zab};
 
+use crate::nearest::unknown;
 use crate::subject::{Case, Subject};
 
 /// A protocol with its models and its mutants.
@@ -78,6 +79,22 @@ pub fn protocols() -> Vec<ProtocolRow> {
             &[zab::spec::bully::MUTANTS, zab::spec::bully::LIVE_MUTANTS],
         ),
     ]
+}
+
+/// The protocols of these names, or all where no name is given.
+///
+/// # Errors
+/// If there is no such protocol, with the names that would have been right.
+pub fn protocols_named(names: &[String]) -> Result<Vec<ProtocolRow>> {
+    let mut protocols = protocols();
+    for name in names {
+        if !protocols.iter().any(|row| row.name == name) {
+            let known: Vec<&str> = protocols.iter().map(|row| row.name).collect();
+            return Err(unknown("protocol", name, &known));
+        }
+    }
+    protocols.retain(|row| names.is_empty() || names.iter().any(|name| name == row.name));
+    Ok(protocols)
 }
 
 fn protocol<P: Specification>(
@@ -162,10 +179,7 @@ pub fn named(model: &str) -> Result<Box<dyn Subject>> {
         return Ok(subject);
     }
     let names: Vec<&str> = all().map(|subject| subject.model()).collect();
-    bail!(
-        "there is no model \"{model}\"; there are: {}",
-        names.join(", ")
-    )
+    Err(unknown("model", model, &names))
 }
 
 /// The mutant in that model, whether or not it is the one that refutes it.
@@ -185,10 +199,8 @@ pub fn with_mutant(model: &str, id: &str) -> Result<Box<dyn Subject>> {
         .iter()
         .filter_map(|row| Some(row.mutant()?.id))
         .collect();
-    bail!(
-        "there is no mutant \"{id}\" of the protocol of model {model}; there are: {}",
-        ids.join(", ")
-    )
+    let protocol = model.split('/').next().unwrap_or(model);
+    Err(unknown(&format!("mutant of {protocol}"), id, &ids))
 }
 
 /// The mutant in the model that refutes it.
@@ -202,7 +214,7 @@ pub fn mutant(id: &str) -> Result<Box<dyn Subject>> {
         return Ok(subject);
     }
     let ids: Vec<&str> = mutants().filter_map(|row| Some(row.mutant()?.id)).collect();
-    bail!("there is no mutant \"{id}\"; there are: {}", ids.join(", "))
+    Err(unknown("mutant", id, &ids))
 }
 
 /// The models to fuzz: those named, or all that are too large to walk. A protocol's name

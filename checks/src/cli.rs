@@ -10,8 +10,13 @@ use models::specification::Size;
 use crate::engine::{Bits, Engine, Limits, Reductions};
 use crate::fuzz::Plan;
 
-/// Everything that tries to break the models. Exit code 0 only when all is well; 1 when
-/// something is violated or survives; 2 when the arguments or a file are wrong.
+/// Everything that tries to break the models.
+///
+/// Exit code 0 only when all that was asked was done, and all is well; 1 when something is violated
+/// or survives; 2 when the arguments or a file are wrong; 3 when nothing is known to be wrong, but
+/// a run was cut short, by time, memory, a full disk or Ctrl-C, or has shown too little to mean
+/// anything. A run that ends at a limit of states or steps that was asked for is well if it has
+/// shown what its model must show; so is a simulation whose time is up.
 #[derive(Debug, Parser)]
 #[command(version)]
 pub struct Cli {
@@ -36,7 +41,7 @@ pub enum Command {
     /// Walk every state of models, or as many as there is time for, and check every property.
     Verify(VerifyArgs),
     /// Measure the engines beside each other: states a second and memory, on the same models.
-    Engines,
+    Engines(EnginesArgs),
     /// Browse a model's states, or a trace, on a web page.
     Explore(ExploreArgs),
     /// Sample runs of worlds that are too large to walk.
@@ -130,11 +135,12 @@ impl From<SizeArg> for Size {
     }
 }
 
-/// Limits of a run. A run that exceeds one ends as `bounded`.
+/// Limits of a run. One that ends at a number of states or steps that was asked for is `bounded`,
+/// one that time or memory cuts short `incomplete`.
 #[derive(Debug, Args)]
 pub struct LimitArgs {
     /// How many threads to use; by default one for each core.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub threads: Option<NonZero<usize>>,
 
     /// How long each model's run may take: 90s, 10m, 2h.
@@ -173,6 +179,14 @@ impl LimitArgs {
             ..Limits::on(self.threads)
         }
     }
+}
+
+/// Arguments of `engines`.
+#[derive(Debug, Args)]
+pub struct EnginesArgs {
+    /// How long each run may take. What takes longer compares nothing.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = parse_duration)]
+    pub budget: Duration,
 }
 
 /// Arguments of `explore`.
@@ -227,7 +241,7 @@ pub struct FuzzArgs {
 
     /// How many threads to use; by default one for each core. Makes no difference to what
     /// is found.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub threads: Option<NonZero<usize>>,
 }
 
@@ -246,13 +260,14 @@ pub struct MutantsArgs {
     #[command(flatten)]
     pub engine: EngineArgs,
 
-    /// How long each run may take: a control that is cut short is `bounded`, a mutant has
-    /// survived.
+    /// How long each run may take. Of a mutant that is not caught by then nothing is known: it has
+    /// timed out, and not survived. A control that is cut short holds if it was walked as far as
+    /// its mutants' traces go.
     #[arg(long, value_name = "DURATION", default_value = "4m", value_parser = parse_duration)]
     pub budget: Duration,
 
     /// How many threads to use; by default one for each core.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub threads: Option<NonZero<usize>>,
 }
 
@@ -272,8 +287,23 @@ pub struct GateArgs {
     pub junit: Option<PathBuf>,
 
     /// How many threads to use; by default one for each core.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
     pub threads: Option<NonZero<usize>>,
+}
+
+/// Reads a number of threads.
+fn parse_threads(text: &str) -> Result<NonZero<usize>, String> {
+    let most = Limits::MOST_THREADS;
+    let threads: NonZero<usize> = text
+        .parse()
+        .map_err(|_| format!("\"{text}\" is no number of threads: write one from 1 to {most}"))?;
+    if threads.get() > most {
+        return Err(format!(
+            "{threads} threads are too many: the most is {most}, as there are so many pieces of work \
+             at a time; by default there is one for each core"
+        ));
+    }
+    Ok(threads)
 }
 
 /// The least memory that a run can be given: what small ones take.

@@ -13,6 +13,7 @@ pub mod fuzz;
 pub mod guide;
 pub mod lasso;
 pub mod memory;
+mod nearest;
 pub mod progress;
 pub mod replay;
 pub mod report;

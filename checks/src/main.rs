@@ -17,6 +17,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The exit code for wrong arguments and unreadable files; clap's as well.
 const WRONG_USAGE: u8 = 2;
 
+/// The exit code where nothing is known to be wrong, and not all has been seen.
+const INCOMPLETE: u8 = 3;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let interrupted = Arc::new(AtomicBool::new(false));
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     match run(&context, cli.command) {
         Ok(Ending::Well) => ExitCode::SUCCESS,
         Ok(Ending::NotWell) => ExitCode::FAILURE,
+        Ok(Ending::Incomplete) => ExitCode::from(INCOMPLETE),
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::from(WRONG_USAGE)
@@ -62,7 +66,7 @@ fn run(context: &Context, command: Command) -> Result<Ending> {
             };
             command::verify::run(context, &plan)
         }
-        Command::Engines => command::engines::run(context),
+        Command::Engines(args) => command::engines::run(context, &args),
         Command::Explore(args) => command::explore::run(context, &args),
         Command::Fuzz(args) => command::fuzz::run(context, &args),
         Command::Mutants(args) => {

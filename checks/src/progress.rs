@@ -21,6 +21,7 @@ pub struct Progress {
     depth: AtomicU64,
     queue: AtomicU64,
     interrupted: Arc<AtomicBool>,
+    hidden: bool,
 }
 
 impl Progress {
@@ -29,6 +30,14 @@ impl Progress {
         Self {
             interrupted,
             ..Self::default()
+        }
+    }
+
+    /// As [`new`](Self::new), and not shown: for one of many pieces of work that are done at once.
+    pub fn hidden(interrupted: Arc<AtomicBool>) -> Self {
+        Self {
+            hidden: true,
+            ..Self::new(interrupted)
         }
     }
 
@@ -64,6 +73,19 @@ impl Progress {
     }
 }
 
+/// Shows on standard error how many of so many pieces of work are done. Nothing where that is no
+/// terminal.
+pub fn counter(title: &str, all: usize) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(all as u64), ProgressDrawTarget::stderr());
+    if let Ok(style) =
+        ProgressStyle::with_template("{spinner} {prefix}: {pos} of {len} done, {elapsed}")
+    {
+        bar.set_style(style);
+    }
+    bar.set_prefix(title.to_owned());
+    bar
+}
+
 /// Shows progress on standard error until dropped. Nothing where that is no terminal.
 pub struct Display {
     stop: Option<mpsc::Sender<()>>,
@@ -73,7 +95,7 @@ pub struct Display {
 impl Display {
     /// Begins to show `progress` under `title`.
     pub fn show(title: &str, progress: &Arc<Progress>) -> Self {
-        if !std::io::stderr().is_terminal() {
+        if progress.hidden || !std::io::stderr().is_terminal() {
             return Self {
                 stop: None,
                 thread: None,

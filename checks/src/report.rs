@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::command::Ending;
 use crate::engine::simulate::Simulated;
-use crate::engine::{Fired, Kind};
+use crate::engine::{Fired, Kind, Stop};
 
 /// What may be said of a model after a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -14,8 +15,10 @@ use crate::engine::{Fired, Kind};
 pub enum Verdict {
     /// Every state within the model's bounds was seen, and every property holds.
     Verified,
-    /// A limit was exceeded before every state was seen. No violation so far.
+    /// A limit that was asked for was reached before every state was seen. No violation so far.
     Bounded,
+    /// The run was cut short: by time, memory, the disk or the user. No violation so far.
+    Incomplete,
     /// A property does not hold.
     Violated,
 }
@@ -26,6 +29,7 @@ impl Verdict {
         match self {
             Self::Verified => "verified",
             Self::Bounded => "bounded",
+            Self::Incomplete => "incomplete",
             Self::Violated => "violated",
         }
     }
@@ -86,8 +90,10 @@ pub struct Report {
     pub faults: &'static str,
     /// What makes it finite.
     pub bounds: &'static str,
-    /// Why the run did not see every state.
-    pub stopped: Option<&'static str>,
+    /// Why the run did not see every state, or did not decide liveness.
+    pub stopped: Option<Stop>,
+    /// What the model must show and the run has not shown.
+    pub unseen: Vec<&'static str>,
     /// What became of the search, where it was to be kept.
     pub checkpoint: Option<String>,
     /// What is wrong, in words, where the verdict is `violated`.
@@ -106,10 +112,21 @@ pub const FOR_EVER: &str = "and from here on for ever:";
 pub const NOTHING_MORE: &str = "and nothing more happens, for ever";
 
 impl Report {
+    /// How a command ends that has asked for this run. A run that was to end early must still have
+    /// shown what its model must show: else that nothing was violated says nothing.
+    pub fn ending(&self) -> Ending {
+        match self.verdict {
+            Verdict::Verified => Ending::Well,
+            Verdict::Bounded if self.unseen.is_empty() => Ending::Well,
+            Verdict::Bounded | Verdict::Incomplete => Ending::Incomplete,
+            Verdict::Violated => Ending::NotWell,
+        }
+    }
+
     /// The report as a few lines of text; the counterexample, if there is one, step by step.
     pub fn to_text(&self) -> String {
         let mut text = format!(
-            "{:<20} {:<9} {:>10} unique {:>11} generated  depth {:>3}  {:>7.1} s  {:>6}  {}\n",
+            "{:<20} {:<10} {:>9} unique {:>11} generated  depth {:>3}  {:>7.1} s  {:>6}  {}\n",
             self.model,
             self.verdict.name(),
             self.unique,
@@ -121,8 +138,16 @@ impl Report {
             self.engine,
         );
         let _ = writeln!(text, "  faults: {}; bounds: {}", self.faults, self.bounds);
-        if let Some(reason) = self.stopped {
-            let _ = writeln!(text, "  not every state was seen: {reason}");
+        if let Some(stop) = self.stopped {
+            let what = match self.invariants_hold() {
+                true => "every state was seen, but liveness is not decided",
+                false => "not every state was seen",
+            };
+            let _ = writeln!(text, "  {what}: {}", stop.reason());
+            if !self.unseen.is_empty() {
+                let unseen = self.unseen.join("; ");
+                let _ = writeln!(text, "  must be seen, and was not yet: {unseen}");
+            }
         }
         if let Some(outcome) = &self.checkpoint {
             let _ = writeln!(text, "  {outcome}");
@@ -150,6 +175,12 @@ impl Report {
             );
         }
         text
+    }
+
+    /// Whether the invariants were decided: only where every state was seen.
+    fn invariants_hold(&self) -> bool {
+        let holds = |row: &PropertyReport| row.kind == Kind::Invariant && row.holds == Some(true);
+        self.properties.iter().any(holds)
     }
 
     /// How a simulation went, and where it was before what it found was shrunk.

@@ -16,7 +16,7 @@ use crate::diagram;
 use crate::engine::liveness::{self, Decision, LiveFindings};
 use crate::engine::native::checkpoint::{Identity, Keeper};
 use crate::engine::{
-    Engine, Findings, Kind, Limits, Reductions, Violation, native, simulate, stateright,
+    Engine, Findings, Kind, Limits, Reductions, Stop, Violation, native, simulate, stateright,
 };
 use crate::examine::{self, INERT_IS_INERT, NO_PANIC};
 use crate::fuzz::{self, FuzzReport, Plan};
@@ -278,11 +278,8 @@ impl<P: Specification> Subject for Case<P> {
                 applied(&scenario, engine, run.reductions),
             );
         }
-        let verdict = match (&violation, findings.stopped) {
-            (Some(_), _) => Verdict::Violated,
-            (None, Some(_)) => Verdict::Bounded,
-            (None, None) => Verdict::Verified,
-        };
+        let verdict = verdict(violation.is_some(), findings.stopped, engine, &findings);
+        let unseen = self.unseen(&findings);
         Ok(Report {
             model: self.model.name.to_owned(),
             engine: engine.name(),
@@ -305,7 +302,8 @@ impl<P: Specification> Subject for Case<P> {
             trace_file,
             faults: self.model.faults,
             bounds: self.model.bounds,
-            stopped: findings.stopped.map(|stop| stop.reason()),
+            stopped: findings.stopped,
+            unseen,
             checkpoint: kept,
             violation,
             steps,
@@ -337,7 +335,7 @@ impl<P: Specification> Subject for Case<P> {
         let display = Display::show(self.model.name, run.progress);
         let campaign = fuzz::run(self.model.name, &scenario, plan, run.progress);
         drop(display);
-        let mut report = FuzzReport::new(self, plan.seed, &campaign);
+        let mut report = FuzzReport::new(self, plan, &campaign);
         report.seconds = started.elapsed().as_secs_f64();
         if let Some(found) = &campaign.found {
             confirm(&scenario, &found.violation)?;
@@ -402,6 +400,16 @@ impl<P: Specification> Case<P> {
         Guide::new(&scenario, actions, trace.loop_start, violated)
     }
 
+    /// What the model must show and the run has not. Of a mutant nothing is expected but that a
+    /// property refutes it.
+    fn unseen(&self, findings: &Findings<P>) -> Vec<&'static str> {
+        if self.mutant.is_some() {
+            return Vec::new();
+        }
+        let must = self.model.reaches.iter().copied();
+        must.filter(|name| !findings.seen.contains(name)).collect()
+    }
+
     /// What a complete run failed to show: something that must be possible, or as many
     /// states as its row says. A check that holds because nothing happens is no check.
     fn vacuity(
@@ -410,11 +418,7 @@ impl<P: Specification> Case<P> {
         live: Option<&LiveFindings<P>>,
         reductions: Reductions,
     ) -> Option<String> {
-        let must = self.model.reaches.iter();
-        let missing: Vec<&str> = must
-            .filter(|name| !findings.seen.contains(*name))
-            .copied()
-            .collect();
+        let missing = self.unseen(findings);
         if !missing.is_empty() {
             return Some(format!("never seen: {}", missing.join("; ")));
         }
@@ -450,6 +454,28 @@ impl<P: Specification> Case<P> {
                 findings.unique
             )
         })
+    }
+}
+
+/// What may be said after a search that has found this. One that has taken no step has seen
+/// nothing, whoever wanted it so.
+fn verdict<P: Specification>(
+    is_violated: bool,
+    stopped: Option<Stop>,
+    engine: Engine,
+    findings: &Findings<P>,
+) -> Verdict {
+    let Some(stop) = stopped.filter(|_| !is_violated) else {
+        return match is_violated {
+            true => Verdict::Violated,
+            false => Verdict::Verified,
+        };
+    };
+    // A simulation ends in no other way.
+    let was_to_end = stop.is_chosen() || (engine == Engine::Simulate && stop == Stop::Time);
+    match was_to_end && findings.generated > 1 {
+        true => Verdict::Bounded,
+        false => Verdict::Incomplete,
     }
 }
 

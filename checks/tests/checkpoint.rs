@@ -133,6 +133,62 @@ fn a_file_that_holds_something_else_is_refused_and_kept() {
     keep("raft/divergence").expect("what is whole is gone on with");
 }
 
+/// The file with other content between its first eight bytes and its checksum, which is right again.
+fn with_content(file: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let (magic, content) = file.split_at(8);
+    let mut content = content[..content.len() - 4].to_vec();
+    change(&mut content);
+    let checksum = crc32fast::hash(&content).to_le_bytes();
+    [magic, &content, &checksum].concat()
+}
+
+/// Lets the file's first value take `more` bytes more.
+fn lengthen(content: &mut [u8], more: u64) {
+    let len = u64::from_le_bytes(content[..8].try_into().expect("eight bytes"));
+    content[..8].copy_from_slice(&(len + more).to_le_bytes());
+}
+
+/// Of a value there is one encoding, and behind it there is nothing.
+#[test]
+fn a_search_in_other_bytes_than_it_is_written_in_is_refused() {
+    let folder = tempdir().expect("a folder");
+    let file = folder.path().join("search");
+    let keep = || kept("raft/divergence", None, &up_to(1_000, 1), Some(&file));
+    keep().expect("a report");
+    let good = std::fs::read(&file).expect("the search is kept");
+    let same = with_content(&good, |_| {});
+    assert!(same == good, "the test knows how the file is built");
+    let name = "raft/divergence".len() as u8;
+    let first = 8 + u64::from_le_bytes(good[8..16].try_into().expect("eight bytes")) as usize;
+    let behind_a_value = with_content(&good, |content| {
+        content.insert(first, 0);
+        lengthen(content, 1);
+    });
+    let overlong = with_content(&good, |content| {
+        assert_eq!(
+            content[8], name,
+            "the length of the model's name comes first"
+        );
+        content.splice(8..9, [name | 0x80, 0]);
+        lengthen(content, 1);
+    });
+    let behind_the_search = with_content(&good, |content| content.push(0));
+    for (bytes, reason) in [
+        (behind_a_value, "other bytes"),
+        (overlong, "other bytes"),
+        (behind_the_search, "1 bytes stand behind the search"),
+    ] {
+        std::fs::write(&file, bytes).expect("the file can be written");
+        let Err(error) = keep() else {
+            panic!("it is not refused: {reason}");
+        };
+        let error = format!("{error:#}");
+        assert!(error.contains(reason), "{error}");
+    }
+    std::fs::write(&file, &good).expect("the file can be written");
+    keep().expect("what is as it was written is gone on with");
+}
+
 /// Runs the program where no file may grow beyond so many blocks of 512 bytes: to whoever writes
 /// that is a full disk.
 #[cfg(unix)]
@@ -152,7 +208,7 @@ fn on_a_full_disk_what_was_kept_before_is_still_there() {
     let folder = tempdir().expect("a folder");
     let first = "verify raft/connected --checkpoint search --max-states 2000";
     let output = on_a_full_disk(folder.path(), 1 << 20, first);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
     let file = folder.path().join("search");
     let kept = std::fs::read(&file).expect("the search is kept");
     let second = "verify raft/connected --checkpoint search --max-states 50000";
@@ -169,12 +225,13 @@ fn on_a_full_disk_what_was_kept_before_is_still_there() {
 
 #[cfg(unix)]
 #[test]
-fn on_a_full_disk_a_search_that_must_wait_there_ends_as_bounded() {
+fn on_a_full_disk_a_search_that_must_wait_there_ends_as_incomplete() {
     let folder = tempdir().expect("a folder");
     let arguments = "verify raft/figure-8 --memory 16M --max-states 3000000";
     let output = on_a_full_disk(folder.path(), 1, arguments);
     let text = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    assert!(text.contains("incomplete"), "{text}");
     assert!(
         text.contains("the disk took no more waiting states"),
         "{text}"

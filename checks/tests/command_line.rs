@@ -97,8 +97,112 @@ fn a_run_that_hits_a_cap_says_bounded() {
         let arguments = ["verify", "raft/election", "--max-states", "2000", "--json"];
         let arguments = [&arguments[..], &["--engine", engine]].concat();
         let output = checks(folder.path(), &arguments);
-        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-        assert_eq!(json(&output)[0]["verdict"], "bounded", "{engine}");
+        let row = &json(&output)[0];
+        assert_eq!(row["verdict"], "bounded", "{engine}");
+        assert_eq!(row["stopped"], "the number of states was reached");
+        // Whoever wants a part of the states must have seen in it what the model must show.
+        let has_seen_all = row["unseen"].as_array().expect("an array").is_empty();
+        let code = if has_seen_all { 0 } else { 3 };
+        assert_eq!(output.status.code(), Some(code), "{row}");
+    }
+    let whole = ["verify", "bully/cold-start", "--max-states"];
+    let few = checks(folder.path(), &[&whole[..], &["2"]].concat());
+    assert_eq!(few.status.code(), Some(3), "{few:?}");
+    let text = String::from_utf8_lossy(&few.stdout).into_owned();
+    assert!(text.contains("must be seen, and was not yet: "), "{text}");
+    assert!(text.contains("1 have not shown what they must"), "{text}");
+    let most = checks(folder.path(), &[&whole[..], &["520", "--json"]].concat());
+    assert_eq!(json(&most)[0]["verdict"], "bounded");
+    assert_eq!(most.status.code(), Some(0), "{most:?}");
+}
+
+/// A run that shows nothing is no success, and nobody has refuted, survived or contradicted anything
+/// in it.
+#[test]
+fn what_runs_out_of_time_is_incomplete_and_no_verdict() {
+    let folder = tempdir().expect("a folder");
+    let run = |arguments: &[&str]| {
+        let output = checks(folder.path(), &[arguments, &["--budget", "0s"]].concat());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {text}");
+        text
+    };
+    let text = run(&["verify", "bully"]);
+    assert!(text.contains("0 verified, 0 bounded"), "{text}");
+    assert!(text.contains("0 violated"), "{text}");
+    let text = run(&["verify", "bully/cold-start", "--engine", "stateright"]);
+    assert!(text.contains("1 incomplete"), "{text}");
+    let text = run(&["verify", "bully", "--engine", "simulate", "--seed", "1"]);
+    assert!(text.contains("0 bounded"), "no walk was taken: {text}");
+    let text = run(&["fuzz", "bully"]);
+    assert!(text.contains("0 held, 0 vacuous"), "{text}");
+    let text = run(&["mutants", "bully"]);
+    assert!(text.contains("TIMED OUT"), "{text}");
+    assert!(
+        !text.contains("SURVIVED") && !text.contains("control holds"),
+        "{text}"
+    );
+    let text = run(&["engines"]);
+    assert!(!text.contains("AGREE"), "{text}");
+    let named = "raft/replication, stateright-bfs on 1 thread, reductions inert: not compared";
+    assert!(text.contains(named), "{text}");
+
+    let arguments = ["mutants", "bully", "--budget", "0s", "--json"];
+    let rows = json(&checks(folder.path(), &arguments));
+    let rows = rows.as_array().expect("an array");
+    assert!(
+        rows.iter().all(|row| row["ending"] == "incomplete"),
+        "{rows:?}"
+    );
+    assert!(rows.iter().all(|row| row["stopped"] == "the time was up"));
+}
+
+/// A mutant of which every state was seen has survived, whatever the time.
+#[test]
+fn a_mutant_that_is_seen_whole_and_not_caught_has_survived() {
+    let folder = tempdir().expect("a folder");
+    let arguments = ["mutants", "--model", "bully/cold-start", "--json"];
+    let output = checks(folder.path(), &arguments);
+    let rows = json(&output);
+    let rows = rows.as_array().expect("an array");
+    let survivors = rows.iter().filter(|row| row["ending"] == "failed");
+    let survivors: Vec<_> = survivors.collect();
+    assert!(
+        !survivors.is_empty(),
+        "no mutant is right in so small a world"
+    );
+    assert!(
+        survivors.iter().all(|row| row["verdict"] == "verified"),
+        "{survivors:?}"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
+/// Many threads are refused, and those that have nothing to do take no memory.
+#[test]
+fn threads_are_as_many_as_there_can_be_work_for() {
+    let folder = tempdir().expect("a folder");
+    let verify = ["verify", "bully/cold-start", "--json", "--threads"];
+    let refused = checks(folder.path(), &[&verify[..], &["10000"]].concat());
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let message = stderr(&refused);
+    assert!(
+        message.contains("10000 threads are too many: the most is 128"),
+        "{message}"
+    );
+    let peak = |threads: &str| {
+        let output = checks(folder.path(), &[&verify[..], &[threads]].concat());
+        let row = json(&output)[0].clone();
+        assert_eq!(
+            (&row["unique"], output.status.code()),
+            (&Value::from(525), Some(0)),
+            "{row}"
+        );
+        row["peak_rss_bytes"].as_u64()
+    };
+    // Not everywhere does the system tell.
+    if let (Some(one), Some(most)) = (peak("1"), peak("128")) {
+        assert!(most < one + (16 << 20), "{one} and {most} bytes");
     }
 }
 
@@ -115,10 +219,19 @@ fn a_simulation_says_its_seed_and_is_bounded_or_finds_something_that_replays() {
         checks(folder.path(), &[&common, arguments].concat())
     };
     let output = simulate(&["--max-states", "5000", "--seed", "5"]);
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.starts_with("seed 5\n"), "{text}");
-    assert!(text.contains("0 verified, 1 bounded, 0 violated"), "{text}");
+    assert!(
+        text.contains("0 verified, 1 bounded, 0 incomplete, 0 violated"),
+        "{text}"
+    );
+    assert_eq!(output.status.code(), Some(0), "{text}");
+
+    // Three steps from the start nothing is to be seen of what this model must show.
+    let output = simulate(&["--max-states", "500", "--max-depth", "3", "--seed", "5"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("must be seen, and was not yet: "), "{text}");
+    assert_eq!(output.status.code(), Some(3), "{text}");
 
     let output = simulate(&["--max-states", "5000", "--json"]);
     let drawn = &json(&output)[0]["simulated"]["seed"];
@@ -221,7 +334,24 @@ fn a_trace_that_does_not_fit_is_refused_with_a_reason() {
 #[test]
 fn wrong_arguments_name_what_would_have_been_right() {
     let folder = tempdir().expect("a folder");
-    let cases: [(&[&str], &str); 22] = [
+    let cases: [(&[&str], &str); 27] = [
+        (
+            &["verify", "raft/electoin"],
+            "did you mean \"raft/election\"?",
+        ),
+        (
+            &["fuzz", "raft/fuzz-thre"],
+            "did you mean \"raft/fuzz-three\"?",
+        ),
+        (
+            &["explore", "--mutant", "RAFT-COMIT-UNCHECKED"],
+            "did you mean \"RAFT-COMMIT-UNCHECKED\"?",
+        ),
+        (
+            &["verify", "raft/figure-8", "--mutant", "raft-04"],
+            "did you mean \"RAFT-4\"?",
+        ),
+        (&["gate", "rift"], "did you mean \"raft\"?"),
         (&["verify", "raft/nothing"], "raft/election"),
         (&["verify"], "--all"),
         (&["verify", "--all", "--engine", "tlc"], "native"),
@@ -323,10 +453,50 @@ fn ctrl_c_ends_a_run_and_prints_what_was_covered() {
         .read_to_string(&mut text)
         .expect("the output is text");
     let status = child.wait().expect("the program ends");
-    assert_eq!(status.code(), Some(1), "cut short is not well");
+    assert_eq!(status.code(), Some(3), "cut short is not well");
     let rows: Value = serde_json::from_str(&text).expect("JSON");
-    assert_eq!(rows[0]["verdict"], "bounded");
+    assert_eq!(rows[0]["verdict"], "incomplete");
     assert_eq!(rows[0]["stopped"], "interrupted");
+}
+
+/// Whatever is done at the same time, and whoever is done first: what is reported, and in which
+/// order, is the same.
+#[test]
+fn the_gate_reports_the_same_on_any_number_of_threads() {
+    let folder = tempdir().expect("a folder");
+    let gate = |threads: &str| {
+        let arguments = [
+            "gate",
+            "bully",
+            "--json",
+            "--junit",
+            "gate.xml",
+            "--threads",
+            threads,
+        ];
+        let output = checks(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let mut report = json(&output);
+        for part in report["parts"].as_array_mut().expect("an array") {
+            part["seconds"].take();
+        }
+        report
+    };
+    let one = gate("1");
+    assert_eq!(one, gate("3"));
+    let parts = one["parts"].as_array().expect("an array");
+    let kinds = parts
+        .iter()
+        .map(|part| part["name"].as_str().expect("a name"));
+    let mut kinds: Vec<&str> = kinds.filter_map(|name| name.split(' ').next()).collect();
+    kinds.dedup();
+    assert!(kinds.starts_with(&["verify"]), "{kinds:?}");
+    assert!(kinds.ends_with(&["arms", "mutants", "fuzz"]), "{kinds:?}");
+    let xml = std::fs::read_to_string(folder.path().join("gate.xml")).expect("a file");
+    assert!(
+        !xml.contains("<failure") && !xml.contains("<error"),
+        "{xml}"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use checks::catalogue;
-use checks::engine::Reductions;
+use checks::engine::{Reductions, Stop};
 use checks::fuzz::{FuzzReport, FuzzVerdict, Plan};
 use checks::progress::Progress;
 use checks::subject::{Case, Run, Subject};
@@ -167,8 +167,14 @@ fn the_time_and_the_user_end_it() {
         ..endless
     };
     let report = fuzz(subject.as_ref(), &brief, folder.path());
-    assert_eq!(report.stopped, Some("the time was up"));
+    assert_eq!(report.stopped, Some(Stop::Time));
     assert!(report.cases > 0, "it reports what was covered");
+    let too_brief = Plan {
+        deadline: Some(Instant::now()),
+        ..plan(1, 1000, 1)
+    };
+    let report = fuzz(subject.as_ref(), &too_brief, folder.path());
+    assert_eq!((report.cases, report.verdict), (0, FuzzVerdict::Incomplete));
 
     let interrupted = Arc::new(AtomicBool::new(true));
     let progress = Arc::new(Progress::new(interrupted));
@@ -180,6 +186,6 @@ fn the_time_and_the_user_end_it() {
         checkpoint: None,
     };
     let report = subject.fuzz(&endless, &run).expect("nothing to write");
-    assert_eq!(report.stopped, Some("interrupted"));
-    assert_eq!(report.verdict, FuzzVerdict::Vacuous, "nothing was seen");
+    assert_eq!(report.stopped, Some(Stop::Interrupted));
+    assert_eq!(report.verdict, FuzzVerdict::Incomplete, "nothing was seen");
 }

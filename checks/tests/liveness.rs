@@ -467,10 +467,10 @@ fn a_run_for_ever_is_reported_and_replayed() {
     assert_eq!(unfair.violated, None);
 }
 
-/// Wherever the time is up, in the search or behind it, a run that was cut short is bounded, and
+/// Wherever the time is up, in the search or behind it, a run that was cut short is incomplete, and
 /// nothing is held against the model.
 #[test]
-fn a_run_that_is_cut_short_is_bounded() {
+fn a_run_that_is_cut_short_is_incomplete() {
     let traces = tempdir().expect("a folder");
     let model = checks::catalogue::find("counter/live-partition", None);
     let model = model.expect("a model of the catalogue");
@@ -480,7 +480,7 @@ fn a_run_that_is_cut_short_is_bounded() {
         let limits = on(1).within(Some(budget));
         let report = verify(model.as_ref(), Engine::Native, &limits, traces.path());
         let expected = match report.stopped {
-            Some(_) => Verdict::Bounded,
+            Some(_) => Verdict::Incomplete,
             None => Verdict::Verified,
         };
         assert_eq!(report.verdict, expected, "{}", report.to_text());

@@ -12,6 +12,7 @@ mod fuzz;
 mod graph;
 mod inert;
 mod liveness;
+mod readme;
 mod refuted;
 mod shrink;
 mod simulate;

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use checks::catalogue;
-use checks::engine::{Engine, Limits, Reductions};
+use checks::engine::{Engine, Limits, Reductions, Stop};
 use checks::examine::{self, Outcome};
 use checks::progress::Progress;
 use checks::report::{Report, Verdict};
@@ -142,7 +142,7 @@ fn the_right_protocol_holds_and_is_no_more_than_bounded() {
         let model = catalogue::named(name).expect("it is in the catalogue");
         let report = simulate(model.as_ref(), 1, &steps(100_000, 2), traces.path());
         assert_eq!(report.verdict, Verdict::Bounded, "{}", report.to_text());
-        assert_eq!(report.stopped, Some("the number of steps was reached"));
+        assert_eq!(report.stopped, Some(Stop::Steps));
         let claimed = report.properties.iter().filter(|row| row.holds.is_some());
         let mut claimed = claimed.map(|row| (row.kind, row.holds));
         assert!(
@@ -278,7 +278,7 @@ fn it_ends_where_its_limits_are() {
     assert_eq!(simulate(&case, 1, &two_deep, traces.path()).depth, 2);
     let brief = on(1).within(Some(Duration::from_millis(50)));
     let report = simulate(&case, 1, &brief, traces.path());
-    assert_eq!(report.stopped, Some("the time was up"));
+    assert_eq!(report.stopped, Some(Stop::Time));
     assert!(report.generated > 0);
 
     let interrupted = Arc::new(Progress::new(Arc::new(AtomicBool::new(true))));
@@ -291,5 +291,5 @@ fn it_ends_where_its_limits_are() {
     };
     let report = case.verify(Engine::Simulate, &on(1), &run);
     let report = report.expect("nothing to write");
-    assert_eq!(report.stopped, Some("interrupted"));
+    assert_eq!(report.stopped, Some(Stop::Interrupted));
 }

@@ -1,4 +1,8 @@
 //! postcard, strictly: bytes left over after a value are an error too.
+//!
+//! postcard also reads numbers that are longer than they need be, so several byte strings may be one
+//! value. Nobody may take encoded bytes for what they encode: what is compared, hashed or remembered
+//! is the value, and who needs its bytes encodes it.
 
 use std::io::{self, Write};
 

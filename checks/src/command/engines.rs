@@ -1,11 +1,13 @@
 //! `checks engines`: the engines beside each other.
 
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Ending};
+use crate::cli::EnginesArgs;
 use crate::engine::Engine;
 
 /// A model that is walked by each engine, and what all of them leave out. Ours then walks it once
@@ -19,9 +21,6 @@ const MODELS: [(&str, &str); 6] = [
     ("bully/crashes-4", "none"),
 ];
 
-/// How long one run may take. Runs that take longer compare nothing.
-const BUDGET: &str = "60s";
-
 /// One run, as `verify --json` reports it.
 #[derive(Debug, Deserialize, Serialize)]
 struct Row {
@@ -33,16 +32,18 @@ struct Row {
     generated: u64,
     seconds: f64,
     peak_rss_bytes: Option<u64>,
-    #[serde(skip_serializing)]
     verdict: String,
+    stopped: Option<String>,
 }
 
 /// Lets each engine walk the same models on one thread and on two, each run in a process of its
-/// own, and prints the table. Ends well if all verify them with the same number of states.
+/// own, and prints the table. Ends well if all verify them with the same number of states; not
+/// well if two differ, or one violates something; incomplete if all that is known is that some did
+/// not come to their end.
 ///
 /// # Errors
 /// If this program cannot be started again, or does not say what it measured.
-pub fn run(context: &Context) -> Result<Ending> {
+pub fn run(context: &Context, args: &EnginesArgs) -> Result<Ending> {
     let mut rows = Vec::new();
     context.say(&format!(
         "{:<18} {:<14} {:>7} {:>15} {:>9} {:>10} {:>7} {:>9} {:>6} {:>7} {:>7}\n",
@@ -69,9 +70,10 @@ pub fn run(context: &Context) -> Result<Ending> {
             ];
             for (engine, reductions) in runs {
                 if context.is_interrupted() {
-                    return Ok(Ending::NotWell);
+                    context.say("interrupted: not all have run\n");
+                    return Ok(Ending::Incomplete);
                 }
-                let row = measure(model, reductions, engine, threads)?;
+                let row = measure(model, reductions, engine, threads, args.budget)?;
                 // The ratio is to the engine named first, on as many threads.
                 let peer = rows[first..]
                     .iter()
@@ -82,26 +84,77 @@ pub fn run(context: &Context) -> Result<Ending> {
             }
         }
     }
-    let agree = rows.iter().all(|row| {
-        let mut same = rows
-            .iter()
-            .filter(|other| other.model == row.model && other.merges() == row.merges());
-        row.verdict == "verified" && same.all(|other| other.unique == row.unique)
-    });
-    context.say(match agree {
-        true => "all agree\n",
-        false => "THEY DO NOT AGREE, or not all of them have seen every state\n",
-    });
+    let (ending, words) = comparison(&rows, args.budget);
+    context.say(&words);
     context.print_json(&rows)?;
-    Ok(Ending::of(agree))
+    Ok(ending)
+}
+
+/// What the rows say together, and in words. Who has not seen every state says nothing.
+fn comparison(rows: &[Row], budget: Duration) -> (Ending, String) {
+    let violated = rows.iter().filter(|row| row.verdict == "violated");
+    let mut wrong: Vec<String> = violated
+        .map(|row| format!("{} IS VIOLATED, says {}", row.model, row.who()))
+        .collect();
+    let whole = || rows.iter().filter(|row| row.verdict == "verified");
+    let mut compared: Vec<&Row> = Vec::new();
+    for row in whole() {
+        let is_alike = |other: &&&Row| other.model == row.model && other.merges() == row.merges();
+        match compared.iter().find(is_alike) {
+            Some(first) if first.unique != row.unique => wrong.push(format!(
+                "THEY DO NOT AGREE on {}: {} states, says {}; {}, says {}",
+                row.model,
+                first.unique,
+                first.who(),
+                row.unique,
+                row.who()
+            )),
+            Some(_) => {}
+            None => compared.push(row),
+        }
+    }
+    let cut_short = rows.iter().filter(|row| row.verdict == "incomplete");
+    let cut_short: Vec<String> = cut_short
+        .map(|row| {
+            let why = row
+                .stopped
+                .as_deref()
+                .unwrap_or("it did not come to its end");
+            format!(
+                "{}, {}: not compared, {why} after {} of {} s",
+                row.model,
+                row.who(),
+                row.seconds.round(),
+                budget.as_secs()
+            )
+        })
+        .collect();
+    let (ending, last) = match (wrong.is_empty(), cut_short.is_empty()) {
+        (true, true) => (Ending::Well, "all agree"),
+        (true, false) => (
+            Ending::Incomplete,
+            "INCOMPLETE: those that came to their end agree",
+        ),
+        (false, _) => (Ending::NotWell, "NOT ALL IS WELL"),
+    };
+    let lines = wrong.into_iter().chain(cut_short);
+    let lines = lines.chain([last.to_owned()]);
+    (ending, lines.map(|line| line + "\n").collect())
 }
 
 /// One run in a process of its own: what one engine has freed is not yet the system's again when
 /// the next one starts.
-fn measure(model: &str, reductions: &str, engine: Engine, threads: usize) -> Result<Row> {
+fn measure(
+    model: &str,
+    reductions: &str,
+    engine: Engine,
+    threads: usize,
+    budget: Duration,
+) -> Result<Row> {
     let program = std::env::current_exe().context("cannot find this program")?;
     let mut command = Command::new(program);
-    command.args(["verify", model, "--json", "--budget", BUDGET]);
+    let budget = format!("{}s", budget.as_secs());
+    command.args(["verify", model, "--json", "--budget", &budget]);
     command.args(["--engine", engine.name(), "--threads", &threads.to_string()]);
     command.args(["--reductions", reductions]);
     let output = command
@@ -119,6 +172,23 @@ fn measure(model: &str, reductions: &str, engine: Engine, threads: usize) -> Res
 }
 
 impl Row {
+    /// Who has measured it.
+    fn who(&self) -> String {
+        let threads = match self.threads {
+            1 => "1 thread".to_owned(),
+            threads => format!("{threads} threads"),
+        };
+        let reductions = self.reductions_text();
+        format!("{} on {threads}, reductions {reductions}", self.engine)
+    }
+
+    fn reductions_text(&self) -> String {
+        match self.reductions.as_slice() {
+            [] => "none".to_owned(),
+            names => names.join("+"),
+        }
+    }
+
     /// Those of its reductions that merge states. Who has the same ones has as many states.
     fn merges(&self) -> Vec<&str> {
         let names = self.reductions.iter().map(String::as_str);
@@ -132,10 +202,7 @@ impl Row {
             self.model,
             self.engine,
             self.threads,
-            match self.reductions.as_slice() {
-                [] => "none".to_owned(),
-                names => names.join("+"),
-            },
+            self.reductions_text(),
             self.unique,
             self.generated,
             self.seconds,
@@ -149,7 +216,73 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::{Row, comparison};
     use crate::catalogue;
+    use crate::command::Ending;
+
+    fn row(engine: &str, unique: u64, verdict: &str) -> Row {
+        Row {
+            model: "raft/replication".to_owned(),
+            engine: engine.to_owned(),
+            threads: 1,
+            reductions: vec!["inert".to_owned()],
+            unique,
+            generated: 3 * unique,
+            seconds: 60.0,
+            peak_rss_bytes: None,
+            verdict: verdict.to_owned(),
+            stopped: (verdict == "incomplete").then(|| "the time was up".to_owned()),
+        }
+    }
+
+    /// What `comparison` says of the rows.
+    fn compared(rows: &[Row]) -> (Ending, String) {
+        comparison(rows, Duration::from_secs(60))
+    }
+
+    #[test]
+    fn who_runs_out_of_time_disagrees_with_nobody_and_is_named() {
+        let rows = [
+            row("native", 100, "verified"),
+            row("stateright-bfs", 40, "incomplete"),
+            row("stateright-dfs", 100, "verified"),
+        ];
+        let (ending, words) = compared(&rows);
+        assert_eq!(ending, Ending::Incomplete);
+        assert!(!words.contains("DO NOT AGREE"), "{words}");
+        let named = "raft/replication, stateright-bfs on 1 thread";
+        assert!(
+            words.contains(named) && words.contains("the time was up"),
+            "{words}"
+        );
+    }
+
+    #[test]
+    fn who_has_seen_every_state_and_another_number_of_them_disagrees() {
+        let rows = [
+            row("native", 100, "verified"),
+            row("stateright-bfs", 40, "incomplete"),
+            row("stateright-dfs", 101, "verified"),
+        ];
+        let (ending, words) = compared(&rows);
+        assert_eq!(ending, Ending::NotWell);
+        assert!(
+            words.contains("THEY DO NOT AGREE on raft/replication"),
+            "{words}"
+        );
+        let (ending, words) = compared(&[
+            row("native", 100, "verified"),
+            row("stateright-dfs", 7, "violated"),
+        ]);
+        assert_eq!(ending, Ending::NotWell);
+        assert!(
+            words.contains("IS VIOLATED, says stateright-dfs"),
+            "{words}"
+        );
+        assert_eq!(compared(&rows[..1]).0, Ending::Well);
+    }
 
     #[test]
     fn the_models_are_in_the_catalogue() {

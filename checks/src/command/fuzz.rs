@@ -29,17 +29,18 @@ pub fn run(context: &Context, args: &FuzzArgs) -> Result<Ending> {
     };
     context.say(&format!("seed {}\n", plan.seed));
     let reports = fuzz_all(context, &plan, args.budget, &subjects)?;
-    let with = |verdict| {
+    let with = |verdict: FuzzVerdict| {
         reports
             .iter()
             .filter(move |row| row.verdict == verdict)
             .count()
     };
     context.say(&format!(
-        "{} models: {} held, {} vacuous, {} violated{}\n",
+        "{} models: {} held, {} vacuous, {} incomplete, {} violated{}\n",
         reports.len(),
         with(FuzzVerdict::Held),
         with(FuzzVerdict::Vacuous),
+        with(FuzzVerdict::Incomplete),
         with(FuzzVerdict::Violated),
         match subjects.len() - reports.len() {
             0 => String::new(),
@@ -47,8 +48,9 @@ pub fn run(context: &Context, args: &FuzzArgs) -> Result<Ending> {
         }
     ));
     context.print_json(&reports)?;
-    let all_held = with(FuzzVerdict::Held) == subjects.len();
-    Ok(Ending::of(all_held))
+    let cut_short = (reports.len() < subjects.len()).then_some(Ending::Incomplete);
+    let endings = reports.iter().map(|report| report.verdict.ending());
+    Ok(Ending::of_all(endings.chain(cut_short)))
 }
 
 /// Samples the models, until all are done or the user has enough. The budget is shared

@@ -16,20 +16,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Result, anyhow, bail};
+use serde::Serialize;
 
 use crate::catalogue;
 use crate::cli::EngineArgs;
 use crate::engine::{Bits, Engine, Limits};
+use crate::nearest::unknown;
 use crate::progress::Progress;
 use crate::subject::Subject;
 use crate::trace_file::TraceFile;
 
-/// How a command ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a command, or a part of one, ended: the later one of two outweighs the earlier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Ending {
-    /// All is well: exit code 0.
+    /// All that was asked was done, and all is well: exit code 0.
+    #[serde(rename = "ok")]
     Well,
-    /// Something is not: exit code 1.
+    /// Nothing is known to be wrong, but a run was cut short, or has shown too little to mean
+    /// anything: exit code 3.
+    Incomplete,
+    /// Something is wrong: exit code 1.
+    #[serde(rename = "failed")]
     NotWell,
 }
 
@@ -37,6 +45,11 @@ impl Ending {
     /// Well, if `well`.
     pub fn of(well: bool) -> Self {
         if well { Self::Well } else { Self::NotWell }
+    }
+
+    /// Of several parts: as the worst of them.
+    pub fn of_all(parts: impl IntoIterator<Item = Self>) -> Self {
+        parts.into_iter().max().unwrap_or(Self::Well)
     }
 }
 
@@ -158,10 +171,7 @@ pub fn models_named(names: &[String], engine: Engine) -> Result<Vec<Box<dyn Subj
                 bail!("{name} is too large to walk: `--engine simulate`, or `checks fuzz`");
             }
             let names: Vec<&str> = all.iter().map(|subject| subject.model()).collect();
-            bail!(
-                "there is no model \"{name}\"; there are: {}",
-                names.join(", ")
-            );
+            return Err(unknown("model", name, &names));
         }
     }
     let chosen = all.into_iter().filter(|subject| {

@@ -3,16 +3,19 @@
 //! A mutant's control is the same model with the right protocol in it: whatever catches the
 //! mutant must not be something that the right protocol violates as well.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use serde::Serialize;
 
 use super::{Context, Ending};
 use crate::catalogue::{self, ProtocolRow};
 use crate::cli::EngineArgs;
-use crate::engine::{Engine, Limits, Reductions};
-use crate::report::Verdict;
+use crate::engine::{Engine, Limits, Reductions, Stop};
+use crate::progress::Progress;
+use crate::report::{Report, Verdict};
 use crate::subject::{Run, Subject};
 
 /// Which mutants to run, and how.
@@ -54,20 +57,25 @@ pub struct MutantReport {
     pub seconds: f64,
     /// The verdict on the model.
     pub verdict: Verdict,
+    /// Why the run ended before every state was seen.
+    pub stopped: Option<Stop>,
+    /// Whether this is as it must be: mutants caught, controls not.
+    pub ending: Ending,
 }
 
 impl MutantReport {
-    /// Whether this is as it must be: mutants caught, controls not.
-    pub fn is_well(&self) -> bool {
-        self.control == (self.verdict != Verdict::Violated)
-    }
-
     fn to_text(&self) -> String {
-        let what = match (self.control, self.is_well()) {
-            (true, true) => format!("{}: control holds", self.verdict.name()),
-            (true, false) => "CONTROL REFUTED".to_owned(),
-            (false, true) => format!("caught in {} steps", self.trace_len),
-            (false, false) => "SURVIVED".to_owned(),
+        let cut_short = || match self.stopped {
+            None | Some(Stop::Time) => "TIMED OUT".to_owned(),
+            Some(stop) => format!("CUT SHORT: {}", stop.reason()),
+        };
+        let what = match (self.control, self.ending) {
+            (true, Ending::Well) => format!("{}: control holds", self.verdict.name()),
+            (true, Ending::Incomplete) => format!("CONTROL {}", cut_short()),
+            (true, Ending::NotWell) => "CONTROL REFUTED".to_owned(),
+            (false, Ending::Well) => format!("caught in {} steps", self.trace_len),
+            (false, Ending::Incomplete) => cut_short(),
+            (false, Ending::NotWell) => "SURVIVED".to_owned(),
         };
         let property = self.property.as_deref().unwrap_or("");
         format!(
@@ -85,45 +93,73 @@ impl MutantReport {
 pub fn run(context: &Context, plan: &Plan) -> Result<Ending> {
     let rows = chosen(plan)?;
     let seed = plan.engine.seed(context, &plan.limits)?;
-    let mut reports = run_mutants(context, plan, seed)?;
+    let mut subjects = Vec::new();
     for row in &rows {
-        for control in controls(row, plan)? {
-            reports.push(run_one(context, row.name, control.as_ref(), plan, seed)?);
+        let mutants = mutants(row, plan).into_iter();
+        subjects.extend(mutants.map(|mutant| (row.name, mutant)));
+    }
+    let left_out: usize = rows.iter().map(|row| row.mutants.len()).sum();
+    let left_out = left_out - subjects.len();
+    for row in &rows {
+        let controls = controls(row, plan)?.into_iter();
+        subjects.extend(controls.map(|control| (row.name, control)));
+    }
+    let mut reports = Vec::new();
+    for (protocol, subject) in &subjects {
+        let progress = context.progress();
+        let depth = deepest(&reports, subject.model());
+        let run = run_of(&progress, &context.traces, seed);
+        let report = run_one(protocol, subject.as_ref(), plan, &run, depth)?;
+        context.say(&report.to_text());
+        reports.push(report);
+        if context.is_interrupted() {
+            break;
         }
     }
-    let mutants = reports.iter().filter(|report| !report.control);
-    let caught = mutants.clone().filter(|report| report.is_well()).count();
-    let controls = reports.iter().filter(|report| report.control);
-    let held = controls.clone().filter(|report| report.is_well()).count();
-    context.say(&format!(
-        "{caught} of {} mutants caught, {held} of {} controls hold\n",
-        mutants.count(),
-        controls.count(),
-    ));
-    let left_out: usize = rows.iter().map(|row| row.mutants.len()).sum();
-    let left_out = left_out - reports.iter().filter(|report| !report.control).count();
+    context.say(&summary(&reports));
+    let not_begun = subjects.len() - reports.len();
+    if not_begun > 0 {
+        context.say(&format!("interrupted: {not_begun} not begun\n"));
+    }
     if left_out > 0 {
         context.say(&format!(
             "{left_out} that liveness refutes left out: they are for --engine native\n"
         ));
     }
     context.print_json(&reports)?;
-    Ok(Ending::of(reports.iter().all(MutantReport::is_well)))
+    let endings = reports.iter().map(|report| report.ending);
+    let cut_short = (not_begun > 0).then_some(Ending::Incomplete);
+    Ok(Ending::of_all(endings.chain(cut_short)))
 }
 
-/// Runs the plan's mutants without their controls. One that is not caught within the budget has
-/// survived.
-///
-/// # Errors
-/// If there is no such protocol or model, or a trace cannot be written.
-pub fn run_mutants(context: &Context, plan: &Plan, seed: u64) -> Result<Vec<MutantReport>> {
-    let mut reports = Vec::new();
-    for row in chosen(plan)? {
-        for mutant in mutants(&row, plan) {
-            reports.push(run_one(context, row.name, mutant.as_ref(), plan, seed)?);
+/// How many mutants were caught, how many controls hold, and of how many that is not known.
+fn summary(reports: &[MutantReport]) -> String {
+    let count = |control: bool, ending: Option<Ending>| {
+        let rows = reports.iter().filter(|row| row.control == control);
+        rows.filter(|row| ending.is_none_or(|ending| row.ending == ending))
+            .count()
+    };
+    let well = Some(Ending::Well);
+    let line = format!(
+        "{} of {} mutants caught, {} of {} controls hold",
+        count(false, well),
+        count(false, None),
+        count(true, well),
+        count(true, None),
+    );
+    let unknown = Some(Ending::Incomplete);
+    match (count(false, unknown), count(true, unknown)) {
+        (0, 0) => format!("{line}\n"),
+        (mutants, controls) => {
+            format!("{line}; cut short, and so not known: {mutants} mutants, {controls} controls\n")
         }
     }
-    Ok(reports)
+}
+
+/// How many steps the longest trace has that a mutant has left in this model.
+fn deepest(reports: &[MutantReport], model: &str) -> usize {
+    let here = reports.iter().filter(|row| row.model == model);
+    here.map(|row| row.trace_len).max().unwrap_or(0)
 }
 
 /// The protocol's mutants, each in its model or all in the plan's. Only the native engine, and
@@ -156,43 +192,35 @@ fn chosen(plan: &Plan) -> Result<Vec<ProtocolRow>> {
         Some(model) => Some(protocol_of(catalogue::named(model)?.as_ref())),
         None => plan.protocol.as_deref(),
     };
-    let mut protocols = catalogue::protocols();
-    if let Some(name) = protocol
-        && !protocols.iter().any(|row| row.name == name)
-    {
-        let names: Vec<&str> = protocols.iter().map(|row| row.name).collect();
-        bail!(
-            "there is no protocol \"{name}\"; there are: {}",
-            names.join(", ")
-        );
-    }
-    protocols.retain(|row| protocol.is_none_or(|name| name == row.name));
-    Ok(protocols)
+    let names: Vec<String> = protocol.into_iter().map(str::to_owned).collect();
+    catalogue::protocols_named(&names)
 }
 
 fn protocol_of(model: &dyn Subject) -> &'static str {
     model.model().split('/').next().unwrap_or_default()
 }
 
-fn run_one(
-    context: &Context,
+/// Runs a mutant, or the control of mutants whose longest trace has `depth` steps.
+///
+/// # Errors
+/// If the trace cannot be written.
+pub fn run_one(
     protocol: &'static str,
     subject: &dyn Subject,
     plan: &Plan,
-    seed: u64,
+    run: &Run<'_>,
+    depth: usize,
 ) -> Result<MutantReport> {
-    let progress = context.progress();
-    let run = Run {
-        progress: &progress,
-        traces: &context.traces,
-        reductions: Reductions::STANDARD,
-        seed,
-        checkpoint: None,
-    };
     let limits = plan.limits.within(Some(plan.budget));
-    let report = subject.verify(plan.engine.engine, &limits, &run)?;
+    let report = subject.verify(plan.engine.engine, &limits, run)?;
     let mutant = subject.mutant();
-    let report = MutantReport {
+    let ending = match mutant {
+        Some(_) => mutant_ending(&report),
+        // Liveness is decided on the finished graph or not at all, however deep its traces are.
+        None if !subject.row().decides.is_empty() => control_ending(&report, None),
+        None => control_ending(&report, Some(depth)),
+    };
+    Ok(MutantReport {
         id: mutant.map_or(report.model.clone(), |mutant| mutant.id.to_owned()),
         protocol,
         control: mutant.is_none(),
@@ -204,10 +232,42 @@ fn run_one(
         defect: mutant.map_or("none: the right protocol", |mutant| mutant.defect),
         seconds: report.seconds,
         verdict: report.verdict,
-    };
-    context.say(&report.to_text());
-    if progress.is_interrupted() {
-        bail!("interrupted at {}", report.id);
+        stopped: report.stopped,
+        ending,
+    })
+}
+
+/// What surrounds each run.
+fn run_of<'a>(progress: &'a Arc<Progress>, traces: &'a Path, seed: u64) -> Run<'a> {
+    Run {
+        progress,
+        traces,
+        reductions: Reductions::STANDARD,
+        seed,
+        checkpoint: None,
     }
-    Ok(report)
+}
+
+/// A mutant has survived where every state was seen: of what was cut short nothing is known.
+fn mutant_ending(report: &Report) -> Ending {
+    match report.verdict {
+        Verdict::Violated => Ending::Well,
+        Verdict::Verified => Ending::NotWell,
+        Verdict::Bounded | Verdict::Incomplete => Ending::Incomplete,
+    }
+}
+
+/// A control whose run was cut short holds if that was no earlier than its mutants were caught:
+/// breadth first, all that is as few steps away has been looked at.
+fn control_ending(report: &Report, depth: Option<usize>) -> Ending {
+    let is_breadth_first = report.engine == Engine::Native.name();
+    let is_deep_enough = depth.is_some_and(|depth| depth > 0 && report.depth >= depth);
+    match report.verdict {
+        Verdict::Violated => Ending::NotWell,
+        Verdict::Verified => Ending::Well,
+        // A simulation, which ends in no other way.
+        Verdict::Bounded => Ending::Well,
+        Verdict::Incomplete if is_breadth_first && is_deep_enough => Ending::Well,
+        Verdict::Incomplete => Ending::Incomplete,
+    }
 }

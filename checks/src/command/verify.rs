@@ -36,8 +36,8 @@ pub struct Plan {
     pub budget: Option<Duration>,
 }
 
-/// Verifies the plan's models, one after the other. Ends well if nothing is violated and the
-/// user has not cut it short; a model whose budget ran out is `bounded`, which is no failure.
+/// Verifies the plan's models, one after the other. Ends as the worst of them does: well if each
+/// is verified, or ended at a limit that was asked for and has shown what it must.
 ///
 /// # Errors
 /// If a name is of no model or mutant, the engine does not do what is asked of it, or a trace
@@ -52,23 +52,41 @@ pub fn run(context: &Context, plan: &Plan) -> Result<Ending> {
     }
     let seed = plan.engine.seed(context, &plan.limits)?;
     let reports = verify_all(context, plan, seed, &models)?;
-    let violated = count(&reports, Verdict::Violated);
-    let bounded = count(&reports, Verdict::Bounded);
-    context.say(&format!(
-        "{} models: {} verified, {bounded} bounded, {violated} violated{}\n",
-        reports.len(),
-        count(&reports, Verdict::Verified),
-        match models.len() - reports.len() {
-            0 => String::new(),
-            left => format!("; {left} not begun"),
-        }
-    ));
+    context.say(&summary(&reports, models.len()));
     if plan.engine.engine != Engine::Native {
         context.say("safety only: liveness is decided by the native engine\n");
     }
     context.print_json(&reports)?;
     let interrupted = reports.len() < models.len() || context.is_interrupted();
-    Ok(Ending::of(violated == 0 && !interrupted))
+    let endings = reports.iter().map(Report::ending);
+    Ok(Ending::of_all(
+        endings.chain(interrupted.then_some(Ending::Incomplete)),
+    ))
+}
+
+/// How many models came to what.
+fn summary(reports: &[Report], models: usize) -> String {
+    let verdicts = [
+        Verdict::Verified,
+        Verdict::Bounded,
+        Verdict::Incomplete,
+        Verdict::Violated,
+    ];
+    let counts = verdicts.map(|verdict| format!("{} {}", count(reports, verdict), verdict.name()));
+    let left = match models - reports.len() {
+        0 => String::new(),
+        left => format!("; {left} not begun"),
+    };
+    let line = format!("{} models: {}{left}\n", reports.len(), counts.join(", "));
+    let says_little =
+        |report: &&Report| report.verdict == Verdict::Bounded && !report.unseen.is_empty();
+    match reports.iter().filter(says_little).count() {
+        0 => line,
+        few => format!(
+            "{line}of the bounded, {few} have not shown what they must: that nothing was violated \
+             says little\n"
+        ),
+    }
 }
 
 /// The plan's models.

@@ -86,6 +86,9 @@ impl Bits {
 }
 
 impl Limits {
+    /// With more threads some would have nothing to do: so many pieces of work there are at a time.
+    pub const MOST_THREADS: usize = 128;
+
     /// No limits, on all cores.
     pub fn none() -> Self {
         Self {
@@ -150,6 +153,15 @@ pub enum Stop {
 }
 
 impl Stop {
+    /// Whether it is a limit that nobody sets but on purpose, and that means the same on any
+    /// machine. What time or memory cuts short is where it happens to be.
+    pub fn is_chosen(self) -> bool {
+        match self {
+            Self::States | Self::Steps | Self::Depth => true,
+            Self::Time | Self::Memory | Self::Disk | Self::Interrupted => false,
+        }
+    }
+
     /// In words.
     pub fn reason(self) -> &'static str {
         match self {
@@ -161,6 +173,12 @@ impl Stop {
             Self::Disk => "the disk took no more waiting states: is the temporary folder full?",
             Self::Interrupted => "interrupted",
         }
+    }
+}
+
+impl serde::Serialize for Stop {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.reason())
     }
 }
 

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use models::Specification;
 use serde::Serialize;
 
-use super::Campaign;
+use super::{Campaign, Plan};
+use crate::command::Ending;
 use crate::engine::Stop;
 use crate::replay::explain;
 use crate::subject::Case;
@@ -21,15 +22,27 @@ pub enum FuzzVerdict {
     /// Something that the runs must show never happened: that nothing was violated says
     /// little.
     Vacuous,
+    /// It was cut short, or ended before it had shown what the runs must show.
+    Incomplete,
 }
 
 impl FuzzVerdict {
+    /// How a command ends that has asked for this.
+    pub fn ending(self) -> Ending {
+        match self {
+            Self::Held => Ending::Well,
+            Self::Incomplete => Ending::Incomplete,
+            Self::Violated | Self::Vacuous => Ending::NotWell,
+        }
+    }
+
     /// In one word.
     pub fn name(self) -> &'static str {
         match self {
             Self::Held => "held",
             Self::Violated => "violated",
             Self::Vacuous => "vacuous",
+            Self::Incomplete => "incomplete",
         }
     }
 }
@@ -71,7 +84,7 @@ pub struct FuzzReport {
     /// What bounds it.
     pub bounds: &'static str,
     /// Why the sampling ended before all cases were played.
-    pub stopped: Option<&'static str>,
+    pub stopped: Option<Stop>,
     /// What is wrong, in words.
     pub violation: Option<String>,
     /// The number of the run that violated it.
@@ -86,12 +99,17 @@ pub struct FuzzReport {
 
 impl FuzzReport {
     /// What the campaign over this case comes to. The time and the trace are not known yet.
-    pub(crate) fn new<P: Specification>(case: &Case<P>, seed: u64, campaign: &Campaign<P>) -> Self {
+    pub(crate) fn new<P: Specification>(
+        case: &Case<P>,
+        plan: &Plan,
+        campaign: &Campaign<P>,
+    ) -> Self {
         let witnesses = witnesses(case, campaign);
         let missing = missing(&witnesses);
         let found = campaign.found.as_ref();
         let (verdict, violation) = match found {
             Some(found) => (FuzzVerdict::Violated, Some(explain::<P>(&found.violation))),
+            None if is_incomplete(plan, campaign, &missing) => (FuzzVerdict::Incomplete, None),
             None if missing.is_empty() => (FuzzVerdict::Held, None),
             None => {
                 let missing = format!("never seen: {}", missing.join("; "));
@@ -101,7 +119,7 @@ impl FuzzReport {
         Self {
             model: case.model.name.to_owned(),
             mutant: case.mutant.map(|mutant| mutant.id),
-            seed,
+            seed: plan.seed,
             verdict,
             cases: campaign.cases,
             steps: campaign.steps,
@@ -110,7 +128,7 @@ impl FuzzReport {
             witnesses,
             faults: case.model.faults,
             bounds: case.model.bounds,
-            stopped: campaign.stopped.map(Stop::reason),
+            stopped: campaign.stopped,
             violation,
             found_in_case: found.map(|found| found.case),
             found_in_steps: found.map(|found| found.steps),
@@ -127,7 +145,7 @@ impl FuzzReport {
         };
         let rate = self.steps as f64 / self.seconds.max(0.001);
         let mut text = format!(
-            "{name:<20} {:<9} {:>7} runs {:>9} steps ({rate:.0}/s) {:>9} distinct  {:>6.1} s  \
+            "{name:<20} {:<10} {:>7} runs {:>9} steps ({rate:.0}/s) {:>9} distinct  {:>6.1} s  \
              seed {}\n  faults: {}; bounds: {}\n",
             self.verdict.name(),
             self.cases,
@@ -138,8 +156,8 @@ impl FuzzReport {
             self.faults,
             self.bounds,
         );
-        if let Some(reason) = self.stopped {
-            let _ = writeln!(text, "  ended: {reason}");
+        if let Some(stop) = self.stopped {
+            let _ = writeln!(text, "  ended: {}", stop.reason());
         }
         for witness in &self.witnesses {
             let never = match (witness.cases, witness.required) {
@@ -164,6 +182,17 @@ impl FuzzReport {
             let _ = writeln!(text, "  replay it: cargo run -p checks -- replay {file}");
         }
         text
+    }
+}
+
+/// Whether the runs are too few for a verdict. As many as there is time for are enough where no
+/// number was asked for, if they have shown what they must.
+fn is_incomplete<P: Specification>(plan: &Plan, campaign: &Campaign<P>, missing: &[&str]) -> bool {
+    match campaign.stopped {
+        _ if campaign.cases == 0 => true,
+        None => false,
+        Some(Stop::Time) => plan.cases.is_some() || !missing.is_empty(),
+        Some(_) => true,
     }
 }
 

@@ -23,7 +23,7 @@ use crate::progress::Progress;
 
 /// How many chunks are expanded between two merges: enough to keep the threads busy, few
 /// enough that what they find needs little memory.
-const BLOCK: usize = 128;
+const BLOCK: usize = Limits::MOST_THREADS;
 
 /// A block that takes less than so long is not worth waking other threads for.
 const WORTH_A_THREAD: Duration = Duration::from_millis(1);
@@ -99,7 +99,9 @@ struct Counted {
 
 struct Search<'a, S: Space> {
     space: &'a S,
+    /// Those that have been needed: each takes some memory.
     threads: Vec<Thread<S>>,
+    most_threads: usize,
     visited: Visited,
     discovery: Discovery,
     /// The level that is being expanded.
@@ -125,15 +127,21 @@ struct Thread<S: Space> {
     recent: Recent,
 }
 
-impl<'a, S: Space> Search<'a, S> {
-    fn new(space: &'a S, limits: &Limits) -> Self {
-        let thread = || Thread {
+impl<S: Space> Thread<S> {
+    fn new(space: &S) -> Self {
+        Self {
             worker: space.worker(),
             recent: Recent::default(),
-        };
+        }
+    }
+}
+
+impl<'a, S: Space> Search<'a, S> {
+    fn new(space: &'a S, limits: &Limits) -> Self {
         Self {
             space,
-            threads: (0..limits.threads.get()).map(|_| thread()).collect(),
+            threads: vec![Thread::new(space)],
+            most_threads: limits.threads.get(),
             visited: Visited::new(limits.fingerprints),
             discovery: Discovery::default(),
             level: Frontier::default(),
@@ -192,6 +200,7 @@ impl<'a, S: Space> Search<'a, S> {
         let room = limits.memory.map_or(u64::MAX, |memory| memory / 4);
         self.level = Frontier::load(from, room)?;
         self.next = Frontier::load(from, room)?;
+        from.end()?;
         (self.generated, self.left_out) = (counted.generated, counted.left_out);
         (self.depth, self.marks, self.tally) = (counted.depth, counted.marks, counted.tally);
         if self.level.len() == 0 && self.next.len() > 0 {
@@ -322,7 +331,7 @@ impl<'a, S: Space> Search<'a, S> {
         let mut found = std::mem::take(&mut self.found);
         found.resize_with(block.len(), Found::default);
         let is_short = self.each.saturating_mul(states) < WORTH_A_THREAD;
-        let found = match is_short || self.threads.len() == 1 || block.len() == 1 {
+        let found = match is_short || self.most_threads == 1 || block.len() == 1 {
             true => self.expand_alone(block, found),
             false => self.expand_together(block, found),
         };
@@ -339,6 +348,11 @@ impl<'a, S: Space> Search<'a, S> {
     }
 
     fn expand_together(&mut self, block: &[Chunk], found: Vec<Found>) -> Vec<Found> {
+        // More than there are chunks would have nothing to do.
+        let threads = self.most_threads.min(block.len());
+        while self.threads.len() < threads {
+            self.threads.push(Thread::new(self.space));
+        }
         let (space, visited, marks) = (self.space, &self.visited, self.marks);
         let results: Vec<Mutex<Found>> = found.into_iter().map(Mutex::new).collect();
         let next = AtomicUsize::new(0);
@@ -354,7 +368,7 @@ impl<'a, S: Space> Search<'a, S> {
             let found = found.as_mut().unwrap_or_else(|poisoned| poisoned.get_mut());
             expand(space, thread, visited, marks, chunk, found);
         };
-        if let Some((mine, others)) = self.threads.split_first_mut() {
+        if let Some((mine, others)) = self.threads[..threads].split_first_mut() {
             thread::scope(|scope| {
                 for thread in others {
                     scope.spawn(|| work(thread));
@@ -374,7 +388,7 @@ impl<'a, S: Space> Search<'a, S> {
         let found = &found[..breach.map_or(found.len(), |breach| breach + 1)];
         let batches = found.iter().map(|found| found.fingerprints.as_slice());
         let batches: Vec<&[Fingerprint]> = batches.collect();
-        let new = self.visited.insert_all(&batches, self.threads.len());
+        let new = self.visited.insert_all(&batches, self.most_threads);
         let mut new = new.iter().peekable();
         let mut before = 0;
         for found in found {

@@ -257,9 +257,28 @@ impl Reader {
     /// Reads a value.
     ///
     /// # Errors
-    /// If another one was written.
-    pub fn value<T: DeserializeOwned>(&mut self) -> io::Result<T> {
-        postcard::from_bytes(&self.bytes()?).map_err(io::Error::other)
+    /// If another one was written, or the same one in other bytes: postcard itself heeds neither
+    /// bytes behind a value nor numbers that are longer than they need be.
+    pub fn value<T: Serialize + DeserializeOwned>(&mut self) -> io::Result<T> {
+        let bytes = self.bytes()?;
+        let value = postcard::from_bytes(&bytes).map_err(io::Error::other)?;
+        if postcard::to_allocvec(&value).map_err(io::Error::other)? != bytes {
+            return Err(not_ours(
+                "a value stands there in other bytes than it is written in",
+            ));
+        }
+        Ok(value)
+    }
+
+    /// Nothing more is to be read.
+    ///
+    /// # Errors
+    /// If there is something.
+    pub fn end(&self) -> io::Result<()> {
+        match self.left {
+            0 => Ok(()),
+            more => Err(not_ours(&format!("{more} bytes stand behind the search"))),
+        }
     }
 
     /// Takes so many bytes off what is left, before there is room made for them.
@@ -268,6 +287,12 @@ impl Reader {
         self.left = left.ok_or(io::ErrorKind::UnexpectedEof)?;
         Ok(())
     }
+}
+
+/// That the file's checksum is right and its content is nothing that this program writes.
+fn not_ours(what: &str) -> io::Error {
+    let words = format!("it is damaged, or was written by something else: {what}");
+    io::Error::new(io::ErrorKind::InvalidData, words)
 }
 
 /// How long the content of a whole file is, between what it begins with and its checksum.

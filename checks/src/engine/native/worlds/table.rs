@@ -111,7 +111,7 @@ impl<T: Hash + Eq> Table<T> {
     /// If what is read is of another kind, or begins with other parts than there are already.
     pub(super) fn load(&self, from: &mut Reader) -> io::Result<()>
     where
-        T: DeserializeOwned,
+        T: Serialize + DeserializeOwned,
     {
         let parts: Vec<T> = from.value()?;
         for (number, part) in (0..).zip(parts) {
