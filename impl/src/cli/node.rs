@@ -31,6 +31,7 @@ pub(super) struct NodeArgs {
     /// For example:
     ///
     ///   cluster = "blue"
+    ///   init_on_first_start = true   # optional: else the cluster waits for `lockstep init`
     ///
     ///   [timing]                     # all optional; these are the defaults
     ///   heartbeat_ms = 50
@@ -46,6 +47,7 @@ pub(super) struct NodeArgs {
     ///
     ///   [[nodes]]                    # one for each node
     ///   id = 1
+    ///   member = true                       # optional: false until it is added, once removed
     ///   peer_address = "10.0.0.1:7400"      # where the others reach it: an address or a name
     ///   client_address = "10.0.0.1:7500"
     ///   peer_listen = "0.0.0.0:7400"        # optional: what to listen on, where that differs
