@@ -68,7 +68,7 @@ pub enum StartError {
     #[error("the node did not start: {0}")]
     Journal(#[from] JournalError),
     /// What the disk remembers is refused.
-    #[error("the node did not start: {0}")]
+    #[error("the node did not start, and nothing was changed: {0}")]
     Refused(String),
     /// A thread could not be started.
     #[error(

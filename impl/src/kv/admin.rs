@@ -193,6 +193,7 @@ impl Admin {
     ) -> Result<(String, String), AdminError> {
         let deadline = Instant::now() + self.timeout;
         let mut last = String::from("none was made");
+        let mut answered = false;
         while Instant::now() < deadline {
             for _ in 0..self.nodes.len() {
                 let node = self.nodes[0].clone();
@@ -201,12 +202,15 @@ impl Admin {
                     Ok((StatusCode::OK, text)) => return Ok((node, text)),
                     Ok((status, text)) if status.is_server_error() => {
                         last = format!("{node} answers {status}: {}", text.trim_end());
+                        answered = true;
                     }
                     Ok((status, text)) => {
                         let text = text.trim_end().to_owned();
                         return Err(AdminError::Refused { node, status, text });
                     }
-                    Err(error) => last = error,
+                    // What a node says is worth more than that there was no time for another try.
+                    Err(error) if !answered => last = error,
+                    Err(_) => {}
                 }
                 self.nodes.rotate_left(1);
             }

@@ -211,7 +211,11 @@ impl Service {
             && current.is_member(id)
             && Addresses::in_contact(contact).as_ref() == Some(&addresses)
         {
-            return Ok(current);
+            // Unless it has lost its disk: then it is a member only by name.
+            return match self.membership.refused().remove(&id) {
+                Some(reason) => Err(not_changed(false, reason)),
+                None => Ok(current),
+            };
         }
         let limit = self.timing.request_timeout();
         let disk = match probe(&addresses.peer, &self.identity, id, limit).await {

@@ -30,7 +30,7 @@ use crate::identity::Identity;
 use crate::journal::DirectoryLock;
 
 /// `POST /init` is answered after this time at the latest.
-const INIT_LIMIT: Duration = Duration::from_secs(10);
+const INIT_LIMIT: Duration = Duration::from_secs(3);
 /// Requests that run when the node begins to serve have this long to end.
 const GRACE: Duration = Duration::from_secs(1);
 

@@ -24,7 +24,11 @@ pub struct Known {
 #[derive(Debug, Default)]
 pub(super) struct Admission {
     known: Mutex<BTreeMap<NodeId, Known>>,
+    /// Peers that are refused whatever they come with.
     refused: Mutex<BTreeMap<NodeId, String>>,
+    /// Peers that were last heard of with another disk. One that comes back with its own is
+    /// welcome: it has lost nothing.
+    on_other_disks: Mutex<BTreeMap<NodeId, String>>,
 }
 
 impl Admission {
@@ -36,23 +40,29 @@ impl Admission {
         self.known.lock().get(&peer).cloned().unwrap_or_default()
     }
 
-    /// Notes why a peer is refused. Returns whether it was not refused before.
+    /// Refuses a peer from now on. Returns whether it was not refused before.
     pub(super) fn refuse(&self, peer: NodeId, reason: String) -> bool {
         self.refused.lock().insert(peer, reason).is_none()
     }
 
     /// Every peer that is refused, and why.
     pub(super) fn refusals(&self) -> BTreeMap<NodeId, String> {
-        self.refused.lock().clone()
+        let mut refusals = self.on_other_disks.lock().clone();
+        refusals.extend(self.refused.lock().clone());
+        refusals
     }
 
     /// What speaks against `peer`, which comes with `disk`.
     pub(super) fn objection(&self, peer: NodeId, disk: DiskId) -> Option<String> {
         let expected = self.known(peer).disk;
-        match expected.filter(|expected| *expected != disk) {
-            Some(expected) => Some(other_disk(peer, expected, disk)),
-            None => self.refused.lock().get(&peer).cloned(),
+        let mut on_other_disks = self.on_other_disks.lock();
+        if let Some(expected) = expected.filter(|expected| *expected != disk) {
+            let reason = other_disk(peer, expected, disk);
+            on_other_disks.insert(peer, reason.clone());
+            return Some(reason);
         }
+        on_other_disks.remove(&peer);
+        self.refused.lock().get(&peer).cloned()
     }
 }
 

@@ -37,7 +37,7 @@ pub async fn probe(address: &str, identity: &Identity, to: NodeId, limit: Durati
         Ok(Err(HandshakeError::Blank { disk, .. })) => Probed::Blank(disk),
         Ok(Err(HandshakeError::RefusedByPeer(reason))) => Probed::Refuses(reason),
         Ok(Err(error)) => Probed::Silent(error.to_string()),
-        Ok(Ok(())) => Probed::Refuses("it takes us for a member".into()),
+        Ok(Ok(_)) => Probed::Refuses("it takes us for a member".into()),
         Err(_) => Probed::Silent(format!("it did not answer within {limit:?}")),
     }
 }

@@ -68,19 +68,19 @@ pub(super) enum HandshakeError {
     #[error("we refused it: {0}. Check the peers and the identity in both configurations")]
     RefusedHere(String),
     #[error("we refuse it: {0}")]
-    OtherDisk(String),
+    Objection(String),
     #[error("it belongs to no cluster yet{}", if *joins { ", and joins this one" } else { "" })]
     Blank { disk: DiskId, joins: bool },
 }
 
-/// The caller's part. It goes on only with a node whose disk is the one that it is known by.
+/// The caller's part. Returns the disk of the called node.
 pub(super) async fn call<S>(
     stream: &mut S,
     identity: &Identity,
     to: NodeId,
     known: Known,
     limit: Duration,
-) -> Result<(), HandshakeError>
+) -> Result<DiskId, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -94,12 +94,6 @@ where
         to_disk: known.disk,
         invitation: known.invitation,
     };
-    let disk_fits = |disk: DiskId| match known.disk {
-        Some(expected) if expected != disk => {
-            Err(HandshakeError::OtherDisk(other_disk(to, expected, disk)))
-        }
-        _ => Ok(()),
-    };
     let exchange = async {
         write(stream, &hello).await?;
         read(stream).await
@@ -107,11 +101,8 @@ where
     match timeout(limit, exchange).await {
         Err(_) => Err(HandshakeError::TimedOut),
         Ok(Err(error)) => Err(error),
-        Ok(Ok(Answer::Welcome { disk })) => disk_fits(disk),
-        Ok(Ok(Answer::Blank { disk, joins })) => {
-            disk_fits(disk)?;
-            Err(HandshakeError::Blank { disk, joins })
-        }
+        Ok(Ok(Answer::Welcome { disk })) => Ok(disk),
+        Ok(Ok(Answer::Blank { disk, joins })) => Err(HandshakeError::Blank { disk, joins }),
         Ok(Ok(Answer::Refused(reason))) => Err(HandshakeError::RefusedByPeer(reason)),
     }
 }

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use super::admission::Known;
+use super::admission::Admission;
 use super::handshake::{self, HandshakeError};
 use super::resolver::Resolver;
 use super::{Shared, TcpConfig, prepare};
@@ -81,16 +81,7 @@ impl<M: Serialize> Writer<M> {
             .await
             .map_err(ConnectError::Resolve)?;
         let (peer, config) = (self.peer, &self.shared.config);
-        let known = self.shared.admission.known(peer);
-        let connected = connect_to_any(addresses, peer, &known, config).await;
-        if let Err(ConnectError::At {
-            error: HandshakeError::OtherDisk(reason),
-            ..
-        }) = &connected
-        {
-            self.shared.admission.refuse(peer, reason.clone());
-        }
-        connected
+        connect_to_any(addresses, peer, &self.shared.admission, config).await
     }
 
     /// Writes what is queued, for as long as the peer shows that it reads.
@@ -186,7 +177,7 @@ impl<M: Serialize> Writer<M> {
     /// Says what is wrong once, not each time it is tried again.
     fn complain(&self, error: &ConnectError, last: &mut String) {
         if let ConnectError::At {
-            error: HandshakeError::RefusedByPeer(_) | HandshakeError::OtherDisk(_),
+            error: HandshakeError::RefusedByPeer(_) | HandshakeError::Objection(_),
             ..
         } = error
         {
@@ -206,12 +197,12 @@ impl<M: Serialize> Writer<M> {
 async fn connect_to_any(
     addresses: &[SocketAddr],
     peer: NodeId,
-    known: &Known,
+    admission: &Admission,
     config: &TcpConfig,
 ) -> Result<(TcpStream, SocketAddr), ConnectError> {
     let mut last = ConnectError::Resolve(io::ErrorKind::NotFound.into());
     for &at in addresses {
-        match connect_to(at, peer, known, config).await {
+        match connect_to(at, peer, admission, config).await {
             Ok(stream) => return Ok((stream, at)),
             Err(error) => last = ConnectError::At { at, error },
         }
@@ -222,7 +213,7 @@ async fn connect_to_any(
 async fn connect_to(
     at: SocketAddr,
     peer: NodeId,
-    known: &Known,
+    admission: &Admission,
     config: &TcpConfig,
 ) -> Result<TcpStream, HandshakeError> {
     let refused = |_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time");
@@ -230,14 +221,20 @@ async fn connect_to(
         .await
         .map_err(refused)??;
     prepare(&stream, config)?;
-    handshake::call(
+    let called = handshake::call(
         &mut stream,
         &config.identity,
         peer,
-        known.clone(),
+        admission.known(peer),
         config.handshake_timeout,
     )
-    .await?;
+    .await;
+    if let Ok(disk) | Err(HandshakeError::Blank { disk, .. }) = &called
+        && let Some(reason) = admission.objection(peer, *disk)
+    {
+        return Err(HandshakeError::Objection(reason));
+    }
+    called?;
     Ok(stream)
 }
 
@@ -319,16 +316,17 @@ mod tests {
         let found = connect_to_any(
             &[first, second, third],
             NodeId(2),
-            &Known::default(),
+            &Admission::default(),
             &config,
         )
         .await;
         assert_eq!(found.expect("connects").1, third);
-        let last = connect_to_any(&[first, second], NodeId(2), &Known::default(), &config).await;
+        let last =
+            connect_to_any(&[first, second], NodeId(2), &Admission::default(), &config).await;
         let last = last.expect_err("no such peer").to_string();
         assert!(last.starts_with(&second.to_string()), "{last}");
         assert!(
-            connect_to_any(&[], NodeId(2), &Known::default(), &config)
+            connect_to_any(&[], NodeId(2), &Admission::default(), &config)
                 .await
                 .is_err()
         );

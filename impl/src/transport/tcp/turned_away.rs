@@ -48,7 +48,7 @@ impl TurnedAway {
             HandshakeError::RefusedByPeer(_) => Kind::RefusedByPeer,
             // A caller is refused here; the other two only a callee is.
             HandshakeError::RefusedHere(_)
-            | HandshakeError::OtherDisk(_)
+            | HandshakeError::Objection(_)
             | HandshakeError::Blank { .. } => Kind::RefusedHere,
         };
         if let Some(more) = self.0[kind as usize].pass(Instant::now()) {
