@@ -35,8 +35,8 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
                   that lacks what the two others have delivered",
         faults: "any loss and reordering; 1 crash, also between any two records of a step; 1 disk \
                  lost",
-        bounds: "n0 leads epoch 1 from the start, n2 up to 2; nodes are told once more whom to \
-                 follow, n2 twice; 1 client, 1 write",
+        bounds: "n0 leads epoch 1 from the start, n2 up to 2; n1 and n2 are told once more whom \
+                 to follow; 1 client, 1 write",
         states: Some(1),
         reaches: &[
             "a write is answered",
@@ -53,7 +53,7 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
         faults: "any loss and reordering; 1 crash, also between any two records of a step; a disk \
                  of another ensemble",
         bounds: "2 nodes; from a prepared state; n1 leads up to epoch 3",
-        states: Some(1),
+        states: Some(1_579),
         reaches: &["a node halts"],
         scenario: scenarios::two_ensembles,
     },

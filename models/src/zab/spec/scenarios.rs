@@ -238,11 +238,11 @@ pub fn tail() -> Checked {
 }
 
 /// n0 leads n1, and both have a transaction that n2, which is away, knows nothing of. A node may
-/// crash and lose its disk. n0 leads on, or again, n2 may want to lead, and another client writes.
+/// crash and lose its disk. n0 leads on, n2 may want to lead, and another client writes.
 pub(super) fn lost_disk() -> Checked {
     let mut scenario = Scenario {
         scripts: writes(&[1, 1]),
-        ..crashing(1, cluster(&[2, 2, 2], &[(0, 1), (2, 2)]))
+        ..crashing(1, cluster(&[1, 2, 1], &[(0, 1), (2, 2)]))
     };
     scenario.faults.lost_disks = 1;
     after(scenario, |prologue| without_n2(prologue, 1))

@@ -16,7 +16,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "a voter that crashes, loses its disk and starts again on an empty one",
         faults: "1 crash, also within a step; 1 disk lost",
         bounds: "channels in order, messages beat timers; terms ≤ 2, 1 command",
-        states: Some(1),
+        states: Some(114_889),
         reaches: &[
             "a leader is elected",
             "the leader changes",
@@ -36,7 +36,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         faults: "2 crashes and 1 lost disk before the start",
         bounds: "channels in order, messages beat timers; from a prepared state; terms ≤ 3; 2 \
                  clients, 1 command each",
-        states: Some(1),
+        states: Some(416),
         reaches: &[
             "the leader changes",
             "a command is answered",
@@ -53,7 +53,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         faults: "1 crash and 1 lost disk before the start",
         bounds: "channels in order, messages beat timers; n0 leads term 2 from the start, n1 stands \
                  for term 3; 1 change, 1 command",
-        states: Some(1),
+        states: Some(9_468),
         reaches: &[
             "a command is answered",
             "a disk is lost",
@@ -72,7 +72,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         faults: "1 crash and 1 lost disk before the start",
         bounds: "channels in order, messages beat timers; n0 leads term 2 from the start, n1 stands \
                  for term 3; 2 changes",
-        states: Some(1),
+        states: Some(220),
         reaches: &[
             "a disk is lost",
             "a node starts on a blank disk",
@@ -87,7 +87,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "a leader of another cluster that has the same name, and other entries",
         faults: CONTACT,
         bounds: "2 nodes; from a prepared state; n1 stands for term 3",
-        states: Some(1),
+        states: Some(32),
         reaches: &[
             "a leader is elected",
             "a node halts",
@@ -101,7 +101,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         purpose: "a leader with the same log and another state",
         faults: CONTACT,
         bounds: "2 nodes; from a prepared state; n1 stands for term 2",
-        states: Some(1),
+        states: Some(32),
         reaches: &[
             "a leader is elected",
             "a node halts",

@@ -89,7 +89,10 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         defect: "a follower compares its state with its leader's, whichever entries they have applied",
         source: "states are comparable after the same entries alone",
         model: "raft/replication",
-        inject: |scenario| scenario.step = compares_any_states,
+        inject: |scenario| {
+            scenario.step = compares_any_states;
+            scenario.drop_inert = false;
+        },
     },
 ];
 
