@@ -337,9 +337,9 @@ const EPOCHS: &[Model<Maekawa>] = &[
         size: Size::Gate,
         purpose: "a node that crashes loses its disk and stays out; another takes its place",
         faults: "1 crash, 1 lost disk",
-        bounds: "channels in order, messages beat timers; 2 members and 1 that joins, 1 claim each, \
-                 epochs ≤ 3",
-        states: Some(1),
+        bounds: "channels in order, messages beat timers; 2 members and 1 that joins and claims \
+                 the lock; epochs ≤ 2",
+        states: Some(7_039),
         reaches: &[
             "a node enters",
             "a node starts on a blank disk",

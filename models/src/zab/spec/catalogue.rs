@@ -33,11 +33,10 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
         size: Size::Gate,
         purpose: "a member that crashes, loses its disk and starts again on an empty one, and one \
                   that lacks what the two others have delivered",
-        faults: "any loss and reordering; 1 crash, also between any two records of a step; 1 disk \
-                 lost",
-        bounds: "n0 leads epoch 1 from the start, n2 up to 2; n1 and n2 are told once more whom \
+        faults: "1 crash, also between any two records of a step; 1 disk lost",
+        bounds: "channels in order; n0 leads epoch 1 from the start, n2 up to 2; n1 and n2 are told once more whom \
                  to follow; 1 client, 1 write",
-        states: Some(1),
+        states: Some(26_102),
         reaches: &[
             "a write is answered",
             "a disk is lost",

@@ -241,6 +241,7 @@ pub fn tail() -> Checked {
 /// crash and lose its disk. n0 leads on, n2 may want to lead, and another client writes.
 pub(super) fn lost_disk() -> Checked {
     let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
         scripts: writes(&[1, 1]),
         ..crashing(1, cluster(&[1, 2, 1], &[(0, 1), (2, 2)]))
     };
