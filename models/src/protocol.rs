@@ -205,7 +205,12 @@ pub struct Node<P: Protocol> {
 impl<P: Protocol> Node<P> {
     /// What the node's disk remembers once it has been [set up](Protocol::format).
     pub fn formatted(protocol: &P) -> P::Durable {
-        let mut durable = P::Durable::default();
+        Self::format(protocol, P::Durable::default())
+    }
+
+    /// The same, of a disk that holds something already: as if it had been set up before that
+    /// was written.
+    pub fn format(protocol: &P, mut durable: P::Durable) -> P::Durable {
         for record in protocol.format() {
             durable.apply(&record);
         }

@@ -201,7 +201,7 @@ mod indexed {
     pub(super) type Condition<P> = fn(&WorldModel<P>, &Marked<P>) -> bool;
 
     /// The largest number of rows in a table of properties.
-    pub(super) const ROWS: usize = 48;
+    pub(super) const ROWS: usize = 64;
 
     fn invariant<P: Specification, const ROW: usize>(_: &WorldModel<P>, state: &Marked<P>) -> bool {
         state.broken != Some(P::INVARIANTS[ROW].name)
@@ -230,7 +230,8 @@ mod indexed {
     macro_rules! table {
         ($table:ident, $function:ident) => {
             rows!($table, $function, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20
-                21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47);
+                21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48
+                49 50 51 52 53 54 55 56 57 58 59 60 61 62 63);
         };
     }
     table!(INVARIANTS, invariant);

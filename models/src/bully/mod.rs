@@ -12,6 +12,9 @@
 //! told apart; a lower node that comes up is told who leads and disturbs nobody; and a node
 //! checks that its leader is up by that leader's repeated Coordinator, not by polling it.
 //!
+//! **Nothing is on disk**, so a lost one loses nothing: a node that comes up has promised nothing that
+//! it could have forgotten, and elections are numbered by what is heard of them.
+//!
 //! [`election`] is the algorithm, to be embedded by whoever has a failure detector of its own;
 //! [`Bully`] is a protocol on top of it, which adds one.
 

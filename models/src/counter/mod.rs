@@ -12,6 +12,13 @@
 //! node counts once, as long as the node remembers its client; retried at *another* node it
 //! may count twice. (To prevent that, the nodes would have to agree before they answer.)
 //!
+//! A disk may be lost, any number of them, and at any time. What is promised then: what others had
+//! been told of its counts stays counted, once; what nobody had been told is gone, and its clients
+//! were told that it was counted; and no replica's value goes back for it. For that, a node on an
+//! empty disk counts nothing before its host has drawn it an [`Incarnation`] that no node has ever
+//! had: its old name stands for the old counts, and who counted under it again from zero would be
+//! taken for one who is behind.
+//!
 //! Read [`g_counter`] first, which is the data type alone; then [`Counter::step`]; `increment`,
 //! `anti_entropy` and `membership` hold the handlers.
 

@@ -39,12 +39,18 @@
 //! What holds even where it errs: exclusion within each epoch, and that a living holder of an
 //! earlier epoch has a lesser token, by which the resource can refuse it.
 //!
-//! Two things are taken for granted. A disk is not lost, nor set back to an earlier state: a node
-//! that does not remember that it was in an epoch joins it again, and knows nothing of the locks
-//! that it has given; an orchestrator that does not remember its epochs numbers them again. (A
-//! node whose disk is lost comes back under another id.) And there is one orchestrator: while it
-//! is down no epoch begins or ends, and when it is down for longer than a lease all members give
-//! up, and nobody enters until it is back.
+//! # Lost disks
+//!
+//! A node that does not remember that it was in an epoch would join it again, and know nothing of
+//! the locks that it has given; an orchestrator that does not remember its epochs would number them
+//! again. So a node on a blank disk takes no part: a disk is set up once, for a new id. What is
+//! promised: exclusion, and tokens that increase, whichever disks are lost. A member that has lost
+//! its own is expelled as one that is dead, and its host comes back under another id; without the
+//! orchestrator's there is no next epoch. (That a disk is *set back* to an earlier state is not
+//! noticed: no protocol can, by what it remembers.)
+//!
+//! And there is one orchestrator: while it is down no epoch begins or ends, and when it is down for
+//! longer than a lease all members give up, and nobody enters until it is back.
 
 pub mod message;
 pub mod quorum;
@@ -59,12 +65,13 @@ mod requester;
 mod times;
 
 use alloc::collections::{BTreeSet, VecDeque};
+use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
 use self::message::{Epoch, Message, Token};
 use self::quorum::Construction;
-use self::state::{Claim, Local, Membership, Orchestration, Persistent, Session, Volatile};
+use self::state::{Claim, Local, Membership, Orchestration, Persistent, Record, Session, Volatile};
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 
 pub use self::times::{BadTimes, Times};
@@ -266,10 +273,16 @@ impl Protocol for Maekawa {
         self.id
     }
 
+    fn format(&self) -> Vec<Record> {
+        Vec::from([Record::Initialize])
+    }
+
     fn boot(&self, durable: &Persistent, out: &mut Outbox<Self>) -> Volatile {
         if self.is_orchestrator() {
-            // What was begun goes on with the next health check.
-            out.arm(Timer::HealthCheck);
+            if durable.is_set_up {
+                // What was begun goes on with the next health check.
+                out.arm(Timer::HealthCheck);
+            }
             return Volatile::Orchestrator(Orchestration::default());
         }
         if durable.registered {
@@ -282,6 +295,10 @@ impl Protocol for Maekawa {
     /// same step: that is one of the orders in which it could arrive, and nothing between could
     /// tell the difference, for no other node sees these messages.
     fn step(&self, node: &mut Node<Self>, input: Input<Self>, out: &mut Outbox<Self>) {
+        // Whom a lost disk had given its lock, nobody knows.
+        if !node.durable().is_set_up {
+            return;
+        }
         let mut inputs = VecDeque::from([input]);
         let mut said = Outbox::new();
         while let Some(input) = inputs.pop_front() {

@@ -16,6 +16,8 @@ use crate::protocol::{Durable, NodeId};
 /// whom it is locked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Persistent {
+    /// Whether the disk has been set up for this node. If not, it is new, or what it held is lost.
+    pub is_set_up: bool,
     /// Of the orchestrator the epoch that it has installed last; of others the latest that they
     /// were in or have heard the end of. Increases monotonically.
     pub epoch: Epoch,
@@ -34,6 +36,8 @@ pub struct Persistent {
 /// One change of what survives a crash.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Record {
+    /// The disk is this node's from now on.
+    Initialize,
     /// The node is a member of this epoch now, or never will be.
     Epoch(Epoch),
     /// Whether the node is to be a member.
@@ -54,6 +58,7 @@ impl Durable for Persistent {
 
     fn apply(&mut self, record: &Record) {
         match record {
+            Record::Initialize => self.is_set_up = true,
             Record::Epoch(epoch) => self.epoch = *epoch,
             Record::Registered(registered) => self.registered = *registered,
             Record::Enrol(node) => {

@@ -412,7 +412,9 @@ fn denied<M: StateMachine>(
     out: &mut Outbox<Raft<M>>,
 ) {
     let acknowledged = progress_of(node, follower).map(|progress| progress.match_index);
-    if let Some(acknowledged) = acknowledged.filter(|known| prev_log_index <= *known) {
+    // Before the first entry there is nothing to have acknowledged.
+    let denies = |known: &Index| Index(0) < prev_log_index && prev_log_index <= *known;
+    if let Some(acknowledged) = acknowledged.filter(denies) {
         out.emit(Event::Denied {
             follower,
             acknowledged,

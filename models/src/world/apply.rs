@@ -46,10 +46,8 @@ impl<P: Specification> World<P> {
             ghost: P::Ghost::default(),
         };
         for position in 0..scenario.nodes.len() {
-            let mut durable = scenario.disks.get(position).cloned().unwrap_or_default();
-            for record in scenario.nodes[position].format() {
-                durable.apply(&record);
-            }
+            let disk = scenario.disks.get(position).cloned().unwrap_or_default();
+            let durable = Node::format(&scenario.nodes[position], disk);
             world.hosts.push(Arc::new(Host::Down { durable }));
         }
         // All are up before the first is heard: nobody's first words are lost.

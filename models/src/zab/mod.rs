@@ -12,6 +12,14 @@
 //! epoch, acknowledgements and commits stand for all up to their transaction, and who misses
 //! something asks for it again.
 //!
+//! A quorum is made of disks that remember what they have promised. So a disk belongs to an ensemble
+//! once it has been set up for it, on purpose, and a node on a disk that has not, or that is empty
+//! because it was lost, takes no part: it neither follows nor leads nor is counted. What has been
+//! delivered then survives the loss of any minority of the disks; of a majority, nothing goes on.
+//! (An emptied ZooKeeper server joins with zxid 0, and a quorum of emptied and lagging servers
+//! elects a history without what was committed.) A leader that would have a delivered transaction
+//! truncated is not obeyed but contradicted: `contradiction`.
+//!
 //! What a host must know: a SNAP carries the whole state machine, so it is as large as that; a
 //! transport that bounds its messages sends it in pieces, for it matters to nobody here before
 //! it is whole, and one that is lost is asked for again. There are no observers (followers that
@@ -22,6 +30,7 @@
 //! `contact` is what holds them together, `client` what they are for.
 
 pub mod bully;
+pub mod contradiction;
 pub mod election;
 pub mod history;
 pub mod message;
@@ -42,10 +51,11 @@ use core::marker::PhantomData;
 use derive_where::derive_where;
 use serde::{Deserialize, Serialize};
 
+use self::contradiction::Contradiction;
 use self::election::Election;
 use self::history::{Content, Transaction};
 use self::message::Message;
-use self::state::{Persistent, Role, Volatile};
+use self::state::{Persistent, Record, Role, Volatile};
 use self::zxid::{Epoch, Zxid};
 use crate::machine::StateMachine;
 use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
@@ -180,6 +190,12 @@ pub enum Event<M: StateMachine> {
     },
     /// This node has no leader that broadcasts, and serves no client until it says otherwise.
     Looking,
+    /// A leader would have a transaction truncated that this node has delivered. It takes part no
+    /// more, and has written that down: its host stops it, and says so.
+    Halted {
+        /// What contradicts what.
+        contradiction: Contradiction,
+    },
 }
 
 impl<C> Transaction<C> {
@@ -233,13 +249,20 @@ impl<M: StateMachine, E: Election> Protocol for Zab<M, E> {
         self.id
     }
 
+    fn format(&self) -> Vec<Record<M>> {
+        Vec::from([Record::Initialize])
+    }
+
     /// A node starts by looking for a leader. What its snapshot holds is delivered; what is
     /// behind it will be when a leader says so.
     fn boot(&self, durable: &Persistent<M>, out: &mut Outbox<Self>) -> Volatile<M, E> {
         let mut outputs = Vec::new();
         let election = self.election.boot(durable.recency(), &mut outputs);
-        for output in outputs {
-            election::release(output, out);
+        // Where the node takes no part, nothing is elected.
+        if durable.takes_part() {
+            for output in outputs {
+                election::release(output, out);
+            }
         }
         let delivered = durable.history.snapshot().clone();
         out.emit(Event::Looking);
@@ -255,6 +278,10 @@ impl<M: StateMachine, E: Election> Protocol for Zab<M, E> {
     }
 
     fn step(&self, node: &mut Node<Self>, input: Input<Self>, out: &mut Outbox<Self>) {
+        // What a disk that is lost had promised, nobody knows (KAFKA-12181; the same in ZAB).
+        if !node.durable().takes_part() {
+            return;
+        }
         match input {
             Input::Deliver { from, message } => {
                 // Nobody else has a say.

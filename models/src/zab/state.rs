@@ -6,6 +6,7 @@ use alloc::collections::{BTreeMap, BTreeSet};
 use derive_where::derive_where;
 use serde::{Deserialize, Serialize};
 
+use super::contradiction::Contradiction;
 use super::election::Election;
 use super::history::{Content, History, Recency, Snapshot, Transaction};
 use super::message::AckEpoch;
@@ -19,6 +20,10 @@ use crate::session::RequestId;
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Persistent<M: StateMachine> {
+    /// Whether the disk belongs to an ensemble. If not, it is new, or what it held is lost.
+    pub is_member: bool,
+    /// Why this node takes part no more, if so.
+    pub halted: Option<Contradiction>,
     /// The last epoch accepted (`f.p`): the node heeds no leader of an earlier one, and no
     /// second leader of this one. Increases monotonically.
     pub accepted_epoch: Epoch,
@@ -30,6 +35,12 @@ pub struct Persistent<M: StateMachine> {
 }
 
 impl<M: StateMachine> Persistent<M> {
+    /// Whether the node may say anything: its disk belongs to an ensemble, and nothing that it
+    /// has delivered has been contradicted.
+    pub fn takes_part(&self) -> bool {
+        self.is_member && self.halted.is_none()
+    }
+
     /// How recent the history is.
     pub fn recency(&self) -> Recency {
         Recency {
@@ -44,6 +55,10 @@ impl<M: StateMachine> Persistent<M> {
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub enum Record<M: StateMachine> {
+    /// The disk belongs to an ensemble from now on.
+    Initialize,
+    /// This node takes part no more.
+    Halt(Contradiction),
     /// An epoch is accepted.
     AcceptedEpoch(Epoch),
     /// A leader's initial history is complete, and this node's own.
@@ -71,6 +86,8 @@ impl<M: StateMachine> Durable for Persistent<M> {
 
     fn apply(&mut self, record: &Record<M>) {
         match record {
+            Record::Initialize => self.is_member = true,
+            Record::Halt(contradiction) => self.halted = Some(*contradiction),
             Record::AcceptedEpoch(epoch) => self.accepted_epoch = *epoch,
             Record::CurrentEpoch(epoch) => self.current_epoch = *epoch,
             Record::Append(transaction) => self.history.push(transaction.clone()),

@@ -8,6 +8,7 @@
 
 use alloc::vec::Vec;
 
+use super::contradiction::Contradiction;
 use super::election::Election;
 use super::history::{Snapshot, Transaction};
 use super::message::Message;
@@ -111,9 +112,9 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
     /// comes late must not touch what this node has accepted since: it is of a history that ends
     /// with `from`, and no history of this leader's does.
     ///
-    /// A leader that lacks what is delivered here, or has what this node has lost, has its
-    /// history from a disk that was lost or set back, or this node has. It could say the same for
-    /// ever, and is given up at once (as ZooKeeper's server ends where it cannot truncate).
+    /// A leader that lacks what is delivered here has its history from a disk that was lost or set
+    /// back, or is of another ensemble: nothing that is delivered is truncated. One that has what
+    /// this node has lost could say the same for ever, and is given up at once.
     pub(super) fn on_trunc(
         &self,
         node: &mut Node<Self>,
@@ -127,7 +128,11 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
         if !self.follows(node, leader, epoch) || from != history.last_zxid() {
             return;
         }
-        if to < node.volatile.delivered.zxid || !history.contains(to) {
+        let delivered = node.volatile.delivered.zxid;
+        if to < delivered {
+            return self.halt(node, Contradiction { delivered, to }, out);
+        }
+        if !history.contains(to) {
             return self.look_for_leader(node, out);
         }
         node.write(Record::Truncate { to });

@@ -6,6 +6,7 @@ mod history;
 mod json;
 mod linearizability;
 mod log;
+mod lost_disks;
 mod network;
 mod quorums;
 mod steps;

@@ -143,9 +143,9 @@ fn bench(guarded: bool) -> Bench {
     if guarded { bench.guarded() } else { bench }
 }
 
-/// What the disk remembers after these records.
-fn fold(records: &[Record]) -> Persistent<Adder> {
-    let mut disk = Persistent::default();
+/// What a disk that has been set up remembers after these records.
+fn fold(raft: &Checked, records: &[Record]) -> Persistent<Adder> {
+    let mut disk = Node::formatted(raft);
     for record in records {
         disk.apply(record);
     }
@@ -162,7 +162,7 @@ proptest! {
         for input in inputs {
             bench.feed(input);
             journal.extend_from_slice(bench.records());
-            prop_assert_eq!(&fold(&journal), bench.node().durable());
+            prop_assert_eq!(&fold(bench.raft(), &journal), bench.node().durable());
         }
     }
 
@@ -177,7 +177,7 @@ proptest! {
             journal.extend_from_slice(bench.records());
         }
         let mut out = Outbox::new();
-        let recovered = Node::boot(bench.raft(), fold(&journal), &mut out);
+        let recovered = Node::boot(bench.raft(), fold(bench.raft(), &journal), &mut out);
         let effects = bench.crash();
         prop_assert_eq!(bench.node(), &recovered);
         prop_assert_eq!(effects, out.drain().collect::<Vec<_>>());
@@ -190,7 +190,7 @@ proptest! {
         let mut one = bench(guarded);
         let mut other = one.clone();
         for input in inputs {
-            prop_assert_eq!(one.feed(input.clone()), other.feed(input));
+            prop_assert_eq!(one.feed_whole(input.clone()), other.feed_whole(input));
             prop_assert_eq!(one.records(), other.records());
             prop_assert_eq!(one.node(), other.node());
         }
@@ -210,7 +210,7 @@ proptest! {
             let mut out = Outbox::new();
             bench.raft().step(&mut copy, read, &mut out);
             copy.take_records();
-            let effects = bench.feed(input);
+            let effects = bench.feed_whole(input);
             let json = serde_json::to_string(&effects).expect("effects as JSON");
             let read: Vec<_> = serde_json::from_str(&json).expect("JSON as effects");
             prop_assert_eq!(&read, &effects);

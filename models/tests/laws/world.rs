@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use models::raft::state::Persistent;
 use models::world::{Action, Disk, Host, Kind, NotEnabled, Scenario, World};
-use models::{Durable, Input, Node, NodeId, Outbox};
+use models::{Durable, Input, Node, NodeId, Outbox, Protocol};
 use proptest::prelude::*;
 
 use crate::support::bench::{Checked, Record};
@@ -82,11 +82,12 @@ proptest! {
         prop_assert_eq!(serde_json::from_str(&json).ok(), Some(envelopes));
     }
 
-    /// The records that a node has written since the beginning, crashes included, make what
-    /// its disk remembers.
+    /// The records that a node has written since its disk was set up, crashes included, make what
+    /// the disk remembers.
     #[test]
     fn journals_make_disks(scenario in any_troubled(HONEST), choices in choices(120)) {
-        let mut journals: BTreeMap<NodeId, Persistent<_>> = BTreeMap::new();
+        let empty = scenario.nodes.iter().map(|raft| (raft.id(), Node::formatted(raft)));
+        let mut journals: BTreeMap<NodeId, Persistent<_>> = empty.collect();
         walk(&scenario, &choices, |before, action, after| {
             if let Some((id, records)) = written(&scenario, before, action) {
                 let disk = journals.entry(id).or_default();

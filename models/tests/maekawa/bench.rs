@@ -6,7 +6,7 @@ use models::maekawa::message::{Epoch, Message, Timestamp, Token};
 use models::maekawa::quorum::Construction;
 use models::maekawa::spec::claim;
 use models::maekawa::state::{
-    Attempt, Claim, Local, Membership, Orchestration, Persistent, Record, Standing, Volatile,
+    Attempt, Claim, Local, Membership, Orchestration, Record, Standing, Volatile,
 };
 use models::maekawa::{Command, Event, Maekawa, Timer};
 use models::{Durable, Effect, Input, Node, NodeId, Outbox, Protocol};
@@ -24,7 +24,7 @@ impl Bench {
     /// Node `id` under the orchestrator n0, started from a disk.
     pub(super) fn start(id: u16, records: &[Record]) -> Self {
         let maekawa = Maekawa::new(NodeId(id), NodeId(0));
-        let mut disk = Persistent::default();
+        let mut disk = Node::formatted(&maekawa);
         for record in records {
             disk.apply(record);
         }

@@ -4,6 +4,7 @@
 //! peers are played by the test. Where this implementation deviates from the paper, the test
 //! says so.
 
+mod disks;
 mod s5_1_terms;
 mod s5_2_election;
 mod s5_3_replication;

@@ -91,6 +91,7 @@ impl Told for Maekawa {
 
     fn record(record: &Record) -> String {
         match record {
+            Record::Initialize => "set up".to_owned(),
             Record::Epoch(epoch) => format!("{epoch}"),
             Record::Registered(true) => "registered".to_owned(),
             Record::Registered(false) => "not registered".to_owned(),

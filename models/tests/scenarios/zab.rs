@@ -106,6 +106,8 @@ impl Told for Zab<Adder, Oracle> {
 
     fn record(record: &Record<Adder>) -> String {
         match record {
+            Record::Initialize => "belongs to an ensemble".to_owned(),
+            Record::Halt(contradiction) => format!("halt: {contradiction:?}"),
             Record::AcceptedEpoch(epoch) => format!("accepted {epoch}"),
             Record::CurrentEpoch(epoch) => format!("current {epoch}"),
             Record::Append(transaction) => format!("append {}", words(transaction)),
@@ -132,6 +134,7 @@ impl Told for Zab<Adder, Oracle> {
             Event::Leading { epoch } => format!("leading {epoch}"),
             Event::Following { epoch, leader } => format!("following {leader} in {epoch}"),
             Event::Looking => "looking".to_owned(),
+            Event::Halted { contradiction } => format!("halted: {contradiction:?}"),
             Event::Delivered { transaction } => format!("delivered {}", transaction.zxid),
             Event::Restored { zxid } => format!("restored {zxid}"),
         }

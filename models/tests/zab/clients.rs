@@ -308,7 +308,7 @@ fn truth(node: &Node<Z>) -> Told {
 
 fn hear(told: &mut Told, state: &mut Snapshot<Adder>, event: &Event<Adder>) {
     match event {
-        Event::Looking => *told = Told::Looking,
+        Event::Looking | Event::Halted { .. } => *told = Told::Looking,
         Event::Following { epoch, leader } => *told = Told::Following(*leader, *epoch),
         Event::Leading { epoch } => *told = Told::Leading(*epoch),
         Event::Restored { zxid } => state.zxid = *zxid,

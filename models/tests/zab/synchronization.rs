@@ -3,6 +3,7 @@
 use models::machine::StateMachine;
 use models::raft::spec::Adder;
 use models::world::{Action, Scenario, World};
+use models::zab::contradiction::Contradiction;
 use models::zab::history::{Content, Recency, Transaction};
 use models::zab::message::{AckEpoch, Message};
 use models::zab::spec::{self, Names, Oracle, Reign};
@@ -209,6 +210,7 @@ fn promised() -> (Z, Node<Z>) {
     let nodes = ids.to_vec();
     let zab: Z = Zab::new(ids[1], ids, Oracle { nodes });
     let disk = disk(1, 1, &[(1, 1), (1, 3)]);
+    let disk = Node::format(&zab, disk);
     let mut node = Node::boot(&zab, disk, &mut Outbox::new());
     zab.step(
         &mut node,
@@ -232,25 +234,72 @@ fn zxid(epoch: u64, counter: u64) -> Zxid {
     Zxid { epoch, counter }
 }
 
-/// A leader that would have a follower keep what it does not have, or undo what it has delivered,
-/// is given up at once. To ask again would bring the same again, as fast as messages go.
+/// A leader that would have a follower keep what it does not have is given up at once. To ask again
+/// would bring the same again, as fast as messages go.
 #[test]
 fn a_leader_whose_history_cannot_be_taken_over_is_given_up() {
-    let from = zxid(1, 3);
-    for (delivered, to) in [(zxid(0, 0), zxid(1, 2)), (zxid(1, 3), zxid(1, 1))] {
-        let (zab, mut node) = promised();
-        node.volatile.delivered.zxid = delivered;
-        let (epoch, before) = (Epoch(2), node.durable().clone());
-        let effects = hear(&zab, &mut node, Message::Trunc { epoch, from, to });
-        assert!(effects.contains(&Effect::Emit(Event::Looking)));
-        let says = |effect: &Effect<Z>| matches!(effect, Effect::Send { .. });
-        assert!(!effects.iter().any(says), "{effects:?}");
-        assert_eq!(node.volatile.role, Role::Looking);
-        assert_eq!(*node.durable(), before);
-        let last_zxid = zxid(1, 2);
-        let new_leader = Message::NewLeader { epoch, last_zxid };
-        assert_eq!(hear(&zab, &mut node, new_leader), []);
-    }
+    let (zab, mut node) = promised();
+    let (epoch, before) = (Epoch(2), node.durable().clone());
+    let (from, to) = (zxid(1, 3), zxid(1, 2));
+    let effects = hear(&zab, &mut node, Message::Trunc { epoch, from, to });
+    assert!(effects.contains(&Effect::Emit(Event::Looking)));
+    assert_says_nothing(&effects);
+    assert_eq!(node.volatile.role, Role::Looking);
+    assert_eq!(*node.durable(), before);
+    let last_zxid = zxid(1, 2);
+    let new_leader = Message::NewLeader { epoch, last_zxid };
+    assert_eq!(hear(&zab, &mut node, new_leader), []);
+}
+
+fn assert_says_nothing(effects: &[Effect<Z>]) {
+    let says = |effect: &Effect<Z>| matches!(effect, Effect::Send { .. });
+    assert!(!effects.iter().any(says), "{effects:?}");
+}
+
+/// A leader that would have a follower undo what it has delivered contradicts it: the follower
+/// truncates nothing, and takes part no more, not even after a restart.
+#[test]
+fn nothing_that_is_delivered_is_truncated() {
+    let (zab, mut node) = promised();
+    node.volatile.delivered.zxid = zxid(1, 3);
+    let (epoch, from, to) = (Epoch(2), zxid(1, 3), zxid(1, 1));
+    let delivered = zxid(1, 3);
+    let effects = hear(&zab, &mut node, Message::Trunc { epoch, from, to });
+    let contradiction = Contradiction { delivered, to };
+    assert!(effects.contains(&Effect::Emit(Event::Halted { contradiction })));
+    assert_says_nothing(&effects);
+    assert_eq!(node.durable().history.last_zxid(), from);
+    assert_eq!(node.durable().halted, Some(contradiction));
+    let mut node = Node::boot(&zab, node.into_durable(), &mut Outbox::new());
+    zab.step(
+        &mut node,
+        Input::Fire(Timer::Election(Names(NodeId(0)))),
+        &mut Outbox::new(),
+    );
+    assert_eq!(node.volatile.role, Role::Looking);
+}
+
+/// A node on a disk that was never set up, or has been lost, follows nobody and promises nothing,
+/// whoever is named.
+#[test]
+fn a_node_on_a_blank_disk_takes_no_part() {
+    let ids = [0, 1].map(NodeId);
+    let nodes = ids.to_vec();
+    let zab: Z = Zab::new(ids[1], ids, Oracle { nodes });
+    let mut out = Outbox::new();
+    let mut node = Node::boot(&zab, Persistent::default(), &mut out);
+    let arms = |effect: &Effect<Z>| matches!(effect, Effect::Arm(_));
+    assert!(!out.effects().iter().any(arms), "{:?}", out.effects());
+    let mut out = Outbox::new();
+    zab.step(
+        &mut node,
+        Input::Fire(Timer::Election(Names(ids[0]))),
+        &mut out,
+    );
+    assert!(out.effects().is_empty());
+    let epoch = Epoch(1);
+    assert_eq!(hear(&zab, &mut node, Message::NewEpoch { epoch }), []);
+    assert_eq!(*node.durable(), Persistent::default());
 }
 
 /// A TRUNC is of the history that the leader was told of: one that comes when this has changed is
@@ -353,6 +402,7 @@ fn a_diff_carries_so_much() {
         disk.apply(&Record::Append(Transaction { zxid, content }));
     }
     disk.apply(&Record::AcceptedEpoch(Epoch(1)));
+    let disk = Node::format(&zab, disk);
     let mut node = Node::boot(&zab, disk, &mut Outbox::new());
     let from = ids[1];
     let recency = Recency::default();

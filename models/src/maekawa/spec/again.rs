@@ -10,6 +10,7 @@ use crate::protocol::{Node, NodeId};
 use crate::specification::Specification;
 use crate::world::{Action, Envelope, Host, World};
 
+use super::disks::is_blank;
 use super::{local_of, membership_of};
 
 /// The message that the action hands to a node, and the node before it.
@@ -201,6 +202,9 @@ pub(super) fn the_health_check_asks_again(
     let (durable, Volatile::Orchestrator(state)) = (node.durable(), &node.volatile) else {
         return true;
     };
+    if is_blank(durable) {
+        return true;
+    }
     match action {
         Action::Fire {
             timer: Timer::HealthCheck,
@@ -231,7 +235,7 @@ pub(super) fn the_health_check_asks_again(
             Message::Ping { .. } if envelope.from == orchestrator => {
                 let is_up = before
                     .host(envelope.to)
-                    .is_some_and(|host| host.node().is_some());
+                    .is_some_and(|host| host.node().is_some() && !is_blank(host.durable()));
                 let is_pong = |said: &Message| matches!(said, Message::Pong { .. });
                 !is_up || says(after, envelope.to, orchestrator, is_pong)
             }

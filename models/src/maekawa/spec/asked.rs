@@ -4,6 +4,7 @@ use crate::maekawa::{Command, Maekawa};
 use crate::protocol::{Node, NodeId};
 use crate::world::{Action, Scenario, World};
 
+use super::disks::is_blank;
 use super::{local_of, membership_of};
 
 /// What the action asks of a node that runs, and the node afterwards.
@@ -39,6 +40,7 @@ pub(super) fn who_asks_is_answered_or_waits(
     let has_answer = client.is_none_or(|client| !client.waits_at.contains_key(&id));
     let is_member = membership_of(node).is_some();
     has_answer
+        || is_blank(node.durable())
         || match command {
             Command::Acquire { claim } => local_of(node).is_some_and(|local| {
                 let member = local.membership.as_ref();

@@ -333,6 +333,21 @@ const EPOCHS: &[Model<Maekawa>] = &[
         scenario: scenarios::restart,
     },
     Model {
+        name: "maekawa/lost-disk",
+        size: Size::Gate,
+        purpose: "a node that crashes loses its disk and stays out; another takes its place",
+        faults: "1 crash, 1 lost disk",
+        bounds: "channels in order, messages beat timers; 2 members and 1 that joins and claims \
+                 the lock; epochs ≤ 2",
+        states: Some(7_039),
+        reaches: &[
+            "a node enters",
+            "a node starts on a blank disk",
+            "a node that has lost its disk is out, and another enters in the next epoch",
+        ],
+        scenario: scenarios::lost_disk,
+    },
+    Model {
         name: "maekawa/death",
         size: Size::Gate,
         purpose: "a member dies, a holder or not, or the orchestrator does",

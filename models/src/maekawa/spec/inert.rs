@@ -26,6 +26,10 @@ pub(super) fn is_inert(
     receiver: &Host<Maekawa>,
 ) -> bool {
     let from = envelope.from;
+    // A node on a blank disk heeds nothing, for ever.
+    if !receiver.on_disk().is_set_up {
+        return true;
+    }
     match &envelope.message {
         Message::Request { epoch, request } => {
             is_past(*epoch, receiver) || has_finished(*epoch, receiver, *request)

@@ -9,9 +9,11 @@ use crate::protocol::{Node, NodeId};
 use crate::specification::{Invariant, Specification};
 use crate::world::{Faulted, Host, Scenario, World};
 
+use super::disks::{self, is_blank};
 use super::{endings, holders, local_of, members, membership_of, orchestrator};
 
 pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
+    disks::BLANK_DISKS_STAY_BLANK,
     Invariant {
         name: "Mutual exclusion",
         source: "§2; of living nodes where the health check does not err, else in each epoch",
@@ -166,7 +168,8 @@ fn who_has_frozen_has_it_on_disk(world: &World<Maekawa>) -> bool {
         let Message::Frozen { epoch } = said.message else {
             return true;
         };
-        world.faults.lost_disks > 0 || disk.is_some_and(|disk| disk.epoch >= epoch)
+        // Who has lost its disk is in no epoch any more, and never again.
+        disk.is_some_and(|disk| is_blank(disk) || disk.epoch >= epoch)
     })
 }
 
@@ -219,9 +222,9 @@ fn is_possible(world: &World<Maekawa>, host: &Host<Maekawa>) -> bool {
     let clock = local.map_or(0, |local| local.clock);
     let member = host.node().and_then(membership_of);
     let counter = member.map_or(0, |member| member.counter.max(member.arbiter.counter));
-    let begun = orchestrator(world).map_or(Epoch(0), |durable| durable.epoch);
-    let lost = world.faults.lost_disks > 0;
-    clock.max(counter) < FURTHEST_AHEAD && (lost || host.durable().epoch <= begun)
+    let begun = orchestrator(world).map(|durable| durable.epoch);
+    let is_begun = begun.is_none_or(|begun| host.durable().epoch <= begun);
+    clock.max(counter) < FURTHEST_AHEAD && is_begun
 }
 
 /// Whether the command gives up a claim that some node holds or waits for. (A crash may make a
@@ -247,6 +250,9 @@ fn has_its_timers(host: &Host<Maekawa>) -> bool {
     let Host::Up { node, armed, .. } = host else {
         return true;
     };
+    if is_blank(node.durable()) {
+        return armed.is_empty();
+    }
     if let Volatile::Orchestrator(_) = node.volatile {
         return armed.contains(&Timer::HealthCheck);
     }

@@ -7,9 +7,10 @@ use crate::protocol::{Node, NodeId};
 use crate::specification::Law;
 use crate::world::{Action, Envelope, Host, Scenario, World};
 
-use super::{again, asked, endings, local_of, members, membership_of, orchestrator};
+use super::{again, asked, disks, endings, local_of, members, membership_of, orchestrator};
 
 pub(super) const LAWS: &[Law<Maekawa>] = &[
+    disks::BLANK_NODES_ARE_SILENT,
     Law {
         name: "Fencing tokens strictly increase",
         source: "each entry's token is greater than all before it; where the health check errs, \

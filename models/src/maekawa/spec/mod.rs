@@ -9,6 +9,7 @@
 mod again;
 mod asked;
 mod catalogue;
+mod disks;
 mod endings;
 mod inert;
 mod invariants;
@@ -158,5 +159,6 @@ fn holders(world: &World<Maekawa>) -> impl Iterator<Item = (NodeId, Token)> {
 
 /// What the orchestrator's disk remembers. In these worlds it is node 0.
 fn orchestrator(world: &World<Maekawa>) -> Option<&Persistent> {
-    world.host(NodeId(0)).map(Host::durable)
+    let disk = world.host(NodeId(0)).map(Host::durable);
+    disk.filter(|disk| !disks::is_blank(disk))
 }

@@ -7,9 +7,11 @@ use crate::protocol::NodeId;
 use crate::specification::Reachable;
 use crate::world::Host;
 
-use super::{holders, members, membership_of, orchestrator};
+use super::{disks, holders, members, membership_of, orchestrator};
 
 pub(super) const REACHABLE: &[Reachable<Maekawa>] = &[
+    disks::BLANK_NODE_RUNS,
+    disks::LOST_IS_REPLACED,
     Reachable {
         name: "a node enters",
         seen: |_, world| holders(world).next().is_some(),

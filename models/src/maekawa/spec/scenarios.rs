@@ -233,6 +233,22 @@ pub fn restart() -> Checked {
     scenario
 }
 
+/// Two members, and a third node that is to be one, and claims the lock. A node may crash and lose
+/// its disk, the orchestrator too; it starts again on an empty one.
+pub(super) fn lost_disk() -> Checked {
+    let mut scenario = founded(2, 1, Construction::Plane);
+    scenario.scripts = vec![claims(3, 0, 1)];
+    scenario.bounds.last_epoch = Epoch(2);
+    scenario.faults = Faults {
+        crashes: 1,
+        lost_disks: 1,
+        ..Faults::default()
+    };
+    // What is inert by what a sender's disk remembers is so no more when that is lost.
+    scenario.drop_inert = false;
+    connected(scenario)
+}
+
 /// `members` of which two claim the lock, health checks up to `last_epoch`, and `crashes` crashes,
 /// of the orchestrator too.
 pub fn death(members: u16, last_epoch: u64, crashes: u8) -> Checked {

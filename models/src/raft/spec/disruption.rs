@@ -229,8 +229,9 @@ pub(super) fn who_is_behind_learns_so<M: StateMachine>(
         }
         _ => false,
     };
-    let is_reachable =
-        after.network.connects(envelope.to, envelope.from) && sender.node().is_some();
+    let is_reachable = receiver.durable().takes_part()
+        && after.network.connects(envelope.to, envelope.from)
+        && sender.node().is_some();
     !is_behind
         || !is_reachable
         || after.network.sent().any(|answer| {

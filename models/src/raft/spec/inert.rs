@@ -1,6 +1,8 @@
 //! Which of Raft's messages are inert, and why.
 //!
-//! The argument rests on three facts. A disk's term never decreases. Within a term a node
+//! The argument rests on four facts. A disk's term never decreases but by its loss. Who has lost
+//! its disk, or has halted, takes no part any more: nothing that it is told matters, and no answer
+//! is awaited. Within a term a node
 //! goes from follower to candidate to leader or back to follower, never the other way, for
 //! standing again takes a new term; so a node whose disk holds term `t` and which is not a
 //! candidate (leader) now will not be a candidate (leader) *of term `t`* again, crash or not.
@@ -39,14 +41,20 @@ pub(super) fn is_inert<M: StateMachine>(
 ) -> bool {
     let term = envelope.message.term();
     let receiver_term = receiver.on_disk().current_term;
+    if !receiver.on_disk().takes_part() {
+        return true;
+    }
+    // The sender, should it still wait for an answer, would ignore it.
+    let has_left = |term| {
+        let sender = sender.on_disk();
+        !sender.takes_part() || term < sender.current_term
+    };
     match &envelope.message {
         // A read is asked for in the term of the leader that is asked.
         Message::RequestVote { .. }
         | Message::ReadIndex { .. }
         | Message::AppendEntries { .. }
-        | Message::InstallSnapshot { .. } => {
-            term < receiver_term && term < sender.on_disk().current_term
-        }
+        | Message::InstallSnapshot { .. } => term < receiver_term && has_left(term),
         Message::RequestVoteResponse { outcome, .. } => {
             term < receiver_term
                 || term == receiver_term
@@ -54,7 +62,9 @@ pub(super) fn is_inert<M: StateMachine>(
         }
         // Its receiver stands for the term after, and then it is of an earlier one.
         Message::TimeoutNow { .. } => term < receiver_term,
-        Message::PreVote { .. } => term <= sender.on_disk().current_term,
+        Message::PreVote { .. } => {
+            !sender.on_disk().takes_part() || term <= sender.on_disk().current_term
+        }
         Message::PreVoteResponse { outcome, .. } => {
             term <= receiver_term || *outcome == VoteOutcome::Refused
         }

@@ -11,6 +11,7 @@ use crate::raft::state::Role;
 use crate::specification::Invariant;
 use crate::world::{Scenario, World};
 
+use super::contradictions::{clusters_meet, is_blank};
 use super::{Committed, is_linearizable, leadership, membership, sessions};
 
 impl<M: StateMachine> Raft<M> {
@@ -28,17 +29,17 @@ impl<M: StateMachine> Raft<M> {
         Invariant {
             name: "Log Matching",
             source: "Figure 3, §5.3: logs with an equal entry are identical up to it",
-            holds: |_, world| log_matching(world),
+            holds: |scenario, world| log_matching(world) || clusters_meet(scenario),
         },
         Invariant {
             name: "Leader Completeness",
             source: "Figure 3, §5.4: a committed entry is in the log of every later leader",
-            holds: |_, world| leader_completeness(world),
+            holds: |scenario, world| leader_completeness(world) || clusters_meet(scenario),
         },
         Invariant {
             name: "State Machine Safety",
             source: "Figure 3, §5.4.3: no two servers apply different commands for one index",
-            holds: |_, world| state_machine_safety(world),
+            holds: |scenario, world| state_machine_safety(world) || clusters_meet(scenario),
         },
         Invariant {
             name: "Votes are durable",
@@ -47,18 +48,23 @@ impl<M: StateMachine> Raft<M> {
         },
         Invariant {
             name: "Committed entries are durable",
-            source: "§5.3, §5.6: what is committed is on the disks of a majority",
-            holds: committed_entries_are_durable,
+            source: "§5.3, §5.6: what is committed is on the disks of a majority, or was before they \
+                     were lost: nobody else is enough to elect or to commit without it",
+            holds: |scenario, world| {
+                committed_entries_are_durable(scenario, world) || clusters_meet(scenario)
+            },
         },
         Invariant {
             name: "Acknowledgements are durable",
-            source: "Figure 2: matchIndex is true of the follower's disk",
+            source: "Figure 2: matchIndex is true of the follower's disk, as long as it has that disk",
             holds: |_, world| acknowledgements_are_durable(world),
         },
         Invariant {
             name: "Whoever can be elected holds what is committed",
             source: "§5.4: Leader Completeness, one election ahead",
-            holds: membership::electable_nodes_are_complete,
+            holds: |scenario, world| {
+                membership::electable_nodes_are_complete(scenario, world) || clusters_meet(scenario)
+            },
         },
         Invariant {
             name: "The last configuration in the log is in force",
@@ -118,9 +124,13 @@ impl<M: StateMachine> Raft<M> {
         Invariant {
             name: "Exactly once",
             source: "§8; thesis §6.3: each command of the committed log is applied once at most",
-            holds: |_, world| exactly_once(world),
+            holds: |scenario, world| exactly_once(world) || clusters_meet(scenario),
         },
         Self::REPLICAS_AGREE,
+        Self::NOBODY_IS_CONTRADICTED,
+        Self::HALTS_ARE_DURABLE,
+        Self::BLANK_DISKS_STAY_BLANK,
+        Self::AN_ID_IS_OF_ONE_DISK,
         Self::SESSIONS_ARE_BOUNDED,
         Self::NEXT_SESSION_IS_LATER,
         Self::READS_ARE_BOUNDED,
@@ -293,7 +303,10 @@ fn voted_on_disk<M: StateMachine>(
 ) -> bool {
     world.host(voter).is_some_and(|host| {
         let disk = host.on_disk();
-        disk.current_term > term || disk.current_term == term && disk.voted_for == Some(candidate)
+        // On a blank disk it votes for nobody.
+        is_blank(disk)
+            || disk.current_term > term
+            || disk.current_term == term && disk.voted_for == Some(candidate)
     })
 }
 
@@ -309,7 +322,12 @@ fn committed_entries_are_durable<M: StateMachine>(
     // Logs match, so a log that holds the last committed entry holds them all.
     let holders = world
         .all_hosts()
-        .filter(|(_, host)| holds(&host.on_disk().log, index, &last.entry))
+        // Who has lost its disk is as good as a holder: nobody is elected by it, and nothing
+        // committed.
+        .filter(|(_, host)| {
+            let disk = host.on_disk();
+            is_blank(disk) || holds(&disk.log, index, &last.entry)
+        })
         .map(|(id, _)| id)
         .collect();
     membership::suffices(scenario, world, &holders)
@@ -324,8 +342,9 @@ fn acknowledgements_are_durable<M: StateMachine>(world: &World<Raft<M>>) -> bool
             let Some(disk) = world.host(peer).map(|peer| peer.on_disk()) else {
                 return false;
             };
-            // A later leader may have overwritten what this one knows of.
-            disk.current_term > term
+            // A later leader may have overwritten what this one knows of, or it is lost.
+            is_blank(disk)
+                || disk.current_term > term
                 || disk.log.last_index() >= progress.match_index
                     && agree_up_to(&disk.log, &host.durable().log, progress.match_index)
         })

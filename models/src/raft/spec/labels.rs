@@ -221,8 +221,13 @@ pub(super) fn node<M: StateMachine>(node: &Node<Raft<M>>) -> String {
     let vote = durable
         .voted_for
         .map_or_else(|| "none".to_string(), |voted| voted.to_string());
+    let part = match (&durable.initial, &durable.halted) {
+        (None, _) => "blank ",
+        (_, Some(_)) => "halted ",
+        (Some(_), None) => "",
+    };
     format!(
-        "{} {} vote={vote}{} log={} commit={} {:?}",
+        "{part}{} {} vote={vote}{} log={} commit={} {:?}",
         role(&node.volatile.role),
         durable.current_term,
         snapshot(durable),

@@ -8,6 +8,7 @@ use crate::raft::state::Role;
 use crate::specification::Law;
 use crate::world::{Action, Host, Scenario, World};
 
+use super::contradictions::{clusters_meet, is_blank};
 use super::disruption::{self, disturbs};
 use super::invariants::{agree_up_to, holds_committed, logs_match};
 use super::{leadership, membership};
@@ -27,12 +28,16 @@ impl<M: StateMachine> Raft<M> {
         Law {
             name: "Log Matching →",
             source: "Figure 3, §5.3: a log that changes still matches all others",
-            holds: |_, before, _, after| changed_logs_match(before, after),
+            holds: |scenario, before, _, after| {
+                changed_logs_match(before, after) || clusters_meet(scenario)
+            },
         },
         Law {
             name: "Leader Completeness →",
             source: "Figure 3, §5.4: who takes office has all that was committed before",
-            holds: |_, before, _, after| takes_office_complete(before, after),
+            holds: |scenario, before, _, after| {
+                takes_office_complete(before, after) || clusters_meet(scenario)
+            },
         },
         Law {
             name: "State Machine Safety →",
@@ -41,9 +46,11 @@ impl<M: StateMachine> Raft<M> {
         },
         Law {
             name: "Terms increase",
-            source: "Figure 2: currentTerm increases monotonically, crash or not",
+            source: "Figure 2: currentTerm increases monotonically, crash or not, while there is a disk",
             holds: |_, before, _, after| {
-                each(before, after, |old, new| term_of(old) <= term_of(new))
+                each(before, after, |old, new| {
+                    is_blank(new.durable()) || term_of(old) <= term_of(new)
+                })
             },
         },
         Law {
@@ -61,6 +68,10 @@ impl<M: StateMachine> Raft<M> {
             source: "Figure 2: matchIndex increases monotonically",
             holds: |_, before, _, after| each(before, after, match_index_increases),
         },
+        Self::COMMITTED_ENTRIES_STAY,
+        Self::BLANK_NODES_ARE_SILENT,
+        Self::HALTED_NODES_ARE_SILENT,
+        Self::FOLLOWERS_ARE_IN_THE_LEADERS_STATE,
         Self::SNAPSHOTS_ADVANCE,
         Self::APPLIED_STATE_ADVANCES,
         Self::REFUSALS_LEAD_BACK,
@@ -309,7 +320,11 @@ fn larger_term_is_adopted<M: StateMachine>(
     };
     // An answer to a question that the node no longer asks is not for it, and a candidate who
     // would depose a leader that the node hears is ignored (thesis §4.2.3).
-    if envelope.message.is_late_at(term_of(old)) || disturbs(scenario, old, envelope) {
+    // Who takes no part adopts nothing.
+    if envelope.message.is_late_at(term_of(old))
+        || disturbs(scenario, old, envelope)
+        || !old.durable().takes_part()
+    {
         return true;
     }
     let term = envelope.message.sender_term();

@@ -244,14 +244,17 @@ pub(super) fn former_leaders_follow<M: StateMachine>(
 }
 
 /// The nodes that would vote for one whose disk is `candidate`, if they were asked in a term
-/// that is new to all of them.
+/// that is new to all of them. Who takes no part votes for nobody.
 fn supporters<M: StateMachine>(
     world: &World<Raft<M>>,
     candidate: &Persistent<M>,
 ) -> BTreeSet<NodeId> {
     let end = |durable: &Persistent<M>| (durable.log.last_term(), durable.log.last_index());
     let hosts = world.all_hosts();
-    let supporters = hosts.filter(|(_, host)| end(host.on_disk()) <= end(candidate));
+    let supporters = hosts.filter(|(_, host)| {
+        let disk = host.on_disk();
+        disk.takes_part() && end(disk) <= end(candidate)
+    });
     supporters.map(|(id, _)| id).collect()
 }
 
@@ -269,6 +272,7 @@ pub(super) fn electable_nodes_are_complete<M: StateMachine>(
         let disk = host.on_disk();
         disk.log.base_index() >= index
             || disk.log.get(index) == Some(&last.entry)
+            || !disk.takes_part()
             || !in_force_on(scenario, world, id, disk).has_quorum(&supporters(world, disk))
     })
 }
@@ -368,7 +372,7 @@ pub(super) fn whoever_is_asked_votes<M: StateMachine>(
     let follows_nobody = old
         .node()
         .is_some_and(|node| matches!(node.volatile.role, Role::Follower { leader: None }));
-    !(asks_to_vote && up_to_date && follows_nobody)
+    !(asks_to_vote && up_to_date && follows_nobody && voter.takes_part())
         || new.durable().voted_for == Some(envelope.from)
 }
 

@@ -8,6 +8,7 @@
 mod catalogue;
 mod compacted;
 mod conflicts;
+mod contradictions;
 mod disruption;
 mod inert;
 mod invariants;
@@ -62,13 +63,15 @@ use crate::protocol::{Data, Effect, Node, NodeId};
 use crate::specification::{Answer, Invariant, Law, Liveness, Reachable, Specification};
 use crate::world::{Envelope, Host};
 
-/// What the properties remember: who ever led, and what was ever committed.
+/// What the properties remember: who ever led, what was ever committed, and who has halted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Ghost<C> {
     /// Every leader there ever was, with its term.
     pub leaders: BTreeSet<(Term, NodeId)>,
     /// Every entry ever known to be committed, in the order of the log.
     pub committed: Vec<Committed<C>>,
+    /// Every node that has ever halted.
+    pub halted: BTreeSet<NodeId>,
 }
 
 /// A committed entry.
@@ -86,6 +89,7 @@ impl<C> Default for Ghost<C> {
         Self {
             leaders: BTreeSet::new(),
             committed: Vec::new(),
+            halted: BTreeSet::new(),
         }
     }
 }
@@ -109,8 +113,14 @@ impl<M: StateMachine> Specification for Raft<M> {
     const REACHABLE: &'static [Reachable<Self>] = Self::WITNESSES;
     const LIVENESS: &'static [Liveness<Self>] = Self::PROGRESS;
 
-    fn observe(ghost: &mut Self::Ghost, id: NodeId, node: &Node<Self>, _effects: &[Effect<Self>]) {
+    fn observe(ghost: &mut Self::Ghost, id: NodeId, node: &Node<Self>, effects: &[Effect<Self>]) {
         let durable = node.durable();
+        if effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Emit(Event::Halted { .. })))
+        {
+            ghost.halted.insert(id);
+        }
         if let Role::Leader(_) = node.volatile.role {
             ghost.leaders.insert((durable.current_term, id));
         }

@@ -43,6 +43,15 @@ impl<'a> Prologue<'a> {
         self.play(Action::Ask { client, node })
     }
 
+    pub(super) fn crash(self, node: NodeId) -> Self {
+        self.play(Action::Crash(node))
+    }
+
+    /// The node is down, and its disk is lost.
+    pub(super) fn lose_disk(self, node: NodeId) -> Self {
+        self.crash(node).play(Action::LoseDisk(node))
+    }
+
     /// Delivers what is under way from one node to another.
     pub(super) fn deliver(self, from: NodeId, to: NodeId) -> Self {
         self.each(from, to, Action::Deliver)

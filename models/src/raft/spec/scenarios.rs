@@ -1,7 +1,9 @@
 //! The worlds in which Raft is checked.
 
+mod disks;
 mod membership;
 
+pub(super) use self::disks::*;
 pub(super) use self::membership::*;
 
 pub(super) mod leadership;

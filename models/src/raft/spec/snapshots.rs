@@ -17,6 +17,7 @@ use crate::raft::{Raft, Timer};
 use crate::specification::{Invariant, Law, Reachable};
 use crate::world::{Action, Host, Scenario, World};
 
+use super::contradictions::{clusters_meet, is_blank};
 use super::invariants::is_replay;
 use super::laws::each;
 use super::leadership;
@@ -25,10 +26,10 @@ impl<M: StateMachine> Raft<M> {
     pub(super) const SNAPSHOT_IS_APPLIED_PREFIX: Invariant<Self> = Invariant {
         name: "A snapshot is the applied prefix",
         source: "§7: the state that the committed entries up to the last included make",
-        holds: |_, world| {
-            world
-                .all_hosts()
-                .all(|(_, host)| is_applied_prefix(world, &host.durable().snapshot))
+        holds: |scenario, world| {
+            let mut hosts = world.all_hosts();
+            hosts.all(|(_, host)| is_applied_prefix(world, &host.durable().snapshot))
+                || clusters_meet(scenario)
         },
     };
 
@@ -50,7 +51,7 @@ impl<M: StateMachine> Raft<M> {
 
     pub(super) const SNAPSHOTS_ADVANCE: Law<Self> = Law {
         name: "Snapshots advance",
-        source: "§7: a snapshot replaces one with a smaller index, crash or not",
+        source: "§7: a snapshot replaces one with a smaller index, crash or not, while there is a disk",
         holds: |_, before, _, after| each(before, after, snapshot_advances),
     };
 
@@ -362,8 +363,9 @@ fn terms_increase<M: StateMachine>(durable: &Persistent<M>) -> bool {
 
 fn snapshot_advances<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>>) -> bool {
     let (old, new) = (old.durable(), new.durable());
-    old.snapshot.last_included_index() <= new.snapshot.last_included_index()
-        && old.log.base_index() <= new.log.base_index()
+    is_blank(new)
+        || old.snapshot.last_included_index() <= new.snapshot.last_included_index()
+            && old.log.base_index() <= new.log.base_index()
 }
 
 fn applied_advances<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>>) -> bool {

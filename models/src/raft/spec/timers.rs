@@ -17,7 +17,8 @@ impl<M: StateMachine> Raft<M> {
     pub(super) const TIMERS_FOLLOW_ROLES: Invariant<Self> = Invariant {
         name: "The timers of its role run",
         source: "§5.2; thesis §3.10, §4.2.3, §6.2: an election timer on who does not lead, a \
-                 heartbeat on who does, a lease on who has one, and no others",
+                 heartbeat on who does, a lease on who has one, and no others; none on who takes \
+                 no part",
         holds: timers_follow_roles,
     };
 
@@ -73,6 +74,9 @@ fn timers_follow_roles<M: StateMachine>(
 ) -> bool {
     each_that_is_up(scenario, world, |raft, node, armed| {
         let mut due = BTreeSet::new();
+        if !node.durable().takes_part() {
+            return armed.is_empty();
+        }
         match &node.volatile.role {
             Role::Leader(leadership) => {
                 due.insert(Timer::Heartbeat);
@@ -100,7 +104,8 @@ fn snapshots_are_taken<M: StateMachine>(
     world: &World<Raft<M>>,
 ) -> bool {
     each_that_is_up(scenario, world, |raft, node, armed| {
-        node.volatile.unsaved < raft.compaction.snapshot_after.max(1)
+        !node.durable().takes_part()
+            || node.volatile.unsaved < raft.compaction.snapshot_after.max(1)
             || armed.contains(&Timer::Snapshot)
     })
 }

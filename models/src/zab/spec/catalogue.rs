@@ -29,6 +29,34 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
         scenario: || scenarios::start(Delivery::Bag),
     },
     Model {
+        name: "zab/lost-disk",
+        size: Size::Gate,
+        purpose: "a member that crashes, loses its disk and starts again on an empty one, and one \
+                  that lacks what the two others have delivered",
+        faults: "1 crash, also between any two records of a step; 1 disk lost",
+        bounds: "channels in order; n0 leads epoch 1 from the start, n2 up to 2; n1 and n2 are told once more whom \
+                 to follow; 1 client, 1 write",
+        states: Some(26_102),
+        reaches: &[
+            "a write is answered",
+            "a disk is lost",
+            "a node starts on a blank disk",
+            "a transaction is delivered beside a lost disk by all the others",
+        ],
+        scenario: scenarios::lost_disk,
+    },
+    Model {
+        name: "zab/two-ensembles",
+        size: Size::Gate,
+        purpose: "a leader of another ensemble, with another history",
+        faults: "any loss and reordering; 1 crash, also between any two records of a step; a disk \
+                 of another ensemble",
+        bounds: "2 nodes; from a prepared state; n1 leads up to epoch 3",
+        states: Some(1_579),
+        reaches: &["a node halts"],
+        scenario: scenarios::two_ensembles,
+    },
+    Model {
         name: "zab/discovery",
         size: Size::Gate,
         purpose: "two nodes are named leaders at once, by an election that is no help",

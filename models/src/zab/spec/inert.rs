@@ -7,8 +7,11 @@
 //! now and for ever, crash or not. It is not answered either, so its sender learns nothing
 //! by it.
 //!
+//! A node that takes no part, because its disk is lost or because it has halted, heeds nothing, for
+//! ever.
+//!
 //! FOLLOWERINFO belongs to no reign, and the election's messages are the election's: they
-//! are never called inert.
+//! are called inert for no other reason.
 
 use crate::machine::StateMachine;
 use crate::world::{Envelope, Host};
@@ -21,5 +24,6 @@ pub(super) fn is_inert<M: StateMachine, E: Election>(
     receiver: &Host<Zab<M, E>>,
 ) -> bool {
     let epoch = envelope.message.epoch();
-    epoch.is_some_and(|epoch| epoch < receiver.on_disk().accepted_epoch)
+    let disk = receiver.on_disk();
+    !disk.takes_part() || epoch.is_some_and(|epoch| epoch < disk.accepted_epoch)
 }

@@ -14,6 +14,7 @@ use crate::zab::state::{Leading, Persistent, Phase, Role, Waiting};
 use crate::zab::zxid::{Epoch, Zxid};
 use crate::zab::{Timer, Zab};
 
+use super::contradictions::{ensembles_meet, is_blank};
 use super::{Bounded, holds, is_linearizable, messages, primary};
 
 impl<M: StateMachine, E: Bounded> Zab<M, E> {
@@ -97,7 +98,8 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
         },
         Invariant {
             name: "Delivered transactions are durable",
-            source: "DSN 2011, §IV.B, step l.3.2: they are on the disks of a quorum",
+            source: "DSN 2011, §IV.B, step l.3.2: they are on the disks of a quorum, or were before \
+                     these were lost: nobody else is enough to elect or to commit without them",
             holds: delivered_transactions_are_durable,
         },
         Invariant {
@@ -108,7 +110,7 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
         Invariant {
             name: "Delivered once",
             source: "no command is delivered twice, and a state is what was delivered up to it",
-            holds: |_, world| delivered_once(world),
+            holds: |scenario, world| delivered_once(world) || ensembles_meet(scenario),
         },
         Invariant {
             name: "Delivered transactions are in the history",
@@ -121,6 +123,9 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
             holds: what_a_quorum_has_is_committed,
         },
         Self::OUTSTANDING_IS_UNDER_WAY,
+        Self::NOBODY_IS_CONTRADICTED,
+        Self::HALTS_ARE_DURABLE,
+        Self::BLANK_DISKS_STAY_BLANK,
         Invariant {
             name: "Nobody waits in vain",
             source: "clients wait only where there is a leader, nodes only while a timer runs",
@@ -309,7 +314,8 @@ fn promises_are_durable<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
         let epoch = node.durable().accepted_epoch;
         let promising = acks.iter().filter(|(_, ack)| ack.promises);
         let mut promised = promising.filter_map(|(&follower, _)| world.host(follower));
-        promised.all(|host| host.on_disk().accepted_epoch >= epoch)
+        // Who has lost its disk promises nothing to anybody else.
+        promised.all(|host| is_blank(host.on_disk()) || host.on_disk().accepted_epoch >= epoch)
     })
 }
 
@@ -333,7 +339,9 @@ fn acknowledgements_are_durable<M: StateMachine, E: Bounded>(world: &W<M, E>) ->
                     .take_while(|next| next.zxid <= last);
                 claimed.all(|transaction| holds(&disk.history, transaction))
             };
-            disk.accepted_epoch > epoch || disk.current_epoch == epoch && has_all()
+            is_blank(disk)
+                || disk.accepted_epoch > epoch
+                || disk.current_epoch == epoch && has_all()
         })
     })
 }
@@ -352,8 +360,9 @@ fn established_leaders_have_a_quorum<M: StateMachine, E: Bounded>(
         .iter()
         .filter(|(_, reign)| reign.established);
     established.into_iter().all(|(&epoch, _)| {
-        let took_over =
-            |(_, host): &(NodeId, &Host<Zab<M, E>>)| host.on_disk().current_epoch >= epoch;
+        let took_over = |(_, host): &(NodeId, &Host<Zab<M, E>>)| {
+            is_blank(host.on_disk()) || host.on_disk().current_epoch >= epoch
+        };
         world.all_hosts().filter(took_over).count() >= quorum(scenario)
     })
 }
@@ -364,7 +373,8 @@ fn delivered_transactions_are_durable<M: StateMachine, E: Bounded>(
 ) -> bool {
     world.ghost.delivered.iter().all(|delivered| {
         let has = |(_, host): &(NodeId, &Host<Zab<M, E>>)| {
-            holds(&host.on_disk().history, &delivered.transaction)
+            // Who has lost its disk is as good as a holder: nobody is elected by it.
+            is_blank(host.on_disk()) || holds(&host.on_disk().history, &delivered.transaction)
         };
         world.all_hosts().filter(has).count() >= quorum(scenario)
     })
@@ -424,8 +434,9 @@ fn nobody_waits_in_vain<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
         Host::Up { node, armed, .. } => {
             let (serves, timers) = expected(&node.volatile.role);
             let runs = |timer| armed.contains(&Timer::Election(timer));
-            let looks_in_vain =
-                node.volatile.role == Role::Looking && !E::goes_on(&node.volatile.election, runs);
+            let looks_in_vain = node.durable().takes_part()
+                && node.volatile.role == Role::Looking
+                && !E::goes_on(&node.volatile.election, runs);
             !looks_in_vain
                 && (serves || node.volatile.waiting.is_empty())
                 && timers.iter().all(|timer| armed.contains(timer))

@@ -8,6 +8,7 @@ use crate::zab::state::Role;
 use crate::zab::zxid::Zxid;
 use crate::zab::{Command, Event, Zab};
 
+use super::contradictions::is_blank;
 use super::invariants::{accepted, agree};
 use super::{Bounded, holds, pings, primary};
 
@@ -15,9 +16,12 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
     pub(super) const TRANSITION_PROPERTIES: &'static [Law<Self>] = &[
         Law {
             name: "Accepted epoch increases",
-            source: "DSN 2011, §IV.B, step f.1.2: the last promise never goes back, crash or not",
+            source: "DSN 2011, §IV.B, step f.1.2: the last promise never goes back, crash or not, while \
+                     there is a disk",
             holds: |_, before, _, after| {
-                each(before, after, |old, new| accepted(old) <= accepted(new))
+                each(before, after, |old, new| {
+                    is_blank(new.on_disk()) || accepted(old) <= accepted(new)
+                })
             },
         },
         Law {
@@ -25,7 +29,8 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
             source: "DSN 2011, §IV.B, step f.2.1",
             holds: |_, before, _, after| {
                 each(before, after, |old, new| {
-                    old.on_disk().current_epoch <= new.on_disk().current_epoch
+                    is_blank(new.on_disk())
+                        || old.on_disk().current_epoch <= new.on_disk().current_epoch
                 })
             },
         },
@@ -69,6 +74,8 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
             source: "messages that were lost are sent again, whoever sent them; Medeiros 2012, §3.5",
             holds: |_, before, action, after| pings::make_up(before, action, after),
         },
+        Self::BLANK_NODES_ARE_SILENT,
+        Self::HALTED_NODES_ARE_SILENT,
         Self::WITHOUT_QUORUM_GIVES_UP,
         Self::OUTDONE_STANDS_DOWN,
         Law {

@@ -9,6 +9,7 @@
 pub mod bully;
 mod catalogue;
 mod contact;
+mod contradictions;
 mod inert;
 mod invariants;
 mod labels;
@@ -23,7 +24,7 @@ mod pings;
 mod reachable;
 mod scenarios;
 
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Debug;
@@ -67,6 +68,8 @@ pub struct Ghost<M: StateMachine> {
     /// What each node has delivered, in order, since it was last started; what its snapshot
     /// holds counts as delivered before. A node that is down keeps what it had delivered.
     pub sequences: BTreeMap<NodeId, Vec<Zxid>>,
+    /// Every node that has ever halted.
+    pub halted: BTreeSet<NodeId>,
 }
 
 /// An epoch's leader.
@@ -154,6 +157,9 @@ impl<M: StateMachine, E: Bounded> Specification for Zab<M, E> {
                     ghost.note_delivery(id, node.durable().current_epoch, transaction);
                 }
                 Effect::Emit(Event::Restored { zxid }) => ghost.note_snapshot(id, *zxid),
+                Effect::Emit(Event::Halted { .. }) => {
+                    ghost.halted.insert(id);
+                }
                 Effect::Send { .. } | Effect::Arm(_) | Effect::Disarm(_) | Effect::Emit(_) => {}
             }
         }
@@ -207,6 +213,7 @@ impl<M: StateMachine, E: Bounded> Specification for Zab<M, E> {
             | Event::Superseded { .. }
             | Event::Leading { .. }
             | Event::Following { .. }
+            | Event::Halted { .. }
             | Event::Looking => None,
         }
     }

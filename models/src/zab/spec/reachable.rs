@@ -17,6 +17,10 @@ use super::{Bounded, primary};
 
 impl<M: StateMachine, E: Bounded> Zab<M, E> {
     pub(super) const WITNESSES: &'static [Reachable<Self>] = &[
+        Self::DISK_IS_LOST,
+        Self::BLANK_NODE_RUNS,
+        Self::GOES_ON_WITHOUT,
+        Self::NODE_HALTS,
         Reachable {
             name: "a leader is established",
             seen: |_, world| world.ghost.reigns.values().any(|reign| reign.established),

@@ -3,11 +3,13 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::protocol::NodeId;
+use crate::protocol::{Durable, NodeId};
 use crate::raft::spec::{Add, Adder, Total};
 use crate::session::{ClientId, RequestId, Sequence};
 use crate::world::{Action, Delivery, Disk, Duplicates, Faults, Scenario, Timing, World};
-use crate::zab::zxid::Epoch;
+use crate::zab::history::{Content, Snapshot, Transaction};
+use crate::zab::state::{Persistent, Record};
+use crate::zab::zxid::{Epoch, Zxid};
 use crate::zab::{Command, Timer, Zab};
 
 use super::oracle::{Names, Oracle};
@@ -233,6 +235,66 @@ pub fn tail() -> Checked {
         prologue.act(Action::Crash(NodeId(0)));
         prologue.act(Action::Restart(NodeId(0)));
     })
+}
+
+/// n0 leads n1, and both have a transaction that n2, which is away, knows nothing of. A node may
+/// crash and lose its disk. n0 leads on, n2 may want to lead, and another client writes.
+pub(super) fn lost_disk() -> Checked {
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        scripts: writes(&[1, 1]),
+        ..crashing(1, cluster(&[1, 2, 1], &[(0, 1), (2, 2)]))
+    };
+    scenario.faults.lost_disks = 1;
+    after(scenario, |prologue| without_n2(prologue, 1))
+}
+
+/// Two nodes of two ensembles that take each other for one: n0 has delivered a transaction of epoch
+/// 1, by its snapshot; n1 has one of epoch 2 in its place, and is named leader. A node may crash.
+pub(super) fn two_ensembles() -> Checked {
+    let mut one = holding(
+        1,
+        Zxid {
+            epoch: Epoch(1),
+            counter: 1,
+        },
+    );
+    let snapshot = Snapshot {
+        zxid: one.history.last_zxid(),
+        ..Snapshot::default()
+    };
+    one.apply(&Record::Compact {
+        snapshot,
+        forgotten: Zxid::default(),
+    });
+    let other = holding(
+        2,
+        Zxid {
+            epoch: Epoch(2),
+            counter: 1,
+        },
+    );
+    let scenario = crashing(1, cluster(&[3, 2], &[(1, 3)]));
+    Scenario {
+        disks: vec![one, other],
+        ..scenario
+    }
+}
+
+/// A disk of this epoch whose history holds one transaction, which does nothing.
+fn holding(epoch: u64, zxid: Zxid) -> Persistent<Adder> {
+    let content = Content::Sync {
+        request: request(0, 0),
+    };
+    let mut disk = Persistent::default();
+    for record in [
+        Record::AcceptedEpoch(Epoch(epoch)),
+        Record::Append(Transaction { zxid, content }),
+        Record::CurrentEpoch(Epoch(epoch)),
+    ] {
+        disk.apply(&record);
+    }
+    disk
 }
 
 /// n0 and n1 have two transactions that n2 lacks; n2 joins, one transaction a DIFF. n1 may

@@ -1,10 +1,8 @@
 //! Defects of the epoch change: who is a member, and since when.
 
-use alloc::vec;
-
 use crate::maekawa::message::{Epoch, Message};
 use crate::maekawa::state::{Record, Volatile};
-use crate::maekawa::{Command, Event, Maekawa, Timer};
+use crate::maekawa::{Event, Maekawa, Timer};
 use crate::protocol::{Effect, Input, Node, Protocol};
 use crate::specification::Mutant;
 use crate::world::Disk;
@@ -91,14 +89,8 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         id: "MAE-LOST-DISK",
         defect: "a node whose disk is lost comes back under its old id",
         source: "who does not remember that it was in an epoch joins it again",
-        model: "maekawa/restart",
-        inject: |scenario| {
-            scenario.faults.lost_disks = 1;
-            // The operator tells the new disk that its node is to be a member.
-            scenario.scripts.push(vec![Command::Register]);
-            // A disk that is lost unsays what made a message inert.
-            scenario.drop_inert = false;
-        },
+        model: "maekawa/lost-disk",
+        inject: |scenario| scenario.step = begins_anew,
     },
     Mutant {
         id: "MAE-EPOCH-REUSED",
@@ -133,6 +125,13 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         inject: |scenario| scenario.step = forgets_to_ask_in_the_new_epoch,
     },
 ];
+
+fn begins_anew(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    if !node.durable().is_set_up {
+        node.write(Record::Initialize);
+    }
+    maekawa.step(node, input, out);
+}
 
 fn changes_quorums_on_the_fly(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     if let Some((_, message)) = delivered(&input)
@@ -277,7 +276,7 @@ fn resumes_membership(
     for id in [1, 2] {
         crate::protocol::Durable::apply(&mut roster, &installed(id));
     }
-    let mut node = Node::boot(maekawa, crate::maekawa::state::Persistent::default(), out);
+    let mut node = Node::boot(maekawa, Node::formatted(maekawa), out);
     let install = Input::Deliver {
         from: maekawa.orchestrator(),
         message: Message::Install {

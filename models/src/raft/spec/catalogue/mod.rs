@@ -1,6 +1,7 @@
 //! The models of Raft that `checks` verifies, by what of the protocol they are about.
 
 mod core;
+mod disks;
 mod fuzzed;
 mod leadership;
 mod log;
@@ -19,6 +20,7 @@ pub const MODELS: &[&[Model<Raft<Adder>>]] = &[
     log::MODELS,
     membership::MODELS,
     leadership::MODELS,
+    disks::MODELS,
 ];
 
 /// Every model of Raft that is too large to walk, and is sampled instead.

@@ -187,7 +187,7 @@ fn step_acting_on(
 }
 
 /// Appends a configuration to a leader's log and sends it.
-fn append_configuration(
+pub(super) fn append_configuration(
     raft: &R,
     node: &mut Node<R>,
     configuration: Configuration,

@@ -4,6 +4,7 @@
 
 mod clients;
 mod conflicts;
+mod disks;
 mod disruption;
 mod election;
 mod heartbeat;
@@ -40,6 +41,7 @@ pub const MUTANTS: &[&[Mutant<R>]] = &[
     heartbeat::MUTANTS,
     snapshots::MUTANTS,
     pipelining::MUTANTS,
+    disks::MUTANTS,
     super::live::MUTANTS,
 ];
 

@@ -22,7 +22,7 @@ use crate::world::{Action, Delivery, Faults, Scenario, Timing};
 /// `voters` nodes that have founded a cluster, and behind them `joining` that have not; any
 /// message lost, duplicated any number of times and reordered, and `crashes` crashes. A client
 /// asks for each of `changes`, in order.
-fn changing(voters: u16, joining: u16, crashes: u8, changes: Vec<Change>) -> Checked {
+pub(super) fn changing(voters: u16, joining: u16, crashes: u8, changes: Vec<Change>) -> Checked {
     let mut scenario = election(voters + joining, 0, crashes);
     scenario.nodes = nodes(voters, joining);
     scenario.scripts = vec![script(0, changes)];

@@ -6,6 +6,7 @@ mod broadcast;
 mod clients;
 mod contact;
 mod discovery;
+mod disks;
 mod synchronization;
 
 use alloc::vec::Vec;
@@ -35,6 +36,7 @@ pub const MUTANTS: &[&[Mutant<Z>]] = &[
     broadcast::MUTANTS,
     clients::MUTANTS,
     contact::MUTANTS,
+    disks::MUTANTS,
 ];
 
 fn forget(scenario: &mut Scenario<Z>, forgets: fn(&Record<Adder>) -> bool) {
