@@ -156,7 +156,7 @@ impl Storm {
                 Event::SessionExpired { request, .. } => panic!("{request} has not expired"),
                 Event::Installed { .. } => self.installed += 1,
                 Event::Halted { contradiction } => panic!("a node halts: {contradiction:?}"),
-                // Messages overtake each other here: a refusal may just be late.
+                // Denials are told only where messages keep their order.
                 Event::Denied { .. }
                 | Event::Redirect { .. }
                 | Event::Overloaded { .. }

@@ -532,6 +532,7 @@ fn raft(config: &Config, id: NodeId) -> KvRaft {
     raft.max_pending_reads = config.limits.max_pending_reads;
     raft.pre_vote = true;
     raft.check_quorum = true;
+    raft.ordered_delivery = true;
     raft.window = Window {
         appends: config.log.appends_in_flight,
         weight: MAX_WEIGHT_IN_FLIGHT,

@@ -79,6 +79,10 @@ pub struct Raft<M: StateMachine> {
     /// (CheckQuorum, thesis §6.2); and a node that has heard from a leader within the minimum
     /// election timeout ignores who asks for a vote (thesis §4.2.3).
     pub check_quorum: bool,
+    /// The messages of one node to another arrive in the order in which they were sent, as over
+    /// TCP. A follower that refuses what it has acknowledged in this term has lost it then, and is
+    /// [denied](Event::Denied). The model does not rely on it: elsewhere the refusal may be late.
+    pub ordered_delivery: bool,
     /// How many appends may be under way to a peer at a time.
     pub window: Window,
     /// When the log is compacted.
@@ -252,9 +256,8 @@ pub enum Event<M: StateMachine> {
         contradiction: Contradiction,
     },
     /// A follower refuses an append as one that lacks an entry which it has acknowledged in this
-    /// term. Where messages from one node arrive in the order in which they were sent, that
-    /// follower has lost what it had promised to keep: its host refuses it from now on. Where
-    /// they do not, the refusal may just be late.
+    /// term. Said only with [`Raft::ordered_delivery`]: that follower has lost what it had
+    /// promised to keep, and its host refuses it from now on.
     Denied {
         /// The follower.
         follower: NodeId,
@@ -317,6 +320,7 @@ impl<M: StateMachine> Raft<M> {
             max_pending_reads: usize::MAX,
             pre_vote: false,
             check_quorum: false,
+            ordered_delivery: false,
             window: Window {
                 appends: 16,
                 weight: usize::MAX,

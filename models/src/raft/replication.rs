@@ -288,7 +288,9 @@ impl<M: StateMachine> Raft<M> {
                 first_index,
             } => {
                 let hint = (conflict_term, first_index);
-                denied(node, follower, prev_log_index, out);
+                if self.ordered_delivery {
+                    denied(node, follower, prev_log_index, out);
+                }
                 if conflicted(node, follower, prev_log_index, hint) {
                     self.send_probe(node, follower, out);
                 }

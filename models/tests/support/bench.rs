@@ -115,6 +115,12 @@ impl Bench {
         self
     }
 
+    /// Lets it rely on the order of messages.
+    pub(crate) fn with_ordered_delivery(mut self) -> Self {
+        self.raft.ordered_delivery = true;
+        self
+    }
+
     /// Lets so many appends be under way to a peer.
     pub(crate) fn with_window(mut self, appends: usize) -> Self {
         self.raft.window.appends = appends;
