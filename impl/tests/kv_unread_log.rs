@@ -122,7 +122,7 @@ impl Talkative {
         let [peer, client, metrics] = held.map(|held| held.local_addr().expect("bound"));
         let file = folder.path().join("cluster.toml");
         let text = format!(
-            "cluster = \"talk\"\n[[nodes]]\nid = 1\npeer_address = \"{peer}\"\n\
+            "cluster = \"talk\"\ninit_on_first_start = true\n[[nodes]]\nid = 1\npeer_address = \"{peer}\"\n\
              client_address = \"{client}\"\nmetrics_address = \"{metrics}\"\n\
              data_directory = \"data\"\n"
         );

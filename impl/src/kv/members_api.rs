@@ -69,7 +69,8 @@ async fn add(
     State(service): Shared,
     body: Result<Json<Addition>, JsonRejection>,
 ) -> Result<Response, Failure> {
-    let Json(addition) = body.map_err(|rejection| bad(rejection.body_text()))?;
+    let Json(addition) =
+        body.map_err(|rejection| bad(format!("{}; nothing was changed", rejection.body_text())))?;
     let Addition {
         id,
         peer_address: peer,

@@ -115,7 +115,7 @@ fn alone(
     let before = latest.or_else(|| durable.initial.clone());
     let mut contacts = before.unwrap_or_default().contacts;
     let contact = addresses.contact(disk);
-    contacts.insert(id, contact.map_err(|error| encoding(error))?);
+    contacts.insert(id, contact.map_err(encoding)?);
     Ok(Configuration {
         contacts,
         ..Configuration::new([id])
