@@ -5,6 +5,7 @@ mod driver;
 mod http_server;
 mod journal_crash;
 mod journal_file;
+mod kv_checkpoints;
 mod kv_cli;
 mod kv_cli_bytes;
 mod kv_cli_errors;
