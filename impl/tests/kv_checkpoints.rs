@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use lockstep::kv::client::Client;
 use lockstep::kv::config::Timing;
-use lockstep::kv::node::Report;
 use lockstep::kv::process::Processes;
+use lockstep::kv::status::Report;
 
 use crate::support::kv::PATIENCE;
 

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use lockstep::kv::client::{Client, ClientError};
 use lockstep::kv::config::Timing;
 use lockstep::kv::handover::HandOver;
-use lockstep::kv::node::Report;
 use lockstep::kv::process::Processes;
+use lockstep::kv::status::Report;
 use models::NodeId;
 use tokio::task::JoinHandle;
 

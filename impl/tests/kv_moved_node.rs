@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lockstep::kv::client::Client;
-use lockstep::kv::node::Report;
+use lockstep::kv::status::Report;
 use tempfile::{TempDir, tempdir};
 
 use crate::support::kv::PATIENCE;

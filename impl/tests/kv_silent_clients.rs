@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use lockstep::kv::client::Client;
 use lockstep::kv::config::{NodeConfig, Timing};
-use lockstep::kv::node::Report;
 use lockstep::kv::process::Processes;
+use lockstep::kv::status::Report;
 use tempfile::tempdir;
 
 use crate::support::kv::PATIENCE;

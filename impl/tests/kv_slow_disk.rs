@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lockstep::kv::node::Report;
+use lockstep::kv::status::Report;
 
 use crate::support::kv::{KvCluster, PATIENCE, impatient};
 

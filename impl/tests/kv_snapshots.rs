@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lockstep::kv::config::{LogLimits, Timing};
-use lockstep::kv::node::Report;
+use lockstep::kv::status::Report;
 use serde_json::json;
 
 use crate::support::kv::{KvCluster, PATIENCE};

@@ -19,9 +19,9 @@ use super::address::{Address, AddressError};
 use super::encoding::decode_base64;
 use super::headers;
 use super::machine::{MAX_VALUE_BYTES, Unfit, check_key};
-use super::node::Report;
 use super::render::add_bytes;
 use super::sessions::FIRST_RESERVED;
+use super::status::Report;
 
 /// The pause between two rounds over all nodes.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -13,8 +13,8 @@ use tokio::time::sleep;
 
 use super::client::{Client, ClientError};
 use super::config::Timing;
-use super::node::Report;
 use super::process::{ProcessError, Processes};
+use super::status::Report;
 
 /// Every step has this long, however busy the machine.
 const PATIENCE: Duration = Duration::from_secs(30);

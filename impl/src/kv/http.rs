@@ -42,11 +42,11 @@ use tokio::time::{Instant, timeout};
 use super::encoding::decode_base64;
 use super::failure::{Failure, bad};
 use super::machine::{self, Command, MAX_KEY_BYTES, MAX_VALUE_BYTES, Unfit, check_key};
-use super::node::{self, Report};
 use super::range_query::RangeQuery;
 use super::render::add_bytes;
 use super::service::{Limits, MAX_HOPS, Service};
 use super::sessions::FIRST_RESERVED;
+use super::status::{self, Report};
 use super::{Kv, KvRaft, forward, headers, log_page, members_api, metrics_page};
 use crate::codec;
 use crate::driver::NodeStopped;
@@ -220,11 +220,11 @@ async fn status(State(service): Shared) -> Result<Response, Failure> {
 
 async fn report(service: &Service) -> Result<Report, Failure> {
     let identity = service.identity.clone();
-    let disk = node::disk_report(
+    let disk = status::disk_report(
         &service.inbox.metrics().flushes,
         service.timing.slow_flush(),
     );
-    let report = look(service, move |node| node::report(&identity, node, disk)).await?;
+    let report = look(service, move |node| status::report(&identity, node, disk)).await?;
     let configuration = service.membership.configuration();
     Ok(Report {
         voters: configuration.voters.into_iter().collect(),

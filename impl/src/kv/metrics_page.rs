@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::handover::Transfers;
-use super::node::Report;
+use super::status::Report;
 use crate::logging;
 use crate::metrics::{Histogram, Metrics};
 

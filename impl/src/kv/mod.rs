@@ -18,6 +18,7 @@ pub mod config;
 pub mod data_directory;
 pub mod demo;
 pub mod encoding;
+mod events;
 mod failure;
 mod forward;
 pub mod handover;
@@ -36,6 +37,7 @@ mod render;
 pub mod server;
 pub mod service;
 pub mod sessions;
+pub mod status;
 pub mod waiters;
 pub mod waiting;
 

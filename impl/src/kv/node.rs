@@ -8,14 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use models::raft::contradiction::Contradiction;
-use models::raft::log::Index;
+use models::NodeId;
 use models::raft::message::Message;
 use models::raft::progress::Window;
-use models::raft::state::{Persistent, Role};
-use models::raft::{Compaction, Event, Timer};
-use models::{Node, NodeId};
-use serde::{Deserialize, Serialize};
+use models::raft::state::Persistent;
+use models::raft::{Compaction, Timer};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -23,6 +20,7 @@ use tokio::task::JoinHandle;
 use super::bootstrap::blank_identity;
 use super::config::{Config, Fault, NodeConfig, Timing};
 use super::data_directory::{self, DirectoryError, Held};
+use super::events::{halted_words, log_event, obey};
 use super::forward::Forwarder;
 use super::handover::{self, HandOver, Transfers};
 use super::machine::{Command, MAX_APPEND_WEIGHT};
@@ -35,7 +33,7 @@ use super::{Kv, KvRaft, http};
 use crate::Identity;
 use crate::driver::{self, Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
 use crate::journal::{DirectoryLock, FileJournal, FileJournalOptions, Journal, JournalError};
-use crate::metrics::{FlushTimes, Metrics};
+use crate::metrics::Metrics;
 use crate::open_files::{self, METRICS_CONNECTIONS, OpenFilesError};
 use crate::timers::TimerSpan;
 use crate::transport::tcp::{Tcp, TcpConfig};
@@ -117,58 +115,6 @@ pub struct Listeners {
     pub client: TcpListener,
     /// For metrics.
     pub metrics: TcpListener,
-}
-
-/// How a node fares: what `/status` shows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Report {
-    /// The node.
-    pub id: NodeId,
-    /// `leader`, `candidate` or `follower`.
-    pub role: String,
-    /// Its current term.
-    pub term: u64,
-    /// The leader, if the node knows it.
-    pub leader: Option<NodeId>,
-    /// The last index that the node knows to be committed.
-    pub commit_index: u64,
-    /// The last index applied to its store.
-    pub last_applied: u64,
-    /// The last index of its log.
-    pub last_index: u64,
-    /// The first index that is still in its log: what comes before it is discarded.
-    pub first_index: u64,
-    /// The last index that its snapshot includes; 0 while it has none.
-    pub snapshot_index: u64,
-    /// The cluster, in hexadecimal digits: no two clusters have the same.
-    pub cluster_id: String,
-    /// The life of its disk, in hexadecimal digits.
-    pub disk_id: String,
-    /// The checksum of its store after `last_applied`, in hexadecimal digits: nodes that have
-    /// applied the same have the same.
-    pub checksum: String,
-    /// The voters, as it knows them.
-    pub voters: Vec<NodeId>,
-    /// The learners, as it knows them.
-    pub learners: Vec<NodeId>,
-    /// The peers that it refuses, and why.
-    pub refused: BTreeMap<NodeId, String>,
-    /// How many keys its store has.
-    pub keys: u64,
-    /// How many changes its store has seen.
-    pub revision: u64,
-    /// How its disk fares.
-    pub disk: DiskReport,
-}
-
-/// How a node's disk fares.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DiskReport {
-    /// How many milliseconds the fsync under way has taken already; none if none is.
-    pub fsync_in_progress_ms: Option<u64>,
-    /// The fsync under way, or the last one, has taken at least half the least election
-    /// timeout: elections must be expected.
-    pub slow: bool,
 }
 
 /// A running node.
@@ -436,94 +382,6 @@ impl KvNode {
     }
 }
 
-/// How a node's disk fares, where an fsync is slow that takes `slow`.
-pub(super) fn disk_report(flushes: &FlushTimes, slow: Duration) -> DiskReport {
-    let in_progress = flushes.in_progress();
-    let millis = |lasts: Duration| u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
-    DiskReport {
-        fsync_in_progress_ms: in_progress.map(millis),
-        slow: in_progress.unwrap_or_default().max(flushes.last()) >= slow,
-    }
-}
-
-/// How the node fares, as far as it knows itself.
-pub(super) fn report(identity: &Identity, node: &Node<KvRaft>, disk: DiskReport) -> Report {
-    let id = identity.node;
-    let (durable, volatile) = (node.durable(), &node.volatile);
-    let applied = &volatile.applied;
-    let (role, leader) = match &volatile.role {
-        Role::Leader(_) => ("leader", Some(id)),
-        // One that asks whether it would win is on its way to stand.
-        Role::PreCandidate { .. } | Role::Candidate { .. } => ("candidate", None),
-        Role::Follower { leader } => ("follower", *leader),
-    };
-    Report {
-        id,
-        role: role.to_owned(),
-        term: durable.current_term.0,
-        leader,
-        commit_index: volatile.commit_index.0,
-        last_applied: applied.last_applied.0,
-        last_index: durable.log.last_index().0,
-        first_index: durable.log.base_index().next().0,
-        snapshot_index: durable.snapshot.last_included_index().0,
-        cluster_id: identity.cluster_id.to_string(),
-        disk_id: identity.disk.to_string(),
-        checksum: applied.machine.checksum_words(),
-        voters: Vec::new(),
-        learners: Vec::new(),
-        refused: BTreeMap::new(),
-        keys: applied.machine.len() as u64,
-        revision: applied.machine.revision(),
-        disk,
-    }
-}
-
-/// What the host does when the node says something of itself or of another.
-fn obey(event: &Event<Kv>, members: &Membership, halt: &watch::Sender<Option<String>>) {
-    match event {
-        Event::MembershipChanged { configuration } => members.change(configuration.clone()),
-        Event::Denied {
-            follower,
-            acknowledged,
-            prev_log_index,
-        } => members.refuse(
-            *follower,
-            denied_words(*follower, *acknowledged, *prev_log_index),
-        ),
-        Event::Halted { contradiction } => {
-            halt.send_replace(Some(halted_words(contradiction)));
-        }
-        _ => {}
-    }
-}
-
-fn denied_words(follower: NodeId, acknowledged: Index, lacks: Index) -> String {
-    let id = follower.0;
-    format!(
-        "{follower} has acknowledged the log up to {acknowledged}, and now says that entry {lacks} \
-         is missing there or another: its disk has lost what it promised to keep. Remove it \
-         (lockstep members remove {id}), and add it under an id that no node has had"
-    )
-}
-
-fn halted_words(contradiction: &Contradiction) -> String {
-    let what = match contradiction {
-        Contradiction::Log { index, own, leader } => format!(
-            "the entry at {index}, of {own}, is committed here, and a leader has another there, \
-             of {leader}"
-        ),
-        Contradiction::State { index, .. } => format!(
-            "after the same entries, up to {index}, this node's state differs from the leader's"
-        ),
-    };
-    format!(
-        "{what}. One of them has lost or altered what was committed. Nothing was deleted here, and \
-         this node takes part no more: keep its data directory, compare GET /log of the nodes, \
-         then remove this one from the cluster and add another in its place"
-    )
-}
-
 fn raft(config: &Config, id: NodeId) -> KvRaft {
     // Who the members are is on the disk: here it is only said to an empty one.
     let mut raft = KvRaft::joining(id);
@@ -574,43 +432,5 @@ pub fn spans(timing: &Timing) -> impl Fn(&Timer) -> TimerSpan + Send + Sync + 's
         Timer::Transfer => TimerSpan::Exactly(*election.end()),
         // Due with the batch that armed it, behind all its inputs.
         Timer::Snapshot => TimerSpan::Exactly(Duration::ZERO),
-    }
-}
-
-fn log_event(node: NodeId, event: &Event<Kv>) {
-    match event {
-        Event::Leading { term } => tracing::info!(%node, %term, "leads"),
-        Event::Following { term, leader } => {
-            let leader = leader.map(|leader| leader.to_string());
-            tracing::info!(%node, %term, leader = leader.as_deref().unwrap_or("unknown"), "follows");
-        }
-        Event::MembershipChanged { configuration } => {
-            tracing::info!(%node, %configuration, "acts on another configuration");
-        }
-        Event::Halted { contradiction } => {
-            tracing::error!(%node, ?contradiction, "takes part no more");
-        }
-        Event::Denied {
-            follower,
-            acknowledged,
-            prev_log_index,
-        } => tracing::error!(
-            %node, %follower, %acknowledged, %prev_log_index,
-            "a follower denies what it has acknowledged"
-        ),
-        Event::Retired => tracing::warn!(%node, "is no member of the cluster any more"),
-        Event::Installed {
-            last_included_index,
-        } => tracing::info!(%node, %last_included_index, "installed a snapshot"),
-        Event::Reply { .. }
-        | Event::Redirect { .. }
-        | Event::Superseded { .. }
-        | Event::SessionExpired { .. }
-        | Event::Overloaded { .. }
-        | Event::Changed { .. }
-        | Event::Refused { .. } => {}
-        Event::Transfer { outcome, .. } => {
-            tracing::info!(%node, ?outcome, "a leadership transfer has ended");
-        }
     }
 }

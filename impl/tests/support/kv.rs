@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use lockstep::kv::bootstrap::found_all;
 use lockstep::kv::config::{Config, Limits, LogLimits, NodeConfig, Timing};
-use lockstep::kv::node::{Listeners, Report};
+use lockstep::kv::node::Listeners;
+use lockstep::kv::status::Report;
 use lockstep::kv::{KvNode, headers};
 use models::NodeId;
 use reqwest::{Method, Response, StatusCode};

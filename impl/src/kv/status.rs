@@ -1,0 +1,107 @@
+//! How a node fares: what `/status` shows.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use models::raft::state::Role;
+use models::{Node, NodeId};
+use serde::{Deserialize, Serialize};
+
+use super::KvRaft;
+use crate::identity::Identity;
+use crate::metrics::FlushTimes;
+
+/// How a node fares: what `/status` shows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The node.
+    pub id: NodeId,
+    /// `leader`, `candidate` or `follower`.
+    pub role: String,
+    /// Its current term.
+    pub term: u64,
+    /// The leader, if the node knows it.
+    pub leader: Option<NodeId>,
+    /// The last index that the node knows to be committed.
+    pub commit_index: u64,
+    /// The last index applied to its store.
+    pub last_applied: u64,
+    /// The last index of its log.
+    pub last_index: u64,
+    /// The first index that is still in its log: what comes before it is discarded.
+    pub first_index: u64,
+    /// The last index that its snapshot includes; 0 while it has none.
+    pub snapshot_index: u64,
+    /// The cluster, in hexadecimal digits: no two clusters have the same.
+    pub cluster_id: String,
+    /// The life of its disk, in hexadecimal digits.
+    pub disk_id: String,
+    /// The checksum of its store after `last_applied`, in hexadecimal digits: nodes that have
+    /// applied the same have the same.
+    pub checksum: String,
+    /// The voters, as it knows them.
+    pub voters: Vec<NodeId>,
+    /// The learners, as it knows them.
+    pub learners: Vec<NodeId>,
+    /// The peers that it refuses, and why.
+    pub refused: BTreeMap<NodeId, String>,
+    /// How many keys its store has.
+    pub keys: u64,
+    /// How many changes its store has seen.
+    pub revision: u64,
+    /// How its disk fares.
+    pub disk: DiskReport,
+}
+
+/// How a node's disk fares.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskReport {
+    /// How many milliseconds the fsync under way has taken already; none if none is.
+    pub fsync_in_progress_ms: Option<u64>,
+    /// The fsync under way, or the last one, has taken at least half the least election
+    /// timeout: elections must be expected.
+    pub slow: bool,
+}
+
+/// How a node's disk fares, where an fsync is slow that takes `slow`.
+pub(super) fn disk_report(flushes: &FlushTimes, slow: Duration) -> DiskReport {
+    let in_progress = flushes.in_progress();
+    let millis = |lasts: Duration| u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
+    DiskReport {
+        fsync_in_progress_ms: in_progress.map(millis),
+        slow: in_progress.unwrap_or_default().max(flushes.last()) >= slow,
+    }
+}
+
+/// How the node fares, as far as it knows itself.
+pub(super) fn report(identity: &Identity, node: &Node<KvRaft>, disk: DiskReport) -> Report {
+    let id = identity.node;
+    let (durable, volatile) = (node.durable(), &node.volatile);
+    let applied = &volatile.applied;
+    let (role, leader) = match &volatile.role {
+        Role::Leader(_) => ("leader", Some(id)),
+        // One that asks whether it would win is on its way to stand.
+        Role::PreCandidate { .. } | Role::Candidate { .. } => ("candidate", None),
+        Role::Follower { leader } => ("follower", *leader),
+    };
+    Report {
+        id,
+        role: role.to_owned(),
+        term: durable.current_term.0,
+        leader,
+        commit_index: volatile.commit_index.0,
+        last_applied: applied.last_applied.0,
+        last_index: durable.log.last_index().0,
+        first_index: durable.log.base_index().next().0,
+        snapshot_index: durable.snapshot.last_included_index().0,
+        cluster_id: identity.cluster_id.to_string(),
+        disk_id: identity.disk.to_string(),
+        checksum: applied.machine.checksum_words(),
+        voters: Vec::new(),
+        learners: Vec::new(),
+        refused: BTreeMap::new(),
+        keys: applied.machine.len() as u64,
+        revision: applied.machine.revision(),
+        disk,
+    }
+}
