@@ -63,7 +63,7 @@ pub fn install() -> Checked {
 /// session: of chunks of both would come a snapshot that is of neither, and reads like one.
 pub fn install_chunks() -> Checked {
     let mut scenario = one_learner();
-    in_chunks(&mut scenario, 6);
+    in_chunks(&mut scenario, 7);
     let n0 = NodeId(0);
     begun(scenario, |prologue| {
         let elected = prologue.fire(n0, Timer::Election);

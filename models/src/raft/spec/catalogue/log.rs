@@ -62,7 +62,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         size: Size::Gate,
         purpose: "a snapshot in chunks, while the leader takes another",
         faults: LOSSY,
-        bounds: "n0, the only voter, leads term 2 from the start, its log compacted; n1 learns; another command; 6 bytes a chunk",
+        bounds: "n0, the only voter, leads term 2 from the start, its log compacted; n1 learns; another command; 7 bytes a chunk",
         states: Some(98_065),
         reaches: &[
             "a part of a snapshot has arrived",
