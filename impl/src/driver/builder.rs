@@ -37,9 +37,8 @@ pub struct NodeOptions {
     /// While this many batches wait for the disk or for their effects to leave, nothing more
     /// is taken from the inbox. Timers still fire, and diagnostics are answered.
     pub batches_in_flight: usize,
-    /// An fsync that takes this long is slow: the log says so, and nothing leaves early while
-    /// the oldest record has waited for as long. Half the time after which others would miss
-    /// this node.
+    /// An fsync that takes this long is slow: the log says so. Half the time after which others
+    /// would miss this node.
     pub slow_flush: Duration,
     /// The durable state is written out whole, and older entries of the journal dropped,
     /// when the steps since the last time take this many bytes, and twice as many as the
@@ -161,7 +160,7 @@ impl<P: Protocol> NodeBuilder<P> {
         let in_flight = self.options.batches_in_flight.max(1);
         let (status, watch) = watch::channel(Status::Running);
         let shared = Arc::new(Shared {
-            gate: Gate::new(in_flight, self.options.slow_flush),
+            gate: Gate::new(in_flight),
             inbox: inbox.clone(),
             status,
             slow_disk: SlowDisk::new(self.options.slow_flush),

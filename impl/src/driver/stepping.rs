@@ -148,7 +148,7 @@ impl<P: Protocol> Stepper<P> {
         }
         // Also what a step without records says may rest on an earlier step's records; and
         // also a batch that says nothing counts as in flight until it is on disk.
-        let held = self.shared.gate.hold(self.ticket, batch.outgoing, now);
+        let held = self.shared.gate.hold(self.ticket, batch.outgoing);
         held.map_err(|_| Halt::Abandoned)
     }
 
