@@ -190,6 +190,54 @@ async fn an_emptied_node_helps_nobody_to_forget_an_acknowledged_write() {
     assert_eq!(read, Some("y".into()), "{}", nodes.log_tails());
 }
 
+/// A disk that is put back to an earlier state has the same id, and has forgotten all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follower_that_denies_what_it_has_acknowledged_is_refused() {
+    let mut nodes = three();
+    let mut writer = client(&nodes);
+    writer.put(b"early", "x".into()).await.expect("put");
+    let leads = leader(&nodes).await;
+    let follower = if leads == THREE { TWO } else { THREE };
+    nodes.kill(follower).expect("killed");
+    let (directory, copy) = (nodes.data_directory(follower), tempfile::tempdir());
+    let copy = copy.expect("a folder");
+    copy_files(&directory, copy.path());
+    nodes.launch(follower).expect("listens");
+    for number in 0..20u32 {
+        let key = format!("key-{number}");
+        writer.put(key.as_bytes(), "x".into()).await.expect("put");
+    }
+    let status = page(&nodes, leads, "/status").await;
+    wait_for(&nodes, follower, "/status", |shown| {
+        shown["last_index"] == status["last_index"]
+    })
+    .await;
+    // What it has acknowledged is known to the leader by now.
+    writer.put(b"last", "x".into()).await.expect("put");
+    empty(&mut nodes, follower);
+    copy_files(copy.path(), &directory);
+    nodes.launch(follower).expect("listens");
+    wait_for(&nodes, leads, "/status", |shown| {
+        let refused = shown["refused"].get(follower.0.to_string());
+        let reason = refused.and_then(Value::as_str).unwrap_or_default();
+        reason.contains("has acknowledged the log up to")
+    })
+    .await;
+    writer
+        .put(b"after", "y".into())
+        .await
+        .expect("two of three");
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for file in fs::read_dir(from).expect("a folder") {
+        let file = file.expect("a file").path();
+        let name = file.file_name().expect("a name");
+        fs::copy(&file, to.join(name)).expect("copied");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_contradicts_the_log_keeps_a_node_from_starting() {
     let mut nodes = three();

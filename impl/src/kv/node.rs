@@ -267,6 +267,8 @@ impl KvNode {
             .options(options)
             .spawn((inbox, mailbox), journal, transport)?;
 
+        tcp.begin_accepting();
+
         let stop = watch::Sender::new(false);
         let serve = |listener, router: Router, connections: usize, metrics: &Arc<Metrics>| {
             let limits = ServerLimits::new(connections);
@@ -416,6 +418,7 @@ fn peer_config(config: &Config, identity: Identity) -> TcpConfig {
         queue_messages: PEER_QUEUE,
         keep_alive,
         dead_after: 4 * keep_alive,
+        accepts_at_once: false,
         ..TcpConfig::new(identity, BTreeMap::new())
     }
 }

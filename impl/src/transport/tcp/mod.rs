@@ -74,6 +74,9 @@ pub struct TcpConfig {
     pub first_pause: Duration,
     /// The longest pause.
     pub longest_pause: Duration,
+    /// Whether callers are answered from the start. Otherwise they wait for
+    /// [`Tcp::begin_accepting`]: for a node whose disk tells it who its peers are.
+    pub accepts_at_once: bool,
 }
 
 impl TcpConfig {
@@ -90,6 +93,7 @@ impl TcpConfig {
             dead_after: Duration::from_secs(4),
             first_pause: Duration::from_millis(20),
             longest_pause: Duration::from_secs(1),
+            accepts_at_once: true,
         }
     }
 }
@@ -100,6 +104,7 @@ pub struct Tcp<M> {
     peers: Peers<M>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
+    begin: watch::Sender<bool>,
     acceptor: JoinHandle<()>,
 }
 
@@ -146,13 +151,22 @@ impl<M: Serialize + DeserializeOwned + Send + 'static> Tcp<M> {
             admission: Admission::default(),
             turned_away: TurnedAway::new(),
         });
-        let acceptor = tokio::spawn(incoming::accept(listener, shared.clone(), deliver));
+        let begin = watch::Sender::new(shared.config.accepts_at_once);
+        let mut begun = begin.subscribe();
+        let accepting = incoming::accept(listener, shared.clone(), deliver);
+        let acceptor = tokio::spawn(async move {
+            // An error means that the connections are gone.
+            if begun.wait_for(|begun| *begun).await.is_ok() {
+                accepting.await;
+            }
+        });
         let stop = watch::Sender::new(false);
         let tcp = Self {
             peers: Peers::new(shared.clone(), stop.clone()),
             shared: shared.clone(),
             address,
             stop,
+            begin,
             acceptor,
         };
         for (id, address) in peers {
@@ -164,6 +178,11 @@ impl<M: Serialize + DeserializeOwned + Send + 'static> Tcp<M> {
     /// Where this node listens.
     pub fn local_address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Answers callers from now on.
+    pub fn begin_accepting(&self) {
+        self.begin.send_replace(true);
     }
 
     /// The peers, to be changed while the node runs.
