@@ -238,6 +238,40 @@ fn copy_files(from: &Path, to: &Path) {
     }
 }
 
+/// The leader has been added while the member was away: the member learns so from the leader alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_was_away_hears_a_leader_that_it_does_not_know() {
+    let mut nodes = three();
+    let mut writer = client(&nodes);
+    writer.put(b"early", "x".into()).await.expect("put");
+    nodes.kill(THREE).expect("killed");
+    let mut new = Processes::new_node(FOUR).expect("free ports");
+    new.member = false;
+    nodes
+        .alter(|config| config.nodes.push(new))
+        .expect("written");
+    nodes.launch(FOUR).expect("listens");
+    succeeded(&lockstep(
+        &nodes,
+        &["members", "replace", "1", "4", "--timeout", "60"],
+    ));
+    succeeded(&lockstep(
+        &nodes,
+        &["members", "move-leader", "4", "--timeout", "30"],
+    ));
+    wait_for(&nodes, FOUR, "/status", |shown| shown["role"] == "leader").await;
+    nodes.kill(ONE).expect("killed");
+    nodes.launch(THREE).expect("listens");
+    wait_for(&nodes, THREE, "/status", |shown| {
+        shown["voters"] == serde_json::json!([2, 3, 4])
+    })
+    .await;
+    // Without the second node it takes the two that did not know each other.
+    nodes.kill(TWO).expect("killed");
+    let mut writer = client(&nodes);
+    writer.put(b"late", "y".into()).await.expect("two of three");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_contradicts_the_log_keeps_a_node_from_starting() {
     let mut nodes = three();

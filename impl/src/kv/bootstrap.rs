@@ -168,11 +168,12 @@ impl BlankNode<'_> {
         }
     }
 
-    /// Asks every other node of the file for its disk.
+    /// Asks every other node of the file for its disk. A cluster that is there already, by the word
+    /// of any of them, keeps this node from founding another.
     async fn gather(&self) -> Result<Configuration, BTreeMap<NodeId, String>> {
         let mut configuration = Configuration::default();
         let mut hindrances = BTreeMap::new();
-        for node in self.config.nodes.iter().filter(|node| node.member) {
+        for node in &self.config.nodes {
             let addresses = Addresses::of(node);
             let probed = if node.id == self.identity.node {
                 Probed::Blank(self.identity.disk)
@@ -180,6 +181,8 @@ impl BlankNode<'_> {
                 probe(&addresses.peer, &self.identity, node.id, PROBE_LIMIT).await
             };
             let contact = match probed {
+                // No founder; but were there a cluster already, it would know.
+                Probed::Blank(_) | Probed::Silent(_) if !node.member => continue,
                 Probed::Blank(disk) => addresses.contact(disk).map_err(|error| error.to_string()),
                 Probed::Refuses(reason) => Err(format!("it refuses: {reason}")),
                 Probed::Silent(reason) => Err(format!("it cannot be reached: {reason}")),
@@ -193,6 +196,10 @@ impl BlankNode<'_> {
                     hindrances.insert(node.id, reason);
                 }
             }
+        }
+        if let Some((_, reason)) = &self.progress.borrow().denied {
+            let reason = format!("its cluster knows it already: {reason}");
+            hindrances.insert(self.identity.node, reason);
         }
         if hindrances.is_empty() {
             Ok(configuration)

@@ -77,7 +77,10 @@ pub fn examine(lock: &DirectoryLock) -> Result<Held, DirectoryError> {
     let file = directory.join(DISK_FILE);
     let known = read_disk(&file)?;
     match FileJournal::owner(directory)? {
-        Some(identity) if known.is_none() || has_entries(lock, &identity)? => {
+        Some(identity) if known.is_none() => Ok(Held::Journal(identity)),
+        // A crash came before the file was removed: from here on the journal alone counts.
+        Some(identity) if has_entries(lock, &identity)? => {
+            forget_disk(directory)?;
             Ok(Held::Journal(identity))
         }
         // A crash came before the first entry of a journal was on disk.
@@ -103,6 +106,12 @@ pub fn format(
     let options = FileJournalOptions::default();
     let journal = FileJournal::in_locked(lock.clone(), identity, options);
     driver::format(raft, journal)?;
+    forget_disk(directory)
+}
+
+/// Removes the file of a disk that holds a journal: were the journal lost, the disk must not come
+/// back under the same id.
+fn forget_disk(directory: &Path) -> Result<(), DirectoryError> {
     let file = directory.join(DISK_FILE);
     match fs::remove_file(&file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(&file)(error)),

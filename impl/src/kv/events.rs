@@ -49,8 +49,8 @@ pub(super) fn halted_words(contradiction: &Contradiction) -> String {
     };
     format!(
         "{what}. One of them has lost or altered what was committed. Nothing was deleted here, and \
-         this node takes part no more: keep its data directory, compare GET /log of the nodes, \
-         then remove this one from the cluster and add another in its place"
+         this node takes part no more, for it cannot tell which: keep the data directories of all nodes, \
+         find out whose is wrong, remove that node from the cluster and add another in its place"
     )
 }
 

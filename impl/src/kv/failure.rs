@@ -62,7 +62,9 @@ impl IntoResponse for Failure {
                         let retry = [(header::RETRY_AFTER, "1")];
                         (StatusCode::SERVICE_UNAVAILABLE, retry, text).into_response()
                     }
-                    Refusal::Unknown => (StatusCode::GATEWAY_TIMEOUT, text).into_response(),
+                    Refusal::Unknown | Refusal::ChangeUnknown => {
+                        (StatusCode::GATEWAY_TIMEOUT, text).into_response()
+                    }
                     Refusal::Superseded => (StatusCode::CONFLICT, text).into_response(),
                     Refusal::NotChanged { again: true, .. } => {
                         let retry = [(header::RETRY_AFTER, "1")];

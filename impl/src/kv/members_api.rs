@@ -33,6 +33,9 @@ use super::service::Service;
 
 type Shared = State<Arc<Service>>;
 
+/// The longest host name that there is, a port, and some.
+const MAX_ADDRESS_BYTES: usize = 300;
+
 /// What `/members` shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Members {
@@ -86,6 +89,12 @@ async fn add(
 
 /// Whether others can dial `address`.
 fn check_dialled(address: &str) -> Result<(), AddressError> {
+    if address.len() > MAX_ADDRESS_BYTES {
+        return Err(AddressError {
+            problem: format!("an address of {} bytes is too long", address.len()),
+            remedy: format!("write at most {MAX_ADDRESS_BYTES}"),
+        });
+    }
     let parsed: Address = address.parse()?;
     if parsed.is_unspecified() || parsed.port == 0 {
         return Err(AddressError {

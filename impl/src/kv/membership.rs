@@ -134,7 +134,8 @@ pub(super) fn contradiction(config: &Config, durable: &Persistent<Kv>) -> Option
         return Some(format!(
             "the file does not list node {id}, which is a member: the members are {has}, by what \
              this node's disk remembers, and the file changes nothing of that any more. List every \
-             member; to remove node {id}, use `lockstep members remove {id}`"
+             member; to remove node {id}, use `lockstep members remove {id}`; if that has been done \
+             while this node was away, list it with `member = false`"
         ));
     }
     let mut wanted = config.nodes.iter().filter(|node| node.member);
@@ -142,7 +143,8 @@ pub(super) fn contradiction(config: &Config, durable: &Persistent<Kv>) -> Option
     Some(format!(
         "the file lists node {stranger} as a member, and it is none: the members are {has}, by what \
          this node's disk remembers, and the file changes nothing of that any more. Write `member = \
-         false` for node {stranger}; to add it, use `lockstep members add {stranger}` then"
+         false` for node {stranger}, also if it has been added while this node was away; to add it, \
+         use `lockstep members add {stranger}` then"
     ))
 }
 

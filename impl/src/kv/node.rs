@@ -413,12 +413,15 @@ fn raft(config: &Config, id: NodeId) -> KvRaft {
 /// another address is found in seconds.
 fn peer_config(config: &Config, identity: Identity) -> TcpConfig {
     let election = Duration::from_millis(config.timing.election_max_ms);
+    let own = config.node(identity.node).ok();
+    let address = own.map(|node| node.peer_address.clone());
     let keep_alive = election.clamp(FASTEST_KEEP_ALIVE, SLOWEST_KEEP_ALIVE);
     TcpConfig {
         queue_messages: PEER_QUEUE,
         keep_alive,
         dead_after: 4 * keep_alive,
         accepts_at_once: false,
+        address,
         ..TcpConfig::new(identity, BTreeMap::new())
     }
 }

@@ -91,10 +91,12 @@ pub fn recover(config: &Config, id: NodeId) -> Result<Recovered, RecoverError> {
     let kept = beside(directory, &format!("before-recovery-{}", old.cluster_id));
     fs::rename(directory, &kept).map_err(failed("renaming", directory))?;
     fs::rename(&fresh, directory).map_err(failed("renaming", &fresh))?;
-    if let Some(parent) = directory.parent() {
-        let synced = fs::File::open(parent).and_then(|parent| parent.sync_all());
-        synced.map_err(failed("syncing", parent))?;
-    }
+    let parent = directory
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    let synced = fs::File::open(parent).and_then(|parent| parent.sync_all());
+    synced.map_err(failed("syncing", parent))?;
     Ok(Recovered {
         cluster_id: new.cluster_id,
         kept,

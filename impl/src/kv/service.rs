@@ -67,6 +67,12 @@ pub enum Refusal {
         /// Whether it may be made when it is asked for again.
         again: bool,
     },
+    /// A change was not answered in time, or its leader has been deposed meanwhile.
+    #[error(
+        "the outcome is unknown: the change may have been made, or be made later. Look with GET \
+         /members, and ask for it again, which does no harm"
+    )]
+    ChangeUnknown,
     /// The session is not remembered any more, so the write is not done.
     #[error(
         "the session of this Lockstep-Client has expired, or began with a Lockstep-Since of too \
@@ -95,7 +101,7 @@ impl Refusal {
     /// Whether the request may have been done, or may yet be.
     fn is_uncertain(&self) -> bool {
         match self {
-            Self::Unknown => true,
+            Self::Unknown | Self::ChangeUnknown => true,
             Self::NoLeader
             | Self::Busy
             | Self::Stopped
@@ -398,6 +404,11 @@ impl Journey<'_> {
         match &self.command {
             Command::Propose { .. } if self.uncertain && refusal != Refusal::Superseded => {
                 Refusal::Unknown
+            }
+            Command::ChangeMembership { .. } | Command::TransferLeadership { .. }
+                if self.uncertain && !matches!(refusal, Refusal::NotChanged { .. }) =>
+            {
+                Refusal::ChangeUnknown
             }
             Command::Propose { .. }
             | Command::Read { .. }

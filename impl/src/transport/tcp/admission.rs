@@ -4,7 +4,7 @@
 //! it by has lost what it promised, and would deny it: it is refused, in both directions, and
 //! told so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use models::{DiskId, NodeId};
 
@@ -26,6 +26,9 @@ pub(super) struct Admission {
     known: Mutex<BTreeMap<NodeId, Known>>,
     /// Peers that are refused whatever they come with.
     refused: Mutex<BTreeMap<NodeId, String>>,
+    /// Peers that have been seen to belong to the cluster: they are invited no more. An empty
+    /// disk with the same id can only be a copy from before.
+    joined: Mutex<BTreeSet<NodeId>>,
     /// Peers that were last heard of with another disk. One that comes back with its own is
     /// welcome: it has lost nothing.
     on_other_disks: Mutex<BTreeMap<NodeId, String>>,
@@ -37,7 +40,16 @@ impl Admission {
     }
 
     pub(super) fn known(&self, peer: NodeId) -> Known {
-        self.known.lock().get(&peer).cloned().unwrap_or_default()
+        let mut known = self.known.lock().get(&peer).cloned().unwrap_or_default();
+        if self.joined.lock().contains(&peer) {
+            known.invitation = None;
+        }
+        known
+    }
+
+    /// The peer belongs to the cluster.
+    pub(super) fn joined(&self, peer: NodeId) {
+        self.joined.lock().insert(peer);
     }
 
     /// Refuses a peer from now on. Returns whether it was not refused before.

@@ -31,7 +31,7 @@ pub async fn probe(address: &str, identity: &Identity, to: NodeId, limit: Durati
     };
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
-        handshake::call(&mut stream, &identity, to, Known::default(), limit).await
+        handshake::call(&mut stream, (&identity, None), to, Known::default(), limit).await
     };
     match timeout(limit, exchange).await {
         Ok(Err(HandshakeError::Blank { disk, .. })) => Probed::Blank(disk),

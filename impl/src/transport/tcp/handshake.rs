@@ -32,6 +32,8 @@ struct Language {
 struct Hello {
     language: Language,
     from: Identity,
+    /// Where the caller is reached.
+    address: Option<String>,
     to: NodeId,
     /// The disk by which the caller knows the called node.
     to_disk: Option<DiskId>,
@@ -73,10 +75,22 @@ pub(super) enum HandshakeError {
     Blank { disk: DiskId, joins: bool },
 }
 
-/// The caller's part. Returns the disk of the called node.
+/// Who calls.
+#[derive(Debug)]
+pub(super) struct Caller {
+    pub(super) node: NodeId,
+    pub(super) disk: DiskId,
+    /// Where it is reached, if it says so.
+    pub(super) address: Option<String>,
+    /// Whether it knows the called node by its disk.
+    pub(super) knows_our_disk: bool,
+}
+
+/// The caller's part. `from` is who it is, and where it is reached. Returns the disk of the
+/// called node.
 pub(super) async fn call<S>(
     stream: &mut S,
-    identity: &Identity,
+    (identity, address): (&Identity, Option<&str>),
     to: NodeId,
     known: Known,
     limit: Duration,
@@ -90,6 +104,7 @@ where
             wire_version: WIRE_VERSION,
         },
         from: identity.clone(),
+        address: address.map(str::to_owned),
         to,
         to_disk: known.disk,
         invitation: known.invitation,
@@ -108,22 +123,19 @@ where
 }
 
 /// The called one's part: who calls. `speaks_against` tells what, beside its identity, speaks
-/// against a caller and its disk.
+/// against a caller.
 pub(super) async fn answer<S>(
     stream: &mut S,
     identity: &Identity,
-    speaks_against: impl Fn(NodeId, DiskId) -> Option<String>,
+    speaks_against: impl Fn(&Caller) -> Option<String>,
     limit: Duration,
-) -> Result<NodeId, HandshakeError>
+) -> Result<Caller, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let exchange = async {
         let heard = understand(&read_payload(stream).await?)?;
-        let accepted = heard.and_then(|hello| match object(&hello, identity, speaks_against) {
-            None => Ok(hello.from.node),
-            Some(reason) => Err(reason),
-        });
+        let accepted = heard.and_then(|hello| admit(hello, identity, speaks_against));
         let disk = identity.disk;
         let answer = match &accepted {
             Ok(_) => Answer::Welcome { disk },
@@ -202,12 +214,29 @@ fn hear_blank(hello: Hello, ours: &Identity) -> Result<Call, String> {
     })
 }
 
-/// What speaks against the caller, if anything does.
-fn object(
-    hello: &Hello,
+/// The caller, unless something speaks against it.
+fn admit(
+    hello: Hello,
     ours: &Identity,
-    speaks_against: impl Fn(NodeId, DiskId) -> Option<String>,
-) -> Option<String> {
+    speaks_against: impl Fn(&Caller) -> Option<String>,
+) -> Result<Caller, String> {
+    if let Some(reason) = object(&hello, ours) {
+        return Err(reason);
+    }
+    let caller = Caller {
+        node: hello.from.node,
+        disk: hello.from.disk,
+        address: hello.address,
+        knows_our_disk: hello.to_disk.is_some(),
+    };
+    match speaks_against(&caller) {
+        None => Ok(caller),
+        Some(reason) => Err(reason),
+    }
+}
+
+/// What in the caller's words speaks against it, if anything does.
+fn object(hello: &Hello, ours: &Identity) -> Option<String> {
     if hello.from.cluster_id == ClusterId::default() {
         return Some(format!(
             "the caller belongs to no cluster, and {} belongs to `{}`, {}",
@@ -229,10 +258,8 @@ fn object(
     if caller == called {
         return Some(format!("the caller and the called node both are {called}"));
     }
-    if let Some(expected) = hello.to_disk.filter(|expected| *expected != ours.disk) {
-        return Some(other_disk(called, expected, ours.disk));
-    }
-    speaks_against(caller, hello.from.disk)
+    let expected = hello.to_disk.filter(|expected| *expected != ours.disk)?;
+    Some(other_disk(called, expected, ours.disk))
 }
 
 /// What a caller says, or why it is not understood: what follows the version depends on it.

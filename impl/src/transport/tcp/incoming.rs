@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use models::NodeId;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,7 +15,8 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
 
-use super::handshake::{self, HandshakeError};
+use super::handshake::{self, Caller, HandshakeError};
+use super::peers::Peers;
 use super::{Shared, TcpConfig, prepare, turned_away};
 use crate::codec;
 use crate::connection_limit::{Admission, ConnectionLimit};
@@ -31,9 +33,13 @@ const PAUSE: Duration = Duration::from_millis(20);
 const LOG_PERIOD: Duration = Duration::from_secs(5);
 
 /// Accepts connections for ever. Ending this task ends them all.
-pub(super) async fn accept<M, D>(listener: TcpListener, shared: Arc<Shared<M>>, deliver: D)
-where
-    M: DeserializeOwned + Send + 'static,
+pub(super) async fn accept<M, D>(
+    listener: TcpListener,
+    shared: Arc<Shared<M>>,
+    peers: Peers<M>,
+    deliver: D,
+) where
+    M: Serialize + DeserializeOwned + Send + 'static,
     D: Deliver<M>,
 {
     let unauthenticated = ConnectionLimit::new(UNAUTHENTICATED);
@@ -65,7 +71,7 @@ where
             shared.turn_away(&stream);
             continue;
         };
-        let (shared, deliver) = (shared.clone(), deliver.clone());
+        let (shared, peers, deliver) = (shared.clone(), peers.clone(), deliver.clone());
         connections.spawn(async move {
             let mut stream = stream;
             let peer = tokio::select! {
@@ -77,7 +83,9 @@ where
                 }
             };
             drop(slot);
-            if let Some(peer) = peer {
+            if let Some(caller) = peer {
+                let peer = caller.node;
+                peers.introduce(caller);
                 serve(peer, stream, &shared, &deliver).await;
             }
         });
@@ -85,14 +93,14 @@ where
 }
 
 /// Answers the handshake, and says who calls if it is a peer.
-async fn welcome<M>(stream: &mut TcpStream, shared: &Shared<M>) -> Option<NodeId> {
+async fn welcome<M>(stream: &mut TcpStream, shared: &Shared<M>) -> Option<Caller> {
     let config = &shared.config;
     let limit = config.handshake_timeout;
-    let speaks_against = |caller, disk| shared.speaks_against(caller, disk);
+    let speaks_against = |caller: &Caller| shared.speaks_against(caller);
     match handshake::answer(stream, &config.identity, speaks_against, limit).await {
-        Ok(peer) => {
+        Ok(caller) => {
             shared.metrics.connections_accepted.increment();
-            Some(peer)
+            Some(caller)
         }
         Err(error) => {
             match &error {

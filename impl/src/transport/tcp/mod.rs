@@ -26,7 +26,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use models::{DiskId, NodeId};
+use models::NodeId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::{TcpListener, TcpStream};
@@ -37,6 +37,7 @@ use tokio::time::{Instant, timeout_at};
 use self::admission::Admission;
 pub use self::admission::Known;
 pub use self::blank::{Blank, Invitation, Probed, probe};
+use self::handshake::Caller;
 use self::incoming::Readers;
 pub use self::peers::Peers;
 use self::turned_away::TurnedAway;
@@ -53,6 +54,9 @@ pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
 pub struct TcpConfig {
     /// Who this node is.
     pub identity: Identity,
+    /// Where this node is reached: told to a peer that does not know it yet, because it was away
+    /// when this node was added.
+    pub address: Option<String>,
     /// The peers, each with its `host:port`. Names are resolved anew for each connection.
     pub peers: BTreeMap<NodeId, String>,
     /// A message that takes more bytes is not sent; a peer that sends one is cut off.
@@ -84,6 +88,7 @@ impl TcpConfig {
     pub fn new(identity: Identity, peers: BTreeMap<NodeId, String>) -> Self {
         Self {
             identity,
+            address: None,
             peers,
             max_message_bytes: MAX_MESSAGE_BYTES,
             queue_messages: 4096,
@@ -151,18 +156,19 @@ impl<M: Serialize + DeserializeOwned + Send + 'static> Tcp<M> {
             admission: Admission::default(),
             turned_away: TurnedAway::new(),
         });
+        let stop = watch::Sender::new(false);
+        let changes = Peers::new(shared.clone(), stop.clone());
         let begin = watch::Sender::new(shared.config.accepts_at_once);
         let mut begun = begin.subscribe();
-        let accepting = incoming::accept(listener, shared.clone(), deliver);
+        let accepting = incoming::accept(listener, shared.clone(), changes.clone(), deliver);
         let acceptor = tokio::spawn(async move {
             // An error means that the connections are gone.
             if begun.wait_for(|begun| *begun).await.is_ok() {
                 accepting.await;
             }
         });
-        let stop = watch::Sender::new(false);
         let tcp = Self {
-            peers: Peers::new(shared.clone(), stop.clone()),
+            peers: changes,
             shared: shared.clone(),
             address,
             stop,
@@ -219,13 +225,16 @@ impl<M> Drop for Tcp<M> {
 }
 
 impl<M> Shared<M> {
-    /// What speaks against a caller with this disk, whose identity is right otherwise.
-    fn speaks_against(&self, caller: NodeId, disk: DiskId) -> Option<String> {
-        if !self.peers.lock().contains_key(&caller) {
-            let called = self.config.identity.node;
+    /// What speaks against a caller whose identity is right otherwise. One that is no peer may
+    /// have been added while this node was away, which it must hear from somebody: it is welcome
+    /// if it knows this node's disk, and says where it is reached.
+    fn speaks_against(&self, caller: &Caller) -> Option<String> {
+        let is_introduced = caller.knows_our_disk && caller.address.is_some();
+        if !is_introduced && !self.peers.lock().contains_key(&caller.node) {
+            let (caller, called) = (caller.node, self.config.identity.node);
             return Some(format!("{caller} is not among the peers of {called}"));
         }
-        self.admission.objection(caller, disk)
+        self.admission.objection(caller.node, caller.disk)
     }
 
     /// A caller must make room for others.

@@ -223,7 +223,7 @@ async fn connect_to(
     prepare(&stream, config)?;
     let called = handshake::call(
         &mut stream,
-        &config.identity,
+        (&config.identity, config.address.as_deref()),
         peer,
         admission.known(peer),
         config.handshake_timeout,
@@ -235,6 +235,7 @@ async fn connect_to(
         return Err(HandshakeError::Objection(reason));
     }
     called?;
+    admission.joined(peer);
     Ok(stream)
 }
 

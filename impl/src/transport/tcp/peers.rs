@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::admission::Known;
+use super::handshake::Caller;
 use super::resolver::Resolver;
 use super::{Peer, Shared, outgoing};
 
@@ -57,6 +58,19 @@ impl<M: Serialize + Send + 'static> Peers<M> {
             shared,
             stop,
             runtime: Handle::current(),
+        }
+    }
+
+    /// Makes a caller a peer that is none yet: it was added while this node was away, and this
+    /// node's log will say so.
+    pub(super) fn introduce(&self, caller: Caller) {
+        let is_peer = self.shared.peers.lock().contains_key(&caller.node);
+        if let (false, Some(address)) = (is_peer, caller.address) {
+            tracing::info!(peer = %caller.node, address, "a member calls that is not known here yet");
+            let disk = Some(caller.disk);
+            let invitation = None;
+            self.set_known(caller.node, Known { disk, invitation });
+            self.set(caller.node, address);
         }
     }
 
