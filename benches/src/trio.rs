@@ -89,7 +89,7 @@ impl Trio {
             .map(|id| {
                 let mut server = Server::new(id, ids());
                 server.max_append_weight = MAX_APPEND_BYTES;
-                let node = Node::boot(&server, Default::default(), &mut out);
+                let node = Node::boot(&server, Node::formatted(&server), &mut out);
                 (server, node)
             })
             .collect();
