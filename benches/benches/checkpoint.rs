@@ -161,7 +161,10 @@ impl Subject {
             snapshot_after: limits.snapshot_after_bytes,
             trailing: limits.trailing_bytes,
         };
-        format(&raft, open()).expect("the folder is empty");
+        // The second start finds what the first has written.
+        if FileJournal::owner(folder).expect("readable").is_none() {
+            format(&raft, open()).expect("the folder is empty");
+        }
         let journal = open();
         let waiters = Arc::new(Waiters::new(NODE));
         let told = waiters.clone();
