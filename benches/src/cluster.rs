@@ -190,7 +190,7 @@ impl Member {
     ) -> Self {
         let identity = Identity {
             cluster: "bench".to_owned(),
-            cluster_id: ClusterId::default(),
+            cluster_id: ClusterId([1; 16]),
             protocol: PROTOCOL.to_owned(),
             version: VERSION,
             node: id,
