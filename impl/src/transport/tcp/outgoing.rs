@@ -284,7 +284,7 @@ mod tests {
     fn config(id: u16, peer: u16) -> TcpConfig {
         let identity = Identity {
             cluster: "blue".into(),
-            cluster_id: ClusterId::default(),
+            cluster_id: ClusterId([1; 16]),
             protocol: "none".into(),
             version: 1,
             node: NodeId(id),
