@@ -35,7 +35,8 @@ pub(super) fn play<P: Specification>(
         seen: BTreeSet::new(),
         violation: None,
     };
-    note_witnesses(scenario, &world, &mut sampled.seen);
+    // Nothing is wrong with the start.
+    examine::note_witnesses(scenario, &world, &mut sampled.seen);
     for choice in &schedule.choices {
         let Some(action) = weather.choose(&world, choice, |_| 1) else {
             break;
@@ -51,10 +52,10 @@ pub(super) fn play<P: Specification>(
             Outcome::Panicked(message) => (Some(NO_PANIC), Some(message)),
             Outcome::Next(after, law) => {
                 world = after;
-                (
-                    law.or_else(|| examine::broken_invariant(scenario, &world)),
-                    None,
-                )
+                let broken = law
+                    .or_else(|| examine::broken_invariant(scenario, &world))
+                    .or_else(|| examine::note_witnesses(scenario, &world, &mut sampled.seen));
+                (broken, None)
             }
         };
         sampled.fingerprints.push(examine::fingerprint(&world));
@@ -67,20 +68,6 @@ pub(super) fn play<P: Specification>(
             });
             break;
         }
-        note_witnesses(scenario, &world, &mut sampled.seen);
     }
     sampled
-}
-
-/// Looks for what has not been seen yet.
-fn note_witnesses<P: Specification>(
-    scenario: &Scenario<P>,
-    world: &World<P>,
-    seen: &mut BTreeSet<&'static str>,
-) {
-    for reachable in P::REACHABLE {
-        if !seen.contains(reachable.name) && (reachable.seen)(scenario, world) {
-            seen.insert(reachable.name);
-        }
-    }
 }
