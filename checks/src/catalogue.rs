@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use models::Specification;
-use models::specification::{LiveModel, Model, Mutant};
+use models::specification::{Drawn, LiveModel, Model, Mutant};
 use models::{bully, counter, maekawa, raft, zab};
 
 use crate::nearest::unknown;
-use crate::subject::{Case, Subject};
+use crate::subject::{Case, Drawing, Subject};
 
 /// A protocol with its models and its mutants.
 pub struct ProtocolRow {
@@ -41,6 +41,7 @@ pub fn protocols() -> Vec<ProtocolRow> {
             bully::spec::MODELS,
             bully::spec::LIVE,
             bully::spec::FUZZED,
+            &[],
             bully::spec::MUTANTS,
         ),
         protocol(
@@ -48,6 +49,7 @@ pub fn protocols() -> Vec<ProtocolRow> {
             counter::spec::MODELS,
             counter::spec::LIVE,
             counter::spec::FUZZED,
+            &[],
             counter::spec::MUTANTS,
         ),
         protocol(
@@ -55,6 +57,7 @@ pub fn protocols() -> Vec<ProtocolRow> {
             maekawa::spec::MODELS,
             maekawa::spec::LIVE,
             maekawa::spec::FUZZED,
+            &[],
             maekawa::spec::MUTANTS,
         ),
         protocol(
@@ -62,6 +65,7 @@ pub fn protocols() -> Vec<ProtocolRow> {
             raft::spec::MODELS,
             raft::spec::LIVE,
             raft::spec::FUZZED,
+            raft::spec::DRAWN,
             raft::spec::MUTANTS,
         ),
         protocol(
@@ -69,6 +73,7 @@ pub fn protocols() -> Vec<ProtocolRow> {
             &[zab::spec::MODELS],
             &[],
             &[zab::spec::FUZZED],
+            &[],
             zab::spec::MUTANTS,
         ),
         protocol(
@@ -76,6 +81,7 @@ pub fn protocols() -> Vec<ProtocolRow> {
             &[zab::spec::bully::MODELS],
             zab::spec::bully::LIVE,
             &[zab::spec::bully::FUZZED],
+            &[],
             &[zab::spec::bully::MUTANTS, zab::spec::bully::LIVE_MUTANTS],
         ),
     ]
@@ -102,31 +108,35 @@ fn protocol<P: Specification>(
     models: &'static [&'static [Model<P>]],
     live: &'static [LiveModel<P>],
     fuzzed: &'static [&'static [Model<P>]],
+    drawn: &'static [Drawn<P>],
     mutants: &'static [&'static [Mutant<P>]],
 ) -> ProtocolRow {
     let models = move || {
         let safe = models.iter().copied().flatten();
-        let safe = safe.map(|model| (model, [].as_slice()));
-        safe.chain(live.iter().map(|live| (&live.model, live.decides)))
+        let safe = safe.map(|model| (model, [].as_slice(), None));
+        safe.chain({ live.iter() }.map(|live| (&live.model, live.decides, None)))
     };
     let fuzzed = move || {
-        fuzzed
-            .iter()
-            .copied()
-            .flatten()
-            .map(|model| (model, [].as_slice()))
+        let one = fuzzed.iter().copied().flatten();
+        let one = one.map(|model| (model, [].as_slice(), None));
+        one.chain(drawn.iter().map(|drawn| {
+            let (scenario, number) = (drawn.scenario, None);
+            let drawing = Drawing { scenario, number };
+            (&drawn.model, [].as_slice(), Some(drawing))
+        }))
     };
     let mutants = move || mutants.iter().copied().flatten();
-    let case = |(model, decides), mutant| -> Box<dyn Subject> {
+    let case = |(model, decides, drawn), mutant| -> Box<dyn Subject> {
         Box::new(Case {
             model,
             decides,
             mutant,
+            drawn,
         })
     };
     let model_of = |mutant: &Mutant<P>| {
         let mut models = models();
-        let model = models.find(|(model, _)| model.name == mutant.model);
+        let model = models.find(|(model, ..)| model.name == mutant.model);
         model.unwrap_or_else(|| {
             panic!(
                 "mutant {} names the unknown model {}",
@@ -136,7 +146,7 @@ fn protocol<P: Specification>(
     };
     let pair = move |model: &str, id: &str| {
         let mut models = models().chain(fuzzed());
-        let model = models.find(|(row, _)| row.name == model)?;
+        let model = models.find(|(row, ..)| row.name == model)?;
         let mutant = mutants().find(|mutant| mutant.id == id)?;
         Some(case(model, Some(mutant)))
     };
@@ -162,8 +172,12 @@ fn all() -> impl Iterator<Item = Box<dyn Subject>> {
     rows.flat_map(|row| row.models.into_iter().chain(row.fuzzed))
 }
 
-/// The model of that name, with that mutant in it, if there are both.
+/// The model of that name, with that mutant in it, if there are both. Behind the name of one whose
+/// worlds are drawn may stand the number of one of them: `raft/drawn@7`.
 pub fn find(model: &str, mutant: Option<&str>) -> Option<Box<dyn Subject>> {
+    if let Some((model, number)) = model.split_once('@') {
+        return find(model, mutant)?.numbered(number.parse().ok()?);
+    }
     match mutant {
         None => all().find(|subject| subject.model() == model),
         Some(id) => protocols().iter().find_map(|row| (row.pair)(model, id)),
@@ -232,7 +246,7 @@ pub fn fuzzed(names: &[String]) -> Result<Vec<Box<dyn Subject>>> {
     let is_protocol = |name: &String| protocols().iter().any(|row| row.name == name);
     for name in names.iter().filter(|name| !is_protocol(name)) {
         let subject = named(name)?;
-        if chosen.iter().all(|other| other.model() != subject.model()) {
+        if chosen.iter().all(|other| other.name() != subject.name()) {
             chosen.push(subject);
         }
     }

@@ -46,6 +46,8 @@ pub enum Command {
     Explore(ExploreArgs),
     /// Sample runs of worlds that are too large to walk.
     Fuzz(FuzzArgs),
+    /// Sample runs of every model, and show which features of a protocol have met in one.
+    Pairs(PairsArgs),
     /// Run every mutant: each must be caught, and each control hold.
     Mutants(MutantsArgs),
     /// Take the steps of a trace again.
@@ -265,6 +267,18 @@ pub struct MutantsArgs {
     /// its mutants' traces go.
     #[arg(long, value_name = "DURATION", default_value = "4m", value_parser = parse_duration)]
     pub budget: Duration,
+
+    /// How many threads to use; by default one for each core.
+    #[arg(long, value_name = "N", value_parser = parse_threads)]
+    pub threads: Option<NonZero<usize>>,
+}
+
+/// Arguments of `pairs`.
+#[derive(Debug, Args)]
+pub struct PairsArgs {
+    /// Only these protocols; by default all.
+    #[arg(value_name = "PROTOCOL")]
+    pub protocols: Vec<String>,
 
     /// How many threads to use; by default one for each core.
     #[arg(long, value_name = "N", value_parser = parse_threads)]

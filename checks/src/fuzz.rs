@@ -14,6 +14,7 @@
 //! threads nor on what other cases came to.
 
 mod campaign;
+pub mod pairs;
 mod report;
 mod sample;
 mod schedule;
@@ -21,7 +22,7 @@ mod schedule;
 use std::num::NonZero;
 use std::time::Instant;
 
-pub use self::campaign::{Campaign, Found, run};
+pub use self::campaign::{Campaign, Found, Grounds, run};
 pub use self::report::{FuzzReport, FuzzVerdict, WitnessReport};
 
 /// How much to sample.

@@ -12,6 +12,7 @@ pub mod examine;
 pub mod fuzz;
 pub mod guide;
 pub mod lasso;
+pub mod matrix;
 pub mod memory;
 mod nearest;
 pub mod progress;

@@ -69,6 +69,7 @@ fn run(context: &Context, command: Command) -> Result<Ending> {
         Command::Engines(args) => command::engines::run(context, &args),
         Command::Explore(args) => command::explore::run(context, &args),
         Command::Fuzz(args) => command::fuzz::run(context, &args),
+        Command::Pairs(args) => command::pairs::run(context, &args),
         Command::Mutants(args) => {
             let plan = mutants::Plan {
                 limits: checks::engine::Limits::on(args.threads),

@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use derive_where::derive_where;
 use models::Specification;
-use models::specification::{Model, Mutant, Size};
+use models::specification::{Apart, Model, Mutant, Size};
 use models::world::{Action, Duplicates, Kind as ActionKind, Scenario};
 
 use crate::arms;
@@ -19,7 +19,7 @@ use crate::engine::{
     Engine, Findings, Kind, Limits, Reductions, Stop, Violation, native, simulate, stateright,
 };
 use crate::examine::{self, INERT_IS_INERT, NO_PANIC};
-use crate::fuzz::{self, FuzzReport, Plan};
+use crate::fuzz::{self, FuzzReport, Grounds, Plan};
 use crate::guide::Guide;
 use crate::lasso;
 use crate::memory;
@@ -32,6 +32,10 @@ use crate::trace_file::TraceFile;
 pub trait Subject: Send + Sync {
     /// The model's name.
     fn model(&self) -> &'static str;
+    /// The model's name, with the number of the world where that is drawn: `raft/drawn@7`.
+    fn name(&self) -> String;
+    /// The model's world of this number, if its worlds are drawn.
+    fn numbered(&self, number: u64) -> Option<Box<dyn Subject>>;
     /// The model's row of the catalogue.
     fn row(&self) -> Row;
     /// The mutant that runs in the protocol's place, if one does.
@@ -40,6 +44,10 @@ pub trait Subject: Send + Sync {
     fn arms(&self) -> Vec<String>;
     /// The model's properties.
     fn properties(&self) -> Vec<(&'static str, Kind)>;
+    /// The protocol's features.
+    fn features(&self) -> Vec<&'static str>;
+    /// The pairs of features that never happen in one run.
+    fn apart(&self) -> &'static [Apart];
     /// Walks the model's states and reports. A violation's trace is written to `traces`.
     ///
     /// # Errors
@@ -121,16 +129,39 @@ pub struct Case<P: Specification> {
     pub decides: &'static [&'static str],
     /// The mutant, if any.
     pub mutant: Option<&'static Mutant<P>>,
+    /// Where the model's worlds come from, if they are drawn.
+    pub drawn: Option<Drawing<P>>,
+}
+
+/// Worlds that are drawn, or one of them.
+#[derive_where(Clone, Copy)]
+pub struct Drawing<P: Specification> {
+    /// The world of a number.
+    pub scenario: fn(u64) -> Scenario<P>,
+    /// The number, where it is one world.
+    pub number: Option<u64>,
 }
 
 impl<P: Specification> Case<P> {
     /// The world, with the mutant's defect in it.
     pub fn scenario(&self) -> Scenario<P> {
-        let mut scenario = (self.model.scenario)();
+        match self.drawn {
+            Some(drawn) => self.with_defect((drawn.scenario)(drawn.number.unwrap_or(0))),
+            None => self.with_defect((self.model.scenario)()),
+        }
+    }
+
+    fn with_defect(&self, mut scenario: Scenario<P>) -> Scenario<P> {
         if let Some(mutant) = self.mutant {
             (mutant.inject)(&mut scenario);
         }
         scenario
+    }
+
+    /// The case in the world of this number, if there is one.
+    fn at(&self, number: Option<u64>) -> Self {
+        let drawn = self.drawn.map(|drawn| Drawing { number, ..drawn });
+        Self { drawn, ..*self }
     }
 
     /// Writes a trace of this case and returns its path and its steps in words.
@@ -146,7 +177,7 @@ impl<P: Specification> Case<P> {
     ) -> Result<(String, Vec<String>)> {
         let actions = serde_json::to_value(&violation.actions)?;
         let mutant = self.mutant.map(|mutant| mutant.id);
-        let mut file = TraceFile::new(self.model.name, mutant, actions);
+        let mut file = TraceFile::new(&self.name(), mutant, actions);
         file.property = Some(violation.property.to_owned());
         file.seed = seed;
         file.loop_start = violation.loop_start;
@@ -195,8 +226,21 @@ impl<P: Specification> Subject for Case<P> {
         self.model.name
     }
 
+    fn name(&self) -> String {
+        let name = self.model.name;
+        match self.drawn.and_then(|drawn| drawn.number) {
+            Some(number) => format!("{name}@{number}"),
+            None => name.to_owned(),
+        }
+    }
+
+    fn numbered(&self, number: u64) -> Option<Box<dyn Subject>> {
+        self.drawn?;
+        Some(Box::new(self.at(Some(number))))
+    }
+
     fn row(&self) -> Row {
-        let scenario = (self.model.scenario)();
+        let scenario = self.scenario();
         Row {
             size: self.model.size,
             nodes: scenario.nodes.len(),
@@ -234,6 +278,14 @@ impl<P: Specification> Subject for Case<P> {
             .chain(reachable)
             .chain(liveness)
             .collect()
+    }
+
+    fn features(&self) -> Vec<&'static str> {
+        P::FEATURES.iter().map(|row| row.name).collect()
+    }
+
+    fn apart(&self) -> &'static [Apart] {
+        P::APART
     }
 
     fn verify(&self, engine: Engine, limits: &Limits, run: &Run<'_>) -> Result<Report> {
@@ -281,7 +333,7 @@ impl<P: Specification> Subject for Case<P> {
         let verdict = verdict(violation.is_some(), findings.stopped, engine, &findings);
         let unseen = self.unseen(&findings);
         Ok(Report {
-            model: self.model.name.to_owned(),
+            model: self.name(),
             engine: engine.name(),
             threads: limits.threads.get(),
             verdict,
@@ -330,17 +382,23 @@ impl<P: Specification> Subject for Case<P> {
     }
 
     fn fuzz(&self, plan: &Plan, run: &Run<'_>) -> Result<FuzzReport> {
-        let scenario = self.scenario();
         let started = Instant::now();
         let display = Display::show(self.model.name, run.progress);
-        let campaign = fuzz::run(self.model.name, &scenario, plan, run.progress);
+        let draw = |number| self.at(Some(number)).scenario();
+        let grounds = match self.drawn {
+            Some(Drawing { number: None, .. }) => Grounds::Drawn(&draw),
+            _ => Grounds::One(self.scenario()),
+        };
+        let campaign = fuzz::run(self.model.name, grounds, plan, run.progress);
         drop(display);
         let mut report = FuzzReport::new(self, plan, &campaign);
         report.seconds = started.elapsed().as_secs_f64();
         if let Some(found) = &campaign.found {
-            confirm(&scenario, &found.violation)?;
+            confirm(&found.scenario, &found.violation)?;
             let seed = Some(plan.seed);
-            let written = self.write_trace(&scenario, &found.violation, seed, run.traces)?;
+            let world = self.drawn.and_then(|drawn| found.number.or(drawn.number));
+            let case = self.at(world);
+            let written = case.write_trace(&found.scenario, &found.violation, seed, run.traces)?;
             (report.trace_file, report.trace) = (Some(written.0), written.1);
         }
         Ok(report)
@@ -375,7 +433,7 @@ impl<P: Specification> Case<P> {
             ));
         };
         let mutant = self.mutant.map(|mutant| mutant.id);
-        let identity = Identity::new(self.model.name, mutant, run.reductions, limits.fingerprints)?;
+        let identity = Identity::new(&self.name(), mutant, run.reductions, limits.fingerprints)?;
         let mut keeper = Keeper::new(file, identity)?;
         let findings =
             native::search_kept(scenario, run.reductions, limits, run.progress, &mut keeper);
@@ -388,7 +446,7 @@ impl<P: Specification> Case<P> {
 
     fn read_actions(&self, actions: &serde_json::Value) -> Result<Vec<Action<P>>> {
         serde_json::from_value(actions.clone())
-            .with_context(|| format!("the actions are not of model {}", self.model.name))
+            .with_context(|| format!("the actions are not of model {}", self.name()))
     }
 
     fn guide(&self, trace: &TraceFile) -> Result<Guide<P>> {

@@ -200,6 +200,7 @@ fn a_fault_that_never_happens_is_no_fault() {
         model: &IDLE_FAULT,
         decides: &[],
         mutant: None,
+        drawn: None,
     };
     let report = verify(&case, Engine::Native, &on(1), traces.path());
     assert_eq!(report.verdict, Verdict::Violated);
@@ -237,6 +238,7 @@ fn every_kind_of_violation_is_found_by_every_engine() {
             model: &RIGHT,
             decides: &[],
             mutant: Some(mutant),
+            drawn: None,
         };
         for engine in ENGINES {
             let report = verify(&case, engine, &on(1), traces.path());
@@ -262,6 +264,7 @@ fn a_panic_in_a_property_is_a_violation_for_every_engine() {
             model: &UNCOUNTED,
             decides: &[],
             mutant: Some(mutant),
+            drawn: None,
         };
         for engine in ENGINES {
             for threads in [1, 2] {
@@ -286,6 +289,7 @@ fn a_mutant_is_refuted_by_a_property_or_not_at_all() {
         model: &SHRUNKEN,
         decides: &[],
         mutant: Some(&HARMLESS),
+        drawn: None,
     };
     let report = verify(&case, Engine::Native, &on(1), traces.path());
     assert_eq!(report.verdict, Verdict::Verified);
@@ -298,6 +302,7 @@ fn a_panic_is_reported_with_its_message() {
         model: &RIGHT,
         decides: &[],
         mutant: Some(&PANICS),
+        drawn: None,
     };
     let report = verify(&case, Engine::Native, &on(2), traces.path());
     let violation = report.violation.expect("a violation");
@@ -312,6 +317,7 @@ fn a_world_that_cannot_begin_is_reported_by_every_engine() {
         model: &STUCK,
         decides: &[],
         mutant: None,
+        drawn: None,
     };
     for engine in ENGINES {
         let report = verify(&stuck, engine, &on(1), traces.path());
@@ -335,6 +341,7 @@ fn a_model_that_shows_too_little_is_not_verified() {
             model,
             decides: &[],
             mutant: None,
+            drawn: None,
         };
         for engine in ENGINES {
             let report = verify(&case, engine, &on(1), traces.path());

@@ -130,6 +130,7 @@ fn runs_that_show_nothing_are_vacuous() {
         model,
         decides: &[],
         mutant,
+        drawn: None,
     };
     let right = fuzz(&case(&RIGHT, None), &plan(1, 20, 1), folder.path());
     assert_eq!(right.verdict, FuzzVerdict::Held);
@@ -146,6 +147,7 @@ fn a_panic_is_a_violation_with_a_trace() {
         model: &RIGHT,
         decides: &[],
         mutant: Some(mutant),
+        drawn: None,
     };
     let report = fuzz(&mutant(&PANICS), &plan(1, 20, 1), folder.path());
     assert_eq!(report.verdict, FuzzVerdict::Violated);

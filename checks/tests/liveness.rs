@@ -439,6 +439,7 @@ fn a_run_for_ever_is_reported_and_replayed() {
         model: &BACK_AND_FORTH,
         decides: &[ALWAYS],
         mutant: None,
+        drawn: None,
     };
     let report = verify(&case, Engine::Native, &on(1), traces.path());
     assert_eq!(report.verdict, Verdict::Violated);

@@ -1,7 +1,7 @@
 //! Shrinking: the same property violated, by as few steps as can be had.
 
 use checks::engine::Violation;
-use checks::fuzz::{self, Plan};
+use checks::fuzz::{self, Grounds, Plan};
 use checks::progress::Progress;
 use checks::shrink::{minimal, violating};
 use models::raft::spec::{Adder, FUZZED, MUTANTS};
@@ -98,7 +98,12 @@ fn what_the_fuzzer_finds_is_one_minimal() {
             steps: Plan::STEPS as usize,
             threads: on(2).threads,
         };
-        let campaign = fuzz::run(FUZZED[0][0].name, &scenario, &plan, &Progress::default());
+        let campaign = fuzz::run(
+            FUZZED[0][0].name,
+            Grounds::One(scenario.clone()),
+            &plan,
+            &Progress::default(),
+        );
         let found = campaign
             .found
             .unwrap_or_else(|| panic!("{id} is not found"));

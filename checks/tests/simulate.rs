@@ -84,6 +84,30 @@ fn figure_8_and_votes_by_length_are_found_from_the_start_whatever_the_seed() {
     }
 }
 
+/// A disk that is lost, two clusters that meet (a file that says otherwise than the log makes such,
+/// too), and replicas in different states: what each of them does where nobody looks who it is.
+const MISTAKEN_IDENTITY: [(&str, &str); 4] = [
+    ("raft/lost-disk", "RAFT-BLANK-ACKNOWLEDGES"),
+    ("raft/emptied", "RAFT-BLANK-TAKES-PART"),
+    ("raft/two-clusters", "RAFT-TRUNCATES-COMMITTED"),
+    ("raft/two-states", "RAFT-CHECKSUM-IGNORED"),
+];
+
+#[test]
+fn mistaken_identities_are_found_by_simulation_whatever_the_seed() {
+    let traces = tempdir().expect("a folder");
+    for (model, id) in MISTAKEN_IDENTITY {
+        let mutant = catalogue::with_mutant(model, id).expect("it is in the catalogue");
+        let control = catalogue::named(model).expect("it is in the catalogue");
+        for seed in 1..=3 {
+            let report = simulate(mutant.as_ref(), seed, &steps(STEPS, 2), traces.path());
+            assert_eq!(report.verdict, Verdict::Violated, "{}", report.to_text());
+            let report = simulate(control.as_ref(), seed, &steps(STEPS / 20, 2), traces.path());
+            assert_eq!(report.verdict, Verdict::Bounded, "{}", report.to_text());
+        }
+    }
+}
+
 /// Chooses uniformly among all that is possible, again and again from the start, and counts the
 /// steps until something is violated.
 fn uniformly<P: Specification>(scenario: &Scenario<P>, seed: u64, max: u64) -> Option<u64> {
@@ -210,6 +234,7 @@ fn a_model_whose_only_bug_is_deep_is_found() {
         model: &CLIMB,
         decides: &[],
         mutant,
+        drawn: None,
     };
     for seed in 1..=3 {
         let limits = steps(100_000, 2);
@@ -243,6 +268,7 @@ fn every_kind_of_violation_is_found() {
             model,
             decides: &[],
             mutant: Some(mutant),
+            drawn: None,
         };
         let report = simulate(&case, 1, &steps(1000, 1), traces.path());
         let violation = report.violation.as_deref().unwrap_or_default();
@@ -253,6 +279,7 @@ fn every_kind_of_violation_is_found() {
         model: &STUCK,
         decides: &[],
         mutant: None,
+        drawn: None,
     };
     let report = simulate(&stuck, 1, &steps(1000, 1), traces.path());
     assert_eq!(report.verdict, Verdict::Violated);
@@ -267,6 +294,7 @@ fn it_ends_where_its_limits_are() {
         model: &RIGHT,
         decides: &[],
         mutant: None,
+        drawn: None,
     };
     let report = simulate(&case, 1, &steps(1000, 2), traces.path());
     assert_eq!(report.verdict, Verdict::Bounded);

@@ -6,7 +6,7 @@ use core::fmt::Debug;
 use derive_where::derive_where;
 
 use crate::protocol::{Data, Effect, Node, NodeId, Protocol};
-use crate::world::{Action, Envelope, Host, Scenario, World};
+use crate::world::{Action, Envelope, Host, Kind, Scenario, World};
 
 /// A protocol together with what must be true of it.
 ///
@@ -30,6 +30,13 @@ pub trait Specification: Protocol {
 
     /// What must happen in the end.
     const LIVENESS: &'static [Liveness<Self>];
+
+    /// The protocol's features and the faults that it bears. Any two of them must have happened in
+    /// one run of some world, or be [`APART`](Self::APART).
+    const FEATURES: &'static [Feature<Self>] = &[];
+
+    /// The pairs of features that never happen in one run.
+    const APART: &'static [Apart] = &[];
 
     /// Notes what a step of `node` has done. Called after each boot and each step, with the
     /// node as it is then and the effects that leave.
@@ -118,6 +125,79 @@ pub struct Reachable<P: Specification> {
     pub name: &'static str,
     /// Whether this state shows it.
     pub seen: OfState<P>,
+}
+
+/// Something that a protocol can do, or a fault that it bears: where two of them meet, each may be
+/// right without the other and wrong with it.
+#[derive_where(Clone, Copy, Debug)]
+pub struct Feature<P: Specification> {
+    /// What it is.
+    pub name: &'static str,
+    /// Whether it happens in this transition.
+    pub happens: OfTransition<P>,
+}
+
+/// What any protocol may have to bear.
+impl<P: Specification> Feature<P> {
+    /// A node crashes, also within a step.
+    pub const CRASH: Self = Self {
+        name: "a crash",
+        happens: |_, _, action, _| matches!(action.kind(), Kind::Crash | Kind::CrashWithin),
+    };
+    /// A message is lost.
+    pub const LOSS: Self = Self {
+        name: "a message is lost",
+        happens: |_, _, action, _| action.kind() == Kind::Drop,
+    };
+    /// A message arrives, and will arrive again.
+    pub const DUPLICATE: Self = Self {
+        name: "a message comes twice",
+        happens: |_, _, action, _| action.kind() == Kind::Duplicate,
+    };
+    /// A link is cut, or a node cut off.
+    pub const CUT: Self = Self {
+        name: "a link is cut",
+        happens: |_, _, action, _| matches!(action.kind(), Kind::Cut | Kind::Isolate),
+    };
+    /// A client does not hear what it is told.
+    pub const LOST_ANSWER: Self = Self {
+        name: "an answer is lost",
+        happens: |_, _, action, _| action.kind() == Kind::AskUnheard,
+    };
+    /// A disk is lost.
+    pub const LOST_DISK: Self = Self {
+        name: "a disk is lost",
+        happens: |_, _, action, _| action.kind() == Kind::LoseDisk,
+    };
+    /// A client asks again.
+    pub const RETRY: Self = Self {
+        name: "a request is asked again",
+        happens: |_, before, action, _| match action {
+            Action::Ask { client, .. } | Action::AskUnheard { client, .. } => {
+                before.clients[*client].tries > 0
+            }
+            _ => false,
+        },
+    };
+}
+
+/// Two features that never happen in one run.
+#[derive(Clone, Copy, Debug)]
+pub struct Apart {
+    /// Their names.
+    pub features: [&'static str; 2],
+    /// Why they do not.
+    pub because: &'static str,
+}
+
+/// Worlds too large to walk, of which each number is another: which features are on, which faults
+/// happen, how many nodes and clients there are and what these ask.
+#[derive_where(Clone, Copy, Debug)]
+pub struct Drawn<P: Specification> {
+    /// What all of them have in common. Its world is that of the number 0.
+    pub model: Model<P>,
+    /// The world of a number.
+    pub scenario: fn(u64) -> Scenario<P>,
 }
 
 /// Something that every fair run must come to.

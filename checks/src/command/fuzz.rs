@@ -96,6 +96,6 @@ fn chosen(args: &FuzzArgs) -> Result<Vec<Box<dyn Subject>>> {
     let Some(id) = &args.mutant else {
         return Ok(subjects);
     };
-    let with_mutant = |subject: Box<dyn Subject>| catalogue::with_mutant(subject.model(), id);
+    let with_mutant = |subject: Box<dyn Subject>| catalogue::with_mutant(&subject.name(), id);
     subjects.into_iter().map(with_mutant).collect()
 }

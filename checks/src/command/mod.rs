@@ -6,6 +6,7 @@ pub mod fuzz;
 pub mod gate;
 pub mod list;
 pub mod mutants;
+pub mod pairs;
 pub mod replay;
 pub mod verify;
 

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 use std::thread;
 
 use models::Specification;
@@ -11,6 +12,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use super::Plan;
+use super::pairs::Pairs;
 use super::sample::{self, Sampled};
 use super::schedule::{Schedule, schedules};
 use crate::distinct::Distinct;
@@ -21,6 +23,8 @@ use crate::shrink;
 
 /// How many cases each thread plays between two looks at the clock.
 const CASES_PER_THREAD: u64 = 16;
+/// How many cases in a row are played in one world, where worlds are drawn.
+const CASES_PER_WORLD: u64 = 4;
 /// How often proptest may try to make a failing schedule simpler. Delta debugging does the
 /// better part.
 const SHRINKS: u32 = 300;
@@ -35,6 +39,8 @@ pub struct Campaign<P: Specification> {
     pub distinct: u64,
     /// In how many runs each reachability property was seen.
     pub witnesses: BTreeMap<&'static str, u64>,
+    /// In how many runs each two features have happened.
+    pub pairs: Pairs,
     /// What was violated in the first run that violated anything.
     pub found: Option<Found<P>>,
     /// Why it ended before all cases were played.
@@ -47,14 +53,40 @@ pub struct Found<P: Specification> {
     pub case: u64,
     /// How many steps the run took.
     pub steps: usize,
+    /// The number of its world, if that was drawn.
+    pub number: Option<u64>,
+    /// What its world is made of.
+    pub scenario: Scenario<P>,
     /// The violation with as few steps as could be.
     pub violation: Violation<P>,
+}
+
+/// A world in which runs begin.
+struct Ground<P: Specification> {
+    /// Its number, if it was drawn.
+    number: Option<u64>,
+    scenario: Scenario<P>,
+    start: World<P>,
+}
+
+/// The worlds of a model, where nothing is wrong with the start of the only one.
+enum Playing<'a, P: Specification> {
+    One(Arc<Ground<P>>),
+    Drawn(&'a (dyn Fn(u64) -> Scenario<P> + Sync)),
+}
+
+/// The worlds of a model.
+pub enum Grounds<'a, P: Specification> {
+    /// The same for every run.
+    One(Scenario<P>),
+    /// One for each number.
+    Drawn(&'a (dyn Fn(u64) -> Scenario<P> + Sync)),
 }
 
 /// Samples runs of the model until one violates a property, or the plan is done.
 pub fn run<P: Specification>(
     model: &str,
-    scenario: &Scenario<P>,
+    grounds: Grounds<'_, P>,
     plan: &Plan,
     progress: &Progress,
 ) -> Campaign<P> {
@@ -63,29 +95,49 @@ pub fn run<P: Specification>(
         steps: 0,
         distinct: 1,
         witnesses: BTreeMap::new(),
+        pairs: Pairs::default(),
         found: None,
         stopped: None,
     };
-    match examine::start(scenario) {
-        Ok(start) => {
-            let source = Source {
-                scenario,
-                start,
-                seed: plan.seed,
-                model: name_hash(model),
-                steps: plan.steps,
-            };
-            source.play_all(plan, progress, &mut campaign);
+    let source = |grounds| Source {
+        grounds,
+        seed: plan.seed,
+        model: name_hash(model),
+        steps: plan.steps,
+    };
+    let playing = match grounds {
+        Grounds::One(scenario) => {
+            let ground = Ground::begin(None, scenario);
+            let ground = ground.map(|ground| Playing::One(Arc::new(ground)));
+            ground.map_err(|found| campaign.found = Some(*found))
         }
-        Err(violation) => {
-            campaign.found = Some(Found {
-                case: 0,
-                steps: 0,
-                violation,
-            });
-        }
+        Grounds::Drawn(draw) => Ok(Playing::Drawn(draw)),
+    };
+    if let Ok(playing) = playing {
+        source(playing).play_all(plan, progress, &mut campaign);
     }
     campaign
+}
+
+impl<P: Specification> Ground<P> {
+    /// # Errors
+    /// If something is wrong with the world before anything has happened.
+    fn begin(number: Option<u64>, scenario: Scenario<P>) -> Result<Self, Box<Found<P>>> {
+        match examine::start(&scenario) {
+            Ok(start) => Ok(Self {
+                number,
+                scenario,
+                start,
+            }),
+            Err(violation) => Err(Box::new(Found {
+                case: 0,
+                steps: 0,
+                number,
+                scenario,
+                violation,
+            })),
+        }
+    }
 }
 
 fn name_hash(model: &str) -> u64 {
@@ -94,10 +146,15 @@ fn name_hash(model: &str) -> u64 {
     hasher.finish()
 }
 
+/// What came of a case.
+struct Played<P: Specification> {
+    sampled: Sampled<P>,
+    found: Option<Found<P>>,
+}
+
 /// Where cases come from.
 struct Source<'a, P: Specification> {
-    scenario: &'a Scenario<P>,
-    start: World<P>,
+    grounds: Playing<'a, P>,
     seed: u64,
     model: u64,
     steps: usize,
@@ -121,7 +178,9 @@ impl<P: Specification> Source<'_, P> {
             if campaign.stopped.is_some() {
                 break;
             }
-            for (case, sampled) in self.play_batch(first..last, plan.threads.get()) {
+            for (case, Played { sampled, found }) in
+                self.play_batch(first..last, plan.threads.get())
+            {
                 campaign.cases += 1;
                 campaign.steps += sampled.steps;
                 longest = longest.max(sampled.steps as usize);
@@ -131,17 +190,12 @@ impl<P: Specification> Source<'_, P> {
                 for name in sampled.seen {
                     *campaign.witnesses.entry(name).or_default() += 1;
                 }
+                campaign.pairs.add(sampled.features);
                 let is_first = campaign
                     .found
                     .as_ref()
                     .is_none_or(|found| case < found.case);
-                if let Some(violation) = sampled.violation.filter(|_| is_first) {
-                    campaign.found = Some(Found {
-                        case,
-                        steps: violation.actions.len(),
-                        violation,
-                    });
-                }
+                campaign.found = found.filter(|_| is_first).or(campaign.found.take());
             }
             campaign.distinct = distinct.estimate();
             progress.update(campaign.distinct, campaign.steps, longest, 0);
@@ -153,7 +207,7 @@ impl<P: Specification> Source<'_, P> {
 
     /// Plays the cases of a batch, all of them, so that the result does not depend on who
     /// was faster.
-    fn play_batch(&self, cases: std::ops::Range<u64>, threads: usize) -> Vec<(u64, Sampled<P>)> {
+    fn play_batch(&self, cases: std::ops::Range<u64>, threads: usize) -> Vec<(u64, Played<P>)> {
         let play_every = |offset: usize| {
             let mine = cases.clone().skip(offset).step_by(threads);
             mine.map(|case| (case, self.play(case))).collect::<Vec<_>>()
@@ -173,9 +227,39 @@ impl<P: Specification> Source<'_, P> {
         })
     }
 
-    fn play(&self, case: u64) -> Sampled<P> {
+    fn play(&self, case: u64) -> Played<P> {
         let (_, tree) = self.draw(case);
-        sample::play(self.scenario, &self.start, &tree.current())
+        let ground = match self.ground(case) {
+            Ok(ground) => ground,
+            Err(found) => {
+                return Played {
+                    sampled: Sampled::default(),
+                    found: Some(Found { case, ..*found }),
+                };
+            }
+        };
+        let mut sampled = sample::play(&ground.scenario, &ground.start, &tree.current());
+        let found = sampled.violation.take().map(|violation| Found {
+            case,
+            steps: violation.actions.len(),
+            number: ground.number,
+            scenario: ground.scenario.clone(),
+            violation,
+        });
+        Played { sampled, found }
+    }
+
+    /// The world of a case: some cases in a row share one that is drawn.
+    fn ground(&self, case: u64) -> Result<Arc<Ground<P>>, Box<Found<P>>> {
+        match &self.grounds {
+            Playing::One(ground) => Ok(Arc::clone(ground)),
+            Playing::Drawn(draw) => {
+                let number = examine::hash(&(self.seed, self.model, case / CASES_PER_WORLD));
+                // Short enough to be typed.
+                let number = number >> 40;
+                Ground::begin(Some(number), draw(number)).map(Arc::new)
+            }
+        }
     }
 
     /// The schedule of the case, and the runner that drew it.
@@ -205,8 +289,8 @@ impl<P: Specification> Source<'_, P> {
     fn shrink(&self, found: Found<P>) -> Found<P> {
         let simpler = self
             .simplify(&found)
-            .map(|run| shrink::minimal(self.scenario, run));
-        let direct = shrink::minimal(self.scenario, found.violation);
+            .map(|run| shrink::minimal(&found.scenario, run));
+        let direct = shrink::minimal(&found.scenario, found.violation);
         let violation = match simpler {
             Some(simpler) if simpler.actions.len() < direct.actions.len() => simpler,
             _ => direct,
@@ -217,9 +301,10 @@ impl<P: Specification> Source<'_, P> {
     /// The run of the simplest schedule that proptest finds to violate the same property.
     fn simplify(&self, found: &Found<P>) -> Option<Violation<P>> {
         let property = found.violation.property;
+        let ground = self.ground(found.case).ok()?;
         let (mut runner, tree) = self.draw(found.case);
         let play = |schedule: &Schedule| {
-            let sampled = sample::play(self.scenario, &self.start, schedule);
+            let sampled = sample::play(&ground.scenario, &ground.start, schedule);
             let violation = sampled.violation;
             violation.filter(|violation| violation.property == property)
         };

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use models::Specification;
 use serde::Serialize;
 
+use super::pairs::Pairs;
 use super::{Campaign, Plan};
 use crate::command::Ending;
 use crate::engine::Stop;
 use crate::replay::explain;
-use crate::subject::Case;
+use crate::subject::{Case, Subject as _};
 
 /// What may be said of a model after sampling it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -79,6 +80,9 @@ pub struct FuzzReport {
     pub seconds: f64,
     /// What was seen in how many runs.
     pub witnesses: Vec<WitnessReport>,
+    /// Which features have met, in how many runs.
+    #[serde(skip)]
+    pub pairs: Pairs,
     /// What may go wrong in the model.
     pub faults: &'static str,
     /// What bounds it.
@@ -117,7 +121,7 @@ impl FuzzReport {
             }
         };
         Self {
-            model: case.model.name.to_owned(),
+            model: case.name(),
             mutant: case.mutant.map(|mutant| mutant.id),
             seed: plan.seed,
             verdict,
@@ -126,6 +130,7 @@ impl FuzzReport {
             distinct: campaign.distinct,
             seconds: 0.0,
             witnesses,
+            pairs: campaign.pairs.clone(),
             faults: case.model.faults,
             bounds: case.model.bounds,
             stopped: campaign.stopped,

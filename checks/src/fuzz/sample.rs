@@ -2,21 +2,26 @@
 
 use std::collections::BTreeSet;
 
+use derive_where::derive_where;
 use models::Specification;
 use models::world::{Scenario, World};
 
+use super::pairs;
 use super::schedule::Schedule;
 use crate::engine::Violation;
 use crate::examine::{self, NO_PANIC, Outcome};
 use crate::weather::Weather;
 
 /// What one run came to.
+#[derive_where(Default)]
 pub(super) struct Sampled<P: Specification> {
     pub(super) steps: u64,
     /// The fingerprints of the worlds on the way.
     pub(super) fingerprints: Vec<u64>,
     /// What the run has shown.
     pub(super) seen: BTreeSet<&'static str>,
+    /// The features that have happened in it, each a bit in the order of their table.
+    pub(super) features: u64,
     pub(super) violation: Option<Violation<P>>,
 }
 
@@ -33,6 +38,7 @@ pub(super) fn play<P: Specification>(
         steps: 0,
         fingerprints: Vec::with_capacity(schedule.choices.len()),
         seen: BTreeSet::new(),
+        features: 0,
         violation: None,
     };
     // Nothing is wrong with the start.
@@ -51,6 +57,9 @@ pub(super) fn play<P: Specification>(
             }
             Outcome::Panicked(message) => (Some(NO_PANIC), Some(message)),
             Outcome::Next(after, law) => {
+                let action = actions.last().expect("it has just been taken");
+                let happened = sampled.features;
+                sampled.features = pairs::happening(scenario, &world, action, &after, happened);
                 world = after;
                 let broken = law
                     .or_else(|| examine::broken_invariant(scenario, &world))

@@ -131,6 +131,22 @@ impl<P: Protocol> Action<P> {
         }
     }
 
+    /// The message that arrives, if one does.
+    pub fn delivered(&self) -> Option<&P::Message> {
+        match self {
+            Self::Deliver(envelope) | Self::Duplicate(envelope) => Some(&envelope.message),
+            _ => None,
+        }
+    }
+
+    /// The timer that runs out, if one does.
+    pub fn fired(&self) -> Option<&P::Timer> {
+        match self {
+            Self::Fire { timer, .. } => Some(timer),
+            _ => None,
+        }
+    }
+
     /// The node that takes a step or changes, if it is one.
     pub fn node(&self) -> Option<NodeId> {
         match self {
@@ -149,6 +165,20 @@ impl<P: Protocol> Action<P> {
 }
 
 impl<P: Specification> World<P> {
+    /// What a client asks by this action, if one asks.
+    pub fn asked<'a>(
+        &self,
+        scenario: &'a Scenario<P>,
+        action: &Action<P>,
+    ) -> Option<&'a P::Command> {
+        match action {
+            Action::Ask { client, .. } | Action::AskUnheard { client, .. } => {
+                scenario.scripts[*client].get(self.clients[*client].next)
+            }
+            _ => None,
+        }
+    }
+
     /// Everything that may happen now, in a fixed order.
     pub fn actions(&self, scenario: &Scenario<P>) -> Vec<Action<P>> {
         let mut actions = Vec::new();

@@ -7,6 +7,7 @@
 
 mod action;
 mod apply;
+mod effects;
 mod flight;
 mod history;
 mod idle;

@@ -11,7 +11,8 @@ use crate::cli::EngineArgs;
 use crate::command::mutants::{self, MutantReport};
 use crate::command::{Context, Ending};
 use crate::engine::{Engine, Limits, Reductions, Stop};
-use crate::fuzz::{FuzzReport, Plan};
+use crate::fuzz::{FuzzReport, FuzzVerdict, Plan};
+use crate::matrix::WALKED_CASES;
 use crate::progress::Progress;
 use crate::report::{Report, Verdict};
 use crate::subject::{Run, Subject};
@@ -40,6 +41,8 @@ enum Kind {
     Mutant,
     /// A world that is too large to walk: sampled.
     Fuzz,
+    /// A small model, sampled: which features meet in it.
+    Sample,
 }
 
 /// What came of a job.
@@ -47,6 +50,7 @@ pub(super) enum Done {
     Model(Box<Report>),
     Mutant(MutantReport),
     Fuzz(FuzzReport),
+    Sample(FuzzReport),
 }
 
 impl Done {
@@ -57,6 +61,8 @@ impl Done {
             Self::Mutant(report) => report.ending,
             // The gate's runs are of a fixed number.
             Self::Fuzz(report) => report.verdict.ending(),
+            // That a few runs have not shown all that the model shows says nothing.
+            Self::Sample(report) => Ending::of(report.verdict != FuzzVerdict::Violated),
         }
     }
 
@@ -65,7 +71,7 @@ impl Done {
         let stopped = match self {
             Self::Model(report) => report.stopped,
             Self::Mutant(report) => report.stopped,
-            Self::Fuzz(report) => report.stopped,
+            Self::Fuzz(report) | Self::Sample(report) => report.stopped,
         };
         stopped == Some(Stop::Interrupted)
     }
@@ -103,6 +109,11 @@ impl<'a> Job<'a> {
         Self::new(Kind::Fuzz, row, subject)
     }
 
+    /// A small model: which features meet in its runs.
+    pub(super) fn sample(row: &ProtocolRow, subject: &'a dyn Subject) -> Self {
+        Self::new(Kind::Sample, row, subject)
+    }
+
     fn new(kind: Kind, row: &ProtocolRow, subject: &'a dyn Subject) -> Self {
         let protocol = row.name;
         Self {
@@ -126,6 +137,7 @@ impl<'a> Job<'a> {
             // Most are caught early.
             Kind::Mutant => states / 8,
             Kind::Fuzz => 2 * SEARCHED_STATES,
+            Kind::Sample => SEARCHED_STATES / 100,
         }
     }
 
@@ -168,6 +180,13 @@ impl<'a> Job<'a> {
                 Done::Mutant(report)
             }
             Kind::Fuzz => Done::Fuzz(self.subject.fuzz(&Plan::for_gate(limits.threads), &run)?),
+            Kind::Sample => {
+                let plan = Plan {
+                    cases: Some(WALKED_CASES),
+                    ..Plan::for_gate(limits.threads)
+                };
+                Done::Sample(self.subject.fuzz(&plan, &run)?)
+            }
         })
     }
 

@@ -13,6 +13,7 @@ mod pool;
 
 use std::collections::BTreeSet;
 use std::num::NonZero;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -27,6 +28,8 @@ use super::{Context, Ending};
 use crate::catalogue::{self, ProtocolRow};
 use crate::cli::GateArgs;
 use crate::engine::Limits;
+use crate::fuzz::FuzzReport;
+use crate::matrix::Matrix;
 use crate::progress;
 
 /// Verifies the small models, searches the large ones as far as there is time, runs the
@@ -195,22 +198,51 @@ impl Gate<'_> {
         match part {
             PartPlan::Model(_, size, job) => match self.done(*job)? {
                 done @ Done::Model(report) => Some(parts::model(report, *size, done.ending())),
-                Done::Mutant(_) | Done::Fuzz(_) => None,
+                Done::Mutant(_) | Done::Fuzz(_) | Done::Sample(_) => None,
             },
             PartPlan::Arms(row) => Some(self.arms(row)),
             PartPlan::Mutants(row, jobs) => {
                 let done = jobs.clone().filter_map(|job| self.done(job));
                 let reports = done.filter_map(|done| match done {
                     Done::Mutant(report) => Some(report),
-                    Done::Model(_) | Done::Fuzz(_) => None,
+                    Done::Model(_) | Done::Fuzz(_) | Done::Sample(_) => None,
                 });
                 Some(parts::mutants(row, &reports.collect::<Vec<_>>()))
             }
             PartPlan::Fuzz(job) => match self.done(*job)? {
                 Done::Fuzz(report) => Some(parts::fuzz(report)),
-                Done::Model(_) | Done::Mutant(_) => None,
+                Done::Model(_) | Done::Mutant(_) | Done::Sample(_) => None,
             },
+            PartPlan::Pairs(row, jobs) => Some(self.pairs(row, jobs.clone())),
         }
+    }
+
+    /// Whether any two features of a protocol have met somewhere.
+    fn pairs(&self, row: &ProtocolRow, jobs: Range<usize>) -> Part {
+        let Some(model) = row.models.first() else {
+            return Part::new("pairs", Ending::NotWell, 0.0, "no models");
+        };
+        let mut matrix = Matrix::new(model.as_ref());
+        let mut seconds = 0.0;
+        for done in jobs.filter_map(|job| self.done(job)) {
+            if let Done::Sample(report) = done {
+                matrix.add(true, &report.pairs);
+                seconds += report.seconds;
+            }
+        }
+        let prefix = row.family();
+        let fuzzed = self.done.iter().flatten().filter_map(|done| match done {
+            Done::Fuzz(report) => Some(report),
+            Done::Model(_) | Done::Mutant(_) | Done::Sample(_) => None,
+        });
+        let is_of_family = |report: &&FuzzReport| {
+            let protocol = report.model.split(['/', '-']).next();
+            protocol == Some(prefix)
+        };
+        for report in fuzzed.filter(is_of_family) {
+            matrix.add(false, &report.pairs);
+        }
+        parts::pairs(prefix, &matrix, seconds)
     }
 
     /// Whether the models of a protocol have taken every arm of its step function: one that was

@@ -7,6 +7,7 @@ use crate::catalogue::ProtocolRow;
 use crate::command::Ending;
 use crate::command::mutants::MutantReport;
 use crate::fuzz::FuzzReport;
+use crate::matrix::Matrix;
 use crate::report::{Report, Verdict};
 
 /// The gate's result.
@@ -116,6 +117,25 @@ pub(super) fn fuzz(report: &FuzzReport) -> Part {
     );
     let name = format!("fuzz {}", report.model);
     Part::new(&name, report.verdict.ending(), report.seconds, &detail)
+}
+
+/// The pairs of features of a protocol: all that can meet have met.
+pub(super) fn pairs(protocol: &str, matrix: &Matrix, seconds: f64) -> Part {
+    let (missing, refuted) = (matrix.missing(), matrix.refuted());
+    let mut details = vec![matrix.summary()];
+    if !missing.is_empty() {
+        details.push(format!("never met: {}", missing.join(", ")));
+    }
+    if !refuted.is_empty() {
+        details.push(format!("said to be apart: {}", refuted.join(", ")));
+    }
+    let ending = Ending::of(missing.is_empty() && refuted.is_empty());
+    Part::new(
+        &format!("pairs {protocol}"),
+        ending,
+        seconds,
+        &details.join("; "),
+    )
 }
 
 #[cfg(test)]

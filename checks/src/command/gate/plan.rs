@@ -22,6 +22,8 @@ pub(super) enum PartPlan<'a> {
     Arms(&'a ProtocolRow),
     Mutants(&'a ProtocolRow, Range<usize>),
     Fuzz(usize),
+    /// Of these jobs, and all sampling before it.
+    Pairs(&'a ProtocolRow, Range<usize>),
 }
 
 impl PartPlan<'_> {
@@ -29,7 +31,7 @@ impl PartPlan<'_> {
         match self {
             Self::Model(_, _, job) | Self::Fuzz(job) => *job..job + 1,
             Self::Arms(_) => 0..0,
-            Self::Mutants(_, jobs) => jobs.clone(),
+            Self::Mutants(_, jobs) | Self::Pairs(_, jobs) => jobs.clone(),
         }
     }
 }
@@ -60,6 +62,16 @@ impl<'a> Plan<'a> {
                 jobs.push(Job::fuzz(row, model.as_ref()));
             }
         }
+        for row in whole_families(protocols).filter(|row| has_features(row)) {
+            let first = jobs.len();
+            let family = protocols
+                .iter()
+                .filter(|other| other.family() == row.family());
+            let models = family.flat_map(|row| row.models.iter().map(move |model| (row, model)));
+            let walked = models.filter(|(_, model)| model.row().size == Size::Gate);
+            jobs.extend(walked.map(|(row, model)| Job::sample(row, model.as_ref())));
+            parts.push(PartPlan::Pairs(row, first..jobs.len()));
+        }
         Self { jobs, parts }
     }
 
@@ -71,6 +83,10 @@ impl<'a> Plan<'a> {
         }
         order
     }
+}
+
+fn has_features(row: &ProtocolRow) -> bool {
+    { row.models.first() }.is_some_and(|model| !model.features().is_empty())
 }
 
 /// The protocols whose step functions all their models are run with: what one of a family does not

@@ -1,7 +1,7 @@
 //! What must hold of every transition.
 
 use crate::bully::election::Standing;
-use crate::bully::{Bully, Message, Number};
+use crate::bully::{Bully, Message, Number, Timer};
 use crate::protocol::{Data, Node};
 use crate::specification::Law;
 use crate::world::{Action, Envelope, Host, Scenario, World};
@@ -26,6 +26,12 @@ impl<R: Data> Bully<R> {
                     .filter_map(|((_, old), (_, new))| old.node().zip(new.node()))
                     .all(|(old, new)| number(old) <= number(new))
             },
+        },
+        Law {
+            name: "Who follows waits anew for its leader alone →",
+            source: "the leader that is followed shows that it is up; nobody else's word, and no \
+                     earlier election's, says so",
+            holds: waits_anew_for_its_leader,
         },
         Law {
             name: "An old election is over",
@@ -161,4 +167,31 @@ fn stands_anew_in_another<R: Data>(before: &World<Bully<R>>, after: &World<Bully
             let stands = new.volatile.standing == Standing::Candidate;
             !waited || !stands || number(new) > number(old)
         })
+}
+
+/// Of a node that waits for its leader's word.
+fn waits_anew_for_its_leader<R: Data>(
+    scenario: &Scenario<Bully<R>>,
+    before: &World<Bully<R>>,
+    action: &Action<Bully<R>>,
+    after: &World<Bully<R>>,
+) -> bool {
+    let Some((id, renewed)) = before.renewed(scenario, action) else {
+        return true;
+    };
+    let (Some(old), Some(node)) = (before.host(id), after.host(id).and_then(Host::node)) else {
+        return true;
+    };
+    let hears = match action {
+        Action::Deliver(envelope) | Action::Duplicate(envelope) => {
+            let said = match &envelope.message {
+                Message::Coordinator { election, .. } => Some(*election),
+                _ => None,
+            };
+            node.volatile.leader() == Some(envelope.from) && said == Some(node.volatile.election)
+        }
+        _ => false,
+    };
+    let runs = old.armed().any(|timer| *timer == Timer::Leader);
+    renewed.contains(&Timer::Leader) == (hears && runs)
 }

@@ -9,6 +9,7 @@
 
 mod answers;
 mod catalogue;
+mod features;
 mod invariants;
 mod labels;
 mod laws;
@@ -30,7 +31,9 @@ pub use self::scenarios::{
 use super::election::{Candidate, Standing};
 use super::{Bully, Command, Event, Message, Number, Timer, election};
 use crate::protocol::{Data, Effect, Node, NodeId};
-use crate::specification::{Answer, Invariant, Law, Liveness, Reachable, Specification};
+use crate::specification::{
+    Answer, Apart, Feature, Invariant, Law, Liveness, Reachable, Specification,
+};
 use crate::world::{Delivery, Scenario, Timing, World};
 
 /// What makes Bully's state space finite.
@@ -55,6 +58,8 @@ impl<R: Data> Specification for Bully<R> {
     const LAWS: &'static [Law<Self>] = Self::TRANSITION_PROPERTIES;
     const REACHABLE: &'static [Reachable<Self>] = Self::WITNESSES;
     const LIVENESS: &'static [Liveness<Self>] = Self::PROGRESS;
+    const FEATURES: &'static [Feature<Self>] = Self::ALL_FEATURES;
+    const APART: &'static [Apart] = Self::FEATURES_APART;
 
     fn observe((): &mut (), _: NodeId, _: &Node<Self>, _: &[Effect<Self>]) {}
 

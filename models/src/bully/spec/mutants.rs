@@ -33,6 +33,20 @@ pub const MUTANTS: &[&[Mutant<B>]] = &[
             inject: |scenario| scenario.step = believes_old_coordinators,
         },
         Mutant {
+            id: "BUL-ANYBODY-RENEWS",
+            defect: "any message renews the wait for the leader, not its own word alone",
+            source: "a leader that is silent is one that has failed",
+            model: "bully/asynchronous",
+            inject: |scenario| scenario.step = waits_anew_for_anybody,
+        },
+        Mutant {
+            id: "BUL-LEADER-RENEWS-NOTHING",
+            defect: "the leader's word does not renew the wait for it",
+            source: "a leader that is heard is up",
+            model: "bully/lossy",
+            inject: |scenario| scenario.step = waits_on_though_it_hears,
+        },
+        Mutant {
             id: "BUL-LOST-OK",
             defect: "nobody answers Okay, or each Okay is lost",
             source: "who is not answered leads",
@@ -224,6 +238,27 @@ fn believes_below_the_highest(bully: &B, node: &mut Node<B>, input: Input<B>, ou
     step_obeying(bully, node, input, out, |state, winner, election| {
         winner > bully.candidate() && election == state.election && state.leader().is_none()
     });
+}
+
+fn waits_anew_for_anybody(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    let hears = matches!(input, Input::Deliver { .. });
+    bully.step(node, input, out);
+    let follows = |leader| leader != bully.candidate().id;
+    if hears && node.volatile.leader().is_some_and(follows) {
+        out.arm(Timer::Leader);
+    }
+}
+
+fn waits_on_though_it_hears(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    let elected = node.volatile.leader();
+    let mut right = Outbox::new();
+    bully.step(node, input, &mut right);
+    for effect in right.drain() {
+        let is_same = elected.is_some() && elected == node.volatile.leader();
+        if !is_same || effect != Effect::Arm(Timer::Leader) {
+            out.push(effect);
+        }
+    }
 }
 
 fn is_okay(effect: &Effect<B>) -> bool {

@@ -9,6 +9,7 @@
 //! replicas take to agree.
 
 mod catalogue;
+mod features;
 mod inert;
 mod invariants;
 mod labels;
@@ -40,7 +41,9 @@ use super::window::Bucket;
 use super::{Command, Counter, Event, Increment, Refusal, Timer};
 use crate::protocol::{Effect, Node, NodeId};
 use crate::session::RequestId;
-use crate::specification::{Answer, Invariant, Law, Liveness, Reachable, Specification};
+use crate::specification::{
+    Answer, Apart, Feature, Invariant, Law, Liveness, Reachable, Specification,
+};
 use crate::world::{Envelope, Host, Scenario, World};
 
 /// What the properties remember.
@@ -73,6 +76,8 @@ impl Specification for Counter {
     const LAWS: &'static [Law<Self>] = laws::LAWS;
     const REACHABLE: &'static [Reachable<Self>] = reachable::REACHABLE;
     const LIVENESS: &'static [Liveness<Self>] = liveness::LIVENESS;
+    const FEATURES: &'static [Feature<Self>] = features::FEATURES;
+    const APART: &'static [Apart] = features::APART;
 
     fn observe(ghost: &mut Ghost, id: NodeId, node: &Node<Self>, effects: &[Effect<Self>]) {
         for effect in effects {

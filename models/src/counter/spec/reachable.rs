@@ -192,7 +192,7 @@ fn has_counted(world: &World<Counter>) -> bool {
 }
 
 /// Whether the host's node has counted more than its buckets have.
-fn has_outlived_a_bucket(host: &Host<Counter>) -> bool {
+pub(super) fn has_outlived_a_bucket(host: &Host<Counter>) -> bool {
     let durable = host.durable();
     let own = durable.own();
     let buckets = own.buckets.iter().map(|(_, counter)| counter.value());

@@ -12,6 +12,12 @@ use super::{again, asked, disks, endings, local_of, members, membership_of, orch
 pub(super) const LAWS: &[Law<Maekawa>] = &[
     disks::BLANK_NODES_ARE_SILENT,
     Law {
+        name: "A lease begins anew by the health check that says so, and by nothing else →",
+        source: "a lease is of the epoch that the node is a member of, and as long as the \
+                 orchestrator counts on it",
+        holds: leases_are_renewed,
+    },
+    Law {
         name: "Fencing tokens strictly increase",
         source: "each entry's token is greater than all before it; where the health check errs, \
                  than all of its epoch",
@@ -423,4 +429,39 @@ fn who_is_none_says_so(
             && envelope.message == Message::Deregister { epoch: *epoch }
     };
     node.durable().epoch != *epoch || !is_none || !hears || after.network.under_way().any(says_so)
+}
+
+/// The orchestrator of these worlds.
+const ORCHESTRATOR: NodeId = NodeId(0);
+
+/// Of a node whose lease runs: of the epoch that it was in before.
+fn leases_are_renewed(
+    scenario: &Scenario<Maekawa>,
+    before: &World<Maekawa>,
+    action: &Action<Maekawa>,
+    after: &World<Maekawa>,
+) -> bool {
+    let Some((id, renewed)) = before.renewed(scenario, action) else {
+        return true;
+    };
+    let (Some(old), Some(new)) = (before.host(id), after.host(id)) else {
+        return true;
+    };
+    let known = old.durable().epoch;
+    let is_renewed = renewed.contains(&Timer::Lease);
+    let says_so = match action {
+        Action::Deliver(envelope) | Action::Duplicate(envelope) => match &envelope.message {
+            Message::Ping { epoch, renews } => {
+                *renews && *epoch == known && envelope.from == ORCHESTRATOR
+            }
+            _ => false,
+        },
+        _ => false,
+    };
+    let begins = new.durable().epoch > known;
+    let is_member = |host: &Host<Maekawa>| host.node().and_then(membership_of).is_some();
+    match says_so && is_member(old) {
+        true => is_renewed,
+        false => !is_renewed || begins,
+    }
 }

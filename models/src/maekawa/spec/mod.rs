@@ -11,6 +11,7 @@ mod asked;
 mod catalogue;
 mod disks;
 mod endings;
+mod features;
 mod inert;
 mod invariants;
 mod labels;
@@ -35,7 +36,9 @@ use super::message::{Epoch, Message, Token};
 use super::state::{Local, Membership, Persistent, Volatile};
 use super::{Command, Event, Maekawa, Timer};
 use crate::protocol::{Effect, Node, NodeId};
-use crate::specification::{Answer, Invariant, Law, Liveness, Reachable, Specification};
+use crate::specification::{
+    Answer, Apart, Feature, Invariant, Law, Liveness, Reachable, Specification,
+};
 use crate::world::{Envelope, Host, World};
 
 /// What the properties remember: of each epoch the greatest counter of a token.
@@ -76,6 +79,8 @@ impl Specification for Maekawa {
     const LAWS: &'static [Law<Self>] = laws::LAWS;
     const REACHABLE: &'static [Reachable<Self>] = reachable::REACHABLE;
     const LIVENESS: &'static [Liveness<Self>] = liveness::LIVENESS;
+    const FEATURES: &'static [Feature<Self>] = features::FEATURES;
+    const APART: &'static [Apart] = features::APART;
 
     fn observe(ghost: &mut Ghost, _: NodeId, node: &Node<Self>, _: &[Effect<Self>]) {
         if let Some(token) = membership_of(node).and_then(Membership::held) {

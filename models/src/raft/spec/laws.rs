@@ -85,6 +85,7 @@ impl<M: StateMachine> Raft<M> {
         Self::SNAPSHOTS_WAIT,
         Self::ENTRIES_TRAIL,
         Self::NO_LEADER_IS_THERE,
+        Self::RENEWED_BY_WHAT_IT_WAITS_FOR,
         Law {
             name: "The larger term is adopted",
             source: "§5.1: a server whose term is smaller updates it and reverts to follower",

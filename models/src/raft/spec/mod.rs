@@ -10,6 +10,8 @@ mod compacted;
 mod conflicts;
 mod contradictions;
 mod disruption;
+mod drawn;
+mod features;
 mod inert;
 mod invariants;
 mod labels;
@@ -37,7 +39,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::catalogue::{FUZZED, MODELS};
+pub use self::catalogue::{DRAWN, FUZZED, MODELS};
 pub use self::compacted::{
     compaction, install, install_chunks, install_deposed, pipelining as pipelined,
 };
@@ -60,7 +62,9 @@ use super::message::Message;
 use super::state::{Leadership, Role};
 use super::{Command, Event, Raft, Timer};
 use crate::protocol::{Data, Effect, Node, NodeId};
-use crate::specification::{Answer, Invariant, Law, Liveness, Reachable, Specification};
+use crate::specification::{
+    Answer, Apart, Feature, Invariant, Law, Liveness, Reachable, Specification,
+};
 use crate::world::{Envelope, Host};
 
 /// What the properties remember: who ever led, what was ever committed, and who has halted.
@@ -112,6 +116,8 @@ impl<M: StateMachine> Specification for Raft<M> {
     const LAWS: &'static [Law<Self>] = Self::TRANSITION_PROPERTIES;
     const REACHABLE: &'static [Reachable<Self>] = Self::WITNESSES;
     const LIVENESS: &'static [Liveness<Self>] = Self::PROGRESS;
+    const FEATURES: &'static [Feature<Self>] = Self::ALL_FEATURES;
+    const APART: &'static [Apart] = Self::FEATURES_APART;
 
     fn observe(ghost: &mut Self::Ghost, id: NodeId, node: &Node<Self>, effects: &[Effect<Self>]) {
         let durable = node.durable();

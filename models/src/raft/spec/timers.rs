@@ -1,13 +1,14 @@
 //! What must be true of a node's timers.
 //!
 //! Verifies: which timers run follows from what a node is. Whoever waits has a timer that ends
-//! the waiting, and none is left over from an earlier role, to run out in a later one. Not
-//! verified here: that a step starts a timer *anew*, for there is no time.
+//! the waiting, and none is left over from an earlier role, to run out in a later one; and a timer
+//! that runs is started anew by what it waits for, and by nothing else. Not verified here: time.
 
 use alloc::collections::BTreeSet;
 
 use crate::machine::StateMachine;
-use crate::protocol::Node;
+use crate::protocol::{Effect, Node};
+use crate::raft::message::{Message, VoteOutcome};
 use crate::raft::state::Role;
 use crate::raft::{Raft, Timer};
 use crate::specification::{Invariant, Law};
@@ -39,6 +40,90 @@ impl<M: StateMachine> Raft<M> {
         source: "§5.2: \"it assumes there is no viable leader\", whether it may stand or not",
         holds: |_, _, action, after| no_leader_is_there(action, after),
     };
+}
+
+impl<M: StateMachine> Raft<M> {
+    pub(super) const RENEWED_BY_WHAT_IT_WAITS_FOR: Law<Self> = Law {
+        name: "A timer that runs is renewed by what it waits for, and nothing else →",
+        source: "Figure 2, \"Followers\": \"receiving AppendEntries RPC from current leader or granting \
+                 vote to candidate\"; thesis §4.2.3",
+        holds: renewed_by_what_it_waits_for,
+    };
+}
+
+/// Only where a node does not change its part: then the timers of the new one are started.
+fn renewed_by_what_it_waits_for<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let Some((id, renewed)) = before.renewed(scenario, action) else {
+        return true;
+    };
+    let pair = (before.host(id), after.host(id));
+    let (Some(old), Some(new)) = (pair.0.and_then(Host::node), pair.1.and_then(Host::node)) else {
+        return true;
+    };
+    if !new.durable().takes_part() {
+        return true;
+    }
+    let follows = |node: &Node<Raft<M>>| matches!(node.volatile.role, Role::Follower { .. });
+    if !(follows(old) && follows(new)) {
+        // A leader's rhythm is its own; who stands anew, or for another term, waits anew.
+        return !renewed.contains(&Timer::Heartbeat)
+            && (!renewed.contains(&Timer::Lease) || follows(new));
+    }
+    let (heard, elected) = match action {
+        Action::Deliver(envelope) | Action::Duplicate(envelope) => {
+            let term = new.durable().current_term;
+            let is_current = envelope.message.term() == term;
+            let role = &Role::Follower {
+                leader: Some(envelope.from),
+            };
+            let heard = matches!(
+                envelope.message,
+                Message::AppendEntries { .. } | Message::InstallSnapshot { .. }
+            );
+            let asked = matches!(envelope.message, Message::RequestVote { .. });
+            let voted = new.durable().voted_for == Some(envelope.from);
+            let refused = asked && is_refused(scenario, before, action);
+            (
+                heard && is_current && new.volatile.role == *role,
+                asked && is_current && voted && !refused,
+            )
+        }
+        _ => (false, false),
+    };
+    let keeps_lease = {
+        let raft = &scenario.nodes[usize::from(id.0)];
+        raft.pre_vote || raft.check_quorum
+    };
+    let is_renewed = |timer| renewed.contains(&timer);
+    let had_lease = old.volatile.hears_leader && keeps_lease;
+    is_renewed(Timer::Election) == (heard || elected)
+        && (!is_renewed(Timer::Lease) || heard)
+        && (!(heard && had_lease) || is_renewed(Timer::Lease))
+}
+
+/// Whether the candidate is told that it has not got the vote.
+fn is_refused<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+) -> bool {
+    let effects = before.effects(scenario, action).map(|(_, effects)| effects);
+    let granted = effects.into_iter().flatten().any(|effect| match effect {
+        Effect::Send { message, .. } => matches!(
+            message,
+            Message::RequestVoteResponse {
+                outcome: VoteOutcome::Granted,
+                ..
+            }
+        ),
+        _ => false,
+    });
+    !granted
 }
 
 fn no_leader_is_there<M: StateMachine>(action: &Action<Raft<M>>, after: &World<Raft<M>>) -> bool {

@@ -4,9 +4,10 @@ use crate::machine::StateMachine;
 use crate::protocol::NodeId;
 use crate::specification::Law;
 use crate::world::{Action, Host, Occurrence, Scenario, World};
-use crate::zab::state::Role;
+use crate::zab::message::Message;
+use crate::zab::state::{Phase, Role};
 use crate::zab::zxid::Zxid;
-use crate::zab::{Command, Event, Zab};
+use crate::zab::{Command, Event, Timer, Zab};
 
 use super::contradictions::is_blank;
 use super::invariants::{accepted, agree};
@@ -14,6 +15,11 @@ use super::{Bounded, holds, pings, primary};
 
 impl<M: StateMachine, E: Bounded> Zab<M, E> {
     pub(super) const TRANSITION_PROPERTIES: &'static [Law<Self>] = &[
+        Law {
+            name: "A follower waits anew when it hears its leader, and only then →",
+            source: "DSN 2011, §IV: heartbeats of the leader that is followed, in its epoch",
+            holds: waits_anew_for_its_leader,
+        },
         Law {
             name: "Accepted epoch increases",
             source: "DSN 2011, §IV.B, step f.1.2: the last promise never goes back, crash or not, while \
@@ -231,4 +237,35 @@ fn starts_looking<M: StateMachine, E: Bounded>(
         .host(*id)
         .and_then(Host::node)
         .is_some_and(|node| node.volatile.role == Role::Looking && node.volatile.waiting.is_empty())
+}
+
+/// Of a follower whose timer runs: a leader's is started anew by itself.
+fn waits_anew_for_its_leader<M: StateMachine, E: Bounded>(
+    scenario: &Scenario<Zab<M, E>>,
+    before: &World<Zab<M, E>>,
+    action: &Action<Zab<M, E>>,
+    after: &World<Zab<M, E>>,
+) -> bool {
+    let Some((id, renewed)) = before.renewed(scenario, action) else {
+        return true;
+    };
+    let Some(node) = after.host(id).and_then(Host::node) else {
+        return true;
+    };
+    let hears = match (action, &node.volatile.role) {
+        (Action::Deliver(envelope) | Action::Duplicate(envelope), Role::Following(following)) => {
+            following.leader == envelope.from
+                && matches!(&envelope.message, Message::Ping { epoch, .. }
+                    if *epoch == node.durable().accepted_epoch)
+                && following.phase != Phase::Discovery
+        }
+        _ => false,
+    };
+    let runs = before
+        .host(id)
+        .is_some_and(|host| host.armed().any(|timer| *timer == Timer::Sync));
+    match hears && runs {
+        true => renewed.contains(&Timer::Sync),
+        false => !renewed.contains(&Timer::Sync),
+    }
 }

@@ -10,6 +10,7 @@ pub mod bully;
 mod catalogue;
 mod contact;
 mod contradictions;
+mod features;
 mod inert;
 mod invariants;
 mod labels;
@@ -51,7 +52,9 @@ use super::{Command, Event, Timer, Zab};
 use crate::machine::StateMachine;
 use crate::protocol::{Effect, Node, NodeId};
 use crate::session::Known;
-use crate::specification::{Answer, Invariant, Law, Liveness, Reachable, Specification};
+use crate::specification::{
+    Answer, Apart, Feature, Invariant, Law, Liveness, Reachable, Specification,
+};
 use crate::world::{Envelope, Host};
 
 /// What the properties remember.
@@ -144,6 +147,8 @@ impl<M: StateMachine, E: Bounded> Specification for Zab<M, E> {
     const LAWS: &'static [Law<Self>] = Self::TRANSITION_PROPERTIES;
     const REACHABLE: &'static [Reachable<Self>] = Self::WITNESSES;
     const LIVENESS: &'static [Liveness<Self>] = Self::PROGRESS;
+    const FEATURES: &'static [Feature<Self>] = Self::ALL_FEATURES;
+    const APART: &'static [Apart] = Self::FEATURES_APART;
 
     fn observe(ghost: &mut Ghost<M>, id: NodeId, node: &Node<Self>, effects: &[Effect<Self>]) {
         ghost.note_reign(id, node);

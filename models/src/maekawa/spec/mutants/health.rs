@@ -95,7 +95,53 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         model: "maekawa/leave-and-crash",
         inject: |scenario| scenario.step = only_lives,
     },
+    Mutant {
+        id: "MAE-LEASE-OF-ANOTHER-EPOCH",
+        defect: "a health check of another epoch renews the lease",
+        source: "a lease is of the epoch that the node is a member of",
+        model: "maekawa/health",
+        inject: |scenario| {
+            scenario.step = renews_in_any_epoch;
+            // To the right protocol such a health check is inert.
+            scenario.drop_inert = false;
+        },
+    },
+    Mutant {
+        id: "MAE-LEASE-NEVER-RENEWED",
+        defect: "a lease runs on, whatever the health check says: members give up what nobody takes",
+        source: "a lease begins anew when the orchestrator begins to count",
+        model: "maekawa/health",
+        inject: |scenario| scenario.step = never_renews,
+    },
 ];
+
+fn renews_in_any_epoch(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let is_check = matches!(
+        input,
+        Input::Deliver {
+            message: Message::Ping { .. },
+            ..
+        }
+    );
+    maekawa.step(node, input, out);
+    if is_check && membership_of(node).is_some() {
+        out.arm(Timer::Lease);
+    }
+}
+
+fn never_renews(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let is_check = matches!(
+        input,
+        Input::Deliver {
+            message: Message::Ping { .. },
+            ..
+        }
+    );
+    step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
+        Effect::Arm(Timer::Lease) if is_check => None,
+        effect => Some(effect),
+    });
+}
 
 fn expels_nobody(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     let patient = Maekawa {

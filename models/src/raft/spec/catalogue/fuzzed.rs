@@ -1,9 +1,9 @@
 //! Models that are too large to walk, and are sampled instead.
 
 use super::super::machine::Adder;
-use super::super::scenarios;
+use super::super::{drawn, scenarios};
 use crate::raft::Raft;
-use crate::specification::{Model, Size};
+use crate::specification::{Drawn, Model, Size};
 use crate::world::Delivery;
 
 pub(super) const EVERYTHING: &str = "drops, duplicates, cuts, crashes, also within a step";
@@ -79,3 +79,17 @@ pub(super) const FUZZED: &[Model<Raft<Adder>>] = &[
         scenario: || scenarios::at_large(3, Delivery::Bag),
     },
 ];
+
+pub(super) const DRAWN: &[Drawn<Raft<Adder>>] = &[Drawn {
+    model: Model {
+        name: "raft/drawn",
+        size: Size::Large,
+        purpose: "features, faults, clients and sizes that are drawn, so that any of them meet",
+        faults: "any, as drawn",
+        bounds: "terms ≤ 40; up to 5 nodes, 2 of which join, and 5 clients with up to 4 requests each",
+        states: None,
+        reaches: COMMON,
+        scenario: || drawn::scenario(0),
+    },
+    scenario: drawn::scenario,
+}];

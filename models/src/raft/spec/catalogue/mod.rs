@@ -9,7 +9,7 @@ mod membership;
 
 use super::machine::Adder;
 use crate::raft::Raft;
-use crate::specification::Model;
+use crate::specification::{Drawn, Model};
 
 const LOSSY: &str = "any loss, duplication and reordering";
 const LOSSY_AND_CRASH: &str = "any loss, duplication and reordering; 1 crash, also within a step";
@@ -26,3 +26,6 @@ pub const MODELS: &[&[Model<Raft<Adder>>]] = &[
 /// Every model of Raft that is too large to walk, and is sampled instead.
 pub const FUZZED: &[&[Model<Raft<Adder>>]] =
     &[fuzzed::FUZZED, membership::FUZZED, leadership::FUZZED];
+
+/// Worlds of Raft that are drawn, and sampled.
+pub const DRAWN: &[Drawn<Raft<Adder>>] = fuzzed::DRAWN;

@@ -14,6 +14,7 @@ mod pipelining;
 mod reads;
 mod replication;
 mod snapshots;
+mod timers;
 mod transfer;
 
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
@@ -40,6 +41,7 @@ pub const MUTANTS: &[&[Mutant<R>]] = &[
     transfer::MUTANTS,
     heartbeat::MUTANTS,
     snapshots::MUTANTS,
+    timers::MUTANTS,
     pipelining::MUTANTS,
     disks::MUTANTS,
     super::live::MUTANTS,

@@ -34,7 +34,7 @@ pub(super) fn with_learner() -> Persistent<Adder> {
     holding(&[configuration(&[], &[0, 1, 2], &[3])])
 }
 
-pub(super) fn nodes(voters: u16, joining: u16) -> Vec<Raft<Adder>> {
+pub(in crate::raft::spec) fn nodes(voters: u16, joining: u16) -> Vec<Raft<Adder>> {
     let founders = (0..voters).map(|id| Raft::new(NodeId(id), ids(0..voters)));
     let others = (voters..voters + joining).map(|id| Raft::joining(NodeId(id)));
     founders.chain(others).map(one_append_at_a_time).collect()

@@ -1,6 +1,6 @@
 //! What is wrong with a leader that has lost its followers, or done what they asked.
 
-use crate::protocol::{Input, Node, Outbox, Protocol};
+use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
 use crate::specification::Mutant;
 use crate::zab::Timer;
 use crate::zab::message::Message;
@@ -37,7 +37,41 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         model: "zab/recency",
         inject: |scenario| scenario.step = shuts_out_who_is_ahead,
     },
+    Mutant {
+        id: "ZAB-PROPOSAL-RENEWS",
+        defect: "each proposal renews a follower's patience, whoever sends it: it stays with a \
+                 leader that is silent",
+        source: "DSN 2011, §IV: heartbeats of the leader that is followed",
+        model: "zab/broadcast",
+        inject: |scenario| scenario.step = waits_anew_for_proposals,
+    },
+    Mutant {
+        id: "ZAB-PING-RENEWS-NOTHING",
+        defect: "a follower does not wait anew when its leader shows that it lives",
+        source: "DSN 2011, §IV: heartbeats of the leader that is followed",
+        model: "zab/contact",
+        inject: |scenario| scenario.step = waits_on_though_it_hears,
+    },
 ];
+
+fn waits_anew_for_proposals(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let is_proposal = matches!(message(&input), Some((_, Message::Propose(_))));
+    zab.step(node, input, out);
+    if is_proposal && matches!(node.volatile.role, Role::Following(_)) {
+        out.arm(Timer::Sync);
+    }
+}
+
+fn waits_on_though_it_hears(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let hears = matches!(message(&input), Some((_, Message::Ping { .. })));
+    let mut right = Outbox::new();
+    zab.step(node, input, &mut right);
+    for effect in right.drain() {
+        if !hears || effect != Effect::Arm(Timer::Sync) {
+            out.push(effect);
+        }
+    }
+}
 
 fn office_mut<E: Election>(node: &mut Node<Zab<Adder, E>>) -> Option<&mut Primary> {
     match &mut node.volatile.role {

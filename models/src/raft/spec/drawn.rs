@@ -1,0 +1,158 @@
+//! Worlds of Raft that are drawn: which features are on, which faults happen, how many nodes and
+//! clients there are, and what these ask.
+
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use fastrand::Rng;
+
+use super::Bounds;
+use super::machine::{Add, Adder, Total};
+use super::scenarios::{self, Checked, request};
+use crate::protocol::NodeId;
+use crate::raft::log::Term;
+use crate::raft::membership::Change;
+use crate::raft::session::RequestId;
+use crate::raft::{Command, Raft};
+use crate::world::{Delivery, Duplicates, Faults, Scenario, Timing};
+
+/// The term beyond which nobody stands.
+const LAST_TERM: Term = Term(40);
+
+/// The world of this number.
+pub(super) fn scenario(number: u64) -> Checked {
+    let mut rng = Rng::with_seed(number);
+    let founders = rng.u16(2..=4);
+    let joining = rng.u16(0..=2).min(5 - founders);
+    let size = founders + joining;
+    let mut nodes = scenarios::nodes(founders, joining);
+    let delivery = any(&mut rng, &[Delivery::Bag, Delivery::Fifo]);
+    let (pre_vote, check_quorum) = (rng.bool(), rng.bool());
+    for node in &mut nodes {
+        node.pre_vote = pre_vote;
+        node.check_quorum = check_quorum;
+        node.ordered_delivery = delivery == Delivery::Fifo;
+        limit(node, &mut rng);
+    }
+    let bounds = Bounds {
+        candidates: (0..size).map(|id| (NodeId(id), LAST_TERM)).collect(),
+        in_time: BTreeSet::new(),
+    };
+    Scenario {
+        delivery,
+        timing: any(&mut rng, &[Timing::Any, Timing::Any, Timing::Quiescent]),
+        faults: faults(&mut rng),
+        scripts: scripts(founders, size, &mut rng),
+        tries: rng.u8(1..=3),
+        // Laws see the delivery of what changes nothing, too; and while leadership is transferred
+        // an old answer has one more effect: the target is told again to stand.
+        drop_inert: false,
+        ..Scenario::new(nodes, bounds)
+    }
+}
+
+/// Any of these.
+fn any<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
+    of[rng.usize(..of.len())]
+}
+
+/// What a node takes at a time, and keeps.
+fn limit(node: &mut Raft<Adder>, rng: &mut Rng) {
+    node.max_append_weight = any(rng, &[1, 2, usize::MAX]);
+    node.window.appends = any(rng, &[1, 2, 3]);
+    node.compaction.snapshot_after = any(rng, &[1, 2, 3, usize::MAX]);
+    node.compaction.trailing = any(rng, &[0, 1, 2]);
+    node.max_chunk_bytes = any(rng, &[8, 16, usize::MAX]);
+    node.max_sessions = any(rng, &[1, 2, usize::MAX]);
+    node.max_pending_reads = any(rng, &[1, usize::MAX]);
+}
+
+fn faults(rng: &mut Rng) -> Faults {
+    let mut up_to = |most: &[u8]| any(rng, most);
+    Faults {
+        drops: up_to(&[0, 5, 30]),
+        duplicates: Duplicates::UpTo(up_to(&[0, 5, 30])),
+        crashes: up_to(&[0, 3, 10]),
+        crash_within_step: up_to(&[0, 1]) > 0,
+        cuts: up_to(&[0, 2, 10]),
+        lost_replies: up_to(&[0, 2, 5]),
+        lost_disks: up_to(&[0, 0, 0, 1]),
+    }
+}
+
+/// What each client asks. Every write adds another power of two.
+fn scripts(founders: u16, size: u16, rng: &mut Rng) -> Vec<Vec<Command<Adder>>> {
+    let mut bit = 1u8;
+    let mut scripts = Vec::new();
+    for client in 0..rng.usize(1..=5) {
+        let asks = any(
+            rng,
+            &[
+                Asks::Writes,
+                Asks::Reads,
+                Asks::Both,
+                Asks::Changes,
+                Asks::Leads,
+            ],
+        );
+        // A newcomer, if there is one, first learns, and then votes.
+        let newcomer = rng.u16(founders..=size) % size;
+        let script = (0..rng.usize(1..=4)).map(|sequence| {
+            let request = request(client, sequence);
+            match asks {
+                Asks::Writes => write(request, &mut bit),
+                Asks::Reads => read(request, rng),
+                Asks::Both if rng.bool() => write(request, &mut bit),
+                Asks::Both => read(request, rng),
+                Asks::Changes => Command::ChangeMembership {
+                    request,
+                    change: match sequence {
+                        0 => Change::add(NodeId(newcomer)),
+                        1 => Change::promote(NodeId(newcomer)),
+                        _ => change(size, rng),
+                    },
+                },
+                Asks::Leads => Command::TransferLeadership {
+                    request,
+                    to: NodeId(rng.u16(..size)),
+                },
+            }
+        });
+        scripts.push(script.collect());
+    }
+    scripts
+}
+
+#[derive(Clone, Copy)]
+enum Asks {
+    Writes,
+    Reads,
+    Both,
+    Changes,
+    Leads,
+}
+
+fn write(request: RequestId, bit: &mut u8) -> Command<Adder> {
+    let command = Add(*bit);
+    *bit = bit.rotate_left(1);
+    Command::Propose { request, command }
+}
+
+fn read(request: RequestId, rng: &mut Rng) -> Command<Adder> {
+    let query = Total;
+    match rng.bool() {
+        true => Command::Read { request, query },
+        false => Command::ReadHere { request, query },
+    }
+}
+
+fn change(size: u16, rng: &mut Rng) -> Change {
+    let mut node = || NodeId(rng.u16(..size));
+    let (one, other) = (node(), node());
+    match rng.u8(..4) {
+        0 => Change::add(one),
+        1 => Change::promote(one),
+        2 => Change::remove(one),
+        _ => Change::replace(one, other),
+    }
+}
