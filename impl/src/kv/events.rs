@@ -65,6 +65,9 @@ pub(super) fn log_event(node: NodeId, event: &Event<Kv>) {
         Event::MembershipChanged { configuration } => {
             tracing::info!(%node, %configuration, "acts on another configuration");
         }
+        Event::MembershipCommitted { configuration } => {
+            tracing::info!(%node, %configuration, "knows its configuration to be committed");
+        }
         Event::Halted { contradiction } => {
             tracing::error!(%node, ?contradiction, "takes part no more");
         }
