@@ -9,7 +9,7 @@ use models::raft::Command;
 use reqwest::StatusCode;
 use tokio::time::Instant;
 
-use super::client::in_full;
+use super::asking::{http_client, in_full};
 use super::service::{Answer, Limits, Refusal};
 use super::{Kv, headers};
 use crate::codec;
@@ -41,10 +41,7 @@ pub(super) struct Forwarder {
 impl Forwarder {
     /// To nobody, yet.
     pub(super) fn new() -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
+        let http = http_client(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build()?;
         let addresses = Mutex::default();

@@ -12,6 +12,7 @@
 
 pub mod address;
 pub mod admin;
+pub mod asking;
 pub mod bootstrap;
 pub mod client;
 pub mod config;
