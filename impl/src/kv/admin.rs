@@ -7,6 +7,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::asking::{Nodes, SetUpError, in_full};
+use super::founding::{Founded, Founding};
 use super::headers;
 use super::members_api::Members;
 
@@ -66,19 +67,17 @@ impl Admin {
         Ok(Self { nodes })
     }
 
-    /// Founds the cluster whose first node is the one that is asked. Returns the cluster id.
+    /// Founds the cluster whose first node is the one that is asked; done already if there is
+    /// this very cluster.
     ///
     /// # Errors
-    /// When it was not founded in time, or there is one already.
-    pub async fn init(&mut self) -> Result<String, AdminError> {
-        let (node, text) = self.ask(Method::POST, "/init", None).await?;
-        let founded: Result<Value, _> = serde_json::from_str(&text);
-        let cluster_id = founded
-            .ok()
-            .and_then(|founded| Some(founded.get("cluster_id")?.as_str()?.to_owned()));
-        cluster_id.ok_or_else(|| AdminError::Malformed {
+    /// When it was not founded in time, or there is another.
+    pub async fn init(&mut self, wanted: &Founding) -> Result<Founded, AdminError> {
+        let body = serde_json::json!(wanted);
+        let (node, text) = self.ask(Method::POST, "/init", Some(body)).await?;
+        serde_json::from_str(&text).map_err(|error| AdminError::Malformed {
             node,
-            problem: text,
+            problem: error.to_string(),
         })
     }
 

@@ -13,6 +13,7 @@ use super::membership::Membership;
 pub(super) fn obey(event: &Event<Kv>, members: &Membership, halt: &watch::Sender<Option<String>>) {
     match event {
         Event::MembershipChanged { configuration } => members.change(configuration.clone()),
+        Event::MembershipCommitted { configuration } => members.commit(configuration.clone()),
         Event::Denied {
             follower,
             acknowledged,

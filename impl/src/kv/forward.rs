@@ -53,6 +53,11 @@ impl Forwarder {
         self.addresses.lock().insert(node, address);
     }
 
+    /// The node is no member any more.
+    pub(super) fn forget(&self, node: NodeId) {
+        self.addresses.lock().remove(&node);
+    }
+
     /// Hands `command` to `to` and brings back what it answers.
     pub(super) async fn forward(
         &self,

@@ -10,6 +10,7 @@
 //! is answered as such (504), never as a failure; a retry with the same client and sequence
 //! is applied at most once and gets the first answer.
 
+mod additions;
 pub mod address;
 pub mod admin;
 pub mod asking;
@@ -22,6 +23,7 @@ pub mod encoding;
 mod events;
 mod failure;
 mod forward;
+pub mod founding;
 pub mod handover;
 mod http;
 mod log_page;
