@@ -37,10 +37,12 @@ pub mod process;
 mod range_query;
 pub mod recover;
 mod render;
+mod replacement;
 pub mod server;
 pub mod service;
 pub mod sessions;
 pub mod status;
+mod survivors;
 pub mod waiters;
 pub mod waiting;
 
