@@ -23,6 +23,7 @@ mod kv_recover;
 mod kv_sessions;
 mod kv_silent_clients;
 mod kv_slow_disk;
+mod kv_slow_fsync;
 mod kv_snapshots;
 mod kv_storm;
 mod kv_unread_log;
