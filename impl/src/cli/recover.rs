@@ -35,9 +35,9 @@ pub(super) struct RecoverArgs {
     /// Says that what the other nodes had, and this one has not, may be lost
     #[arg(long)]
     accept_data_loss: bool,
-    /// Does not ask the other members whether they live: where this machine cannot tell, and they
-    /// are known to be gone. A member of the old cluster that lives all the same goes on with it, or
-    /// a majority of them does: then there are two clusters, each without what the other is told
+    /// Does not ask the other members whether they live. For where they cannot be asked from this
+    /// machine, and are known to be gone: if enough of them live to lead the old cluster on, there
+    /// are two clusters then, and neither has what the other is told
     #[arg(long)]
     force: bool,
 }
