@@ -49,6 +49,17 @@
 //! # }
 //! ```
 #![forbid(unsafe_code)]
+// A node ends on purpose or not at all: what is impossible is told apart in types, and the rest is an
+// error with words.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 #[cfg(not(lockstep_loom))]
 pub mod clock;

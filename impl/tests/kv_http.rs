@@ -212,7 +212,6 @@ async fn bad_requests_are_refused_in_words_and_change_nothing() {
         ("POST", "/members/7/promote", &[], 409, "add it first"),
         ("DELETE", "/members/1", &[], 409, "nobody would vote"),
         ("POST", "/leader/9", &[], 409, "is no voter"),
-        ("POST", "/init", &[], 409, "belongs to the cluster"),
         (
             "POST",
             "/internal/v2/forward",
@@ -227,6 +226,24 @@ async fn bad_requests_are_refused_in_words_and_change_nothing() {
         assert_eq!(answer.status, *status, "{path}: {answer:?}");
         assert!(answer.text.contains(words), "{path}: {}", answer.text);
         assert_eq!((answer.node.as_str(), answer.leader.as_str()), ("1", "1"));
+    }
+    for (body, status, words) in [
+        ("{}", 400, "is not understood"),
+        (
+            r#"{"cluster":"red","nodes":{}}"#,
+            409,
+            "the cluster `blue`, and not `red`",
+        ),
+        (
+            r#"{"cluster":"blue","nodes":{}}"#,
+            409,
+            "the nodes 1, and not none",
+        ),
+        ("", 200, "\"already\":true"),
+    ] {
+        let answer = cluster.send(1, Method::POST, "/init", body, &[]).await;
+        assert_eq!(answer.status, status, "{body}: {answer:?}");
+        assert!(answer.text.contains(words), "{body}: {}", answer.text);
     }
     assert_eq!(cluster.status(1).await.revision, 0);
     cluster.stop_all().await;

@@ -4,102 +4,18 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lockstep::kv::client::{Client, ClientError};
 use lockstep::kv::config::Timing;
 use lockstep::kv::process::Processes;
-use models::NodeId;
 use serde_json::Value;
 
-use crate::support::kv::PATIENCE;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_lockstep");
-const ONE: NodeId = NodeId(1);
-const TWO: NodeId = NodeId(2);
-const THREE: NodeId = NodeId(3);
-const FOUR: NodeId = NodeId(4);
-
-fn three() -> Processes {
-    Processes::start(Path::new(PROGRAM), 3, Timing::default()).expect("starts")
-}
-
-fn client(nodes: &Processes) -> Client {
-    Client::new(nodes.client_addresses(), PATIENCE).expect("a client")
-}
-
-fn address(nodes: &Processes, id: NodeId) -> String {
-    let config = nodes.config().node(id).expect("listed");
-    config.client_address.clone()
-}
-
-/// What the node shows at `path`, whatever its status.
-async fn page(nodes: &Processes, id: NodeId, path: &str) -> Value {
-    let url = format!("http://{}{path}", address(nodes, id));
-    let http = reqwest::Client::builder().no_proxy().build().expect("one");
-    let Ok(answer) = http.get(url).send().await else {
-        return Value::Null;
-    };
-    let text = answer.text().await.unwrap_or_default();
-    serde_json::from_str(&text).unwrap_or(Value::Null)
-}
-
-/// Waits until the page at `path` is as wanted.
-async fn wait_for(nodes: &Processes, id: NodeId, path: &str, wanted: impl Fn(&Value) -> bool) {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let shown = page(nodes, id, path).await;
-        if wanted(&shown) {
-            return;
-        }
-        assert!(
-            Instant::now() < end,
-            "{id} shows {shown}\n{}",
-            nodes.log_tails()
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-async fn leader(nodes: &Processes) -> NodeId {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        for id in nodes.config().nodes.iter().map(|node| node.id) {
-            if page(nodes, id, "/status").await["role"] == "leader" {
-                return id;
-            }
-        }
-        assert!(Instant::now() < end, "no leader\n{}", nodes.log_tails());
-    }
-}
-
-/// Kills a node and empties its data directory.
-fn empty(nodes: &mut Processes, id: NodeId) {
-    nodes.kill(id).expect("killed");
-    fs::remove_dir_all(nodes.data_directory(id)).expect("emptied");
-}
-
-/// Runs `lockstep` with the cluster's file.
-fn lockstep(nodes: &Processes, args: &[&str]) -> Output {
-    let ran = Command::new(PROGRAM)
-        .args(args)
-        .arg("--config")
-        .arg(nodes.config_file())
-        .output();
-    ran.expect("runs")
-}
-
-fn succeeded(output: &Output) -> String {
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{error}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn refused(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
+use crate::support::processes::{
+    FOUR, ONE, THREE, TWO, address, client, empty, leader, lockstep, page, refused, succeeded,
+    three, wait_for,
+};
+use crate::support::program::PROGRAM;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_emptied_follower_is_refused_says_so_and_is_replaced_under_another_id() {
@@ -381,35 +297,6 @@ async fn clusters_of_one_name_do_not_mix() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cluster_is_founded_once_by_word() {
-    let mut nodes =
-        Processes::start_blank(Path::new(PROGRAM), 3, Timing::default()).expect("listens");
-    let mut early = Client::new(nodes.client_addresses(), Duration::from_secs(1)).expect("one");
-    assert!(early.put(b"k", "x".into()).await.is_err());
-    nodes.kill(TWO).expect("killed");
-    let error = refused(&lockstep(&nodes, &["init", "--timeout", "6"]));
-    assert!(error.contains("it cannot be reached"), "{error}");
-    nodes.launch(TWO).expect("listens");
-    let founded = succeeded(&lockstep(&nodes, &["init"]));
-    assert!(founded.contains("is founded"), "{founded}");
-    let mut writer = client(&nodes);
-    writer.put(b"k", "x".into()).await.expect("put");
-    let error = refused(&lockstep(&nodes, &["init"]));
-    assert!(error.contains("belongs to the cluster"), "{error}");
-    // Its founder on an empty disk founds no second one.
-    empty(&mut nodes, ONE);
-    nodes
-        .alter(|config| config.init_on_first_start = true)
-        .expect("written");
-    nodes.launch(ONE).expect("listens");
-    wait_for(&nodes, ONE, "/status", |shown| {
-        shown["role"] == "blank" && !shown["denied_by"].is_null()
-    })
-    .await;
-    assert_eq!(writer.get(b"k").await.expect("read"), Some("x".into()));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leadership_is_moved_by_word() {
     let nodes = three();
     let leads = leader(&nodes).await;
@@ -419,40 +306,4 @@ async fn leadership_is_moved_by_word() {
     wait_for(&nodes, to, "/status", |shown| shown["role"] == "leader").await;
     let error = refused(&lockstep(&nodes, &["members", "move-leader", "9"]));
     assert!(error.contains("is no voter"), "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_majority_that_is_lost_is_recovered_as_another_cluster() {
-    let mut nodes = three();
-    let mut writer = client(&nodes);
-    writer.put(b"k", "x".into()).await.expect("put");
-    // All have it before two of them are lost.
-    let leads = leader(&nodes).await;
-    let status = page(&nodes, leads, "/status").await;
-    wait_for(&nodes, THREE, "/status", |shown| {
-        shown["last_index"] == status["last_index"]
-    })
-    .await;
-    let before = page(&nodes, THREE, "/status").await["cluster_id"].clone();
-    nodes.kill(THREE).expect("killed");
-    empty(&mut nodes, ONE);
-    empty(&mut nodes, TWO);
-    let error = refused(&lockstep(&nodes, &["recover", "--id", "3"]));
-    assert!(error.contains("--accept-data-loss"), "{error}");
-    let done = lockstep(&nodes, &["recover", "--id", "3", "--accept-data-loss"]);
-    let said = succeeded(&done);
-    assert!(said.contains("the only member of a new cluster"), "{said}");
-    nodes
-        .alter(|config| {
-            config.nodes[..2]
-                .iter_mut()
-                .for_each(|node| node.member = false)
-        })
-        .expect("written");
-    nodes.launch(THREE).expect("listens");
-    assert_eq!(writer.get(b"k").await.expect("alone"), Some("x".into()));
-    writer.put(b"l", "y".into()).await.expect("alone");
-    let after = page(&nodes, THREE, "/status").await;
-    assert_ne!(after["cluster_id"], before);
-    assert_eq!(after["voters"], serde_json::json!([3]));
 }

@@ -166,6 +166,7 @@ impl Storm {
                 | Event::Changed { .. }
                 | Event::Refused { .. }
                 | Event::MembershipChanged { .. }
+                | Event::MembershipCommitted { .. }
                 | Event::Retired => {}
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lockstep::metrics::Metrics;
-use lockstep::transport::tcp::{Tcp, TcpConfig, TcpTransport};
+use lockstep::transport::tcp::{Known, Tcp, TcpConfig, TcpTransport};
 use lockstep::transport::{Deliver, Transport};
 use models::NodeId;
 use tempfile::tempdir;
@@ -435,6 +435,41 @@ async fn a_removed_peer_is_cut_off_and_an_added_one_is_let_in() {
         .peers()
         .set(NodeId(1), one.tcp.local_address().to_string());
     one.send_until_it_arrives(&two, 2, 1, "again");
+}
+
+/// A node that was added while this one was away introduces itself. So does one that has left and
+/// has not heard so: nobody calls it back for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_introduces_itself_is_a_peer_for_as_long_as_it_calls() {
+    for is_added in [false, true] {
+        let ((l1, a1), (l2, a2)) = (listener().await, listener().await);
+        let mut first = config(1, &[]);
+        first.queue_messages = 1 << 20;
+        let disk = Some(first.identity.disk);
+        let mut second = config(2, &[]);
+        second.address = Some(a2.to_string());
+        let (mut one, mut two) = (End::start(l1, first), End::start(l2, second));
+        let invitation = None;
+        let peers = two.tcp.peers();
+        peers.set_known(NodeId(1), Known { disk, invitation });
+        peers.set(NodeId(1), a1.to_string());
+        two.send(1, "here I am");
+        one.expect(2, "here I am");
+        one.send(2, "welcome");
+        two.expect(1, "welcome");
+        if is_added {
+            one.tcp.peers().set(NodeId(2), a2.to_string());
+        }
+        drop(two);
+        let mut is_dropped = || {
+            one.send(2, "are you there?");
+            std::thread::sleep(Duration::from_millis(2));
+            one.metrics.messages_dropped.get() > 0
+        };
+        let patience = if is_added { 300 } else { 3000 };
+        let is_forgotten = (0..patience).any(|_| is_dropped());
+        assert_eq!(is_forgotten, !is_added);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

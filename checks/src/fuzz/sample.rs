@@ -41,8 +41,7 @@ pub(super) fn play<P: Specification>(
         features: 0,
         violation: None,
     };
-    // Nothing is wrong with the start.
-    examine::note_witnesses(scenario, &world, &mut sampled.seen);
+    note_witnesses(scenario, &world, &mut sampled.seen);
     for choice in &schedule.choices {
         let Some(action) = weather.choose(&world, choice, |_| 1) else {
             break;
@@ -61,10 +60,10 @@ pub(super) fn play<P: Specification>(
                 let happened = sampled.features;
                 sampled.features = pairs::happening(scenario, &world, action, &after, happened);
                 world = after;
-                let broken = law
-                    .or_else(|| examine::broken_invariant(scenario, &world))
-                    .or_else(|| examine::note_witnesses(scenario, &world, &mut sampled.seen));
-                (broken, None)
+                (
+                    law.or_else(|| examine::broken_invariant(scenario, &world)),
+                    None,
+                )
             }
         };
         sampled.fingerprints.push(examine::fingerprint(&world));
@@ -77,6 +76,20 @@ pub(super) fn play<P: Specification>(
             });
             break;
         }
+        note_witnesses(scenario, &world, &mut sampled.seen);
     }
     sampled
+}
+
+/// Looks for what has not been seen yet.
+fn note_witnesses<P: Specification>(
+    scenario: &Scenario<P>,
+    world: &World<P>,
+    seen: &mut BTreeSet<&'static str>,
+) {
+    for reachable in P::REACHABLE {
+        if !seen.contains(reachable.name) && (reachable.seen)(scenario, world) {
+            seen.insert(reachable.name);
+        }
+    }
 }

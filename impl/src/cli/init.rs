@@ -8,6 +8,7 @@ use anyhow::bail;
 use clap::Args;
 use lockstep::kv::Config;
 use lockstep::kv::admin::Admin;
+use lockstep::kv::founding::Founding;
 
 /// Founds the cluster of a file, once: all its nodes must run, on empty data directories
 ///
@@ -15,10 +16,13 @@ use lockstep::kv::admin::Admin;
 /// them. From then on the members are what the cluster's log says; the file's list of nodes no
 /// longer counts, and a node whose file says otherwise does not start.
 ///
+/// It may be asked again: where this very cluster, of this file's name and nodes, was founded
+/// already, that is success. Of other nodes it is an error, and nothing is changed.
+///
 /// A node whose data directory has been emptied is never invited again under its id: remove it
 /// with `lockstep members remove`, and add another with `lockstep members add`.
 ///
-/// Exit code: 0 when the cluster is founded; 2 on any error.
+/// Exit code: 0 when the cluster is founded, now or before; 2 on any error.
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {
     /// The cluster file
@@ -38,7 +42,9 @@ pub(super) async fn run(args: InitArgs) -> anyhow::Result<ExitCode> {
     };
     let address = config.node(founder)?.client_address.clone();
     let mut admin = Admin::new(vec![address], Duration::from_secs(args.timeout))?;
-    let cluster_id = admin.init().await?;
-    println!("the cluster `{}` is founded: {cluster_id}", config.cluster);
+    let founded = admin.init(&Founding::of(&config)).await?;
+    let already = if founded.already { " already" } else { "" };
+    let (cluster, cluster_id) = (&config.cluster, founded.cluster_id);
+    println!("the cluster `{cluster}` is founded{already}: {cluster_id}");
     Ok(ExitCode::SUCCESS)
 }

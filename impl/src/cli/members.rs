@@ -34,7 +34,8 @@ pub(super) struct MembersArgs {
 
 #[derive(Debug, Subcommand)]
 enum MembersCommand {
-    /// Shows the members: id, role, disk id, addresses; and which peers the asked node refuses
+    /// Shows the members: id, role, disk id, addresses; and which peers the asked node refuses.
+    /// Where the asked node's file has other addresses than the log, it uses and shows these
     List {
         /// As JSON
         #[arg(long)]
@@ -147,6 +148,14 @@ fn print(page: &Members) {
             "{:>5}  {role:8}  {:32}  {:21}  {}",
             member.id.0, member.disk_id, member.peer_address, member.client_address
         );
+    }
+    for member in &page.members {
+        if let Some(in_log) = &member.in_log {
+            println!(
+                "node {}: these addresses are of the asked node's file; the log has {} and {}",
+                member.id.0, in_log.peer, in_log.client
+            );
+        }
     }
     if page.joint {
         println!("a change is under way: one set of voters takes over from another");

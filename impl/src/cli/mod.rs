@@ -78,7 +78,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Command::Node(args) => node::run(args).await,
             Command::Init(args) => init::run(args).await,
             Command::Members(args) => members::run(args).await,
-            Command::Recover(args) => recover::run(args),
+            Command::Recover(args) => recover::run(args).await,
             Command::Kv(args) => kv::run(args).await,
             Command::Demo(demo) => demo::run(demo).await,
         }

@@ -16,10 +16,12 @@ use models::NodeId;
 /// back, start that instead: nothing is lost then.
 ///
 /// The node must not run. It becomes the only member of a new cluster, which has another id: no
-/// node of the old one talks to it, and none should be started any more. Start it with a file in
-/// which every other node is `member = false`, and add new nodes with `lockstep members add`. Of
-/// the nodes that are left take the one whose log goes furthest (`last_index` in its status). Its
-/// data directory is kept as it was, beside the new one.
+/// node of the old one talks to it, and none should be started any more. The other members are
+/// asked first, at the addresses of the log and of the file: while one of them lives, nothing is
+/// done. Start the node with a file in which every other one is `member = false`, and add new nodes
+/// with `lockstep members add`. Of the nodes that are left take the one whose log goes furthest
+/// (`last_index` in its status). What its data directory held is kept in a folder there. A recovery
+/// that is cut short has either changed nothing, or is ended when the node is started.
 ///
 /// Exit code: 0 when it is done; 2 on any error.
 #[derive(Debug, Args)]
@@ -33,10 +35,15 @@ pub(super) struct RecoverArgs {
     /// Says that what the other nodes had, and this one has not, may be lost
     #[arg(long)]
     accept_data_loss: bool,
+    /// Does not ask the other members whether they live. For where they cannot be asked from this
+    /// machine, and are known to be gone: if enough of them live to lead the old cluster on, there
+    /// are two clusters then, and neither has what the other is told
+    #[arg(long)]
+    force: bool,
 }
 
 /// Recovers.
-pub(super) fn run(args: RecoverArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: RecoverArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load(&args.config)?;
     if !args.accept_data_loss {
         bail!(
@@ -45,7 +52,7 @@ pub(super) fn run(args: RecoverArgs) -> anyhow::Result<ExitCode> {
             args.id
         );
     }
-    let recovered = recover(&config, NodeId(args.id))?;
+    let recovered = recover(&config, NodeId(args.id), args.force).await?;
     println!(
         "node {} is the only member of a new cluster, {}, with its log up to {}.\n\
          What it had before is kept in {}.\n\

@@ -5,6 +5,9 @@ use std::fmt::{self, Display};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+/// A longer address is none: the longest host name has 253 bytes, and few have a quarter of that.
+pub const MAX_ADDRESS_BYTES: usize = 255;
+
 /// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
@@ -71,6 +74,12 @@ impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, AddressError> {
+        if text.len() > MAX_ADDRESS_BYTES {
+            return Err(error(
+                format!("an address of {} bytes is too long", text.len()),
+                format!("write at most {MAX_ADDRESS_BYTES}"),
+            ));
+        }
         if let Some((_, rest)) = text.split_once("://") {
             return Err(url(text, rest));
         }
@@ -226,6 +235,17 @@ mod tests {
             let error = text.parse::<Address>().expect_err(text).to_string();
             assert!(error.contains(said), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn an_address_that_is_too_long_is_none() {
+        let of = |bytes: usize| format!("{}:7400", "a".repeat(bytes - 5)).parse::<Address>();
+        assert!(of(MAX_ADDRESS_BYTES).is_ok());
+        let error = of(MAX_ADDRESS_BYTES + 1).expect_err("too long").to_string();
+        assert_eq!(
+            error,
+            "an address of 256 bytes is too long; write at most 255"
+        );
     }
 
     #[test]

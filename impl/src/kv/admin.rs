@@ -6,35 +6,26 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::address::{Address, AddressError};
-use super::client::in_full;
+use super::asking::{Nodes, SetUpError, in_full};
+use super::founding::{Founded, Founding};
 use super::headers;
 use super::members_api::Members;
 
 /// The pause between two rounds over all nodes.
 const PAUSE: Duration = Duration::from_millis(200);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Asks nodes, one after the other, until one gives an answer that is final.
 #[derive(Debug)]
 pub struct Admin {
-    http: reqwest::Client,
-    nodes: Vec<String>,
-    timeout: Duration,
+    nodes: Nodes,
 }
 
 /// Why nothing came of a request. What a change names is to be, so asking again does no harm.
 #[derive(Debug, thiserror::Error)]
 pub enum AdminError {
-    /// No node is named.
-    #[error("no node to ask: name one with --node, or a cluster file with --config")]
-    NoNodes,
-    /// A node's address is none.
-    #[error("--node: {0}. Nothing was sent")]
-    Address(#[from] AddressError),
-    /// The HTTP client cannot be had.
-    #[error("the HTTP client did not start: {0}; nothing was asked")]
-    Http(reqwest::Error),
+    /// Nobody can be asked.
+    #[error(transparent)]
+    SetUp(#[from] SetUpError),
     /// A node refused the request for good.
     #[error("{node} answers {status}: {text}")]
     Refused {
@@ -72,38 +63,21 @@ impl Admin {
     /// # Errors
     /// When there are none, one is no address, or the HTTP client cannot be had.
     pub fn new(nodes: Vec<String>, timeout: Duration) -> Result<Self, AdminError> {
-        if nodes.is_empty() {
-            return Err(AdminError::NoNodes);
-        }
-        for node in &nodes {
-            node.parse::<Address>()?;
-        }
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build()
-            .map_err(AdminError::Http)?;
-        Ok(Self {
-            http,
-            nodes,
-            timeout,
-        })
+        let nodes = Nodes::new(nodes, timeout)?;
+        Ok(Self { nodes })
     }
 
-    /// Founds the cluster whose first node is the one that is asked. Returns the cluster id.
+    /// Founds the cluster whose first node is the one that is asked; done already if there is
+    /// this very cluster.
     ///
     /// # Errors
-    /// When it was not founded in time, or there is one already.
-    pub async fn init(&mut self) -> Result<String, AdminError> {
-        let (node, text) = self.ask(Method::POST, "/init", None).await?;
-        let founded: Result<Value, _> = serde_json::from_str(&text);
-        let cluster_id = founded
-            .ok()
-            .and_then(|founded| Some(founded.get("cluster_id")?.as_str()?.to_owned()));
-        cluster_id.ok_or_else(|| AdminError::Malformed {
+    /// When it was not founded in time, or there is another.
+    pub async fn init(&mut self, wanted: &Founding) -> Result<Founded, AdminError> {
+        let body = serde_json::json!(wanted);
+        let (node, text) = self.ask(Method::POST, "/init", Some(body)).await?;
+        serde_json::from_str(&text).map_err(|error| AdminError::Malformed {
             node,
-            problem: text,
+            problem: error.to_string(),
         })
     }
 
@@ -191,14 +165,20 @@ impl Admin {
         path: &str,
         body: Option<Value>,
     ) -> Result<(String, String), AdminError> {
-        let deadline = Instant::now() + self.timeout;
-        let mut last = String::from("none was made");
+        let deadline = Instant::now() + self.nodes.timeout;
+        let mut last = String::from("there was no time for one");
         let mut answered = false;
-        while Instant::now() < deadline {
-            for _ in 0..self.nodes.len() {
-                let node = self.nodes[0].clone();
-                let left = deadline.saturating_duration_since(Instant::now());
-                match self.attempt(&node, method.clone(), path, &body, left).await {
+        loop {
+            for _ in 0..self.nodes.addresses.len() {
+                let Some(limit) = self.nodes.time_for_a_try(deadline) else {
+                    let timeout = self.nodes.timeout;
+                    return Err(AdminError::TimedOut { timeout, last });
+                };
+                let node = self.nodes.next().to_owned();
+                match self
+                    .attempt(&node, method.clone(), path, &body, limit)
+                    .await
+                {
                     Ok((StatusCode::OK, text)) => return Ok((node, text)),
                     Ok((status, text)) if status.is_server_error() => {
                         last = format!("{node} answers {status}: {}", text.trim_end());
@@ -212,12 +192,10 @@ impl Admin {
                     Err(error) if !answered => last = error,
                     Err(_) => {}
                 }
-                self.nodes.rotate_left(1);
+                self.nodes.rotate();
             }
             sleep(PAUSE).await;
         }
-        let timeout = self.timeout;
-        Err(AdminError::TimedOut { timeout, last })
     }
 
     async fn attempt(
@@ -226,12 +204,13 @@ impl Admin {
         method: Method,
         path: &str,
         body: &Option<Value>,
-        left: Duration,
+        limit: Duration,
     ) -> Result<(StatusCode, String), String> {
         let mut request = self
+            .nodes
             .http
             .request(method, format!("http://{node}{path}"))
-            .timeout(left);
+            .timeout(limit);
         if let Some(body) = body {
             request = request
                 .header("content-type", "application/json")

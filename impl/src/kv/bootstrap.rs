@@ -27,10 +27,10 @@ use super::{Kv, KvRaft, PROTOCOL, VERSION};
 use crate::codec;
 use crate::identity::{ClusterId, Identity};
 use crate::journal::DirectoryLock;
-use crate::transport::tcp::{Blank, Invitation, Probed, probe};
+use crate::transport::tcp::{Blank, Invitation, MAX_INVITATION_BYTES, Probed, probe};
 
 /// A node that is asked for its disk has this long to answer.
-const PROBE_LIMIT: Duration = Duration::from_secs(2);
+pub(super) const PROBE_LIMIT: Duration = Duration::from_secs(2);
 /// The pause between two rounds over the nodes of the file.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -201,6 +201,9 @@ impl BlankNode<'_> {
             let reason = format!("its cluster knows it already: {reason}");
             hindrances.insert(self.identity.node, reason);
         }
+        if let Some(reason) = too_large(configuration.clone()) {
+            hindrances.insert(self.identity.node, reason);
+        }
         if hindrances.is_empty() {
             Ok(configuration)
         } else {
@@ -209,29 +212,63 @@ impl BlankNode<'_> {
     }
 }
 
-/// What invites `node`, by the disk that `current` knows it by: the configuration that the cluster
-/// started with if it was a founder, on that very disk; one of no voters if it joins later.
+/// What invites `node`, a member by `committed`, by the disk that it has there: the configuration
+/// that the cluster started with if it was a founder, on that very disk; one of no voters if it
+/// joins later.
 pub(super) fn invitation(
     initial: &Configuration,
-    current: &Configuration,
+    committed: &Configuration,
     node: NodeId,
 ) -> Option<Vec<u8>> {
-    let known = current.contacts.get(&node)?;
+    if !committed.is_member(node) {
+        return None;
+    }
+    let known = committed.contacts.get(&node)?;
     let is_founder = initial
         .contacts
         .get(&node)
         .is_some_and(|first| first.disk == known.disk);
-    let configuration = if is_founder {
+    let configuration = if is_founder && !initial.voters.is_empty() {
         initial.clone()
     } else {
-        // It learns who votes from the log, and must be able to answer whoever sends it that.
-        Configuration {
-            contacts: current.contacts.clone(),
-            ..Configuration::default()
-        }
+        to_a_newcomer(committed)
     };
+    encode_invitation(node, configuration)
+}
+
+/// What a node begins with that joins the members of `configuration`: it learns who votes from
+/// the log, and must be able to answer whoever sends it that.
+fn to_a_newcomer(configuration: &Configuration) -> Configuration {
+    let mut contacts = configuration.contacts.clone();
+    contacts.retain(|&node, _| configuration.is_member(node));
+    Configuration {
+        contacts,
+        ..Configuration::default()
+    }
+}
+
+fn encode_invitation(node: NodeId, configuration: Configuration) -> Option<Vec<u8>> {
     let raft = KvRaft::with_initial(node, configuration);
     codec::encode(&raft.format()).ok()
+}
+
+/// In words, why nobody could be invited to the members of `configuration`, if so: an invitation
+/// tells who they all are, in one message.
+pub(super) fn too_large_to_join(configuration: &Configuration) -> Option<String> {
+    too_large(to_a_newcomer(configuration))
+}
+
+/// In words, why nobody could be invited to begin with `configuration`, if so.
+fn too_large(configuration: Configuration) -> Option<String> {
+    let nodes = configuration.contacts.len();
+    let invitation = encode_invitation(NodeId(u16::MAX), configuration);
+    let bytes = invitation.map_or(usize::MAX, |invitation| invitation.len());
+    (bytes > MAX_INVITATION_BYTES).then(|| {
+        format!(
+            "{nodes} nodes with these addresses take {bytes} bytes in an invitation, which has \
+             room for {MAX_INVITATION_BYTES}: remove members that are gone, or use shorter names"
+        )
+    })
 }
 
 fn read_invitation(bytes: &[u8]) -> Option<Configuration> {

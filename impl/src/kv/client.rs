@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
-use super::address::{Address, AddressError};
+use super::asking::{Nodes, SetUpError, in_full};
 use super::encoding::decode_base64;
 use super::headers;
 use super::machine::{MAX_VALUE_BYTES, Unfit, check_key};
@@ -25,19 +25,12 @@ use super::status::Report;
 
 /// The pause between two rounds over all nodes.
 const PAUSE: Duration = Duration::from_millis(50);
-const MAX_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// A try ends so much later than its connecting would: so a try that ends for want of time had a
-/// connection, and one that had none says so.
-const MARGIN: Duration = Duration::from_millis(10);
 
 /// A client with a session of its own: one request at a time, each done once at most.
 #[derive(Debug)]
 pub struct Client {
-    http: reqwest::Client,
-    /// Client addresses of nodes. The one that answered last is asked first.
-    nodes: Vec<String>,
-    timeout: Duration,
-    connect_timeout: Duration,
+    /// The one that answered last is asked first.
+    nodes: Nodes,
     session: u64,
     /// Where the session begins.
     since: u64,
@@ -47,15 +40,9 @@ pub struct Client {
 /// Why a request brought no result. Every message says whether anything was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// No node is named.
-    #[error("no node to ask: name one with --node, or a cluster file with --config")]
-    NoNodes,
-    /// A node's address is none.
-    #[error("--node: {0}. Nothing was sent")]
-    Address(#[from] AddressError),
-    /// The HTTP client cannot be had.
-    #[error("the HTTP client did not start: {0}; nothing was asked")]
-    Http(reqwest::Error),
+    /// Nobody can be asked.
+    #[error(transparent)]
+    SetUp(#[from] SetUpError),
     /// The key or the value is not fit: no node would take it.
     #[error("nothing was sent: {0}")]
     Unfit(#[from] Unfit),
@@ -184,25 +171,8 @@ impl Client {
     /// # Errors
     /// When there are none, one has no such address, or the HTTP client cannot be had.
     pub fn new(nodes: Vec<String>, timeout: Duration) -> Result<Self, ClientError> {
-        if nodes.is_empty() {
-            return Err(ClientError::NoNodes);
-        }
-        for node in &nodes {
-            node.parse::<Address>()?;
-        }
-        let connect_timeout = MAX_CONNECT_TIMEOUT.min(share(timeout, nodes.len()) / 2);
-        // A proxy for the outside world does not know the cluster.
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(connect_timeout)
-            .build()
-            .map_err(ClientError::Http)?;
         Ok(Self {
-            http,
-            nodes,
-            timeout,
-            connect_timeout,
+            nodes: Nodes::new(nodes, timeout)?,
             session: fastrand::u64(..FIRST_RESERVED),
             since: 0,
             sequence: 0,
@@ -270,7 +240,7 @@ impl Client {
         }
         let answer = self.request(Method::GET, &path, Bytes::new()).await?;
         Page::parse(&answer.body).map_err(|problem| ClientError::Malformed {
-            node: self.nodes[0].clone(),
+            node: self.nodes.next().to_owned(),
             problem,
         })
     }
@@ -289,8 +259,8 @@ impl Client {
     /// # Errors
     /// In words, when it shows nothing.
     pub async fn page(&self, address: &str, path: &str) -> Result<String, String> {
-        let asked = self.http.get(format!("http://{address}{path}"));
-        let answer = asked.timeout(self.timeout).send().await;
+        let asked = self.nodes.http.get(format!("http://{address}{path}"));
+        let answer = asked.timeout(self.nodes.timeout).send().await;
         let answer = answer.map_err(|error| in_full(&error))?;
         let status = answer.status();
         let text = answer.text().await.map_err(|error| in_full(&error))?;
@@ -310,44 +280,36 @@ impl Client {
         body: Bytes,
     ) -> Result<Answer, ClientError> {
         self.sequence += 1;
-        let deadline = Instant::now() + self.timeout;
+        let deadline = Instant::now() + self.nodes.timeout;
         let mut tries = Tries::of(&method);
         loop {
-            for _ in 0..self.nodes.len() {
-                let Some(timeout) = self.time_for_a_try(deadline) else {
+            for _ in 0..self.nodes.addresses.len() {
+                let Some(timeout) = self.nodes.time_for_a_try(deadline) else {
                     return Err(self.give_up(tries));
                 };
                 match self.attempt(&method, path, body.clone(), timeout).await {
                     // No try of this request was done, and none will be.
                     Ok(answer) if answer.status == StatusCode::GONE && !tries.uncertain => {
-                        tries.answered(&self.nodes[0], &answer);
+                        tries.answered(self.nodes.next(), &answer);
                         self.since = answer.since.unwrap_or(self.since);
                         continue;
                     }
                     Ok(answer) if is_final(answer.status) => return self.settle(answer),
-                    Ok(answer) => tries.answered(&self.nodes[0], &answer),
+                    Ok(answer) => tries.answered(self.nodes.next(), &answer),
                     Err(lost) => tries.lost(lost),
                 }
-                self.nodes.rotate_left(1);
+                self.nodes.rotate();
             }
             sleep(PAUSE).await;
         }
     }
 
-    /// How long a try that begins now may take: a node that hangs must leave time for the others.
-    /// None when there is too little time left to tell whether it would have had a connection.
-    fn time_for_a_try(&self, deadline: Instant) -> Option<Duration> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let is_enough = left >= self.connect_timeout + MARGIN;
-        is_enough.then(|| share(self.timeout, self.nodes.len()).min(left))
-    }
-
     fn give_up(&self, tries: Tries) -> ClientError {
-        let (timeout, last) = (self.timeout, tries.last);
+        let (timeout, last) = (self.nodes.timeout, tries.last);
         if tries.uncertain {
             ClientError::Uncertain { timeout, last }
         } else if !tries.reached {
-            let mut nodes = self.nodes.clone();
+            let mut nodes = self.nodes.addresses.clone();
             nodes.sort_unstable();
             ClientError::Unreachable {
                 timeout,
@@ -365,7 +327,7 @@ impl Client {
         match answer.status {
             StatusCode::OK | StatusCode::NOT_FOUND => Ok(answer),
             status => Err(ClientError::Refused {
-                node: self.nodes[0].clone(),
+                node: self.nodes.next().to_owned(),
                 status,
                 text: String::from_utf8_lossy(&answer.body).trim_end().to_owned(),
             }),
@@ -379,8 +341,9 @@ impl Client {
         body: Bytes,
         timeout: Duration,
     ) -> Result<Answer, Lost> {
-        let node = &self.nodes[0];
+        let node = self.nodes.next();
         let mut request = self
+            .nodes
             .http
             .request(method.clone(), format!("http://{node}{path}"))
             .timeout(timeout)
@@ -531,11 +494,6 @@ fn key_path(key: &[u8]) -> String {
     format!("/kv/{}", percent_encode(key, NON_ALPHANUMERIC))
 }
 
-/// How long one of `nodes` nodes may take to answer.
-fn share(timeout: Duration, nodes: usize) -> Duration {
-    timeout / (nodes as u32 + 1)
-}
-
 /// 5xx may be otherwise at another node, or later.
 fn is_final(status: StatusCode) -> bool {
     !status.is_server_error()
@@ -544,15 +502,4 @@ fn is_final(status: StatusCode) -> bool {
 fn describe(node: &str, answer: &Answer) -> String {
     let text = String::from_utf8_lossy(&answer.body);
     format!("{node} answers {}: {}", answer.status, text.trim_end())
-}
-
-/// An error of reqwest with its causes, which it does not print itself.
-pub(super) fn in_full(error: &reqwest::Error) -> String {
-    let mut words = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        words = format!("{words}: {cause}");
-        source = cause.source();
-    }
-    words
 }

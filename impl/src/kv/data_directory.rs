@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use models::DiskId;
 
-use super::KvRaft;
+use super::{KvRaft, replacement};
 use crate::driver;
 use crate::identity::{Identity, random_disk};
 use crate::journal::{
@@ -53,6 +53,18 @@ pub enum DirectoryError {
         /// The file.
         path: PathBuf,
     },
+    /// The journal is being replaced by another, and a file cannot be moved.
+    #[error(
+        "{path}: {source}; nothing was started. A recovery of this data directory has begun and is \
+         not ended: nothing is lost, and it goes on where it stopped as soon as the node is \
+         started again. Check the permissions and the space there"
+    )]
+    Unfinished {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// The first entry could not be written.
     #[error("the journal was not begun: {0}")]
     Format(#[from] driver::FormatError),
@@ -68,11 +80,13 @@ impl DirectoryError {
     }
 }
 
-/// Looks at a directory, and gives it a disk id if it is empty.
+/// Looks at a directory, and gives it a disk id if it is empty. A recovery that was cut short is
+/// ended first.
 ///
 /// # Errors
 /// When it cannot be read or written.
 pub fn examine(lock: &DirectoryLock) -> Result<Held, DirectoryError> {
+    replacement::finish(lock)?;
     let directory = lock.directory();
     let file = directory.join(DISK_FILE);
     let known = read_disk(&file)?;
@@ -187,6 +201,23 @@ mod tests {
         fs::remove_file(directory.path().join(DISK_FILE)).expect("removed");
         let second = examine(&lock).expect("readable");
         assert_ne!(second, first);
+    }
+
+    #[test]
+    fn a_recovery_that_was_cut_short_is_ended_before_anything_else() {
+        let directory = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| directory.path().join(name);
+        let lock = DirectoryLock::acquire(directory.path()).expect("free");
+        // Neither journal is one: were either looked at, it would be refused.
+        fs::write(path("1.journal"), "old").expect("written");
+        fs::create_dir(path("recovering")).expect("a folder");
+        fs::write(path("recovering").join(DISK_FILE), "0".repeat(32)).expect("written");
+        let plan = r#"{"kept":"before-recovery-1","old":["1.journal"]}"#;
+        fs::write(path("recovery-plan"), plan).expect("written");
+        let held = examine(&lock).expect("readable");
+        assert_eq!(held, Held::Nothing(DiskId::default()));
+        assert!(path("before-recovery-1").join("1.journal").exists());
+        assert!(!path("recovery-plan").exists());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::membership::Membership;
 pub(super) fn obey(event: &Event<Kv>, members: &Membership, halt: &watch::Sender<Option<String>>) {
     match event {
         Event::MembershipChanged { configuration } => members.change(configuration.clone()),
+        Event::MembershipCommitted { configuration } => members.commit(configuration.clone()),
         Event::Denied {
             follower,
             acknowledged,
@@ -64,6 +65,9 @@ pub(super) fn log_event(node: NodeId, event: &Event<Kv>) {
         }
         Event::MembershipChanged { configuration } => {
             tracing::info!(%node, %configuration, "acts on another configuration");
+        }
+        Event::MembershipCommitted { configuration } => {
+            tracing::info!(%node, %configuration, "knows its configuration to be committed");
         }
         Event::Halted { contradiction } => {
             tracing::error!(%node, ?contradiction, "takes part no more");

@@ -9,7 +9,7 @@ use models::raft::Command;
 use reqwest::StatusCode;
 use tokio::time::Instant;
 
-use super::client::in_full;
+use super::asking::{http_client, in_full};
 use super::service::{Answer, Limits, Refusal};
 use super::{Kv, headers};
 use crate::codec;
@@ -41,10 +41,7 @@ pub(super) struct Forwarder {
 impl Forwarder {
     /// To nobody, yet.
     pub(super) fn new() -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
+        let http = http_client(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build()?;
         let addresses = Mutex::default();
@@ -54,6 +51,11 @@ impl Forwarder {
     /// The node's client address.
     pub(super) fn set(&self, node: NodeId, address: String) {
         self.addresses.lock().insert(node, address);
+    }
+
+    /// The node is no member any more.
+    pub(super) fn forget(&self, node: NodeId) {
+        self.addresses.lock().remove(&node);
     }
 
     /// Hands `command` to `to` and brings back what it answers.

@@ -41,6 +41,7 @@ use tokio::time::{Instant, timeout};
 
 use super::encoding::decode_base64;
 use super::failure::{Failure, bad};
+use super::founding::{Founded, Founding};
 use super::machine::{self, Command, MAX_KEY_BYTES, MAX_VALUE_BYTES, Unfit, check_key};
 use super::range_query::RangeQuery;
 use super::render::add_bytes;
@@ -226,7 +227,9 @@ async fn report(service: &Service) -> Result<Report, Failure> {
     );
     let report = look(service, move |node| status::report(&identity, node, disk)).await?;
     let configuration = service.membership.configuration();
+    let overridden = service.membership.overridden(&configuration);
     Ok(Report {
+        addresses_from_file: overridden.into_iter().collect(),
         voters: configuration.voters.into_iter().collect(),
         learners: configuration.learners.into_iter().collect(),
         refused: service.membership.refused(),
@@ -297,14 +300,33 @@ async fn take_forwarded(
     Ok(body.into_response())
 }
 
-/// A cluster is founded once.
-async fn init(State(service): Shared) -> Failure {
+/// A cluster is founded once. Whoever asks for this very one again is told that it is there: the
+/// answer to an earlier try may have been lost.
+async fn init(State(service): Shared, body: Bytes) -> Result<Json<Founded>, Failure> {
     let identity = &service.identity;
-    let text = format!(
-        "node {} belongs to the cluster `{}`, {}, already; nothing was changed",
-        identity.node.0, identity.cluster, identity.cluster_id
-    );
-    Failure::Bad(StatusCode::CONFLICT, text)
+    let wanted = Founding::parse(&body).map_err(bad)?;
+    let initial = service.membership.initial();
+    let (id, cluster, cluster_id) = (identity.node.0, &identity.cluster, identity.cluster_id);
+    if initial.voters.is_empty() {
+        let text = format!(
+            "node {id} was added to the cluster `{cluster}`, {cluster_id}, when that was there \
+             already; nothing was changed"
+        );
+        return Err(Failure::Bad(StatusCode::CONFLICT, text));
+    }
+    let founded = Founding::done(cluster, &initial);
+    if let Some(difference) = wanted.and_then(|wanted| founded.differs_from(&wanted)) {
+        let text = format!(
+            "node {id} belongs to the cluster `{cluster}`, {cluster_id}, already, which was \
+             founded with {difference}, as this request wants it; nothing was changed. Who belongs \
+             to it now, `lockstep members` shows and changes"
+        );
+        return Err(Failure::Bad(StatusCode::CONFLICT, text));
+    }
+    Ok(Json(Founded {
+        cluster_id: cluster_id.to_string(),
+        already: true,
+    }))
 }
 
 async fn empty_key() -> Failure {

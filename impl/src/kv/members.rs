@@ -1,9 +1,12 @@
 //! Who belongs to the cluster, and where they are: what a configuration of Raft's tells a host.
 
+use std::collections::BTreeMap;
+
 use models::raft::configuration::{Configuration, Contact};
 use models::{DiskId, NodeId};
 use serde::{Deserialize, Serialize};
 
+use super::address::Address;
 use super::config::NodeConfig;
 use crate::codec;
 
@@ -25,10 +28,13 @@ pub struct Member {
     pub role: MemberRole,
     /// The life of its disk, in hexadecimal digits.
     pub disk_id: String,
-    /// Where the other nodes reach it.
+    /// Where the other nodes reach it, as far as the asked node is concerned.
     pub peer_address: String,
     /// Where clients reach it.
     pub client_address: String,
+    /// What the cluster's log has instead, where these are of the asked node's file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_log: Option<Addresses>,
 }
 
 /// What a member counts for.
@@ -52,6 +58,27 @@ impl Addresses {
         }
     }
 
+    /// Whether others can dial them.
+    ///
+    /// # Errors
+    /// In words, with the field that is at fault.
+    pub fn check(&self) -> Result<(), String> {
+        for (field, text) in [
+            ("peer_address", &self.peer),
+            ("client_address", &self.client),
+        ] {
+            let address = text.parse::<Address>();
+            let address = address.map_err(|error| format!("{field}: {error}"))?;
+            if address.is_unspecified() || address.port == 0 {
+                return Err(format!(
+                    "{field}: `{text}` is nowhere that another node could reach; write the address \
+                     and the port at which the others reach it"
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// As a contact carries them, for a node with this disk.
     ///
     /// # Errors
@@ -69,20 +96,26 @@ impl Addresses {
     }
 }
 
-/// The members of `configuration`, by id.
-pub fn members(configuration: &Configuration) -> Vec<Member> {
+/// The members of `configuration`, by id. Where `in_file` has addresses for one, these are used.
+pub(super) fn members(
+    configuration: &Configuration,
+    in_file: &BTreeMap<NodeId, Addresses>,
+) -> Vec<Member> {
     let ids = configuration.members().into_iter();
     ids.map(|id| {
         let contact = configuration.contacts.get(&id);
-        let addresses = contact.and_then(Addresses::in_contact);
+        let in_log = contact.and_then(Addresses::in_contact);
+        let in_file = in_file.get(&id);
+        let used = in_file.or(in_log.as_ref()).cloned();
         let (peer_address, client_address) =
-            addresses.map_or_else(Default::default, |known| (known.peer, known.client));
+            used.map_or_else(Default::default, |known| (known.peer, known.client));
         Member {
             id,
             role: role(configuration, id),
             disk_id: contact.map_or_else(String::new, |contact| contact.disk.to_string()),
             peer_address,
             client_address,
+            in_log: in_log.filter(|in_log| in_file.is_some_and(|in_file| in_file != in_log)),
         }
     })
     .collect()

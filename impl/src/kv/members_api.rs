@@ -3,14 +3,14 @@
 //! | request | answer |
 //! |---|---|
 //! | `GET /members` | 200, the members as this node knows them, and the peers that it refuses |
-//! | `POST /members`, `{"id": 4, "peer_address": "…", "client_address": "…"}` | 200: node 4, which runs on an empty disk, receives the log as a learner |
+//! | `POST /members`, `{"id": 4, "peer_address": "…", "client_address": "…"}` | 200: node 4, which runs on an empty disk, receives the log as a learner; or is a member already, with this disk and these addresses |
 //! | `POST /members/{id}/promote` | 200: the learner votes |
 //! | `POST /members/{id}/replace-with/{new}` | 200: the learner `new` votes in the place of `id`, at once |
 //! | `DELETE /members/{id}` | 200: the node has left |
 //! | `POST /leader/{id}` | 200: the node leads, or is about to |
 //!
 //! Every answer of success means that the change is committed. Each may be asked again: what is
-//! so already stays so. 409 says why a change was not begun, 503 that it may be asked again.
+//! so already stays so, by the word of the leader and not by what the asked node knows. 409 says why a change was not begun, 503 that it may be asked again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,15 +26,11 @@ use models::raft::configuration::Configuration;
 use models::raft::membership::Change;
 use serde::{Deserialize, Serialize};
 
-use super::address::{Address, AddressError};
 use super::failure::{Failure, bad};
-use super::members::{Addresses, Member, members};
+use super::members::{Addresses, Member};
 use super::service::Service;
 
 type Shared = State<Arc<Service>>;
-
-/// The longest host name that there is, a port, and some.
-const MAX_ADDRESS_BYTES: usize = 300;
 
 /// What `/members` shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,30 +75,11 @@ async fn add(
         peer_address: peer,
         client_address: client,
     } = addition;
-    for (field, address) in [("peer_address", &peer), ("client_address", &client)] {
-        check_dialled(address)
-            .map_err(|error| bad(format!("{field}: {error}; nothing was changed")))?;
-    }
-    let configuration = service.add_member(id, Addresses { peer, client }).await?;
+    let addresses = Addresses { peer, client };
+    let checked = addresses.check();
+    checked.map_err(|error| bad(format!("{error}; nothing was changed")))?;
+    let configuration = service.add_member(id, addresses).await?;
     Ok(answer(&service, &configuration))
-}
-
-/// Whether others can dial `address`.
-fn check_dialled(address: &str) -> Result<(), AddressError> {
-    if address.len() > MAX_ADDRESS_BYTES {
-        return Err(AddressError {
-            problem: format!("an address of {} bytes is too long", address.len()),
-            remedy: format!("write at most {MAX_ADDRESS_BYTES}"),
-        });
-    }
-    let parsed: Address = address.parse()?;
-    if parsed.is_unspecified() || parsed.port == 0 {
-        return Err(AddressError {
-            problem: format!("`{address}` is nowhere that another node could reach"),
-            remedy: "write the address and the port at which the others reach it".to_owned(),
-        });
-    }
-    Ok(())
 }
 
 async fn promote(
@@ -145,7 +122,7 @@ async fn change(service: &Service, change: Change) -> Result<Response, Failure> 
 
 fn answer(service: &Service, configuration: &Configuration) -> Response {
     let page = Members {
-        members: members(configuration),
+        members: service.membership.members(configuration),
         joint: configuration.is_joint(),
         refused: service.membership.refused(),
     };

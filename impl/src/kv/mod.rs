@@ -10,8 +10,10 @@
 //! is answered as such (504), never as a failure; a retry with the same client and sequence
 //! is applied at most once and gets the first answer.
 
+mod additions;
 pub mod address;
 pub mod admin;
+pub mod asking;
 pub mod bootstrap;
 pub mod client;
 pub mod config;
@@ -21,6 +23,7 @@ pub mod encoding;
 mod events;
 mod failure;
 mod forward;
+pub mod founding;
 pub mod handover;
 mod http;
 mod log_page;
@@ -34,10 +37,12 @@ pub mod process;
 mod range_query;
 pub mod recover;
 mod render;
+mod replacement;
 pub mod server;
 pub mod service;
 pub mod sessions;
 pub mod status;
+mod survivors;
 pub mod waiters;
 pub mod waiting;
 

@@ -3,10 +3,11 @@
 //!
 //! **What the others had acknowledged and this node has not is lost**, and what it has and nobody
 //! had committed becomes committed: nobody is left who could tell. So the new cluster has an id of
-//! its own, and no node of the old one will talk to it.
+//! its own, and no node of the old one will talk to it. As long as one of these lives, there may be
+//! no need for it, or somebody who has more: all are asked first.
 
-use std::fs;
-use std::io;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use models::raft::configuration::Configuration;
@@ -18,7 +19,8 @@ use super::config::{Config, Fault};
 use super::data_directory::{self, DirectoryError, Held};
 use super::machine::Command;
 use super::members::Addresses;
-use super::{Kv, KvRaft};
+use super::survivors::survivors;
+use super::{Kv, KvRaft, replacement};
 use crate::codec;
 use crate::driver::{FormatError, recall};
 use crate::identity::{ClusterId, Identity, random_disk};
@@ -39,16 +41,47 @@ pub enum RecoverError {
     /// There is nothing to recover from.
     #[error("the data directory {0} is empty: there is nothing to recover; nothing was changed")]
     Nothing(PathBuf),
-    /// A file cannot be renamed or written.
-    #[error("{doing} {path} failed: {source}. The data is in {path}, or beside it, complete")]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// To which file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
+    /// The old cluster can go on.
+    #[error(
+        "{survivors}, and with node {id} they are a majority of the old cluster's voters: start \
+         node {id} with `lockstep node`, and the old cluster goes on with nothing lost; nothing \
+         was changed"
+    )]
+    Majority {
+        /// Who lives.
+        survivors: Survivors,
+        /// The node that was to be recovered.
+        id: u16,
     },
+    /// Others of the old cluster live.
+    #[error(
+        "{survivors}, as a member of the old cluster, and may have what node {id} has not; nothing \
+         was changed. Compare `last_index` in the status of each, recover the node whose log goes \
+         furthest, and stop all others first, for good"
+    )]
+    Minority {
+        /// Who lives.
+        survivors: Survivors,
+        /// The node that was to be recovered.
+        id: u16,
+    },
+    /// The HTTP client cannot be had.
+    #[error("the HTTP client did not start: {0}; nothing was changed")]
+    Http(#[from] reqwest::Error),
+}
+
+/// Nodes of the old cluster that live, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survivors(pub BTreeMap<NodeId, String>);
+
+impl fmt::Display for Survivors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let live = self.0.iter();
+        let live: Vec<String> = live
+            .map(|(id, at)| format!("node {} lives at {at}", id.0))
+            .collect();
+        f.write_str(&live.join(", "))
+    }
 }
 
 /// What was recovered.
@@ -56,21 +89,24 @@ pub enum RecoverError {
 pub struct Recovered {
     /// The new cluster.
     pub cluster_id: ClusterId,
-    /// Where the data directory is kept as it was.
+    /// The folder in the data directory that keeps what that held before.
     pub kept: PathBuf,
     /// The last entry of the log that the node had: this and all before it is what there is.
     pub last_index: Index,
 }
 
 /// Makes node `id` of `config`, which does not run, the only member of a new cluster, with all
-/// that it has.
+/// that it has. Unless `forced`, asks the other members of the old cluster first whether they live.
+/// If an earlier try was cut short when the new cluster had begun to count, that is ended.
 ///
 /// # Errors
-/// When its data directory is in use, empty, damaged or cannot be written.
-pub fn recover(config: &Config, id: NodeId) -> Result<Recovered, RecoverError> {
+/// When its data directory is in use, empty, damaged or cannot be written, or the old cluster
+/// lives.
+pub async fn recover(config: &Config, id: NodeId, forced: bool) -> Result<Recovered, RecoverError> {
     let node = config.node(id)?;
     let directory = &node.data_directory;
     let lock = DirectoryLock::acquire(directory)?;
+    let ended = replacement::finish(&lock)?;
     let Held::Journal(old) = data_directory::examine(&lock)? else {
         return Err(RecoverError::Nothing(directory.clone()));
     };
@@ -78,25 +114,26 @@ pub fn recover(config: &Config, id: NodeId) -> Result<Recovered, RecoverError> {
     let mut journal = FileJournal::in_locked(lock.clone(), old.clone(), options);
     let durable = recall::<KvRaft>(&mut journal)?.durable;
     drop(journal);
+    if let Some(kept) = ended {
+        return Ok(Recovered {
+            cluster_id: old.cluster_id,
+            kept,
+            last_index: durable.log.last_index(),
+        });
+    }
+    let before = latest(&durable);
+    if !forced {
+        refuse_if_others_live(config, &old, &before).await?;
+    }
     let new = Identity {
         cluster_id: ClusterId::random().map_err(DirectoryError::random)?,
         disk: random_disk().map_err(DirectoryError::random)?,
         ..old.clone()
     };
-    let alone = alone(&durable, id, new.disk, &Addresses::of(node))?;
-    let fresh = beside(directory, "recovering");
-    // What an earlier try has left.
-    let _ = fs::remove_dir_all(&fresh);
+    let alone = alone(before, id, new.disk, &Addresses::of(node))?;
+    let fresh = replacement::begin(&lock)?;
     write(&fresh, &new, &records(&durable, alone))?;
-    let kept = beside(directory, &format!("before-recovery-{}", old.cluster_id));
-    fs::rename(directory, &kept).map_err(failed("renaming", directory))?;
-    fs::rename(&fresh, directory).map_err(failed("renaming", &fresh))?;
-    let parent = directory
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or(Path::new("."));
-    let synced = fs::File::open(parent).and_then(|parent| parent.sync_all());
-    synced.map_err(failed("syncing", parent))?;
+    let kept = replacement::replace(&lock, &format!("before-recovery-{}", old.cluster_id))?;
     Ok(Recovered {
         cluster_id: new.cluster_id,
         kept,
@@ -104,18 +141,44 @@ pub fn recover(config: &Config, id: NodeId) -> Result<Recovered, RecoverError> {
     })
 }
 
+/// The members of the old cluster, as far as this node knows.
+fn latest(durable: &Persistent<Kv>) -> Configuration {
+    let latest = durable.configuration_at(durable.log.last_index());
+    let latest = latest.map(|in_force| in_force.configuration);
+    latest
+        .or_else(|| durable.initial.clone())
+        .unwrap_or_default()
+}
+
+async fn refuse_if_others_live(
+    config: &Config,
+    old: &Identity,
+    before: &Configuration,
+) -> Result<(), RecoverError> {
+    let alive = survivors(config, old, before).await?;
+    if alive.is_empty() {
+        return Ok(());
+    }
+    let id = old.node.0;
+    let mut with_this: BTreeSet<NodeId> = alive.keys().copied().collect();
+    with_this.insert(old.node);
+    let survivors = Survivors(alive);
+    Err(if before.has_quorum(&with_this) {
+        RecoverError::Majority { survivors, id }
+    } else {
+        RecoverError::Minority { survivors, id }
+    })
+}
+
 /// The configuration in which `id` alone votes. The others stay known, so that none of their ids
 /// is given to another disk.
 fn alone(
-    durable: &Persistent<Kv>,
+    before: Configuration,
     id: NodeId,
     disk: DiskId,
     addresses: &Addresses,
 ) -> Result<Configuration, RecoverError> {
-    let latest = durable.configuration_at(durable.log.last_index());
-    let latest = latest.map(|in_force| in_force.configuration);
-    let before = latest.or_else(|| durable.initial.clone());
-    let mut contacts = before.unwrap_or_default().contacts;
+    let mut contacts = before.contacts;
     let contact = addresses.contact(disk);
     contacts.insert(id, contact.map_err(encoding)?);
     Ok(Configuration {
@@ -162,21 +225,4 @@ fn write(
 
 fn encoding(error: postcard::Error) -> RecoverError {
     DirectoryError::from(FormatError::from(error)).into()
-}
-
-/// A name beside `directory`.
-fn beside(directory: &Path, suffix: &str) -> PathBuf {
-    let mut name = directory.file_name().unwrap_or_default().to_owned();
-    name.push(".");
-    name.push(suffix);
-    directory.with_file_name(name)
-}
-
-fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecoverError {
-    let path = path.to_owned();
-    move |source| RecoverError::Io {
-        doing,
-        path,
-        source,
-    }
 }

@@ -13,18 +13,17 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::additions;
 use super::config::Timing;
 use super::forward::{ForwardError, Forwarder};
 use super::handover::Transfers;
 use super::machine::{self, Query, Response};
-use super::members::Addresses;
 use super::membership::Membership;
 use super::sessions::Sessions;
 use super::waiters::{Verdict, View, Waiters};
 use super::{Kv, KvRaft};
 use crate::driver::{AskError, Inbox};
 use crate::identity::Identity;
-use crate::transport::tcp::{Probed, probe};
 
 /// A request that was forwarded so often stays where it is.
 pub const MAX_HOPS: u8 = 2;
@@ -201,53 +200,6 @@ impl Service {
         response(self.carry_out(command, self.limits()).await?)
     }
 
-    /// Adds node `id`, which must run on an empty disk at `addresses`, as a learner.
-    ///
-    /// # Errors
-    /// When it cannot be reached or belongs to a cluster, or the change is not made.
-    pub async fn add_member(
-        &self,
-        id: NodeId,
-        addresses: Addresses,
-    ) -> Result<Configuration, Refusal> {
-        let not_changed = |again, reason: String| Refusal::NotChanged { reason, again };
-        // Asked for again, for a node that has joined meanwhile: it is a member, and stays so.
-        let current = self.membership.configuration();
-        if let Some(contact) = current.contacts.get(&id)
-            && current.is_member(id)
-            && Addresses::in_contact(contact).as_ref() == Some(&addresses)
-        {
-            // Unless it has lost its disk: then it is a member only by name.
-            return match self.membership.refused().remove(&id) {
-                Some(reason) => Err(not_changed(false, reason)),
-                None => Ok(current),
-            };
-        }
-        let limit = self.timing.request_timeout();
-        let disk = match probe(&addresses.peer, &self.identity, id, limit).await {
-            Probed::Blank(disk) => disk,
-            Probed::Refuses(reason) => {
-                return Err(not_changed(
-                    false,
-                    format!("node {} refuses: {reason}", id.0),
-                ));
-            }
-            Probed::Silent(reason) => {
-                let at = &addresses.peer;
-                return Err(not_changed(
-                    true,
-                    format!(
-                        "node {} cannot be reached at {at}: {reason}. Start it first",
-                        id.0
-                    ),
-                ));
-            }
-        };
-        let contact = addresses.contact(disk);
-        let contact = contact.map_err(|error| not_changed(false, error.to_string()))?;
-        self.change_membership(Change::add_with(id, contact)).await
-    }
-
     /// Changes the membership.
     ///
     /// # Errors
@@ -337,6 +289,10 @@ impl Journey<'_> {
         let request = self.command.request();
         let service = self.service;
         let command = self.command.clone();
+        if let Some(reason) = self.objection() {
+            let again = false;
+            return Err(self.settle(Refusal::NotChanged { reason, again }));
+        }
         let asked = service.waiters.ask(request, || service.inbox.ask(command));
         let answer = asked.map_err(|error| match error {
             AskError::Busy => self.settle(Refusal::Busy),
@@ -355,6 +311,18 @@ impl Journey<'_> {
                 Err(self.settle(Refusal::Unanswered))
             }
         }
+    }
+
+    /// What speaks against a change that Raft would bear, here or where this node leads.
+    fn objection(&self) -> Option<String> {
+        let Command::ChangeMembership { change, .. } = &self.command else {
+            return None;
+        };
+        let leads = self.view.borrow().leader == Some(self.service.id);
+        additions::malformed(change).or_else(|| {
+            let current = leads.then(|| self.service.membership.configuration())?;
+            additions::too_large(change, &current)
+        })
     }
 
     async fn ask_there(&mut self, leader: NodeId) -> Result<Answer, Refusal> {

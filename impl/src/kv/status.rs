@@ -45,6 +45,9 @@ pub struct Report {
     pub learners: Vec<NodeId>,
     /// The peers that it refuses, and why.
     pub refused: BTreeMap<NodeId, String>,
+    /// The members for which its file has other addresses than the log: the file's are used.
+    #[serde(default)]
+    pub addresses_from_file: Vec<NodeId>,
     /// How many keys its store has.
     pub keys: u64,
     /// How many changes its store has seen.
@@ -100,6 +103,7 @@ pub(super) fn report(identity: &Identity, node: &Node<KvRaft>, disk: DiskReport)
         voters: Vec::new(),
         learners: Vec::new(),
         refused: BTreeMap::new(),
+        addresses_from_file: Vec::new(),
         keys: applied.machine.len() as u64,
         revision: applied.machine.revision(),
         disk,

@@ -123,6 +123,7 @@ impl Waiters {
                 self.tell_everybody(&Verdict::Deposed);
             }
             Event::MembershipChanged { .. }
+            | Event::MembershipCommitted { .. }
             | Event::Retired
             | Event::Halted { .. }
             | Event::Denied { .. } => {}

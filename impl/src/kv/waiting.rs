@@ -3,7 +3,7 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `POST /init` | 200 and the cluster id once the cluster is founded; 409 at another node than the first; 503 and what hinders it |
+//! | `POST /init`, the cluster that is wanted as JSON, or nothing | 200 and the cluster id once the cluster is founded; 409 at another node than the first, or one whose file lists other nodes; 503 and what hinders it |
 //! | anything else | 503, and what the node waits for, as JSON |
 
 use std::io;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
@@ -24,13 +25,18 @@ use tokio::time::timeout;
 use super::bootstrap::{BlankNode, Progress, blank_identity};
 use super::config::Config;
 use super::data_directory::{self, Held};
+use super::founding::{Founded, Founding};
 use super::headers;
 use super::node::{Listeners, StartError};
+use super::server::{self, ServerLimits};
 use crate::identity::Identity;
 use crate::journal::DirectoryLock;
+use crate::metrics::Metrics;
+use crate::open_files;
 
-/// `POST /init` is answered after this time at the latest.
-const INIT_LIMIT: Duration = Duration::from_secs(3);
+/// `POST /init` is answered after this time at the latest: before who asks gives up, who would not
+/// hear what hinders it then.
+const INIT_LIMIT: Duration = Duration::from_secs(1);
 /// Requests that run when the node begins to serve have this long to end.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -48,6 +54,8 @@ pub async fn until_member(
     let Held::Nothing(disk) = data_directory::examine(&lock)? else {
         return Ok(listeners);
     };
+    let others = config.nodes.len() - 1;
+    let clients = open_files::client_connections(others, config.limits.max_client_connections)?;
     let identity = blank_identity(config, id, disk);
     tracing::warn!(
         node = %id, %disk, clients = config.node(id)?.client_address,
@@ -58,12 +66,19 @@ pub async fn until_member(
     let page = Page {
         identity: identity.clone(),
         founder: config.founder(),
+        founding: Founding::of(config),
         advice: what_to_do(config, id),
         progress: progress.clone(),
     };
     let (client, shared) = share(listeners.client)?;
     let stop = watch::Sender::new(false);
-    let server = tokio::spawn(serve(shared, Arc::new(page), stop.subscribe()));
+    let server = tokio::spawn(server::serve(
+        shared,
+        api(Arc::new(page)),
+        ServerLimits::new(clients),
+        Arc::new(Metrics::default()),
+        stop.subscribe(),
+    ));
     let blank = BlankNode {
         config,
         identity,
@@ -114,26 +129,32 @@ fn share(listener: TcpListener) -> io::Result<(TcpListener, TcpListener)> {
 struct Page {
     identity: Identity,
     founder: Option<NodeId>,
+    /// The cluster that it would found.
+    founding: Founding,
     advice: String,
     progress: watch::Sender<Progress>,
 }
 
-async fn serve(listener: TcpListener, page: Arc<Page>, mut stop: watch::Receiver<bool>) {
-    let router = Router::new()
+fn api(page: Arc<Page>) -> Router {
+    Router::new()
         .route("/init", post(init))
         .fallback(not_yet)
-        .with_state(page);
-    let stopped = async move {
-        // A sender that is gone means that the node is gone.
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
-    let served = axum::serve(listener, router).with_graceful_shutdown(stopped);
-    if let Err(error) = served.await {
-        tracing::error!(%error, "the HTTP server has ended");
-    }
+        .with_state(page)
 }
 
-async fn init(State(page): State<Arc<Page>>) -> Response {
+async fn init(State(page): State<Arc<Page>>, body: Bytes) -> Response {
+    let wanted = match Founding::parse(&body) {
+        Ok(wanted) => wanted,
+        Err(words) => return page.sign((StatusCode::BAD_REQUEST, words + "\n")),
+    };
+    if let Some(difference) = wanted.and_then(|wanted| page.founding.differs_from(&wanted)) {
+        let text = format!(
+            "the file of node {} lists {difference}, as this request wants it; nothing was \
+             changed: start all nodes with the same file\n",
+            page.identity.node.0
+        );
+        return page.sign((StatusCode::CONFLICT, text));
+    }
     if page.founder != Some(page.identity.node) {
         let founder = page.founder.map_or(0, |founder| founder.0);
         let text = format!(
@@ -151,7 +172,10 @@ async fn init(State(page): State<Arc<Page>>) -> Response {
         _ => None,
     };
     match cluster_id {
-        Some(cluster_id) => page.sign(Json(json!({ "cluster_id": cluster_id.to_string() }))),
+        Some(cluster_id) => page.sign(Json(Founded {
+            cluster_id: cluster_id.to_string(),
+            already: false,
+        })),
         None => page.sign((StatusCode::SERVICE_UNAVAILABLE, Json(page.describe()))),
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod cluster;
 pub(crate) mod disks;
 pub(crate) mod journals;
 pub(crate) mod kv;
+pub(crate) mod processes;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod replay;

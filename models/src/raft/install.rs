@@ -236,13 +236,21 @@ impl<M: StateMachine> Raft<M> {
     /// and 8). On disk, as one record, before the answer leaves.
     fn replace_state(&self, node: &mut Node<Self>, snapshot: Snapshot<M>, out: &mut Outbox<Self>) {
         let last_included_index = snapshot.last_included_index();
+        let was_changing = self.is_changing(node);
         node.volatile.applied = snapshot.state.clone();
         node.volatile.commit_index = last_included_index;
         node.volatile.unsaved = 0;
         node.write(Record::Install(snapshot));
         let in_force = self.latest_configuration(node.durable());
-        if in_force != node.volatile.configuration {
+        let is_news = in_force != node.volatile.configuration;
+        if is_news {
             self.enter(node, in_force, out);
+        }
+        // A snapshot holds what is committed, and nothing else.
+        if (is_news || was_changing) && !self.is_changing(node) {
+            out.emit(Event::MembershipCommitted {
+                configuration: self.configuration(node).clone(),
+            });
         }
         out.emit(Event::Installed {
             last_included_index,

@@ -356,6 +356,9 @@ impl<M: StateMachine> Raft<M> {
     /// The configuration in force is committed from now on. Those that it leaves out are told
     /// so, once: whoever misses it is a former member that asks in vain.
     pub(super) fn on_configuration_committed(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+        out.emit(Event::MembershipCommitted {
+            configuration: self.configuration(node).clone(),
+        });
         let members = self.configuration(node).members();
         let former = self.previous_configuration(node).members();
         for peer in former.difference(&members) {

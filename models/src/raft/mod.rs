@@ -247,6 +247,12 @@ pub enum Event<M: StateMachine> {
         /// The configuration.
         configuration: Configuration,
     },
+    /// The configuration that this node acts on is committed, and never goes back from now on:
+    /// whoever it adds may be told.
+    MembershipCommitted {
+        /// The configuration.
+        configuration: Configuration,
+    },
     /// This node has left the cluster, and that is committed: its host may stop it.
     Retired,
     /// This node has heard what contradicts its own committed log or state. It takes part no

@@ -136,8 +136,10 @@ fn s6_the_new_configuration_is_committed_by_the_new_servers() {
         !effects.contains(&changed(1, next.clone())),
         "n3 counts no more"
     );
+    assert!(!effects.contains(&membership_committed(next.clone())));
     let effects = bench.deliver(1, accepted(1, 3));
-    assert!(effects.contains(&changed(1, next)));
+    assert!(effects.contains(&changed(1, next.clone())));
+    assert!(effects.contains(&membership_committed(next)));
     assert_eq!(bench.commit_index(), 3);
 }
 
@@ -150,8 +152,10 @@ fn s6_a_removed_server_learns_that_it_has_left() {
     let effects = leader.deliver(1, accepted(1, 3));
     assert_eq!(sent_to(3, &effects), [append(1, (3, 1), &[], 3)]);
     let mut removed = Bench::follower(1, &[1]);
-    let left = membership(1, members(&[], &[1, 2], &[]));
-    let effects = removed.deliver(1, append(1, (1, 1), &[left], 2));
+    let left = members(&[], &[1, 2], &[]);
+    let entry = membership(1, left.clone());
+    let effects = removed.deliver(1, append(1, (1, 1), &[entry], 2));
+    assert!(effects.contains(&membership_committed(left)));
     assert!(effects.contains(&Effect::Emit(models::raft::Event::Retired)));
 }
 

@@ -196,6 +196,9 @@ impl Told for Raft<Adder> {
             } => format!("{request} done, members {configuration}"),
             Event::Refused { request, refusal } => format!("{request} refused: {refusal:?}"),
             Event::MembershipChanged { configuration } => format!("members {configuration}"),
+            Event::MembershipCommitted { configuration } => {
+                format!("members {configuration}, committed")
+            }
             Event::Retired => "retired".to_owned(),
             Event::Halted { contradiction } => format!("halted: {contradiction:?}"),
             Event::Denied {

@@ -366,6 +366,11 @@ pub(crate) fn membership_changed(configuration: Configuration) -> Effect<Checked
     Effect::Emit(Event::MembershipChanged { configuration })
 }
 
+/// The effect of saying that the configuration in force is committed.
+pub(crate) fn membership_committed(configuration: Configuration) -> Effect<Checked> {
+    Effect::Emit(Event::MembershipCommitted { configuration })
+}
+
 /// The effect of saying that the `sequence`th request, for a change, is done.
 pub(crate) fn changed(sequence: u64, configuration: Configuration) -> Effect<Checked> {
     let request = request(sequence);

@@ -79,7 +79,7 @@ impl Admission {
 }
 
 /// What is said of a peer that comes with another disk.
-pub(super) fn other_disk(peer: NodeId, expected: DiskId, disk: DiskId) -> String {
+pub(crate) fn other_disk(peer: NodeId, expected: DiskId, disk: DiskId) -> String {
     let id = peer.0;
     format!(
         "{peer} is known to the cluster with disk {expected}, and has disk {disk}: what it has \

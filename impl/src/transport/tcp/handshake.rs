@@ -17,8 +17,12 @@ use crate::transport::wire::{self, FrameError};
 const MAGIC: [u8; 8] = *b"LOCKSTEP";
 /// The version of the frames and of this handshake, not of what they carry.
 const WIRE_VERSION: u16 = 2;
-/// Room for an invitation to a cluster of some hundred nodes.
+/// A hello or an answer takes no more.
 const MAX_BYTES: usize = 64 << 10;
+/// An invitation takes no more: there is room for it in a hello, beside two identities and an
+/// address. Enough for a hundred nodes whose names are as long as they may be, and for a thousand
+/// with short ones.
+pub const MAX_INVITATION_BYTES: usize = MAX_BYTES - 4096;
 
 /// The first words of a caller, in every version.
 #[derive(Debug, Serialize, Deserialize)]
@@ -149,33 +153,41 @@ where
         .unwrap_or(Err(HandshakeError::TimedOut))
 }
 
-/// A blank node's part: it belongs to no cluster, and joins the one whose member calls it by its
-/// disk and invites it. Returns the caller, and the invitation if it has accepted one.
-pub(super) async fn answer_blank<S>(
+/// The first half of a blank node's part, which belongs to no cluster: what a caller says, or what
+/// speaks against the caller.
+pub(super) async fn hear_blank<S>(
     stream: &mut S,
     identity: &Identity,
     limit: Duration,
-) -> Result<Call, HandshakeError>
+) -> Result<Result<Call, String>, HandshakeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let exchange = async {
-        let heard = understand(&read_payload(stream).await?)?;
-        let call = heard.and_then(|hello| hear_blank(hello, identity));
-        let disk = identity.disk;
-        let answer = match &call {
-            Ok(call) => Answer::Blank {
-                disk,
-                joins: call.invitation.is_some(),
-            },
-            Err(reason) => Answer::Refused(reason.clone()),
-        };
-        write(stream, &answer).await?;
-        call.map_err(HandshakeError::RefusedHere)
+    let payload = timeout(limit, read_payload(stream)).await;
+    let heard = understand(&payload.map_err(|_| HandshakeError::TimedOut)??)?;
+    Ok(heard.and_then(|hello| call_of(hello, identity)))
+}
+
+/// The second half: answers what was heard. It joins the caller's cluster if there still is an
+/// invitation in it.
+pub(super) async fn answer_blank<S>(
+    stream: &mut S,
+    disk: DiskId,
+    heard: &Result<Call, String>,
+    limit: Duration,
+) -> Result<(), HandshakeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let answer = match heard {
+        Ok(call) => Answer::Blank {
+            disk,
+            joins: call.invitation.is_some(),
+        },
+        Err(reason) => Answer::Refused(reason.clone()),
     };
-    timeout(limit, exchange)
-        .await
-        .unwrap_or(Err(HandshakeError::TimedOut))
+    let written = timeout(limit, write(stream, &answer)).await;
+    written.unwrap_or(Err(HandshakeError::TimedOut))
 }
 
 /// What a blank node hears.
@@ -189,7 +201,7 @@ pub(super) struct Call {
     pub(super) invitation: Option<Vec<u8>>,
 }
 
-fn hear_blank(hello: Hello, ours: &Identity) -> Result<Call, String> {
+fn call_of(hello: Hello, ours: &Identity) -> Result<Call, String> {
     let theirs = Identity {
         cluster_id: ours.cluster_id,
         ..hello.from.clone()

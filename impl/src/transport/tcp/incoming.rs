@@ -85,7 +85,7 @@ pub(super) async fn accept<M, D>(
             drop(slot);
             if let Some(caller) = peer {
                 let peer = caller.node;
-                peers.introduce(caller);
+                let _guest = peers.introduce(caller);
                 serve(peer, stream, &shared, &deliver).await;
             }
         });

@@ -36,8 +36,10 @@ use tokio::time::{Instant, timeout_at};
 
 use self::admission::Admission;
 pub use self::admission::Known;
-pub use self::blank::{Blank, Invitation, Probed, probe};
+pub(crate) use self::admission::other_disk;
+pub use self::blank::{Blank, Invitation, Probed, is_member, probe};
 use self::handshake::Caller;
+pub use self::handshake::MAX_INVITATION_BYTES;
 use self::incoming::Readers;
 pub use self::peers::Peers;
 use self::turned_away::TurnedAway;
@@ -123,6 +125,9 @@ struct Shared<M> {
     config: TcpConfig,
     metrics: Arc<Metrics>,
     peers: Mutex<BTreeMap<NodeId, Peer<M>>>,
+    /// Those of the peers that have introduced themselves and have not been set yet, and how many
+    /// calls of each there are.
+    guests: Mutex<BTreeMap<NodeId, usize>>,
     readers: Readers,
     admission: Admission,
     turned_away: TurnedAway,
@@ -152,6 +157,7 @@ impl<M: Serialize + DeserializeOwned + Send + 'static> Tcp<M> {
             config,
             metrics,
             peers: Mutex::new(BTreeMap::new()),
+            guests: Mutex::new(BTreeMap::new()),
             readers: Readers::default(),
             admission: Admission::default(),
             turned_away: TurnedAway::new(),

@@ -62,21 +62,36 @@ impl<M: Serialize + Send + 'static> Peers<M> {
     }
 
     /// Makes a caller a peer that is none yet: it was added while this node was away, and this
-    /// node's log will say so.
-    pub(super) fn introduce(&self, caller: Caller) {
-        let is_peer = self.shared.peers.lock().contains_key(&caller.node);
-        if let (false, Some(address)) = (is_peer, caller.address) {
-            tracing::info!(peer = %caller.node, address, "a member calls that is not known here yet");
-            let disk = Some(caller.disk);
-            let invitation = None;
-            self.set_known(caller.node, Known { disk, invitation });
-            self.set(caller.node, address);
+    /// node's log will say so. Or it has left, and has not heard so: until somebody has set it, it
+    /// is a peer for as long as it calls.
+    pub(super) fn introduce(&self, caller: Caller) -> Option<Guest<M>> {
+        let (id, address) = (caller.node, caller.address?);
+        let mut guests = self.shared.guests.lock();
+        match guests.get_mut(&id) {
+            Some(calls) => *calls += 1,
+            None if self.shared.peers.lock().contains_key(&id) => return None,
+            None => {
+                guests.insert(id, 1);
+                tracing::info!(peer = %id, address, "a member calls that is not known here yet");
+                let disk = Some(caller.disk);
+                let invitation = None;
+                self.set_known(id, Known { disk, invitation });
+                self.connect(id, address);
+            }
         }
+        Some(Guest {
+            id,
+            peers: self.clone(),
+        })
     }
 
     /// Adds a peer, or gives it another address.
     pub fn set(&self, id: NodeId, address: impl Into<String>) {
-        let address = address.into();
+        self.shared.guests.lock().remove(&id);
+        self.connect(id, address.into());
+    }
+
+    fn connect(&self, id: NodeId, address: String) {
         let mut peers = self.shared.peers.lock();
         if peers.get(&id).is_some_and(|peer| peer.address == address) {
             return;
@@ -98,6 +113,27 @@ impl<M: Serialize + Send + 'static> Peers<M> {
         drop(peers);
         if let Some(replaced) = replaced {
             replaced.writer.abort();
+        }
+    }
+}
+
+/// A peer that has introduced itself. Forgotten when its last connection has ended, unless it has
+/// been set meanwhile.
+pub(super) struct Guest<M> {
+    id: NodeId,
+    peers: Peers<M>,
+}
+
+impl<M> Drop for Guest<M> {
+    fn drop(&mut self) {
+        let mut guests = self.peers.shared.guests.lock();
+        let Some(calls) = guests.get_mut(&self.id) else {
+            return;
+        };
+        *calls -= 1;
+        if *calls == 0 {
+            guests.remove(&self.id);
+            self.peers.remove(self.id);
         }
     }
 }

@@ -192,6 +192,7 @@ impl<M: StateMachine> Specification for Raft<M> {
             | Event::Changed { .. }
             | Event::Refused { .. }
             | Event::MembershipChanged { .. }
+            | Event::MembershipCommitted { .. }
             | Event::Retired
             | Event::Transfer { .. }
             | Event::Installed { .. }
