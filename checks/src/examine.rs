@@ -4,6 +4,7 @@
 //! by a violation. A panic in a model is a violation, never the end of a run.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hash};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
@@ -63,10 +64,17 @@ pub fn broken_invariant<P: Specification>(
     scenario: &Scenario<P>,
     world: &World<P>,
 ) -> Option<&'static str> {
-    match look(scenario, world) {
-        Sight::Broken(property) => Some(property),
-        Sight::Sound(_) => None,
-    }
+    let broken = caught(|| invariant_broken(scenario, world));
+    broken.unwrap_or(Some(NO_PANIC))
+}
+
+fn invariant_broken<P: Specification>(
+    scenario: &Scenario<P>,
+    world: &World<P>,
+) -> Option<&'static str> {
+    let mut invariants = P::INVARIANTS.iter();
+    let broken = invariants.find(|row| !(row.holds)(scenario, world));
+    broken.map(|row| row.name)
 }
 
 /// What is to be seen in a world.
@@ -80,9 +88,8 @@ pub enum Sight {
 /// Looks at a world: holds it against the invariants and the reachability properties.
 pub fn look<P: Specification>(scenario: &Scenario<P>, world: &World<P>) -> Sight {
     let sight = || {
-        let mut invariants = P::INVARIANTS.iter();
-        if let Some(broken) = invariants.find(|row| !(row.holds)(scenario, world)) {
-            return Sight::Broken(broken.name);
+        if let Some(broken) = invariant_broken(scenario, world) {
+            return Sight::Broken(broken);
         }
         let seen = P::REACHABLE
             .iter()
@@ -90,6 +97,23 @@ pub fn look<P: Specification>(scenario: &Scenario<P>, world: &World<P>) -> Sight
         Sight::Sound(seen.map(|row| row.name).collect())
     };
     caught(sight).unwrap_or(Sight::Broken(NO_PANIC))
+}
+
+/// Notes which reachability properties the world shows, of those that have not been seen yet;
+/// [`NO_PANIC`] if looking at it panics.
+pub fn note_witnesses<P: Specification>(
+    scenario: &Scenario<P>,
+    world: &World<P>,
+    seen: &mut BTreeSet<&'static str>,
+) -> Option<&'static str> {
+    let note = || {
+        for row in P::REACHABLE {
+            if !seen.contains(row.name) && (row.seen)(scenario, world) {
+                seen.insert(row.name);
+            }
+        }
+    };
+    caught(note).err().map(|_| NO_PANIC)
 }
 
 /// The initial world; the message if building it panics.

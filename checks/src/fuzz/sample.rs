@@ -41,7 +41,8 @@ pub(super) fn play<P: Specification>(
         features: 0,
         violation: None,
     };
-    note_witnesses(scenario, &world, &mut sampled.seen);
+    // Nothing is wrong with the start.
+    examine::note_witnesses(scenario, &world, &mut sampled.seen);
     for choice in &schedule.choices {
         let Some(action) = weather.choose(&world, choice, |_| 1) else {
             break;
@@ -60,10 +61,10 @@ pub(super) fn play<P: Specification>(
                 let happened = sampled.features;
                 sampled.features = pairs::happening(scenario, &world, action, &after, happened);
                 world = after;
-                (
-                    law.or_else(|| examine::broken_invariant(scenario, &world)),
-                    None,
-                )
+                let broken = law
+                    .or_else(|| examine::broken_invariant(scenario, &world))
+                    .or_else(|| examine::note_witnesses(scenario, &world, &mut sampled.seen));
+                (broken, None)
             }
         };
         sampled.fingerprints.push(examine::fingerprint(&world));
@@ -76,20 +77,6 @@ pub(super) fn play<P: Specification>(
             });
             break;
         }
-        note_witnesses(scenario, &world, &mut sampled.seen);
     }
     sampled
-}
-
-/// Looks for what has not been seen yet.
-fn note_witnesses<P: Specification>(
-    scenario: &Scenario<P>,
-    world: &World<P>,
-    seen: &mut BTreeSet<&'static str>,
-) {
-    for reachable in P::REACHABLE {
-        if !seen.contains(reachable.name) && (reachable.seen)(scenario, world) {
-            seen.insert(reachable.name);
-        }
-    }
 }

@@ -2,12 +2,14 @@
 //! again and again in them, so that nothing ever comes to rest: a deadlock is seen by liveness
 //! alone.
 
+use alloc::vec::Vec;
+
 use crate::maekawa::message::{Epoch, Message};
 use crate::maekawa::state::Volatile;
 use crate::maekawa::{Event, Maekawa};
-use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
+use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::specification::{LiveModel, Model, Mutant, Size};
-use crate::world::{Scenario, Timing};
+use crate::world::{Action, Scenario, Timing, World};
 
 use super::scenarios;
 
@@ -41,6 +43,24 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
                 "a request gives way",
             ],
             scenario: || contention(4, [1, 3, 4]),
+        },
+        decides: &["Every request is granted", "Nobody starves"],
+    },
+    LiveModel {
+        model: Model {
+            name: "maekawa/live-cycle",
+            size: Size::Gate,
+            purpose: "each of three requesters holds the arbiter that the next one waits for",
+            faults: "all other requests have been lost",
+            bounds: "4 members of which 3 claim, once each; channels in order, time-outs that are \
+                     chosen well",
+            states: None,
+            reaches: &[
+                "a node enters",
+                "an arbiter inquires",
+                "a request gives way",
+            ],
+            scenario: cycle,
         },
         decides: &["Every request is granted", "Nobody starves"],
     },
@@ -80,7 +100,7 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         id: "MAE-NO-YIELD",
         defect: "a request never gives way: it leaves every INQUIRE without an answer",
         source: "§3.3 without RELINQUISH: a cycle of nodes that wait for each other",
-        model: "maekawa/live-four",
+        model: "maekawa/live-cycle",
         inject: |scenario| scenario.step = never_gives_way,
     },
     Mutant {
@@ -113,6 +133,29 @@ fn contention(members: u16, three: [u16; 3]) -> Scenario<Maekawa> {
     scenario.timing = Timing::Synchronous;
     scenario.bounds.leases = true;
     scenario.bounds.last_epoch = Epoch(2);
+    scenario
+}
+
+/// As [`contention`], from the state on in which a cycle has come about (§3.3).
+fn cycle() -> Scenario<Maekawa> {
+    let mut scenario = contention(4, [1, 3, 4]);
+    let mut world = World::initial(&scenario);
+    let mut steps = Vec::new();
+    for (client, (node, arbiter)) in [(1, 2), (3, 4), (4, 1)].into_iter().enumerate() {
+        let (node, arbiter) = (NodeId(node), NodeId(arbiter));
+        let mut next = Some(Action::Ask { client, node });
+        while let Some(action) = next {
+            let played = world.apply(&scenario, &action);
+            assert!(played.is_ok(), "not possible: {action:?}");
+            steps.push(action);
+            let mut in_flight = world.network.in_flight().into_iter();
+            let between = in_flight.find(|envelope| {
+                [(node, arbiter), (arbiter, node)].contains(&(envelope.from, envelope.to))
+            });
+            next = between.map(Action::Deliver);
+        }
+    }
+    scenario.prologue.extend(steps);
     scenario
 }
 

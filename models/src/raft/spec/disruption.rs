@@ -433,7 +433,9 @@ pub(super) fn who_steps_down_keeps_nobody_waiting<M: StateMachine>(
 
 /// "Removed servers can disrupt the cluster" (§6, thesis §4.2.3) only if they are listened to:
 /// nothing that a node says which is no member, as far as is known to be committed, makes who
-/// leads or hears the leader enter another term, or the leader step down.
+/// leads or hears the leader enter another term, or the leader step down. Who has yet to join knows
+/// of no member, and listens to whoever leads (thesis §4.1: "a server accepts AppendEntries requests
+/// from a leader that is not part of the server's latest configuration").
 pub(super) fn a_removed_node_disrupts_nobody<M: StateMachine>(
     scenario: &Scenario<Raft<M>>,
     before: &World<Raft<M>>,
@@ -448,8 +450,10 @@ pub(super) fn a_removed_node_disrupts_nobody<M: StateMachine>(
     };
     let raft = &scenario.nodes[usize::from(envelope.to.0)];
     let is_outsider = old.node().is_some_and(|node| {
+        let configuration = raft.configuration(node);
+        let has_joined = !configuration.all_voters().is_empty();
         let is_settled = !raft.is_changing(node);
-        is_settled && !raft.configuration(node).is_member(envelope.from)
+        has_joined && is_settled && !configuration.is_member(envelope.from)
     });
     let is_permitted = matches!(
         envelope.message,
