@@ -49,7 +49,7 @@ pub fn protocols() -> Vec<ProtocolRow> {
             counter::spec::MODELS,
             counter::spec::LIVE,
             counter::spec::FUZZED,
-            &[],
+            counter::spec::DRAWN,
             counter::spec::MUTANTS,
         ),
         protocol(
@@ -57,7 +57,7 @@ pub fn protocols() -> Vec<ProtocolRow> {
             maekawa::spec::MODELS,
             maekawa::spec::LIVE,
             maekawa::spec::FUZZED,
-            &[],
+            maekawa::spec::DRAWN,
             maekawa::spec::MUTANTS,
         ),
         protocol(
@@ -73,7 +73,7 @@ pub fn protocols() -> Vec<ProtocolRow> {
             &[zab::spec::MODELS],
             &[],
             &[zab::spec::FUZZED],
-            &[],
+            zab::spec::DRAWN,
             zab::spec::MUTANTS,
         ),
         protocol(

@@ -11,6 +11,7 @@ extern crate alloc;
 
 pub mod bully;
 pub mod counter;
+mod draw;
 pub mod linearizability;
 pub mod machine;
 pub mod maekawa;

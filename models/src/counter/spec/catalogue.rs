@@ -1,9 +1,10 @@
 //! The models of the counter that `checks` verifies.
 
 use crate::counter::Counter;
-use crate::specification::{Model, Size};
+use crate::specification::{Drawn, Model, Size};
 use crate::world::Delivery;
 
+use super::drawn;
 use super::scenarios::{self, Limits, parties};
 
 const LOSSY: &str = "any loss, duplication and reordering";
@@ -491,3 +492,22 @@ const SAMPLED: &[Model<Counter>] = &[
         scenario: || scenarios::hosts_at_large(3, Delivery::Bag),
     },
 ];
+
+/// Worlds that are drawn, and sampled.
+pub const DRAWN: &[Drawn<Counter>] = &[Drawn {
+    model: Model {
+        name: "counter/drawn",
+        size: Size::Large,
+        purpose: "replicas, clients, reads, windows and faults that are drawn, so that any of them meet",
+        faults: "any, as drawn",
+        bounds: "up to 4 replicas that are given 6 names in all; up to 4 clients with 4 requests each, asked up to 3 times",
+        states: None,
+        reaches: &[
+            "an increment is acknowledged",
+            "replicas differ",
+            "a bucket has expired",
+        ],
+        scenario: || drawn::scenario(0),
+    },
+    scenario: drawn::scenario,
+}];

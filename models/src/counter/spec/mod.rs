@@ -9,6 +9,7 @@
 //! replicas take to agree.
 
 mod catalogue;
+mod drawn;
 mod features;
 mod inert;
 mod invariants;
@@ -25,7 +26,7 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::catalogue::{FUZZED, MODELS};
+pub use self::catalogue::{DRAWN, FUZZED, MODELS};
 pub use self::live::MODELS as LIVE;
 pub use self::mutants::MUTANTS;
 pub use self::scenarios::{

@@ -172,7 +172,7 @@ pub fn request(client: usize, sequence: usize) -> RequestId {
     }
 }
 
-fn increment(client: usize, sequence: usize, amount: u64, now: u64) -> Command {
+pub(super) fn increment(client: usize, sequence: usize, amount: u64, now: u64) -> Command {
     Command::Increment(Increment {
         request: request(client, sequence),
         amount,

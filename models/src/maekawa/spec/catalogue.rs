@@ -2,10 +2,10 @@
 
 use crate::maekawa::Maekawa;
 use crate::maekawa::quorum::Construction;
-use crate::specification::{Model, Size};
+use crate::specification::{Drawn, Model, Size};
 use crate::world::{Delivery, Timing};
 
-use super::scenarios;
+use super::{drawn, scenarios};
 
 /// Every model that can be walked: of the algorithm proper, and of epoch changes.
 pub const MODELS: &[&[Model<Maekawa>]] = &[EXCLUSION, EPOCHS];
@@ -499,3 +499,24 @@ const AT_LARGE: &[Model<Maekawa>] = &[
         scenario: scenarios::at_large_accurate,
     },
 ];
+
+/// Worlds that are drawn, and sampled.
+pub const DRAWN: &[Drawn<Maekawa>] = &[Drawn {
+    model: Model {
+        name: "maekawa/drawn",
+        size: Size::Large,
+        purpose: "members, newcomers, sessions that end and faults that are drawn, so that any of them meet",
+        faults: "any, as drawn",
+        bounds: "epochs ≤ 40; up to 5 founders, 2 that join; up to 5 clients with up to 3 claims each, asked up to 3 times",
+        states: None,
+        reaches: &[
+            "a node enters",
+            "the lock changes hands",
+            "an arbiter inquires",
+            "a request gives way",
+            "a node joins",
+        ],
+        scenario: || drawn::scenario(0),
+    },
+    scenario: drawn::scenario,
+}];

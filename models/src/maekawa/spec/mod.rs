@@ -10,6 +10,7 @@ mod again;
 mod asked;
 mod catalogue;
 mod disks;
+mod drawn;
 mod endings;
 mod features;
 mod inert;
@@ -27,7 +28,7 @@ use alloc::string::{String, ToString};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::catalogue::{FUZZED, MODELS};
+pub use self::catalogue::{DRAWN, FUZZED, MODELS};
 pub use self::live::MODELS as LIVE;
 pub use self::mutants::{FLAWED_TABLE_OF_21, MUTANTS};
 pub use self::scenarios::*;

@@ -9,12 +9,13 @@ use fastrand::Rng;
 use super::Bounds;
 use super::machine::{Add, Adder, Total};
 use super::scenarios::{self, Checked, request};
+use crate::draw::{self, any};
 use crate::protocol::NodeId;
 use crate::raft::log::Term;
 use crate::raft::membership::Change;
 use crate::raft::session::RequestId;
 use crate::raft::{Command, Raft};
-use crate::world::{Delivery, Duplicates, Faults, Scenario, Timing};
+use crate::world::{Delivery, Scenario};
 
 /// The term beyond which nobody stands.
 const LAST_TERM: Term = Term(40);
@@ -26,7 +27,7 @@ pub(super) fn scenario(number: u64) -> Checked {
     let joining = rng.u16(0..=2).min(5 - founders);
     let size = founders + joining;
     let mut nodes = scenarios::nodes(founders, joining);
-    let delivery = any(&mut rng, &[Delivery::Bag, Delivery::Fifo]);
+    let delivery = draw::delivery(&mut rng);
     let (pre_vote, check_quorum) = (rng.bool(), rng.bool());
     for node in &mut nodes {
         node.pre_vote = pre_vote;
@@ -40,8 +41,8 @@ pub(super) fn scenario(number: u64) -> Checked {
     };
     Scenario {
         delivery,
-        timing: any(&mut rng, &[Timing::Any, Timing::Any, Timing::Quiescent]),
-        faults: faults(&mut rng),
+        timing: draw::timing(&mut rng),
+        faults: draw::faults(&mut rng),
         scripts: scripts(founders, size, &mut rng),
         tries: rng.u8(1..=3),
         // Laws see the delivery of what changes nothing, too; and while leadership is transferred
@@ -49,11 +50,6 @@ pub(super) fn scenario(number: u64) -> Checked {
         drop_inert: false,
         ..Scenario::new(nodes, bounds)
     }
-}
-
-/// Any of these.
-fn any<T: Copy>(rng: &mut Rng, of: &[T]) -> T {
-    of[rng.usize(..of.len())]
 }
 
 /// What a node takes at a time, and keeps.
@@ -65,19 +61,6 @@ fn limit(node: &mut Raft<Adder>, rng: &mut Rng) {
     node.max_chunk_bytes = any(rng, &[8, 16, usize::MAX]);
     node.max_sessions = any(rng, &[1, 2, usize::MAX]);
     node.max_pending_reads = any(rng, &[1, usize::MAX]);
-}
-
-fn faults(rng: &mut Rng) -> Faults {
-    let mut up_to = |most: &[u8]| any(rng, most);
-    Faults {
-        drops: up_to(&[0, 5, 30]),
-        duplicates: Duplicates::UpTo(up_to(&[0, 5, 30])),
-        crashes: up_to(&[0, 3, 10]),
-        crash_within_step: up_to(&[0, 1]) > 0,
-        cuts: up_to(&[0, 2, 10]),
-        lost_replies: up_to(&[0, 2, 5]),
-        lost_disks: up_to(&[0, 0, 0, 1]),
-    }
 }
 
 /// What each client asks. Every write adds another power of two.

@@ -17,6 +17,7 @@ use crate::raft::state::{Persistent, Role};
 use crate::raft::{Command, Event, Raft, Timer};
 use crate::world::{Action, Host, Occurrence, Scenario, World};
 
+use super::contradictions::is_blank;
 use super::invariants::agree_up_to;
 use super::leadership;
 
@@ -287,10 +288,28 @@ pub(super) fn somebody_is_electable<M: StateMachine>(
     let changed =
         |(_, host): (NodeId, &Host<Raft<M>>)| in_log(&host.on_disk().log).next().is_some();
     !world.all_hosts().any(changed)
+        || too_many_disks_are_lost(scenario, world)
         || world.all_hosts().any(|(id, host)| {
             let disk = host.on_disk();
             in_force_on(scenario, world, id, disk).has_quorum(&supporters(world, disk))
                 && stands(scenario, id, host)
+        })
+}
+
+/// Whether the disks that are left are no quorum of a configuration that is in force somewhere: of
+/// that the protocol promises nothing.
+fn too_many_disks_are_lost<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+) -> bool {
+    let left = world
+        .all_hosts()
+        .filter(|(_, host)| !is_blank(host.on_disk()));
+    let left: BTreeSet<NodeId> = left.map(|(id, _)| id).collect();
+    world.faults.lost_disks > 0
+        && world.all_hosts().any(|(id, host)| {
+            let configuration = in_force_on(scenario, world, id, host.on_disk());
+            !configuration.all_voters().is_empty() && !configuration.has_quorum(&left)
         })
 }
 

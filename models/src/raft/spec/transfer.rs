@@ -6,6 +6,7 @@ use crate::raft::{Command, Event, Raft, Timer, TransferOutcome};
 use crate::specification::{Invariant, Law, Reachable};
 use crate::world::{Action, Host, Occurrence, Scenario, World};
 
+use super::contradictions::is_blank;
 use super::laws::each;
 use super::leadership;
 
@@ -13,7 +14,7 @@ impl<M: StateMachine> Raft<M> {
     pub(super) const TRANSFER_IS_COMPLETE: Invariant<Self> = Invariant {
         name: "A transfer's target has the whole log",
         source: "thesis §3.10: the target is told to stand when its log is complete, and nothing \
-                 is added then",
+                 is added then; as long as it has its disk",
         holds: |_, world| target_has_the_whole_log(world),
     };
 
@@ -77,7 +78,7 @@ fn target_has_the_whole_log<M: StateMachine>(world: &World<Raft<M>>) -> bool {
         !summoned
             || world.host(transfer.to).is_some_and(|target| {
                 let disk = target.on_disk();
-                disk.current_term > term || disk.log.last_index() >= last_index
+                is_blank(disk) || disk.current_term > term || disk.log.last_index() >= last_index
             })
     })
 }

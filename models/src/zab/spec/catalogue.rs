@@ -1,11 +1,11 @@
 //! The models of ZAB that `checks` verifies.
 
 use crate::raft::spec::{Adder, parties};
-use crate::specification::{Model, Size};
+use crate::specification::{Drawn, Model, Size};
 use crate::world::Delivery;
 use crate::zab::Zab;
 
-use super::{Oracle, scenarios};
+use super::{Oracle, drawn, scenarios};
 
 const LOSSY: &str = "any loss and reordering";
 const LOSSY_AND_CRASH: &str =
@@ -487,3 +487,18 @@ pub const FUZZED: &[Model<Zab<Adder, Oracle>>] = &[
         scenario: || scenarios::at_large(5, Delivery::Fifo),
     },
 ];
+
+/// Worlds that are drawn, and sampled.
+pub const DRAWN: &[Drawn<Zab<Adder, Oracle>>] = &[Drawn {
+    model: Model {
+        name: "zab/drawn",
+        size: Size::Large,
+        purpose: "nodes, clients, reads of both kinds and faults that are drawn, so that any of them meet",
+        faults: "any, as drawn",
+        bounds: "epochs ≤ 40; up to 5 nodes; up to 4 clients with 4 requests each, asked up to 3 times",
+        states: None,
+        reaches: COMMON,
+        scenario: || drawn::scenario(0),
+    },
+    scenario: drawn::scenario,
+}];

@@ -10,6 +10,7 @@ pub mod bully;
 mod catalogue;
 mod contact;
 mod contradictions;
+mod drawn;
 mod features;
 mod inert;
 mod invariants;
@@ -33,7 +34,7 @@ use core::fmt::Debug;
 use derive_where::derive_where;
 use serde::{Deserialize, Serialize};
 
-pub use self::catalogue::{FUZZED, MODELS};
+pub use self::catalogue::{DRAWN, FUZZED, MODELS};
 pub use self::linearizability::is_linearizable;
 pub use self::mutants::MUTANTS;
 pub use self::oracle::{Names, Nominations, Oracle, Silence};

@@ -1,0 +1,63 @@
+//! Worlds of the counter that are drawn: which faults happen, how many replicas and clients there are,
+//! and what these ask.
+
+use fastrand::Rng;
+
+use super::scenarios::{Limits, identities, increment, request};
+use crate::counter::window::Window;
+use crate::counter::{Command, Counter};
+use crate::draw;
+use crate::protocol::NodeId;
+use crate::world::Scenario;
+
+/// How many names each replica can be given.
+const NAMES: u64 = 6;
+
+/// The world of this number.
+pub(super) fn scenario(number: u64) -> Scenario<Counter> {
+    let mut rng = Rng::with_seed(number);
+    let size = rng.u16(2..=4);
+    let mut scenario = Scenario {
+        delivery: draw::delivery(&mut rng),
+        timing: draw::timing(&mut rng),
+        tries: rng.u8(1..=3),
+        ..identities(size, NAMES, &[], Limits::ALL)
+    };
+    scenario.faults = draw::faults(&mut rng);
+    for node in &mut scenario.nodes {
+        node.window = Some(Window::new(10, 2));
+    }
+    let mut amount = 1;
+    for _ in 0..rng.usize(1..=4) {
+        let client = scenario.scripts.len();
+        let mut now = 0;
+        let script = (0..4).map(|sequence| {
+            now += rng.u64(1..=15);
+            match rng.u8(..8) {
+                0 => Command::Read {
+                    request: request(client, sequence),
+                },
+                1 => Command::ReadWindow {
+                    request: request(client, sequence),
+                    now,
+                },
+                _ => {
+                    // Another power of two, so that a sum names the increments that made it.
+                    amount *= 2;
+                    increment(client, sequence, amount, now)
+                }
+            }
+        });
+        let script = script.collect();
+        scenario.scripts.push(script);
+    }
+    if rng.bool() {
+        let node = NodeId(rng.u16(..size));
+        let changes = [Command::PeerGone(node), Command::PeerJoined(node)];
+        scenario.scripts.push(changes.into());
+    }
+    if rng.u8(..4) == 0 {
+        scenario.scripts.push([Command::Leave].into());
+    }
+    scenario
+}

@@ -1,0 +1,70 @@
+//! Worlds of ZAB that are drawn: which faults happen, how many nodes and clients there are, and what
+//! these ask.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use fastrand::Rng;
+
+use super::Oracle;
+use super::scenarios::{cluster, request};
+use crate::draw::{self, any};
+use crate::raft::spec::{Add, Adder, Total};
+use crate::world::Scenario;
+use crate::zab::{Command, Zab};
+
+/// The epoch beyond which nobody is named a leader.
+const LAST_EPOCH: u64 = 40;
+
+/// The world of this number.
+pub(super) fn scenario(number: u64) -> Scenario<Zab<Adder, Oracle>> {
+    let mut rng = Rng::with_seed(number);
+    let size = rng.u16(2..=5);
+    let leaders: Vec<(u16, u64)> = (0..size).map(|id| (id, LAST_EPOCH)).collect();
+    let mut scenario = Scenario {
+        delivery: draw::delivery(&mut rng),
+        timing: draw::timing(&mut rng),
+        faults: draw::faults(&mut rng),
+        scripts: scripts(&mut rng),
+        tries: rng.u8(1..=3),
+        drop_inert: rng.bool(),
+        ..cluster(&vec![u8::MAX; usize::from(size)], &leaders)
+    };
+    scenario.bounds.pings = rng.bool();
+    scenario.bounds.impatient = rng.bool();
+    for node in &mut scenario.nodes {
+        node.max_diff_weight = any(&mut rng, &[1, 2, usize::MAX]);
+        node.snapshot_every = any(&mut rng, &[1, 2, 3, usize::MAX]);
+        node.retained = any(&mut rng, &[0, 1, 2]);
+    }
+    scenario
+}
+
+/// What each client asks. Every write adds another power of two.
+fn scripts(rng: &mut Rng) -> Vec<Vec<Command<Adder>>> {
+    let mut bit = 1u8;
+    let mut scripts = Vec::new();
+    for client in 0..rng.usize(1..=4) {
+        let ask = |sequence| {
+            let request = request(client, sequence);
+            match rng.u8(..4) {
+                0 => Command::Read {
+                    request,
+                    query: Total,
+                },
+                1 => Command::SyncedRead {
+                    request,
+                    query: Total,
+                },
+                _ => {
+                    let command = Add(bit);
+                    bit = bit.rotate_left(1);
+                    Command::Write { request, command }
+                }
+            }
+        };
+        let length = 4;
+        scripts.push((0..length).map(ask).collect());
+    }
+    scripts
+}
