@@ -127,7 +127,9 @@ impl<P: Protocol> Core<P> {
             match effect {
                 Effect::Arm(timer) => self.timers.arm(timer, now),
                 Effect::Disarm(timer) => self.timers.disarm(&timer),
-                Effect::Send { to, message } => batch.outgoing.push(Outgoing::Send { to, message }),
+                Effect::Send { to, message } | Effect::SendEarly { to, message } => {
+                    batch.outgoing.push(Outgoing::Send { to, message });
+                }
                 Effect::Emit(event) => batch.outgoing.push(Outgoing::Emit(event)),
             }
         }
