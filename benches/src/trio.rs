@@ -131,7 +131,8 @@ impl Trio {
             drop(node.take_records());
             for effect in self.out.drain() {
                 match effect {
-                    Effect::Send { to: peer, message } => {
+                    Effect::Send { to: peer, message }
+                    | Effect::SendEarly { to: peer, message } => {
                         let input = Input::Deliver { from: to, message };
                         self.inputs.push_back((peer, input));
                     }

@@ -173,6 +173,7 @@ counters! {
     events: "Events handed to the service.",
     commands_refused: "Commands refused because the node was busy.",
     inputs_dropped: "Messages from peers dropped because the node was busy.",
+    early_dropped: "Messages that need no disk, dropped because the disk did not return for so long that others should take the node for gone.",
     messages_sent: "Messages handed to the operating system for a peer.",
     messages_received: "Messages received from peers.",
     messages_dropped: "Messages to peers dropped: queue full, peer unknown, or too large.",

@@ -91,6 +91,30 @@ fn nothing_leaves_before_its_record_is_on_disk() {
     it.messages.expect((NodeId(2), Message::Tally(1)));
 }
 
+/// What promises nothing about the disk overtakes what does; until the disk has kept a record
+/// waiting for so long that others should take the node for gone.
+#[test]
+fn what_is_sent_early_waits_for_no_record_and_is_dropped_while_the_disk_hangs() {
+    let it = controlled(MemoryDisk::new(), NodeOptions::default());
+    let (peer, metrics) = (NodeId(2), it.node.inbox().metrics().clone());
+    ask(&it.node, Command::Add(1));
+    it.fsyncs.wait_for_one();
+    ask(&it.node, Command::ShowLife);
+    it.messages.expect((peer, Message::Alive));
+    assert_eq!(metrics.early_dropped.get(), 0);
+
+    it.clock.advance(NodeOptions::default().early_patience);
+    ask(&it.node, Command::ShowLife);
+    eventually("it is dropped", || metrics.early_dropped.get() == 1);
+    it.events.expect_nothing();
+
+    it.fsyncs.succeed();
+    it.events.expect(Event::Added(1));
+    it.messages.wait_for((peer, Message::Tally(1)));
+    ask(&it.node, Command::ShowLife);
+    it.messages.wait_for((peer, Message::Alive));
+}
+
 /// A step that writes nothing may have read what is not on disk yet.
 #[test]
 fn an_answer_that_rests_on_an_unwritten_record_waits_too() {

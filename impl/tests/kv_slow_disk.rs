@@ -2,13 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use lockstep::kv::config::Timing;
 use lockstep::kv::status::Report;
+use models::NodeId;
 
 use crate::support::kv::{KvCluster, PATIENCE, impatient};
 
 /// Long for an answer that waits for nothing, and short beside a disk that hangs.
 const AT_ONCE: Duration = Duration::from_secs(3);
-const SLOW: Duration = Duration::from_millis(150);
+/// More than half of the default election time-out.
+const SLOW: Duration = Duration::from_millis(200);
 
 async fn until(cluster: &KvCluster, id: u16, condition: impl Fn(&Report) -> bool) -> Report {
     let end = Instant::now() + PATIENCE;
@@ -85,18 +88,73 @@ async fn fsync_times_are_in_the_metrics() {
     cluster.stop_all().await;
 }
 
-/// All disks slow at once, though faster than an election.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cluster_of_slow_disks_still_writes() {
-    let cluster = KvCluster::start(3, Default::default()).await;
-    cluster.leader().await;
-    (1..=3).for_each(|id| cluster.trouble(id).set_fsync(SLOW));
-    let end = Instant::now() + Duration::from_secs(3);
-    let mut done = 0;
+/// Writes one key after the other at one node, for so long. Returns how many writes were done, and
+/// what became of the others.
+async fn write(cluster: &KvCluster, id: u16, lasts: Duration) -> (u64, Vec<String>) {
+    let end = Instant::now() + lasts;
+    let (mut done, mut failed) = (0, Vec::new());
     while Instant::now() < end {
-        let put = cluster.put(1, &format!("key-{done}"), "v").await;
-        done += u64::from(put.status == 200);
+        let put = cluster.put(id, &format!("{id}-{done}"), "v").await;
+        match put.status.as_u16() {
+            200 => done += 1,
+            _ => failed.push(format!("{put:?}")),
+        }
     }
-    assert!(done > 0, "not one write in time");
+    (done, failed)
+}
+
+/// All disks are slow at once, though faster than an election time-out: appends and their answers
+/// wait for two of them, and heartbeats for none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slow_disks_depose_no_leader() {
+    let cluster = KvCluster::start(3, Timing::default()).await;
+    let leader = cluster.leader().await;
+    let term = cluster.status(leader).await.term;
+    (1..=3).for_each(|id| cluster.trouble(id).set_fsync(SLOW));
+    let write = |id| write(&cluster, id, Duration::from_secs(8));
+    let (one, two, three) = tokio::join!(write(1), write(2), write(3));
+    for (done, failed) in [one, two, three] {
+        assert!(done > 2 && failed.is_empty(), "{done} done, {failed:?}");
+    }
+    for id in 1..=3 {
+        let report = cluster.status(id).await;
+        assert_eq!((report.term, report.leader), (term, Some(NodeId(leader))));
+    }
+    cluster.stop_all().await;
+}
+
+/// Heartbeats wait for no disk, but one that hangs silences them: nothing could be committed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_disk_hangs_is_replaced() {
+    let cluster = KvCluster::start(3, Timing::default()).await;
+    let hung = cluster.leader().await;
+    assert_eq!(cluster.put(hung, "k", "before").await.status, 200);
+    let term = cluster.status(hung).await.term;
+    let others: Vec<u16> = (1..=3).filter(|id| *id != hung).collect();
+
+    cluster.trouble(hung).set_hanging(true);
+    let started = Instant::now();
+    let (put, ()) = tokio::join!(cluster.put(others[0], "k", "after"), async {
+        let elected = |report: &Report| report.term > term && report.leader.is_some();
+        let report = until(&cluster, others[0], elected).await;
+        assert_ne!(report.leader, Some(NodeId(hung)));
+        let took = started.elapsed();
+        let limit = 6 * Duration::from_millis(Timing::default().election_max_ms);
+        assert!(took < limit, "{took:?}");
+    });
+    // Whoever wrote meanwhile may have to ask again; nothing is lost but an answer.
+    assert!([200, 503, 504].contains(&put.status.as_u16()), "{put:?}");
+    assert_eq!(cluster.put(others[1], "k", "again").await.status, 200);
+    let page = cluster.metrics(hung).await;
+    let dropped = "lockstep_early_dropped_total ";
+    let line = page.lines().find(|line| line.starts_with(dropped));
+    assert!(line.is_some_and(|line| !line.ends_with(" 0")), "{line:?}");
+
+    // It follows when its disk is back, and has what was written without it.
+    cluster.trouble(hung).set_hanging(false);
+    let follows = |report: &Report| report.term > term && report.role == "follower";
+    until(&cluster, hung, follows).await;
+    cluster.leader().await;
+    assert_eq!(cluster.get(hung, "/kv/k").await.text, "again");
     cluster.stop_all().await;
 }

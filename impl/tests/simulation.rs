@@ -142,6 +142,22 @@ fn nothing_is_said_before_the_fsync_returns() {
     assert_eq!(said, [Event::Added(1), Event::Tally(1)]);
 }
 
+/// Nor does it come with the order in which it was sent: it overtakes what waits.
+#[test]
+fn what_is_sent_early_does_not_wait_for_the_fsync() {
+    let mut simulation = cluster(slow_disk());
+    simulation.take_events();
+    simulation.ask(ONE, Command::Add(1));
+    simulation.ask(ONE, Command::ShowLife);
+    simulation.run_for(Duration::from_micros(9_999));
+    let said = simulation.take_events();
+    let [two, three] = said.as_slice() else {
+        panic!("{said:?}");
+    };
+    assert_eq!((two.node, &two.event), (TWO, &Event::SeenAlive(ONE)));
+    assert_eq!(three.event, Event::SeenAlive(ONE));
+}
+
 #[test]
 fn a_crash_before_the_fsync_returns_forgets_and_nobody_was_told() {
     let mut simulation = cluster(slow_disk());

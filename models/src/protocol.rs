@@ -121,14 +121,26 @@ pub enum Input<P: Protocol> {
     Ask(P::Command),
 }
 
-/// What a step wants done. Effects leave in order, and none before the step's records are
-/// on disk.
+/// What a step wants done. Effects leave in order, and none before the step's records, and those
+/// of earlier steps, are on disk; but for timers, which nobody else sees, and for what is sent
+/// early.
 #[derive_where(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 pub enum Effect<P: Protocol> {
     /// Send a message to a peer. It may be lost, duplicated, delayed or reordered.
     Send {
+        /// The receiver.
+        to: NodeId,
+        /// What to send.
+        message: P::Message,
+    },
+    /// Send a message that promises nothing about this node's disk. It may leave before the
+    /// records of this step and of earlier ones are on disk, and overtake what waits for them: a
+    /// crash may take back all that the node knew when it sent the message, but not the message.
+    /// To be used only where a world with [`Disk::Buffered`](crate::world::Disk::Buffered) has
+    /// shown that this does no harm. A driver may treat it as [`Send`](Self::Send).
+    SendEarly {
         /// The receiver.
         to: NodeId,
         /// What to send.
@@ -157,6 +169,12 @@ impl<P: Protocol> Outbox<P> {
     /// Sends `message` to `to`.
     pub fn send(&mut self, to: NodeId, message: P::Message) {
         self.effects.push(Effect::Send { to, message });
+    }
+
+    /// Sends `message` to `to`, be the node's records on disk or not: see
+    /// [`Effect::SendEarly`].
+    pub fn send_early(&mut self, to: NodeId, message: P::Message) {
+        self.effects.push(Effect::SendEarly { to, message });
     }
 
     /// Starts `timer`, or starts it anew.

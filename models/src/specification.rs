@@ -39,7 +39,8 @@ pub trait Specification: Protocol {
     const APART: &'static [Apart] = &[];
 
     /// Notes what a step of `node` has done. Called after each boot and each step, with the
-    /// node as it is then and the effects that leave.
+    /// node as it is then and the effects that leave; and when effects leave that have waited for
+    /// the disk.
     fn observe(ghost: &mut Self::Ghost, id: NodeId, node: &Node<Self>, effects: &[Effect<Self>]);
 
     /// Whether the bounds let `node` take this action now. An action that the bounds

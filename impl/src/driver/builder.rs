@@ -37,9 +37,12 @@ pub struct NodeOptions {
     /// While this many batches wait for the disk or for their effects to leave, nothing more
     /// is taken from the inbox. Timers still fire, and diagnostics are answered.
     pub batches_in_flight: usize,
-    /// An fsync that takes this long is slow: the log says so. Half the time after which others
-    /// would miss this node.
+    /// An fsync that takes this long is slow: the log says so.
     pub slow_flush: Duration,
+    /// While the oldest record has waited for the disk for this long, nothing leaves early: others
+    /// should then take this node for gone. Long enough for two fsyncs, for a record may have to
+    /// wait for the one before its own.
+    pub early_patience: Duration,
     /// The durable state is written out whole, and older entries of the journal dropped,
     /// when the steps since the last time take this many bytes, and twice as many as the
     /// state took then. 0 for never.
@@ -54,6 +57,7 @@ impl Default for NodeOptions {
             batch_size: 256,
             batches_in_flight: 64,
             slow_flush: Duration::from_millis(150),
+            early_patience: Duration::from_millis(600),
             checkpoint_after_bytes: 64 << 20,
             seed: fastrand::u64(..),
         }
@@ -160,7 +164,7 @@ impl<P: Protocol> NodeBuilder<P> {
         let in_flight = self.options.batches_in_flight.max(1);
         let (status, watch) = watch::channel(Status::Running);
         let shared = Arc::new(Shared {
-            gate: Gate::new(in_flight),
+            gate: Gate::new(in_flight, self.options.early_patience),
             inbox: inbox.clone(),
             status,
             slow_disk: SlowDisk::new(self.options.slow_flush),

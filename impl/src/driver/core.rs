@@ -12,7 +12,7 @@ use crate::timers::Timers;
 
 type Record<P> = <<P as Protocol>::Durable as Durable>::Record;
 
-/// What leaves a node through the gate.
+/// What leaves a node.
 pub(crate) enum Outgoing<P: Protocol> {
     Send {
         to: NodeId,
@@ -30,7 +30,10 @@ pub(crate) struct Batch<P: Protocol> {
     pub(crate) frames: Vec<Vec<u8>>,
     pub(crate) records: u64,
     pub(crate) steps: u64,
+    /// What waits until the frames, and those of earlier batches, are on disk.
     pub(crate) outgoing: Vec<Outgoing<P>>,
+    /// What does not.
+    pub(crate) early: Vec<Outgoing<P>>,
 }
 
 /// A node with its timers.
@@ -121,13 +124,16 @@ impl<P: Protocol> Core<P> {
         }
     }
 
-    /// Timers are set at once, everything else is for the gate.
+    /// Timers are set at once, everything else leaves by the gate.
     fn sort_effects(&mut self, now: Duration, batch: &mut Batch<P>) {
         for effect in self.out.drain() {
             match effect {
                 Effect::Arm(timer) => self.timers.arm(timer, now),
                 Effect::Disarm(timer) => self.timers.disarm(&timer),
                 Effect::Send { to, message } => batch.outgoing.push(Outgoing::Send { to, message }),
+                Effect::SendEarly { to, message } => {
+                    batch.early.push(Outgoing::Send { to, message });
+                }
                 Effect::Emit(event) => batch.outgoing.push(Outgoing::Emit(event)),
             }
         }

@@ -17,6 +17,10 @@
 //! **Timers are the exception**: arming and disarming happens at once, on the stepper's
 //! thread. They never leave the node, a crash forgets them together with everything that the
 //! step changed, and a step must not see a timer fire that it has just disarmed.
+//!
+//! **So is what is sent early**, because it promises nothing about the disk: it passes by what is
+//! held. While the disk has kept a record waiting for too long it is dropped: a node that can promise
+//! nothing any more should look like one that is gone.
 
 mod builder;
 mod checkpointing;

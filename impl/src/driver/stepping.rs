@@ -13,7 +13,7 @@ use super::inbox::{Control, Mailbox};
 use super::journaling::Work;
 use super::running::{Failure, Shared};
 use crate::clock::Clock;
-use crate::gate::Ticket;
+use crate::gate::{Early, Ticket};
 
 pub(super) struct Stepper<P: Protocol> {
     pub(super) core: Core<P>,
@@ -133,11 +133,12 @@ impl<P: Protocol> Stepper<P> {
     /// node does not run away from its disk is seen to before anything is taken in.
     fn submit(&mut self, batch: Batch<P>) -> Result<(), Halt> {
         self.count(&batch);
+        let now = self.clock.now();
+        self.pass_early(batch.early, now)?;
         if batch.frames.is_empty() && batch.outgoing.is_empty() {
             return Ok(());
         }
         self.ticket += batch.frames.len() as u64;
-        let now = self.clock.now();
         if !batch.frames.is_empty() {
             let work = Work {
                 frames: batch.frames,
@@ -148,8 +149,22 @@ impl<P: Protocol> Stepper<P> {
         }
         // Also what a step without records says may rest on an earlier step's records; and
         // also a batch that says nothing counts as in flight until it is on disk.
-        let held = self.shared.gate.hold(self.ticket, batch.outgoing);
+        let held = self.shared.gate.hold(self.ticket, batch.outgoing, now);
         held.map_err(|_| Halt::Abandoned)
+    }
+
+    /// Lets out what promises nothing about the disk; or drops it, as a network might, when the disk
+    /// hangs: others should then take this node for gone.
+    fn pass_early(&self, early: Vec<Outgoing<P>>, now: Duration) -> Result<(), Halt> {
+        if early.is_empty() {
+            return Ok(());
+        }
+        let passed = self.shared.gate.pass_early(early, now);
+        if let Early::Refused(early) = passed.map_err(|_| Halt::Abandoned)? {
+            let dropped = &self.mailbox.metrics().early_dropped;
+            dropped.add(early.len() as u64);
+        }
+        Ok(())
     }
 
     /// The durable state, where it is time for a checkpoint.

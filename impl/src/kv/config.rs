@@ -208,10 +208,16 @@ impl Timing {
         Duration::from_millis(self.request_timeout_ms)
     }
 
-    /// An fsync that takes so long is slow: the others hear of this node after half the time
-    /// in which they would stand for election.
+    /// An fsync that takes so long is slow: an election waits for two of them, the candidate's and
+    /// its voters', and others may stand meanwhile.
     pub fn slow_flush(&self) -> Duration {
         Duration::from_millis(self.election_min_ms / 2)
+    }
+
+    /// A node whose disk has kept a record waiting for so long falls silent. A record waits for two
+    /// fsyncs at most, so a leader whose fsyncs take less than the election time-out never does.
+    pub fn early_patience(&self) -> Duration {
+        Duration::from_millis(2 * self.election_min_ms)
     }
 
     /// How long a request waits for a leader before it is sent away: time for two elections.

@@ -240,6 +240,7 @@ impl KvNode {
         let options = NodeOptions {
             seed,
             slow_flush: config.timing.slow_flush(),
+            early_patience: config.timing.early_patience(),
             ..NodeOptions::default()
         };
         let halted = watch::Sender::new(None);
@@ -393,6 +394,7 @@ fn raft(config: &Config, id: NodeId) -> KvRaft {
     raft.pre_vote = true;
     raft.check_quorum = true;
     raft.ordered_delivery = true;
+    raft.early_heartbeats = true;
     raft.window = Window {
         appends: config.log.appends_in_flight,
         weight: MAX_WEIGHT_IN_FLIGHT,

@@ -120,8 +120,8 @@ impl<P: Protocol> Machine<P> {
         self.running = Some(Running {
             core,
             journal,
-            // Nobody asks it for room.
-            gate: Gate::new(usize::MAX),
+            // Nobody asks it for room, and no disk hangs.
+            gate: Gate::new(usize::MAX, Duration::MAX),
             waiting: Vec::new(),
             ticket: 0,
             flushing: None,
@@ -134,7 +134,7 @@ impl<P: Protocol> Machine<P> {
             },
         });
         self.settle(|running| {
-            running.submit(batch);
+            running.submit(batch, now);
             Ok(())
         })
     }
@@ -144,7 +144,7 @@ impl<P: Protocol> Machine<P> {
             let mut batch = Batch::default();
             let stepped = running.core.step(input, now, &mut batch);
             stepped.map_err(|error| error.to_string())?;
-            running.submit(batch);
+            running.submit(batch, now);
             Ok(())
         })
     }
@@ -154,7 +154,7 @@ impl<P: Protocol> Machine<P> {
             let mut batch = Batch::default();
             let fired = running.core.fire_due(now, &mut batch);
             fired.map_err(|error| error.to_string())?;
-            running.submit(batch);
+            running.submit(batch, now);
             Ok(())
         })
     }
@@ -214,7 +214,7 @@ impl<P: Protocol> Checkpoints<P> {
 }
 
 impl<P: Protocol> Running<P> {
-    fn submit(&mut self, batch: Batch<P>) {
+    fn submit(&mut self, batch: Batch<P>, now: Duration) {
         self.core.flush_recorder();
         self.ticket += batch.frames.len() as u64;
         self.checkpoints.bytes += batch.frames.iter().map(Vec::len).sum::<usize>() as u64;
@@ -225,7 +225,8 @@ impl<P: Protocol> Running<P> {
             self.waiting.push(Waiting::State(state));
         }
         // A gate that nobody shuts takes everything.
-        let _ = self.gate.hold(self.ticket, batch.outgoing);
+        let _ = self.gate.pass_early(batch.early, now);
+        let _ = self.gate.hold(self.ticket, batch.outgoing, now);
     }
 
     /// Starts an fsync for what waits, unless one is under way. Says whether it did.

@@ -3,13 +3,16 @@
 //! Verifies: an effect leaves only after its record's write is visible to the thread that
 //! releases it; effects leave in order; shutting the gate, closed or poisoned, wakes every
 //! thread that waits; after poison nothing leaves; who was told that there is no room hears when
-//! there is.
+//! there is; what leaves early waits for no record, keeps its order, and does not leave once the
+//! oldest record has waited for too long.
 //!
 //! Does not verify: the journal, sockets, or more than two records in flight.
 
 use std::collections::VecDeque;
 
-use lockstep::gate::{Gate, Released, Shut, Ticket};
+use std::time::Duration;
+
+use lockstep::gate::{Early, Gate, Released, Shut, Ticket};
 use lockstep::queue::Queue;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
@@ -20,20 +23,31 @@ use crate::{LOST_WAKE_UP, check_refuted};
 /// What a scenario needs of a gate, so that it can be run against a broken one.
 trait Gatelike: Send + Sync + 'static {
     fn new(capacity: usize) -> Self;
-    fn hold(&self, ticket: Ticket, item: u64) -> Result<(), Shut>;
+    /// In seconds, of which the gate's patience has [`PATIENCE`].
+    fn hold_at(&self, ticket: Ticket, item: u64, now: u64) -> Result<(), Shut>;
+    fn pass_early(&self, item: u64, now: u64) -> Result<Early<u64>, Shut>;
     fn ask_for_room(&self) -> Result<bool, Shut>;
     fn advance(&self, ticket: Ticket);
     fn poison(&self);
     fn close(&self);
     fn release(&self) -> Result<Released<u64>, Shut>;
+
+    fn hold(&self, ticket: Ticket, item: u64) -> Result<(), Shut> {
+        self.hold_at(ticket, item, 0)
+    }
 }
+
+const PATIENCE: u64 = 5;
 
 impl Gatelike for Gate<u64> {
     fn new(capacity: usize) -> Self {
-        Gate::new(capacity)
+        Gate::new(capacity, Duration::from_secs(PATIENCE))
     }
-    fn hold(&self, ticket: Ticket, item: u64) -> Result<(), Shut> {
-        Gate::hold(self, ticket, item)
+    fn hold_at(&self, ticket: Ticket, item: u64, now: u64) -> Result<(), Shut> {
+        Gate::hold(self, ticket, item, Duration::from_secs(now))
+    }
+    fn pass_early(&self, item: u64, now: u64) -> Result<Early<u64>, Shut> {
+        Gate::pass_early(self, item, Duration::from_secs(now))
     }
     fn ask_for_room(&self) -> Result<bool, Shut> {
         Gate::ask_for_room(self)
@@ -167,6 +181,59 @@ fn a_full_gate_says_when_there_is_room<G: Gatelike>() {
     });
 }
 
+/// An effect that depends on no record leaves while another waits for the disk, and in order.
+/// The journal writes nothing before both have left.
+fn early_effects_leave_past_what_is_held<G: Gatelike>() {
+    loom::model(|| {
+        let gate = Arc::new(G::new(8));
+        let releaser = {
+            let gate = gate.clone();
+            thread::spawn(move || {
+                let mut seen = Vec::new();
+                while let Ok(released) = gate.release() {
+                    seen.extend(released.items);
+                    if seen.len() == 2 {
+                        gate.advance(1);
+                        gate.close();
+                    }
+                }
+                seen
+            })
+        };
+        gate.hold(1, 1).expect("open");
+        assert_eq!(gate.pass_early(7, PATIENCE - 1), Ok(Early::Passes));
+        assert_eq!(gate.pass_early(8, PATIENCE - 1), Ok(Early::Passes));
+        assert_eq!(releaser.join().expect("releaser"), [7, 8, 1]);
+    });
+}
+
+/// The first record has waited for as long as the gate bears, the second has not: an early
+/// effect passes only if the first is on disk by then.
+fn a_hung_disk_silences_early_effects<G: Gatelike>() {
+    loom::model(|| {
+        let (gate, disk) = (Arc::new(G::new(8)), Disk::empty());
+        let journal = {
+            let (gate, disk) = (gate.clone(), disk.clone());
+            thread::spawn(move || {
+                disk.write(1);
+                gate.advance(1);
+            })
+        };
+        gate.hold_at(1, 1, 0).expect("open");
+        gate.hold_at(2, 2, PATIENCE - 1).expect("open");
+        match gate.pass_early(7, PATIENCE).expect("open") {
+            Early::Passes => assert!(disk.holds(1), "it passed while the disk hung"),
+            Early::Refused(item) => assert_eq!(item, 7, "what is refused comes back"),
+        }
+        journal.join().expect("journal");
+        let passes = gate.pass_early(8, PATIENCE);
+        assert_eq!(passes, Ok(Early::Passes), "the disk has come back");
+        gate.poison();
+        assert_eq!(gate.pass_early(9, PATIENCE), Err(Shut::Poisoned));
+        assert_eq!(gate.release(), Err(Shut::Poisoned));
+    });
+}
+
 #[test]
 fn the_gate_releases_everything_in_order_and_only_what_is_on_disk() {
     everything_leaves_in_order::<Gate<u64>>();
@@ -182,6 +249,16 @@ fn the_gate_says_when_there_is_room_again() {
     a_full_gate_says_when_there_is_room::<Gate<u64>>();
 }
 
+#[test]
+fn the_gate_lets_early_effects_past_what_is_held() {
+    early_effects_leave_past_what_is_held::<Gate<u64>>();
+}
+
+#[test]
+fn the_gate_lets_nothing_leave_early_while_the_disk_hangs() {
+    a_hung_disk_silences_early_effects::<Gate<u64>>();
+}
+
 /// The faults that the scenarios above must refute.
 #[derive(Clone, Copy, PartialEq)]
 enum Fault {
@@ -194,6 +271,12 @@ enum Fault {
     PoisonTellsNobody,
     ReleaseTellsNobody,
     PoisonKeepsReleasing,
+    EarlyTellsNobody,
+    EarlyNewestFirst,
+    EarlyIgnoresTheDisk,
+    EarlyAsksTheNewestRecord,
+    EarlyForgetsTheFlush,
+    EarlyAfterPoison,
 }
 
 type Held = VecDeque<(Ticket, u64)>;
@@ -201,6 +284,8 @@ type Held = VecDeque<(Ticket, u64)>;
 #[derive(Default)]
 struct Inside {
     held: Held,
+    early: VecDeque<u64>,
+    unflushed: VecDeque<(Ticket, u64)>,
     wants_room: bool,
     shut: Option<Shut>,
 }
@@ -214,7 +299,7 @@ struct Broken<const FAULT: usize> {
     capacity: usize,
 }
 
-const FAULTS: [Fault; 9] = [
+const FAULTS: [Fault; 15] = [
     Fault::None,
     Fault::WatermarkOneAhead,
     Fault::RelaxedWatermark,
@@ -224,6 +309,12 @@ const FAULTS: [Fault; 9] = [
     Fault::PoisonTellsNobody,
     Fault::ReleaseTellsNobody,
     Fault::PoisonKeepsReleasing,
+    Fault::EarlyTellsNobody,
+    Fault::EarlyNewestFirst,
+    Fault::EarlyIgnoresTheDisk,
+    Fault::EarlyAsksTheNewestRecord,
+    Fault::EarlyForgetsTheFlush,
+    Fault::EarlyAfterPoison,
 ];
 
 impl<const FAULT: usize> Broken<FAULT> {
@@ -256,14 +347,43 @@ impl<const FAULT: usize> Gatelike for Broken<FAULT> {
         }
     }
 
-    fn hold(&self, ticket: Ticket, item: u64) -> Result<(), Shut> {
+    fn hold_at(&self, ticket: Ticket, item: u64, now: u64) -> Result<(), Shut> {
         let mut state = self.state.lock().expect("lock");
         if let Some(shut) = state.shut {
             return Err(shut);
         }
+        if ticket > self.flushed.load(Ordering::Acquire) {
+            state.unflushed.push_back((ticket, now));
+        }
         state.held.push_back((ticket, item));
         self.releasable.notify_all();
         Ok(())
+    }
+
+    fn pass_early(&self, item: u64, now: u64) -> Result<Early<u64>, Shut> {
+        let mut state = self.state.lock().expect("lock");
+        match state.shut {
+            Some(Shut::Poisoned) if Self::HAS == Fault::EarlyAfterPoison => {}
+            Some(shut) => return Err(shut),
+            None => {}
+        }
+        let waiting = match Self::HAS {
+            Fault::EarlyIgnoresTheDisk => None,
+            Fault::EarlyAsksTheNewestRecord => state.unflushed.back(),
+            _ => state.unflushed.front(),
+        };
+        if waiting.is_some_and(|(_, since)| now - since >= PATIENCE) {
+            return Ok(Early::Refused(item));
+        }
+        if Self::HAS == Fault::EarlyNewestFirst {
+            state.early.push_front(item);
+        } else {
+            state.early.push_back(item);
+        }
+        if Self::HAS != Fault::EarlyTellsNobody {
+            self.releasable.notify_all();
+        }
+        Ok(Early::Passes)
     }
 
     fn ask_for_room(&self) -> Result<bool, Shut> {
@@ -284,8 +404,11 @@ impl<const FAULT: usize> Gatelike for Broken<FAULT> {
             self.releasable.notify_all();
             return;
         }
-        let _state = self.state.lock().expect("lock");
+        let mut state = self.state.lock().expect("lock");
         self.flushed.store(ticket, Ordering::Release);
+        if Self::HAS != Fault::EarlyForgetsTheFlush {
+            state.unflushed.retain(|(held, _)| *held > ticket);
+        }
         if Self::HAS != Fault::AdvanceTellsNobody {
             self.releasable.notify_all();
         }
@@ -294,6 +417,7 @@ impl<const FAULT: usize> Gatelike for Broken<FAULT> {
     fn poison(&self) {
         let mut state = self.state.lock().expect("lock");
         state.shut = Some(Shut::Poisoned);
+        state.early.clear();
         if Self::HAS == Fault::PoisonKeepsReleasing {
             self.flushed.store(u64::MAX, Ordering::Release);
         } else {
@@ -315,7 +439,8 @@ impl<const FAULT: usize> Gatelike for Broken<FAULT> {
     fn release(&self) -> Result<Released<u64>, Shut> {
         let mut state = self.state.lock().expect("lock");
         loop {
-            let items = self.take(&mut state.held);
+            let mut items: Vec<u64> = state.early.drain(..).collect();
+            items.extend(self.take(&mut state.held));
             if !items.is_empty() {
                 let made_room = state.wants_room && state.held.len() < self.capacity;
                 state.wants_room &= !made_room;
@@ -338,10 +463,13 @@ fn a_copy_without_a_fault_passes() {
     everything_leaves_in_order::<Broken<0>>();
     a_failed_fsync_stops_everything::<Broken<0>>();
     a_full_gate_says_when_there_is_room::<Broken<0>>();
+    early_effects_leave_past_what_is_held::<Broken<0>>();
+    a_hung_disk_silences_early_effects::<Broken<0>>();
 }
 
 const LEFT_EARLY: &str = "left before its record was on disk";
 const OUT_OF_ORDER: &str = "assertion `left == right` failed";
+const PASSED_A_HUNG_DISK: &str = "it passed while the disk hung";
 
 #[test]
 fn every_planted_fault_is_refuted() {
@@ -387,6 +515,36 @@ fn every_planted_fault_is_refuted() {
                 "poison keeps releasing",
                 a_failed_fsync_stops_everything::<Broken<8>>,
                 LEFT_EARLY,
+            ),
+            (
+                "early tells nobody",
+                early_effects_leave_past_what_is_held::<Broken<9>>,
+                LOST_WAKE_UP,
+            ),
+            (
+                "early, newest first",
+                early_effects_leave_past_what_is_held::<Broken<10>>,
+                OUT_OF_ORDER,
+            ),
+            (
+                "early ignores the disk",
+                a_hung_disk_silences_early_effects::<Broken<11>>,
+                PASSED_A_HUNG_DISK,
+            ),
+            (
+                "early asks the newest record",
+                a_hung_disk_silences_early_effects::<Broken<12>>,
+                PASSED_A_HUNG_DISK,
+            ),
+            (
+                "early forgets the flush",
+                a_hung_disk_silences_early_effects::<Broken<13>>,
+                "the disk has come back",
+            ),
+            (
+                "early after poison",
+                a_hung_disk_silences_early_effects::<Broken<14>>,
+                OUT_OF_ORDER,
             ),
         ],
     );

@@ -59,6 +59,8 @@ pub(crate) enum Command {
     TellYourself,
     /// Sends a peer this much.
     Shout(NodeId, Vec<u8>),
+    /// Sends the peers a sign of life, which waits for no disk.
+    ShowLife,
     Panic,
 }
 
@@ -66,6 +68,7 @@ pub(crate) enum Command {
 pub(crate) enum Message {
     Tally(u64),
     Shout(Vec<u8>),
+    Alive,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -75,6 +78,7 @@ pub(crate) enum Event {
     Tally(u64),
     Heard(NodeId, u64),
     Shouted(NodeId, usize),
+    SeenAlive(NodeId),
     Alarm,
 }
 
@@ -117,6 +121,10 @@ impl Protocol for Tally {
             } => {
                 out.emit(Event::Shouted(from, bytes.len()));
             }
+            Input::Deliver {
+                from,
+                message: Message::Alive,
+            } => out.emit(Event::SeenAlive(from)),
             Input::Fire(Timer::Gossip) => {
                 self.tell_peers(node, out);
                 out.arm(Timer::Gossip);
@@ -153,6 +161,11 @@ impl Tally {
             Command::StopAlarm => out.disarm(Timer::Alarm),
             Command::TellYourself => out.send(self.id, Message::Tally(node.durable().own)),
             Command::Shout(to, bytes) => out.send(to, Message::Shout(bytes)),
+            Command::ShowLife => {
+                for peer in &self.peers {
+                    out.send_early(*peer, Message::Alive);
+                }
+            }
             Command::Panic => panic!("as commanded"),
         }
     }

@@ -9,7 +9,7 @@
 //! pause between any two lines.
 
 use super::machine::StateMachine;
-use super::message::{AppendOutcome, InstallOutcome, Message};
+use super::message::{AppendOutcome, HeartbeatOutcome, InstallOutcome, Message};
 use super::state::Role;
 use super::{Raft, Timer};
 use crate::protocol::{Node, NodeId, Outbox, Protocol};
@@ -55,6 +55,10 @@ impl<M: StateMachine> Raft<M> {
                 outcome: AppendOutcome::StaleTerm { .. },
                 ..
             }
+            | Message::HeartbeatResponse {
+                outcome: HeartbeatOutcome::StaleTerm { .. },
+                ..
+            }
             | Message::InstallSnapshotResponse {
                 outcome: InstallOutcome::StaleTerm { .. },
                 ..
@@ -66,6 +70,8 @@ impl<M: StateMachine> Raft<M> {
             Message::RequestVoteResponse { .. }
             | Message::PreVoteResponse { .. }
             | Message::TimeoutNow { .. }
+            | Message::Heartbeat { .. }
+            | Message::HeartbeatResponse { .. }
             | Message::ReadIndex { .. }
             | Message::ReadIndexResponse { .. }
             | Message::AppendEntries { .. }

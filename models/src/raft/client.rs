@@ -117,7 +117,11 @@ impl<M: StateMachine> Raft<M> {
         if let Role::Leader(leadership) = &mut node.volatile.role {
             leadership.round = round.next();
         }
-        self.send_heartbeats(node, out);
+        if self.needs_no_disk(node) {
+            self.send_early_heartbeats(node, out);
+        } else {
+            self.send_heartbeats(node, out);
+        }
         self.answer_reads(node, out);
     }
 

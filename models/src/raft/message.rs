@@ -86,6 +86,23 @@ pub enum Message<C> {
         /// The leader's confirmation round, echoed in the answer.
         round: Round,
     },
+    /// A leader shows that it lives, and nothing more: no entries, no commit index, no place in the
+    /// log. Needs no disk on either side ([`early_heartbeats`](super::Raft::early_heartbeats)).
+    Heartbeat {
+        /// The leader's term.
+        term: Term,
+        /// The leader's confirmation round, echoed in the answer.
+        round: Round,
+    },
+    /// The answer to such a heartbeat. Promises nothing about the follower's log or ballot.
+    HeartbeatResponse {
+        /// The term of the heartbeat that this answers.
+        term: Term,
+        /// The round of the heartbeat that this answers.
+        round: Round,
+        /// What came of the heartbeat.
+        outcome: HeartbeatOutcome,
+    },
     /// A follower asks the leader how far it must have applied the log before it answers a read
     /// (thesis §6.4).
     ReadIndex {
@@ -180,6 +197,18 @@ pub enum AppendOutcome {
     },
 }
 
+/// What came of a heartbeat that is nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum HeartbeatOutcome {
+    /// The follower was in no later term when it was asked.
+    Heard,
+    /// The heartbeat came from an earlier term than the follower's, and was ignored (§5.1).
+    StaleTerm {
+        /// The follower's term.
+        current_term: Term,
+    },
+}
+
 /// What came of a follower's question for a read index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ReadIndexOutcome {
@@ -239,6 +268,8 @@ impl<C> Message<C> {
             | Self::PreVote { term, .. }
             | Self::PreVoteResponse { term, .. }
             | Self::TimeoutNow { term }
+            | Self::Heartbeat { term, .. }
+            | Self::HeartbeatResponse { term, .. }
             | Self::ReadIndex { term, .. }
             | Self::ReadIndexResponse { term, .. }
             | Self::AppendEntries { term, .. }
@@ -265,6 +296,10 @@ impl<C> Message<C> {
                 outcome: AppendOutcome::StaleTerm { current_term },
                 ..
             }
+            | Self::HeartbeatResponse {
+                outcome: HeartbeatOutcome::StaleTerm { current_term },
+                ..
+            }
             | Self::ReadIndexResponse {
                 outcome: ReadIndexOutcome::StaleTerm { current_term },
                 ..
@@ -283,12 +318,14 @@ impl<C> Message<C> {
         match self {
             Self::RequestVoteResponse { .. }
             | Self::PreVoteResponse { .. }
+            | Self::HeartbeatResponse { .. }
             | Self::ReadIndexResponse { .. }
             | Self::AppendEntriesResponse { .. }
             | Self::InstallSnapshotResponse { .. } => true,
             Self::RequestVote { .. }
             | Self::PreVote { .. }
             | Self::TimeoutNow { .. }
+            | Self::Heartbeat { .. }
             | Self::ReadIndex { .. }
             | Self::AppendEntries { .. }
             | Self::InstallSnapshot { .. } => false,

@@ -12,8 +12,8 @@
 //!
 //! Read it in the order of the paper: [`state`] is Figure 2's "State", [`message`] its RPCs,
 //! [`Raft::step`] its "Rules for Servers"; `election`, `pre_vote`, `check_quorum`, `transfer`,
-//! `replication`, `snapshot`, `install`, `client`, `follower_reads` and `membership` hold the
-//! handlers; what a leader knows of its peers is [`progress`].
+//! `replication`, `heartbeat`, `snapshot`, `install`, `client`, `follower_reads` and `membership`
+//! hold the handlers; what a leader knows of its peers is [`progress`].
 
 pub mod configuration;
 pub mod contradiction;
@@ -30,6 +30,7 @@ mod check_quorum;
 mod client;
 mod election;
 mod follower_reads;
+mod heartbeat;
 mod pre_vote;
 mod replication;
 mod transfer;
@@ -83,6 +84,11 @@ pub struct Raft<M: StateMachine> {
     /// TCP. A follower that refuses what it has acknowledged in this term has lost it then, and is
     /// [denied](Event::Denied). The model does not rely on it: elsewhere the refusal may be late.
     pub ordered_delivery: bool,
+    /// While it leads, this node shows that it lives by messages that wait for no disk, here or
+    /// there ([`Message::Heartbeat`]), beside the appends that do: a slow disk then delays what is
+    /// written, and deposes nobody. How a follower answers does not depend on its own setting; but
+    /// it must know the message. Off in the paper's Raft.
+    pub early_heartbeats: bool,
     /// How many appends may be under way to a peer at a time.
     pub window: Window,
     /// When the log is compacted.
@@ -327,6 +333,7 @@ impl<M: StateMachine> Raft<M> {
             pre_vote: false,
             check_quorum: false,
             ordered_delivery: false,
+            early_heartbeats: false,
             window: Window {
                 appends: 16,
                 weight: usize::MAX,
@@ -379,7 +386,9 @@ impl<M: StateMachine> Raft<M> {
             });
             let leads = matches!(
                 message,
-                Message::AppendEntries { .. } | Message::InstallSnapshot { .. }
+                Message::AppendEntries { .. }
+                    | Message::InstallSnapshot { .. }
+                    | Message::Heartbeat { .. }
             );
             self.follow(node, leads.then_some(from), out);
         }
@@ -486,6 +495,12 @@ impl<M: StateMachine> Protocol for Raft<M> {
                         if term == node.durable().current_term {
                             self.on_timeout_now(node, from, out);
                         }
+                    }
+                    Message::Heartbeat { term, round } => {
+                        self.on_heartbeat(node, from, term, round, out);
+                    }
+                    Message::HeartbeatResponse { outcome, round, .. } => {
+                        self.on_heartbeat_response(node, from, outcome, round, out);
                     }
                     Message::ReadIndex { term, request } => {
                         self.on_read_index(node, from, term, request, out);

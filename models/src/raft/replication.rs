@@ -33,6 +33,9 @@ impl<M: StateMachine> Raft<M> {
                 progress.tick();
             }
         }
+        if self.needs_no_disk(node) {
+            self.send_early_heartbeats(node, out);
+        }
         self.send_heartbeats(node, out);
     }
 
@@ -337,9 +340,7 @@ impl<M: StateMachine> Raft<M> {
         out: &mut Outbox<Self>,
     ) {
         self.hear_from(node, follower);
-        if let Some(progress) = progress_of(node, follower) {
-            progress.round = progress.round.max(round);
-        }
+        note_round(node, follower, round);
         self.summon(node, follower, out);
         self.advance_commit_index(node, out);
         self.confirm_reads(node, out);
@@ -379,6 +380,17 @@ impl<M: StateMachine> Raft<M> {
                 progress.map_or(Index(0), |peer| peer.match_index)
             }
         })
+    }
+}
+
+/// Notes that `follower` has answered this round.
+pub(super) fn note_round<M: StateMachine>(
+    node: &mut Node<Raft<M>>,
+    follower: NodeId,
+    round: Round,
+) {
+    if let Some(progress) = progress_of(node, follower) {
+        progress.round = progress.round.max(round);
     }
 }
 

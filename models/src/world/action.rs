@@ -58,7 +58,8 @@ pub enum Action<P: Protocol> {
     LoseDisk(NodeId),
     /// A crashed node starts again.
     Restart(NodeId),
-    /// Records that the node believed to be on disk get there (broken disks only).
+    /// What a node has written gets to its disk, where that takes its time
+    /// ([`Disk::Buffered`] and broken disks), and what waits for it leaves.
     Sync(NodeId),
     /// Messages from one node no longer reach another.
     Cut {
@@ -343,7 +344,7 @@ impl<P: Specification> World<P> {
                     if may_crash {
                         actions.push(Action::Crash(id));
                     }
-                    if on_disk.is_some() && matches!(scenario.disk, Disk::SendBeforeSync) {
+                    if on_disk.is_some() && scenario.disk.lags() {
                         actions.push(Action::Sync(id));
                     }
                 }
@@ -364,8 +365,8 @@ impl<P: Specification> World<P> {
         actions: &mut Vec<Action<P>>,
     ) {
         let torn = matches!(scenario.disk, Disk::TornFrame);
-        // Where records lag behind effects, no record of an interrupted step is on disk.
-        let lags = matches!(scenario.disk, Disk::SendBeforeSync);
+        // Where records lag behind, no record of an interrupted step is on disk.
+        let lags = scenario.disk.lags();
         let may_crash = self.faults.crashes < scenario.faults.crashes;
         if !may_crash || lags || !torn && !scenario.faults.crash_within_step {
             return;

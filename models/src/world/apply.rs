@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::action::Action;
+use super::flight::Delivery;
 use super::history::{History, Occurrence};
 use super::network::{Envelope, Network};
 use super::pace::Pace;
@@ -113,7 +114,7 @@ impl<P: Specification> World<P> {
             }
             Action::LoseDisk(node) => self.lose_disk(*node),
             Action::Restart(node) => self.restart(scenario, *node),
-            Action::Sync(node) => self.sync(*node),
+            Action::Sync(node) => self.sync(scenario, *node),
             Action::Cut { from, to } => {
                 self.faults.cuts += 1;
                 self.network.cut(*from, *to);
@@ -261,13 +262,21 @@ impl<P: Specification> World<P> {
             node,
             armed: BTreeSet::new(),
             on_disk: None,
+            held: Vec::new(),
         };
         out
     }
 
-    fn sync(&mut self, id: NodeId) {
-        if let Host::Up { on_disk, .. } = self.host_mut(id) {
-            *on_disk = None;
+    fn sync(&mut self, scenario: &Scenario<P>, id: NodeId) {
+        let Host::Up { on_disk, held, .. } = self.host_mut(id) else {
+            return;
+        };
+        *on_disk = None;
+        let held = core::mem::take(held);
+        if !held.is_empty() {
+            let mut out = Outbox::new();
+            held.into_iter().for_each(|effect| out.push(effect));
+            self.release(scenario, id, out);
         }
     }
 
@@ -284,11 +293,24 @@ impl<P: Specification> World<P> {
     fn step(&mut self, scenario: &Scenario<P>, id: NodeId, input: Input<P>) {
         let mut out = Outbox::new();
         let protocol = &scenario.nodes[usize::from(id.0)];
-        if let Host::Up { node, on_disk, .. } = self.host_mut(id) {
+        if let Host::Up {
+            node,
+            on_disk,
+            held,
+            ..
+        } = self.host_mut(id)
+        {
             let before = unkept(scenario.disk, node, on_disk.as_ref());
             (scenario.step)(protocol, node, input, &mut out);
             let records = node.take_records();
-            *on_disk = lagging(scenario.disk, node.durable(), before, &records);
+            if !matches!(scenario.disk, Disk::Buffered) {
+                *on_disk = lagging(scenario.disk, node.durable(), before, &records);
+            } else if !records.is_empty() {
+                *on_disk = before;
+            }
+            if matches!(scenario.disk, Disk::Buffered) && on_disk.is_some() {
+                out = hold_back(scenario.delivery, out, held);
+            }
         }
         self.release(scenario, id, out);
     }
@@ -300,7 +322,9 @@ impl<P: Specification> World<P> {
         }
         for effect in out.drain() {
             match effect {
-                Effect::Send { to, message } => self.send(id, to, message),
+                Effect::Send { to, message } | Effect::SendEarly { to, message } => {
+                    self.send(id, to, message);
+                }
                 Effect::Arm(timer) => self.arm(scenario, id, timer),
                 Effect::Disarm(timer) => self.disarm(id, &timer),
                 Effect::Emit(event) => self.hear(scenario, id, &event),
@@ -379,7 +403,39 @@ impl<P: Specification> World<P> {
     }
 }
 
-/// What is on a broken disk before a step; `None` on a disk that keeps its word.
+/// Puts what may not leave before the disk has all that the node has written behind what waits
+/// already; what may leave is returned.
+///
+/// A node that repeats itself until its disk is done would have ever more to say. So a message is
+/// held once: where it would be under way once, in a bag, and where it would follow itself.
+fn hold_back<P: Specification>(
+    delivery: Delivery,
+    mut out: Outbox<P>,
+    held: &mut Vec<Effect<P>>,
+) -> Outbox<P> {
+    let mut leaves = Outbox::new();
+    for effect in out.drain() {
+        match &effect {
+            Effect::Emit(_) => held.push(effect),
+            Effect::Send { to, .. } => {
+                let mut to_it = held.iter().filter(
+                    |other| matches!(other, Effect::Send { to: receiver, .. } if receiver == to),
+                );
+                let is_held = match delivery {
+                    Delivery::Bag => to_it.any(|other| *other == effect),
+                    Delivery::Fifo => to_it.next_back() == Some(&effect),
+                };
+                if !is_held {
+                    held.push(effect);
+                }
+            }
+            Effect::SendEarly { .. } | Effect::Arm(_) | Effect::Disarm(_) => leaves.push(effect),
+        }
+    }
+    leaves
+}
+
+/// What is on a disk that lags or forgets before a step; `None` on one that has all.
 fn unkept<P: Specification>(
     disk: Disk<P>,
     node: &Node<P>,
@@ -387,7 +443,7 @@ fn unkept<P: Specification>(
 ) -> Option<P::Durable> {
     match disk {
         Disk::WriteThrough | Disk::TornFrame => None,
-        Disk::SendBeforeSync | Disk::Amnesia { .. } => {
+        Disk::Buffered | Disk::SendBeforeSync | Disk::Amnesia { .. } => {
             Some(on_disk.unwrap_or(node.durable()).clone())
         }
     }

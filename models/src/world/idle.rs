@@ -58,7 +58,7 @@ impl<P: Specification> Host<P> {
         let protocol = &scenario.nodes[usize::from(envelope.to.0)];
         (scenario.step)(protocol, &mut after, input, &mut out);
         let answer = |effect: &Effect<P>| match effect {
-            Effect::Send { to, message } => Some(Envelope {
+            Effect::Send { to, message } | Effect::SendEarly { to, message } => Some(Envelope {
                 from: envelope.to,
                 to: *to,
                 message: message.clone(),

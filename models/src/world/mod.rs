@@ -36,7 +36,7 @@ pub use self::renamed::{Rename, renamed_clients};
 pub use self::scenario::{AsksAt, Boot, Disk, Duplicates, Faults, Scenario, Step, Timing};
 pub use self::veil::Change;
 
-use crate::protocol::{Node, NodeId, Protocol};
+use crate::protocol::{Effect, Node, NodeId, Protocol};
 use crate::specification::Specification;
 
 /// One state of the world. Cheap to clone: hosts that a step does not touch are shared.
@@ -70,9 +70,12 @@ pub enum Host<P: Protocol> {
         node: Node<P>,
         /// The timers that run.
         armed: BTreeSet<P::Timer>,
-        /// What is really on disk, where that is not what the node believes. Always `None`
-        /// on a disk that keeps its word.
+        /// What is really on disk, where that may not be what the node believes. Always `None`
+        /// on a disk that keeps its word at once.
         on_disk: Option<P::Durable>,
+        /// The effects that wait for the disk, in order. Always empty but on
+        /// [`Disk::Buffered`].
+        held: Vec<Effect<P>>,
     },
     /// The node has crashed: its disk is all there is.
     Down {
@@ -105,6 +108,43 @@ impl<P: Protocol> Host<P> {
         match self {
             Self::Up { node, .. } => node.durable(),
             Self::Down { durable } => durable,
+        }
+    }
+
+    /// The messages that wait for the disk, with their receivers, in order.
+    pub fn held(&self) -> impl Iterator<Item = (NodeId, &P::Message)> {
+        let held = match self {
+            Self::Up { held, .. } => held.as_slice(),
+            Self::Down { .. } => &[],
+        };
+        held.iter().filter_map(|effect| match effect {
+            Effect::Send { to, message } => Some((*to, message)),
+            Effect::SendEarly { .. } | Effect::Arm(_) | Effect::Disarm(_) | Effect::Emit(_) => None,
+        })
+    }
+
+    /// The events that wait for the disk, in order.
+    pub fn held_events(&self) -> impl Iterator<Item = &P::Event> {
+        let held = match self {
+            Self::Up { held, .. } => held.as_slice(),
+            Self::Down { .. } => &[],
+        };
+        held.iter().filter_map(|effect| match effect {
+            Effect::Emit(event) => Some(event),
+            Effect::Send { .. } | Effect::SendEarly { .. } | Effect::Arm(_) | Effect::Disarm(_) => {
+                None
+            }
+        })
+    }
+
+    /// What a crash must not undo: all that the node has written, or, on a disk that makes it
+    /// wait before anybody learns of it, what is there.
+    pub fn promised(&self, disk: &Disk<P>) -> &P::Durable {
+        match disk {
+            Disk::Buffered => self.on_disk(),
+            Disk::WriteThrough | Disk::SendBeforeSync | Disk::TornFrame | Disk::Amnesia { .. } => {
+                self.durable()
+            }
         }
     }
 

@@ -99,10 +99,12 @@ impl<P: Specification> Host<P> {
                 node,
                 armed,
                 on_disk,
+                held,
             } => Self::Up {
                 node: names.value(node),
                 armed: names.value(armed),
                 on_disk: names.value(on_disk),
+                held: names.value(held),
             },
             Self::Down { durable } => Self::Down {
                 durable: names.value(durable),

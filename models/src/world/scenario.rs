@@ -143,6 +143,19 @@ pub enum Disk<P: Protocol> {
     /// All that the node has written, for nothing leaves a node before its records are on
     /// disk (the driver's law).
     WriteThrough,
+    /// As slow as it will: a step's records, and with them the effects that may not leave before
+    /// they are on disk, wait at the host until a [`Sync`](super::Action::Sync) puts them there. A
+    /// crash loses both. Timers are set at once, what is
+    /// [sent early](crate::protocol::Effect::SendEarly) leaves at once.
+    ///
+    /// What equals another message that waits already, in a bag, or the last one for its receiver,
+    /// where channels keep their order, is held once. In a bag this bounds what waits by what a node
+    /// has to say. In order it does not: a node whose timers make it say one thing and another by
+    /// turns, or tell its host something each time, needs bounds that put an end to it.
+    ///
+    /// A sync takes all that waits. That a disk may have synced the first of two steps alone is
+    /// no other case: the sync might have come between the two.
+    Buffered,
     /// A broken driver: effects leave at once, records reach the disk some time later.
     SendBeforeSync,
     /// A broken driver: the records of one step are several frames, and a crash may come
@@ -160,7 +173,15 @@ impl<P: Protocol> Disk<P> {
     pub(super) fn keeps(&self, record: &<P::Durable as Durable>::Record) -> bool {
         match self {
             Self::Amnesia { forgets } => !forgets(record),
-            Self::WriteThrough | Self::SendBeforeSync | Self::TornFrame => true,
+            Self::WriteThrough | Self::Buffered | Self::SendBeforeSync | Self::TornFrame => true,
+        }
+    }
+
+    /// Whether records may be on their way to this disk, to be synced.
+    pub(super) fn lags(&self) -> bool {
+        match self {
+            Self::Buffered | Self::SendBeforeSync => true,
+            Self::WriteThrough | Self::TornFrame | Self::Amnesia { .. } => false,
         }
     }
 }

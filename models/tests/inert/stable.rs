@@ -66,11 +66,13 @@ fn there_are_inert_messages() {
             match envelope.message {
                 raft::message::Message::RequestVoteResponse { .. } => votes += 1,
                 raft::message::Message::AppendEntriesResponse { .. }
+                | raft::message::Message::HeartbeatResponse { .. }
                 | raft::message::Message::InstallSnapshotResponse { .. } => acknowledgements += 1,
                 raft::message::Message::PreVote { .. }
                 | raft::message::Message::PreVoteResponse { .. } => pre_votes += 1,
                 raft::message::Message::RequestVote { .. }
                 | raft::message::Message::TimeoutNow { .. }
+                | raft::message::Message::Heartbeat { .. }
                 | raft::message::Message::ReadIndex { .. }
                 | raft::message::Message::ReadIndexResponse { .. }
                 | raft::message::Message::AppendEntries { .. }

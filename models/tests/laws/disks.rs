@@ -169,6 +169,43 @@ fn what_is_sent_before_it_is_synced_may_be_lost() {
     assert!(world.apply(&scenario, &sync).is_err(), "nothing to sync");
 }
 
+/// Node 0 takes its step as it is, and says something early beside it.
+fn says_early(scenario: &mut Scenario<Scribe>) {
+    scenario.step = |scribe, node, input, out| {
+        use models::Protocol;
+        let is_timer = matches!(input, Input::Fire(_));
+        scribe.step(node, input, out);
+        if is_timer {
+            out.send_early(NodeId(1), 99);
+        }
+    };
+}
+
+#[test]
+fn what_is_buffered_waits_for_the_disk_and_what_is_early_does_not() {
+    let mut scenario = on(Disk::Buffered, true);
+    says_early(&mut scenario);
+    let sync = Action::Sync(NodeId(0));
+    let mut world = after(&scenario, &[tick(0)]);
+    let sent = |world: &World<Scribe>| -> Vec<u8> {
+        world.network.under_way().map(|it| it.message).collect()
+    };
+    let host = world.host(NodeId(0)).expect("node 0");
+    assert_eq!(host.durable().0, [0, 1], "what the node believes");
+    assert_eq!(host.on_disk().0, [0; 0], "what is so");
+    assert!(host.armed().next().is_some(), "timers are set at once");
+    assert!(host.held().next().is_some(), "and the rest waits");
+    assert_eq!(sent(&world), [99]);
+    assert_eq!(crashes_within(&scenario, &world), [0; 0]);
+    assert_eq!(left(&scenario, &world), [0; 0]);
+    let lost = after(&scenario, &[tick(0), Action::Crash(NodeId(0))]);
+    assert_eq!(sent(&lost), [99], "what was said early is not taken back");
+    apply(&scenario, &mut world, &sync);
+    assert!(sent(&world).len() > 1, "what waited has left");
+    assert_eq!(left(&scenario, &world), [0, 1]);
+    assert!(world.apply(&scenario, &sync).is_err(), "nothing to sync");
+}
+
 #[test]
 fn amnesia_forgets_exactly_what_it_says() {
     let forgets: fn(&Line) -> bool = |line| line.0 % 2 == 1;
@@ -202,6 +239,29 @@ proptest! {
             }
             for (id, host) in after.all_hosts() {
                 assert_eq!(host.on_disk(), synced.entry(id).or_default(), "{action:?}");
+            }
+        });
+    }
+
+    /// On a disk that takes its time nothing that is not early leaves before what was written
+    /// before it is there, and a crash takes back what waits.
+    #[test]
+    fn nothing_leaves_before_its_records(choices in choices(80)) {
+        let scenario = on(Disk::Buffered, false);
+        let mut synced: BTreeMap<NodeId, Notes> = BTreeMap::new();
+        walk(&scenario, &choices, |before, action, after| {
+            if let Action::Sync(id) = action {
+                let believed = before.host(*id).expect("a host").durable().clone();
+                synced.insert(*id, believed);
+            }
+            for (id, host) in after.all_hosts() {
+                assert_eq!(host.on_disk(), synced.entry(id).or_default(), "{action:?}");
+                let waits = host.held().next().is_some();
+                assert!(!waits || host.on_disk() != host.durable(), "{action:?}");
+            }
+            for sent in after.network.sent() {
+                let sender = after.host(sent.from).expect("a host");
+                assert_eq!(sender.on_disk(), sender.durable(), "{action:?}");
             }
         });
     }

@@ -2,7 +2,7 @@
 
 use models::raft::log::{Entry, Index, Term};
 use models::raft::machine::Checksum;
-use models::raft::message::{AppendOutcome, Message, Round, VoteOutcome};
+use models::raft::message::{AppendOutcome, HeartbeatOutcome, Message, Round, VoteOutcome};
 use models::raft::spec::{Add, Adder};
 use models::raft::state::Persistent;
 use models::raft::{Command, Timer};
@@ -53,6 +53,13 @@ fn append_outcome() -> impl Strategy<Value = AppendOutcome> {
     ]
 }
 
+fn heartbeat_outcome() -> impl Strategy<Value = HeartbeatOutcome> {
+    prop_oneof![
+        2 => Just(HeartbeatOutcome::Heard),
+        1 => term().prop_map(|current_term| HeartbeatOutcome::StaleTerm { current_term }),
+    ]
+}
+
 fn message() -> impl Strategy<Value = Msg> {
     let entries = proptest::collection::vec(any_entry(), 0..4);
     prop_oneof![
@@ -67,6 +74,14 @@ fn message() -> impl Strategy<Value = Msg> {
             }
         ),
         term().prop_map(|term| Message::TimeoutNow { term }),
+        (term(), round()).prop_map(|(term, round)| Message::Heartbeat { term, round }),
+        (term(), heartbeat_outcome(), round()).prop_map(|(term, outcome, round)| {
+            Message::HeartbeatResponse {
+                term,
+                round,
+                outcome,
+            }
+        }),
         (term(), vote_outcome())
             .prop_map(|(term, outcome)| Message::RequestVoteResponse { term, outcome }),
         (term(), index(), term()).prop_map(|(term, last_log_index, last_log_term)| {
@@ -245,7 +260,9 @@ proptest! {
                 Input::Deliver { .. } | Input::Fire(_) | Input::Ask(_) => None,
             };
             for effect in bench.feed(input) {
-                if let models::Effect::Send { to, message } = effect {
+                if let models::Effect::Send { to, message }
+                | models::Effect::SendEarly { to, message } = effect
+                {
                     prop_assert_ne!(to, NodeId(0));
                     prop_assert!(!message.is_response() || asked == Some(to));
                 }

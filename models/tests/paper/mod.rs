@@ -17,6 +17,7 @@ mod t10_2_pipelining;
 mod t3_10_transfer;
 mod t4_2_1_learners;
 mod t6_2_check_quorum;
+mod t6_2_heartbeats;
 mod t6_3_sessions;
 mod t6_4_follower_reads;
 mod t9_6_pre_vote;

@@ -119,7 +119,7 @@ fn effect<P: Told>(
     effect: &Effect<P>,
 ) -> String {
     match effect {
-        Effect::Send { to, message } => {
+        Effect::Send { to, message } | Effect::SendEarly { to, message } => {
             let is_up = world.host(*to).is_some_and(|host| host.node().is_some());
             let lost = if !world.network.connects(from, *to) {
                 ": lost, the link is cut"

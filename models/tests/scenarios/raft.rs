@@ -241,7 +241,9 @@ impl Told for Raft<Adder> {
             }
             Message::TimeoutNow { term } => format!("TimeoutNow {term}"),
             Message::ReadIndex { term, request } => format!("ReadIndex {term} for {request}"),
-            Message::ReadIndexResponse { .. } => message.to_string(),
+            Message::ReadIndexResponse { .. }
+            | Message::Heartbeat { .. }
+            | Message::HeartbeatResponse { .. } => message.to_string(),
             Message::RequestVoteResponse { term, outcome } => {
                 format!("RequestVoteResponse {term}, {}", vote_outcome(*outcome))
             }

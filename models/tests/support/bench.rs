@@ -121,6 +121,12 @@ impl Bench {
         self
     }
 
+    /// The same, with heartbeats that wait for no disk.
+    pub(crate) fn beating_early(mut self) -> Self {
+        self.raft.early_heartbeats = true;
+        self
+    }
+
     /// Lets so many appends be under way to a peer.
     pub(crate) fn with_window(mut self, appends: usize) -> Self {
         self.raft.window.appends = appends;
@@ -561,8 +567,16 @@ pub(crate) fn following(term: u64, leader: Option<u16>) -> Effect<Checked> {
 /// The messages among `effects` that go to node `to`.
 pub(crate) fn sent_to(to: u16, effects: &[Effect<Checked>]) -> Vec<Msg> {
     let message = |effect: &Effect<Checked>| match effect {
-        Effect::Send { to: peer, message } if *peer == NodeId(to) => Some(message.clone()),
-        Effect::Send { .. } | Effect::Arm(_) | Effect::Disarm(_) | Effect::Emit(_) => None,
+        Effect::Send { to: peer, message } | Effect::SendEarly { to: peer, message }
+            if *peer == NodeId(to) =>
+        {
+            Some(message.clone())
+        }
+        Effect::Send { .. }
+        | Effect::SendEarly { .. }
+        | Effect::Arm(_)
+        | Effect::Disarm(_)
+        | Effect::Emit(_) => None,
     };
     effects.iter().filter_map(message).collect()
 }

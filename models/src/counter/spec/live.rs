@@ -121,7 +121,9 @@ fn acknowledges_nothing(
     out: &mut Outbox<Counter>,
 ) {
     step_and_drop(counter, node, input, out, |effect| match effect {
-        Effect::Send { message, .. } => matches!(message, Message::DeltaAck { .. }),
+        Effect::Send { message, .. } | Effect::SendEarly { message, .. } => {
+            matches!(message, Message::DeltaAck { .. })
+        }
         Effect::Arm(_) | Effect::Disarm(_) | Effect::Emit(_) => false,
     });
 }

@@ -10,13 +10,13 @@ use crate::raft::progress::{Mode, Progress};
 use crate::specification::Law;
 use crate::world::{Action, Host, World};
 
-use super::leadership;
+use super::{leadership, said};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const CONFLICTS_ARE_TRUE: Law<Self> = Law {
         name: "A conflict is what it says →",
         source: "§5.3: the term of the conflicting entry and the first index stored for that term",
-        holds: |_, _, _, after| conflicts_are_true(after),
+        holds: |_, before, action, after| conflicts_are_true(before, action, after),
     };
 
     pub(super) const TERMS_ARE_SKIPPED: Law<Self> = Law {
@@ -26,8 +26,12 @@ impl<M: StateMachine> Raft<M> {
     };
 }
 
-fn conflicts_are_true<M: StateMachine>(after: &World<Raft<M>>) -> bool {
-    after.network.sent().all(|envelope| {
+fn conflicts_are_true<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    said(before, action, after).all(|envelope| {
         let Message::AppendEntriesResponse {
             outcome:
                 AppendOutcome::Conflict {
@@ -36,7 +40,7 @@ fn conflicts_are_true<M: StateMachine>(after: &World<Raft<M>>) -> bool {
                     first_index,
                 },
             ..
-        } = envelope.message
+        } = *envelope.message
         else {
             return true;
         };

@@ -20,6 +20,7 @@ use crate::specification::{Invariant, Law, Reachable};
 use crate::world::{Action, Host, Scenario, World};
 
 use super::invariants::agree_up_to;
+use super::laws::{changed, has_forgotten};
 use super::{is_command, membership};
 
 impl<M: StateMachine> Raft<M> {
@@ -59,8 +60,9 @@ impl<M: StateMachine> Raft<M> {
     pub(super) const COMMITTED_ENTRIES_STAY: Law<Self> = Law {
         name: "What a node knows to be committed is never truncated →",
         source: "§5.3, §5.4: a conflict is among what is not committed; whatever a leader says",
-        holds: |_, before, _, after| {
-            super::laws::each(before, after, |old, new| committed_entries_stay(old, new))
+        holds: |scenario, before, _, after| {
+            let holds = |old: &_, new: &_| committed_entries_stay(scenario, old, new);
+            changed(before, after).all(|(_, old, new)| holds(old, new))
         },
     };
 
@@ -175,10 +177,17 @@ fn an_id_is_of_one_disk<M: StateMachine>(world: &World<Raft<M>>) -> bool {
 }
 
 /// A crash forgets the commit index, and a disk is lost only while its node is down.
-fn committed_entries_stay<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>>) -> bool {
+fn committed_entries_stay<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    old: &Host<Raft<M>>,
+    new: &Host<Raft<M>>,
+) -> bool {
     let Some(node) = old.node() else {
         return true;
     };
+    if has_forgotten(scenario, new) {
+        return true;
+    }
     let commit_index = node.volatile.commit_index;
     let (old, new) = (&old.durable().log, &new.durable().log);
     new.last_index() >= commit_index && agree_up_to(old, new, commit_index)

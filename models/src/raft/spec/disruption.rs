@@ -11,12 +11,13 @@ use alloc::collections::BTreeSet;
 use crate::protocol::NodeId;
 use crate::raft::log::Term;
 use crate::raft::machine::StateMachine;
-use crate::raft::message::{AppendOutcome, InstallOutcome, Message, VoteOutcome};
+use crate::raft::message::{AppendOutcome, HeartbeatOutcome, InstallOutcome, Message, VoteOutcome};
 use crate::raft::state::Role;
 use crate::raft::{Raft, Timer};
+use crate::specification::Specification;
 use crate::world::{Action, Envelope, Host, Scenario, World};
 
-use super::leadership;
+use super::{Said, leadership, said, told};
 
 type Sent<M> = Envelope<Message<<M as StateMachine>::Command>>;
 
@@ -53,6 +54,9 @@ pub(super) fn disturbs<M: StateMachine>(
         Message::AppendEntriesResponse {
             outcome: AppendOutcome::StaleTerm { .. },
             ..
+        } | Message::HeartbeatResponse {
+            outcome: HeartbeatOutcome::StaleTerm { .. },
+            ..
         } | Message::InstallSnapshotResponse {
             outcome: InstallOutcome::StaleTerm { .. },
             ..
@@ -88,7 +92,11 @@ pub(super) fn who_hears_a_leader_stands_by_it<M: StateMachine>(
     let (Some(old), Some(new)) = (before.host(envelope.to), after.host(envelope.to)) else {
         return true;
     };
-    !disturbs(scenario, old, envelope) || old == new && !answers(after, envelope, is_granted)
+    let is_granted = || {
+        let said = said(before, action, after);
+        answers::<M>(said, envelope, is_granted)
+    };
+    !disturbs(scenario, old, envelope) || old == new && !is_granted()
 }
 
 fn is_granted<C>(message: &Message<C>) -> bool {
@@ -105,17 +113,16 @@ fn is_granted<C>(message: &Message<C>) -> bool {
 }
 
 /// Whether the step has sent its sender such an answer.
-fn answers<M: StateMachine>(
-    after: &World<Raft<M>>,
+fn answers<'a, M: StateMachine>(
+    mut said: impl Iterator<Item = Said<'a, M::Command>>,
     envelope: &Sent<M>,
     is_such: fn(&Message<M::Command>) -> bool,
 ) -> bool {
-    let mut sent = after.network.sent();
-    sent.any(|answer| {
+    said.any(|answer| {
         answer.from == envelope.to
             && answer.to == envelope.from
             && answer.message.term() == envelope.message.term()
-            && is_such(&answer.message)
+            && is_such(answer.message)
     })
 }
 
@@ -127,9 +134,31 @@ pub(super) fn a_pre_vote_changes_nothing<M: StateMachine>(
 ) -> bool {
     match delivered(action) {
         Some(envelope) if matches!(envelope.message, Message::PreVote { .. }) => {
-            before.host(envelope.to) == after.host(envelope.to)
+            let (old, new) = (before.host(envelope.to), after.host(envelope.to));
+            old.zip(new).is_none_or(|(old, new)| is_same(old, new))
         }
         _ => true,
+    }
+}
+
+/// Whether nothing about the host has changed, but for what it has to say.
+fn is_same<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>>) -> bool {
+    match (old, new) {
+        (
+            Host::Up {
+                node: was,
+                armed: ran,
+                on_disk: had,
+                held: _,
+            },
+            Host::Up {
+                node,
+                armed,
+                on_disk,
+                held: _,
+            },
+        ) => (was, ran, had) == (node, armed, on_disk),
+        _ => old == new,
     }
 }
 
@@ -224,7 +253,9 @@ pub(super) fn who_is_behind_learns_so<M: StateMachine>(
     let is_behind = match &envelope.message {
         Message::PreVote { .. } => asked <= current_term && sender.on_disk().current_term < asked,
         // A node left behind in a higher term, to a leader whose appends or chunks find it.
-        Message::AppendEntries { .. } | Message::InstallSnapshot { .. } => {
+        Message::AppendEntries { .. }
+        | Message::InstallSnapshot { .. }
+        | Message::Heartbeat { .. } => {
             asked < current_term && sender.on_disk().current_term <= asked
         }
         _ => false,
@@ -234,12 +265,12 @@ pub(super) fn who_is_behind_learns_so<M: StateMachine>(
         && sender.node().is_some();
     !is_behind
         || !is_reachable
-        || after.network.sent().any(|answer| {
+        || told(after).any(|answer| {
             answer.from == envelope.to
                 && answer.to == envelope.from
                 && answer.message.term() == asked
                 && answer.message.sender_term() >= current_term
-                && is_stale(&answer.message)
+                && is_stale(answer.message)
         })
 }
 
@@ -251,6 +282,9 @@ fn is_stale<C>(message: &Message<C>) -> bool {
             ..
         } | Message::AppendEntriesResponse {
             outcome: AppendOutcome::StaleTerm { .. },
+            ..
+        } | Message::HeartbeatResponse {
+            outcome: HeartbeatOutcome::StaleTerm { .. },
             ..
         } | Message::InstallSnapshotResponse {
             outcome: InstallOutcome::StaleTerm { .. },
@@ -282,7 +316,9 @@ pub(super) fn only_the_leader_is_heard<M: StateMachine>(
             envelope.to == id
                 && matches!(
                     envelope.message,
-                    Message::AppendEntries { .. } | Message::InstallSnapshot { .. }
+                    Message::AppendEntries { .. }
+                        | Message::InstallSnapshot { .. }
+                        | Message::Heartbeat { .. }
                 )
                 && envelope.message.term() == node.durable().current_term
                 && node.volatile.role == Role::Follower { leader }
@@ -348,7 +384,7 @@ pub(super) fn a_leader_with_a_quorum_stays<M: StateMachine>(
         || runs.is_none_or(|host| leadership(host).is_some())
 }
 
-/// Each answer to an append or a chunk in the leader's term shows that its sender lives.
+/// Each answer to a heartbeat, an append or a chunk in the leader's term shows that its sender lives.
 pub(super) fn answers_are_counted<M: StateMachine>(
     scenario: &Scenario<Raft<M>>,
     before: &World<Raft<M>>,
@@ -362,6 +398,7 @@ pub(super) fn answers_are_counted<M: StateMachine>(
         Message::AppendEntriesResponse { outcome, .. } => {
             !matches!(outcome, AppendOutcome::StaleTerm { .. })
         }
+        Message::HeartbeatResponse { outcome, .. } => *outcome == HeartbeatOutcome::Heard,
         Message::InstallSnapshotResponse { outcome, .. } => {
             !matches!(outcome, InstallOutcome::StaleTerm { .. })
         }
@@ -423,7 +460,13 @@ pub(super) fn who_steps_down_keeps_nobody_waiting<M: StateMachine>(
             let reads = old.reads.iter().map(|read| read.request);
             let transfer = old.transfer.map(|transfer| transfer.request);
             let mut left = reads.chain(old.change).chain(transfer);
+            // It is answered as soon as the disk lets the answer go.
+            let is_answered = asked.is_some_and(|asked| {
+                new.held_events()
+                    .any(|event| Raft::answer(asked, event).is_some())
+            });
             state.waits_at.contains_key(&id)
+                && !is_answered
                 && asked.is_some_and(|asked| left.any(|request| request == asked.request()))
         };
         let mut clients = after.clients.iter().enumerate();

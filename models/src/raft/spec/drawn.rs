@@ -15,7 +15,7 @@ use crate::raft::log::Term;
 use crate::raft::membership::Change;
 use crate::raft::session::RequestId;
 use crate::raft::{Command, Raft};
-use crate::world::{Delivery, Scenario};
+use crate::world::{Delivery, Disk, Scenario};
 
 /// The term beyond which nobody stands.
 const LAST_TERM: Term = Term(40);
@@ -29,9 +29,11 @@ pub(super) fn scenario(number: u64) -> Checked {
     let mut nodes = scenarios::nodes(founders, joining);
     let delivery = draw::delivery(&mut rng);
     let (pre_vote, check_quorum) = (rng.bool(), rng.bool());
+    let early_heartbeats = rng.bool();
     for node in &mut nodes {
         node.pre_vote = pre_vote;
         node.check_quorum = check_quorum;
+        node.early_heartbeats = early_heartbeats;
         node.ordered_delivery = delivery == Delivery::Fifo;
         limit(node, &mut rng);
     }
@@ -45,6 +47,7 @@ pub(super) fn scenario(number: u64) -> Checked {
         faults: draw::faults(&mut rng),
         scripts: scripts(founders, size, &mut rng),
         tries: rng.u8(1..=3),
+        disk: any(&mut rng, &[Disk::WriteThrough, Disk::Buffered]),
         // Laws see the delivery of what changes nothing, too; and while leadership is transferred
         // an old answer has one more effect: the target is told again to stand.
         drop_inert: false,

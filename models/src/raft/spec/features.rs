@@ -7,7 +7,7 @@ use crate::raft::message::Message;
 use crate::raft::state::{Reader, Role};
 use crate::raft::{Raft, Timer};
 use crate::specification::{Apart, Feature};
-use crate::world::{Action, Host, World};
+use crate::world::{Action, Host, Kind, World};
 
 use super::leadership;
 
@@ -123,6 +123,16 @@ impl<M: StateMachine> Raft<M> {
                 let leads = |world: &World<Self>| world.host(*node).and_then(leadership).is_some();
                 leads(before) && !leads(after)
             },
+        },
+        Feature {
+            name: "a heartbeat does not wait for the disk",
+            happens: |_, _, action, _| {
+                matches!(action.delivered(), Some(Message::Heartbeat { .. }))
+            },
+        },
+        Feature {
+            name: "a disk takes its time",
+            happens: |_, _, action, _| action.kind() == Kind::Sync,
         },
         Feature::CRASH,
         Feature::LOSS,

@@ -28,7 +28,9 @@
 use crate::protocol::NodeId;
 use crate::raft::log::Term;
 use crate::raft::machine::StateMachine;
-use crate::raft::message::{AppendOutcome, InstallOutcome, Message, Round, VoteOutcome};
+use crate::raft::message::{
+    AppendOutcome, HeartbeatOutcome, InstallOutcome, Message, Round, VoteOutcome,
+};
 use crate::raft::progress::Progress;
 use crate::raft::state::Role;
 use crate::raft::{Raft, Timer};
@@ -53,6 +55,7 @@ pub(super) fn is_inert<M: StateMachine>(
         // A read is asked for in the term of the leader that is asked.
         Message::RequestVote { .. }
         | Message::ReadIndex { .. }
+        | Message::Heartbeat { .. }
         | Message::AppendEntries { .. }
         | Message::InstallSnapshot { .. } => term < receiver_term && has_left(term),
         Message::RequestVoteResponse { outcome, .. } => {
@@ -74,6 +77,11 @@ pub(super) fn is_inert<M: StateMachine>(
             term < receiver_term
                 || term == receiver_term
                     && !teaches_leader(envelope.from, term, outcome, *round, receiver)
+        }
+        Message::HeartbeatResponse { outcome, round, .. } => {
+            term < receiver_term
+                || term == receiver_term
+                    && !teaches_of_life(envelope.from, term, outcome, *round, receiver)
         }
         Message::InstallSnapshotResponse { outcome, round, .. } => {
             term < receiver_term
@@ -121,6 +129,21 @@ fn teaches_leader<M: StateMachine>(
         AppendOutcome::Conflict { prev_log_index, .. } => leads(host, term, follower, |progress| {
             *prev_log_index > progress.match_index || round > progress.round
         }),
+    }
+}
+
+/// Whether the answer tells the host's node of a higher term, or, while it leads `term`, that the
+/// follower has answered a later round.
+fn teaches_of_life<M: StateMachine>(
+    follower: NodeId,
+    term: Term,
+    outcome: &HeartbeatOutcome,
+    round: Round,
+    host: &Host<Raft<M>>,
+) -> bool {
+    match outcome {
+        HeartbeatOutcome::StaleTerm { .. } => true,
+        HeartbeatOutcome::Heard => leads(host, term, follower, |progress| round > progress.round),
     }
 }
 

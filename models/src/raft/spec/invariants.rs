@@ -9,7 +9,7 @@ use crate::raft::machine::StateMachine;
 use crate::raft::snapshot::Applied;
 use crate::raft::state::Role;
 use crate::specification::Invariant;
-use crate::world::{Scenario, World};
+use crate::world::{Disk, Scenario, World};
 
 use super::contradictions::{clusters_meet, is_blank};
 use super::{Committed, is_linearizable, leadership, membership, sessions};
@@ -281,14 +281,20 @@ fn votes_are_durable<M: StateMachine>(
         match &node.volatile.role {
             Role::Follower { .. } | Role::PreCandidate { .. } => true,
             // Its own vote is on its way to disk together with its request for others'.
-            Role::Candidate { votes } => votes.iter().all(|&voter| voter == id || stands(voter)),
+            Role::Candidate { votes } => {
+                votes.iter().all(|&voter| stands(voter)) || votes.iter().all(|&voter| voter == id)
+            }
             Role::Leader(leadership) => {
                 let nodes = world.all_hosts().map(|(voter, _)| voter);
                 let votes = nodes.filter(|&voter| stands(voter)).collect();
                 let raft = &scenario.nodes[usize::from(id.0)];
                 // It was elected with the log that it had before its no-op.
                 let elected_at = leadership.term_start.previous();
-                membership::in_force_at(world, raft, node.durable(), elected_at).has_quorum(&votes)
+                let electorate = membership::in_force_at(world, raft, node.durable(), elected_at);
+                // Who needs no other's vote says nothing before its own is on disk.
+                let waits = matches!(scenario.disk, Disk::Buffered)
+                    && electorate.has_quorum(&BTreeSet::from([id]));
+                waits || stands(id) && electorate.has_quorum(&votes)
             }
         }
     })

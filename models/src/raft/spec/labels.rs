@@ -11,7 +11,9 @@ use crate::raft::configuration::Configuration;
 use crate::raft::log::{Content, Entry, Index};
 use crate::raft::machine::StateMachine;
 use crate::raft::membership::Change;
-use crate::raft::message::{AppendOutcome, InstallOutcome, Message, ReadIndexOutcome, VoteOutcome};
+use crate::raft::message::{
+    AppendOutcome, HeartbeatOutcome, InstallOutcome, Message, ReadIndexOutcome, VoteOutcome,
+};
 use crate::raft::state::{Persistent, Role};
 use crate::raft::{Command, Raft};
 
@@ -90,6 +92,12 @@ impl<C: Debug> Display for Message<C> {
                 }
             ),
             Self::TimeoutNow { term } => write!(f, "TimeoutNow {term}"),
+            Self::Heartbeat { term, round } => write!(f, "Heartbeat {term} round={}", round.0),
+            Self::HeartbeatResponse {
+                term,
+                round,
+                outcome,
+            } => write!(f, "HeartbeatResponse {term} {outcome} round={}", round.0),
             Self::ReadIndex { term, request } => write!(f, "ReadIndex {term} for {request}"),
             Self::ReadIndexResponse {
                 term,
@@ -163,6 +171,15 @@ impl Display for VoteOutcome {
         match self {
             Self::Granted => f.write_str("granted"),
             Self::Refused => f.write_str("refused"),
+            Self::StaleTerm { current_term } => write!(f, "stale, now {current_term}"),
+        }
+    }
+}
+
+impl Display for HeartbeatOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Heard => f.write_str("heard"),
             Self::StaleTerm { current_term } => write!(f, "stale, now {current_term}"),
         }
     }

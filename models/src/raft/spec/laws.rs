@@ -4,9 +4,9 @@ use crate::protocol::NodeId;
 use crate::raft::Raft;
 use crate::raft::log::Term;
 use crate::raft::machine::StateMachine;
-use crate::raft::state::Role;
+use crate::raft::state::{Persistent, Role};
 use crate::specification::Law;
-use crate::world::{Action, Host, Scenario, World};
+use crate::world::{Action, Disk, Host, Scenario, World};
 
 use super::contradictions::{clusters_meet, is_blank};
 use super::disruption::{self, disturbs};
@@ -42,21 +42,24 @@ impl<M: StateMachine> Raft<M> {
         Law {
             name: "State Machine Safety →",
             source: "Figure 3, §5.4.3: an applied entry never changes or vanishes",
-            holds: |_, before, _, after| each(before, after, applied_entries_stay),
+            holds: |scenario, before, _, after| {
+                let holds = |old: &_, new: &_| applied_entries_stay(scenario, old, new);
+                changed(before, after).all(|(_, old, new)| holds(old, new))
+            },
         },
         Law {
             name: "Terms increase",
             source: "Figure 2: currentTerm increases monotonically, crash or not, while there is a disk",
-            holds: |_, before, _, after| {
-                each(before, after, |old, new| {
-                    is_blank(new.durable()) || term_of(old) <= term_of(new)
+            holds: |scenario, before, _, after| {
+                each_promise(scenario, before, after, |old, new| {
+                    is_blank(new) || old.current_term <= new.current_term
                 })
             },
         },
         Law {
             name: "One vote per term",
             source: "§5.2: each server will vote for at most one candidate in a given term",
-            holds: |_, before, _, after| each(before, after, vote_stands),
+            holds: |scenario, before, _, after| each_promise(scenario, before, after, vote_stands),
         },
         Law {
             name: "Commit index increases",
@@ -86,6 +89,8 @@ impl<M: StateMachine> Raft<M> {
         Self::ENTRIES_TRAIL,
         Self::NO_LEADER_IS_THERE,
         Self::RENEWED_BY_WHAT_IT_WAITS_FOR,
+        Self::BALLOT_IS_THERE,
+        Self::DISKS_DEPOSE_NOBODY,
         Law {
             name: "The larger term is adopted",
             source: "§5.1: a server whose term is smaller updates it and reverts to follower",
@@ -213,8 +218,23 @@ pub(super) fn each<M: StateMachine>(
     changed(before, after).all(|(_, old, new)| holds(old, new))
 }
 
+/// Whether `holds` is true of the change of what each node believes as long as it runs, and of what
+/// it has promised, crash or not.
+pub(super) fn each_promise<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    after: &World<Raft<M>>,
+    holds: fn(&Persistent<M>, &Persistent<M>) -> bool,
+) -> bool {
+    changed(before, after).all(|(_, old, new)| {
+        let runs = old.node().is_some() && new.node().is_some();
+        holds(old.promised(&scenario.disk), new.promised(&scenario.disk))
+            && (!runs || holds(old.durable(), new.durable()))
+    })
+}
+
 /// The hosts that the transition has touched.
-fn changed<'a, M: StateMachine>(
+pub(super) fn changed<'a, M: StateMachine>(
     before: &'a World<Raft<M>>,
     after: &'a World<Raft<M>>,
 ) -> impl Iterator<Item = (NodeId, &'a Host<Raft<M>>, &'a Host<Raft<M>>)> {
@@ -267,21 +287,36 @@ fn changed_logs_match<M: StateMachine>(before: &World<Raft<M>>, after: &World<Ra
         })
 }
 
-fn applied_entries_stay<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>>) -> bool {
+fn applied_entries_stay<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    old: &Host<Raft<M>>,
+    new: &Host<Raft<M>>,
+) -> bool {
     let Some(node) = old.node() else {
         return true;
     };
+    if has_forgotten(scenario, new) {
+        return true;
+    }
     let applied = node.volatile.applied.last_applied;
     let (old, new) = (&old.durable().log, &new.durable().log);
     new.last_index() >= applied && agree_up_to(old, new, applied)
+}
+
+/// Whether the node has crashed, and its disk may lack what it had written: with that it has forgotten
+/// what it knew of it. What is committed is on others' disks.
+pub(super) fn has_forgotten<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    new: &Host<Raft<M>>,
+) -> bool {
+    new.node().is_none() && matches!(scenario.disk, Disk::Buffered)
 }
 
 fn term_of<M: StateMachine>(host: &Host<Raft<M>>) -> Term {
     host.durable().current_term
 }
 
-fn vote_stands<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>>) -> bool {
-    let (old, new) = (old.durable(), new.durable());
+fn vote_stands<M: StateMachine>(old: &Persistent<M>, new: &Persistent<M>) -> bool {
     old.current_term != new.current_term
         || old.voted_for.is_none()
         || old.voted_for == new.voted_for

@@ -7,7 +7,7 @@ use crate::raft::message::Message;
 use crate::specification::Law;
 use crate::world::{Action, Host, Scenario, World};
 
-use super::leadership;
+use super::{leadership, said, told};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const LEAVING_IS_TOLD: Law<Self> = Law {
@@ -60,9 +60,9 @@ fn who_leaves_is_told<M: StateMachine>(
             !settles
                 || former.filter(|peer| !members.contains(peer)).all(|peer| {
                     let listens = after.host(peer).is_some_and(|host| host.node().is_some());
-                    let is_told = after.network.sent().any(|sent| {
+                    let is_told = told(after).any(|sent| {
                         (sent.from, sent.to) == (id, peer)
-                            && match &sent.message {
+                            && match sent.message {
                                 Message::AppendEntries { leader_commit, .. } => {
                                     *leader_commit == is.volatile.commit_index
                                 }
@@ -81,7 +81,7 @@ fn left_are_left_alone<M: StateMachine>(
     action: &Action<Raft<M>>,
     after: &World<Raft<M>>,
 ) -> bool {
-    after.network.sent().all(|sent| {
+    said(before, action, after).all(|sent| {
         if !matches!(
             sent.message,
             Message::AppendEntries { .. } | Message::InstallSnapshot { .. }

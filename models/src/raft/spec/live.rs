@@ -11,6 +11,7 @@ use crate::raft::{Raft, Timer};
 use crate::specification::{LiveModel, Model, Mutant, Size};
 use crate::world::{Delivery, Faults, Scenario, Timing};
 
+use super::buffered;
 use super::compacted;
 use super::machine::{Add, Adder};
 use super::prologue::Prologue;
@@ -145,6 +146,24 @@ pub const MODELS: &[LiveModel<R>] = &[
             scenario: install,
         },
         decides: &["Eventually one leader for ever", "Every node catches up"],
+    },
+    LiveModel {
+        model: Model {
+            name: "raft/live-slow-disk",
+            size: Size::Gate,
+            purpose: "disks take longer than election time-outs: who leads stays, and all is done \
+                      when they are done",
+            faults: "disks as slow as they will",
+            bounds: "time-outs that are chosen well, channels in order; PreVote and CheckQuorum; \
+                     n0 leads term 1 from the start, terms ≤ 3; 1 command",
+            states: Some(37_264),
+            reaches: &[
+                "a heartbeat overtakes what waits for the disk",
+                "a command is answered",
+            ],
+            scenario: buffered::slow_disks,
+        },
+        decides: ALL,
     },
 ];
 
@@ -306,7 +325,7 @@ fn step_and_drop(
     let mut right = Outbox::new();
     raft.step(node, input, &mut right);
     let drops = |effect: &Effect<R>| match effect {
-        Effect::Send { message, .. } => is_dropped(message),
+        Effect::Send { message, .. } | Effect::SendEarly { message, .. } => is_dropped(message),
         Effect::Arm(_) | Effect::Disarm(_) | Effect::Emit(_) => false,
     };
     for effect in right.drain().filter(|effect| !drops(effect)) {

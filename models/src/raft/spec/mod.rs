@@ -5,6 +5,7 @@
 //! the clients' history. Not verified here: time. How long an election takes is a matter of
 //! the timeouts that a host chooses.
 
+mod buffered;
 mod catalogue;
 mod compacted;
 mod conflicts;
@@ -65,7 +66,7 @@ use crate::protocol::{Data, Effect, Node, NodeId};
 use crate::specification::{
     Answer, Apart, Feature, Invariant, Law, Liveness, Reachable, Specification,
 };
-use crate::world::{Envelope, Host};
+use crate::world::{Action, Envelope, Host, World};
 
 /// What the properties remember: who ever led, what was ever committed, and who has halted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -223,6 +224,53 @@ fn leadership<M: StateMachine>(host: &Host<Raft<M>>) -> Option<(Term, &Leadershi
         Role::Leader(leadership) => Some((node.durable().current_term, leadership)),
         Role::Follower { .. } | Role::PreCandidate { .. } | Role::Candidate { .. } => None,
     }
+}
+
+/// Something that a node has said.
+#[derive(Debug)]
+struct Said<'a, C> {
+    /// Who.
+    from: NodeId,
+    /// To whom.
+    to: NodeId,
+    /// What.
+    message: &'a Message<C>,
+}
+
+/// What the transition has made nodes say: whether it is under way or waits for their disks. What
+/// leaves with a sync was said before.
+fn said<'a, M: StateMachine>(
+    before: &'a World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &'a World<Raft<M>>,
+) -> impl Iterator<Item = Said<'a, M::Command>> {
+    let is_sync = matches!(action, Action::Sync(_));
+    let sent = after.network.sent().map(|envelope| Said {
+        from: envelope.from,
+        to: envelope.to,
+        message: &envelope.message,
+    });
+    let hosts = before.all_hosts().zip(after.all_hosts());
+    let held = hosts.flat_map(|((_, old), (from, new))| {
+        let new = new.held().skip(old.held().count());
+        new.map(move |(to, message)| Said { from, to, message })
+    });
+    sent.chain(held).filter(move |_| !is_sync)
+}
+
+/// What the transition has made nodes say, and what waits for their disks already: who says again
+/// what waits already has said it, and it waits once.
+fn told<M: StateMachine>(after: &World<Raft<M>>) -> impl Iterator<Item = Said<'_, M::Command>> {
+    let sent = after.network.sent().map(|envelope| Said {
+        from: envelope.from,
+        to: envelope.to,
+        message: &envelope.message,
+    });
+    let held = after.all_hosts().flat_map(|(from, host)| {
+        host.held()
+            .map(move |(to, message)| Said { from, to, message })
+    });
+    sent.chain(held)
 }
 
 /// Whether `entry` is a client's.

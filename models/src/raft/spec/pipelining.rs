@@ -16,7 +16,7 @@ use crate::raft::{Raft, Timer};
 use crate::specification::{Invariant, Law, Reachable};
 use crate::world::{Action, Host, Scenario, World};
 
-use super::leadership;
+use super::{leadership, said};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const WINDOW_IS_TRUE: Invariant<Self> = Invariant {
@@ -46,7 +46,7 @@ impl<M: StateMachine> Raft<M> {
     pub(super) const APPENDS_ARE_FULL: Law<Self> = Law {
         name: "An append carries what it may →",
         source: "thesis §10.2.2: entries are batched, as far as the limit on an append allows",
-        holds: |scenario, before, _, after| appends_are_full(scenario, before, after),
+        holds: appends_are_full,
     };
 
     pub(super) const APPENDS_ARE_PIPELINED: Reachable<Self> = Reachable {
@@ -143,14 +143,15 @@ fn leaders_ask_again<M: StateMachine>(world: &World<Raft<M>>) -> bool {
 fn appends_are_full<M: StateMachine>(
     scenario: &Scenario<Raft<M>>,
     before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
     after: &World<Raft<M>>,
 ) -> bool {
-    after.network.sent().all(|envelope| {
+    said(before, action, after).all(|envelope| {
         let Message::AppendEntries {
             prev_log_index,
             entries,
             ..
-        } = &envelope.message
+        } = envelope.message
         else {
             return true;
         };

@@ -52,6 +52,11 @@ impl<'a> Prologue<'a> {
         self.crash(node).play(Action::LoseDisk(node))
     }
 
+    /// What the node has written gets to its disk, and what waits for it leaves.
+    pub(super) fn sync(self, node: NodeId) -> Self {
+        self.play(Action::Sync(node))
+    }
+
     /// Delivers what is under way from one node to another.
     pub(super) fn deliver(self, from: NodeId, to: NodeId) -> Self {
         self.each(from, to, Action::Deliver)

@@ -15,6 +15,7 @@ use super::{is_command, membership};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const WITNESSES: &'static [Reachable<Self>] = &[
+        Self::HEARTBEAT_OVERTAKES,
         Reachable {
             name: "a leader is elected",
             seen: |_, world| !world.ghost.leaders.is_empty(),

@@ -12,8 +12,8 @@ use crate::raft::{Command, Raft};
 use crate::specification::{Invariant, Law, Reachable};
 use crate::world::{Action, Host, Scenario, World};
 
-use super::leadership;
 use super::reachable::answers;
+use super::{Said, leadership, said, told};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const READS_ARE_BOUNDED: Invariant<Self> = Invariant {
@@ -179,10 +179,13 @@ fn questions_are_repeated<M: StateMachine>(
         reads.find(|read: &&FollowerRead<M>| read.request == request)
     };
     let leader = envelope.from;
-    let is_asked = |request| {
+    let is_it = |said: Said<'_, M::Command>, request| {
         let question = Message::ReadIndex { term, request };
-        let mut sent = after.network.sent();
-        sent.any(|sent| (sent.from, sent.to) == (envelope.to, leader) && sent.message == question)
+        (said.from, said.to) == (envelope.to, leader) && *said.message == question
+    };
+    let is_asked = |request, is_due: bool| match is_due {
+        true => told(after).any(|told| is_it(told, request)),
+        false => said(before, action, after).any(|said| is_it(said, request)),
     };
     let mut waiting = new.volatile.follower_reads.iter();
     waiting.all(|read| {
@@ -193,7 +196,7 @@ fn questions_are_repeated<M: StateMachine>(
             || after.host(leader).is_none_or(|host| host.node().is_none());
         let is_due = is_heartbeat && was.is_overdue;
         read.is_overdue == (was.is_overdue || is_heartbeat)
-            && (is_lost || is_asked(read.request) == is_due)
+            && (is_lost || is_asked(read.request, is_due) == is_due)
     })
 }
 

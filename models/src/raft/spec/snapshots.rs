@@ -19,8 +19,8 @@ use crate::world::{Action, Host, Scenario, World};
 
 use super::contradictions::{clusters_meet, is_blank};
 use super::invariants::is_replay;
-use super::laws::each;
-use super::leadership;
+use super::laws::{each, each_promise};
+use super::{leadership, said};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const SNAPSHOT_IS_APPLIED_PREFIX: Invariant<Self> = Invariant {
@@ -52,7 +52,9 @@ impl<M: StateMachine> Raft<M> {
     pub(super) const SNAPSHOTS_ADVANCE: Law<Self> = Law {
         name: "Snapshots advance",
         source: "§7: a snapshot replaces one with a smaller index, crash or not, while there is a disk",
-        holds: |_, before, _, after| each(before, after, snapshot_advances),
+        holds: |scenario, before, _, after| {
+            each_promise(scenario, before, after, snapshot_advances)
+        },
     };
 
     pub(super) const BLOBS_ARE_SENT: Invariant<Self> = Invariant {
@@ -75,7 +77,7 @@ impl<M: StateMachine> Raft<M> {
     pub(super) const CHUNKS_ARE_OF_THE_BLOB: Law<Self> = Law {
         name: "A chunk is what it says →",
         source: "Figure 13: of the snapshot that it names, at its offset, and done if it ends it",
-        holds: |_, _, _, after| chunks_are_of_the_blob(after),
+        holds: |_, before, action, after| chunks_are_of_the_blob(before, action, after),
     };
 
     pub(super) const PARTIALS_GROW: Law<Self> = Law {
@@ -165,8 +167,12 @@ fn blob_is_sent<M: StateMachine>(host: &Host<Raft<M>>) -> bool {
 
 /// Each chunk that the step has sent is the part of the leader's snapshot that it says, and of the
 /// one that its receiver is noted to be sent.
-fn chunks_are_of_the_blob<M: StateMachine>(after: &World<Raft<M>>) -> bool {
-    after.network.sent().all(|envelope| {
+fn chunks_are_of_the_blob<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    said(before, action, after).all(|envelope| {
         let Message::InstallSnapshot {
             term,
             last_included_index,
@@ -175,7 +181,7 @@ fn chunks_are_of_the_blob<M: StateMachine>(after: &World<Raft<M>>) -> bool {
             data,
             done,
             ..
-        } = &envelope.message
+        } = envelope.message
         else {
             return true;
         };
@@ -361,8 +367,7 @@ fn terms_increase<M: StateMachine>(durable: &Persistent<M>) -> bool {
         .is_sorted()
 }
 
-fn snapshot_advances<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>>) -> bool {
-    let (old, new) = (old.durable(), new.durable());
+fn snapshot_advances<M: StateMachine>(old: &Persistent<M>, new: &Persistent<M>) -> bool {
     is_blank(new)
         || old.snapshot.last_included_index() <= new.snapshot.last_included_index()
             && old.log.base_index() <= new.log.base_index()

@@ -83,7 +83,9 @@ fn renewed_by_what_it_waits_for<M: StateMachine>(
             };
             let heard = matches!(
                 envelope.message,
-                Message::AppendEntries { .. } | Message::InstallSnapshot { .. }
+                Message::AppendEntries { .. }
+                    | Message::InstallSnapshot { .. }
+                    | Message::Heartbeat { .. }
             );
             let asked = matches!(envelope.message, Message::RequestVote { .. });
             let voted = new.durable().voted_for == Some(envelope.from);

@@ -8,7 +8,7 @@ use crate::world::{Action, Host, Occurrence, Scenario, World};
 
 use super::contradictions::is_blank;
 use super::laws::each;
-use super::leadership;
+use super::{leadership, said, told};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const TRANSFER_IS_COMPLETE: Invariant<Self> = Invariant {
@@ -27,7 +27,7 @@ impl<M: StateMachine> Raft<M> {
     pub(super) const PERMISSION_IS_GIVEN: Law<Self> = Law {
         name: "Who claims the leader's permission has it →",
         source: "thesis §3.10, §4.2.3: only who is told to stand bears it",
-        holds: |_, _, action, after| permission_is_given(action, after),
+        holds: |_, before, action, after| permission_is_given(before, action, after),
     };
 
     pub(super) const TARGET_IS_TOLD: Law<Self> = Law {
@@ -100,15 +100,18 @@ fn pending_transfer_ends<M: StateMachine>(
 }
 
 /// A vote request that claims the leader's permission is sent by who is being told to stand.
-fn permission_is_given<M: StateMachine>(action: &Action<Raft<M>>, after: &World<Raft<M>>) -> bool {
+fn permission_is_given<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
     let is_told = match action {
         Action::Deliver(envelope) | Action::Duplicate(envelope) => {
             matches!(envelope.message, Message::TimeoutNow { .. })
         }
         _ => false,
     };
-    let mut sent = after.network.sent();
-    let claims = sent.any(|envelope| {
+    let claims = said(before, action, after).any(|envelope| {
         matches!(
             envelope.message,
             Message::RequestVote {
@@ -141,12 +144,13 @@ fn target_is_told<M: StateMachine>(action: &Action<Raft<M>>, after: &World<Raft<
     let last_index = host.durable().log.last_index();
     let progress = leads.progress.get(&envelope.from);
     let is_complete = progress.is_some_and(|target| target.match_index == last_index);
-    let mut sent = after.network.sent();
+    let mut told = told(after);
     let is_cut_off = !after.network.connects(envelope.to, envelope.from);
     !is_target
         || !is_complete
         || is_cut_off
-        || sent.any(|sent| sent.to == envelope.from && sent.message == Message::TimeoutNow { term })
+        || told
+            .any(|told| told.to == envelope.from && *told.message == Message::TimeoutNow { term })
         || after
             .host(envelope.from)
             .is_none_or(|target| target.node().is_none())

@@ -151,7 +151,9 @@ fn looks_in_vain(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<
     let is_patience = matches!(input, Input::Fire(zab::Timer::Init | zab::Timer::Sync));
     step_and_rewrite(zab, node, input, out, |_, effect| {
         let is_elections = match &effect {
-            Effect::Send { message, .. } => matches!(message, Message::Election(_)),
+            Effect::Send { message, .. } | Effect::SendEarly { message, .. } => {
+                matches!(message, Message::Election(_))
+            }
             Effect::Arm(timer) | Effect::Disarm(timer) => {
                 matches!(timer, zab::Timer::Election(_))
             }

@@ -166,7 +166,11 @@ impl<M: StateMachine, E: Bounded> Specification for Zab<M, E> {
                 Effect::Emit(Event::Halted { .. }) => {
                     ghost.halted.insert(id);
                 }
-                Effect::Send { .. } | Effect::Arm(_) | Effect::Disarm(_) | Effect::Emit(_) => {}
+                Effect::Send { .. }
+                | Effect::SendEarly { .. }
+                | Effect::Arm(_)
+                | Effect::Disarm(_)
+                | Effect::Emit(_) => {}
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The models of Raft that `checks` verifies, by what of the protocol they are about.
 
+mod buffered;
 mod core;
 mod disks;
 mod fuzzed;
@@ -21,6 +22,7 @@ pub const MODELS: &[&[Model<Raft<Adder>>]] = &[
     membership::MODELS,
     leadership::MODELS,
     disks::MODELS,
+    buffered::MODELS,
 ];
 
 /// Every model of Raft that is too large to walk, and is sampled instead.

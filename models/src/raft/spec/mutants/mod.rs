@@ -6,6 +6,7 @@ mod clients;
 mod conflicts;
 mod disks;
 mod disruption;
+mod early;
 mod election;
 mod heartbeat;
 mod leaving;
@@ -40,6 +41,7 @@ pub const MUTANTS: &[&[Mutant<R>]] = &[
     disruption::MUTANTS,
     transfer::MUTANTS,
     heartbeat::MUTANTS,
+    early::MUTANTS,
     snapshots::MUTANTS,
     timers::MUTANTS,
     pipelining::MUTANTS,
