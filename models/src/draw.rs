@@ -30,6 +30,6 @@ pub(crate) fn faults(rng: &mut Rng) -> Faults {
         crash_within_step: up_to(&[0, 1]) > 0,
         cuts: up_to(&[0, 2, 10]),
         lost_replies: up_to(&[0, 2, 5]),
-        lost_disks: up_to(&[0, 0, 0, 1]),
+        lost_disks: up_to(&[0, 0, 1]),
     }
 }

@@ -68,13 +68,12 @@ pub(super) const LAWS: &[Law<Counter>] = &[
         holds: |_, before, action, after| {
             each(before, action, after, |old, new| {
                 let leaves = old.node().is_some_and(|node| node.volatile.leaving);
+                // A bucket may expire.
+                let (was, own) = (old.durable().own(), new.durable().own());
+                let mut counted = own.components();
                 !leaves
-                    || new
-                        .durable()
-                        .own()
-                        .components()
-                        .eq(old.durable().own().components())
                     || new.durable().identity != old.durable().identity
+                    || counted.all(|one| was.components().any(|other| one == other))
             })
         },
     },

@@ -28,6 +28,8 @@ pub(super) fn scenario(number: u64) -> Scenario<Maekawa> {
         timing: draw::timing(&mut rng),
         scripts: scripts(founders + others, &mut rng),
         tries: rng.u8(1..=3),
+        // A disk that is lost unsays what made a message inert.
+        drop_inert: false,
         ..founded(founders, others, construction)
     };
     scenario.faults = draw::faults(&mut rng);

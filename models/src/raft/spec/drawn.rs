@@ -37,6 +37,10 @@ pub(super) fn scenario(number: u64) -> Checked {
         node.ordered_delivery = delivery == Delivery::Fifo;
         limit(node, &mut rng);
     }
+    // A cluster of one commits what its disk has yet to get, and tells nobody until it has: what the
+    // properties take for committed may then be lost in a crash. So no voter leaves on such disks.
+    let disk = any(&mut rng, &[Disk::WriteThrough, Disk::Buffered]);
+    let may_shrink = matches!(disk, Disk::WriteThrough);
     let bounds = Bounds {
         candidates: (0..size).map(|id| (NodeId(id), LAST_TERM)).collect(),
         in_time: BTreeSet::new(),
@@ -45,9 +49,9 @@ pub(super) fn scenario(number: u64) -> Checked {
         delivery,
         timing: draw::timing(&mut rng),
         faults: draw::faults(&mut rng),
-        scripts: scripts(founders, size, &mut rng),
+        scripts: scripts((founders, size), may_shrink, &mut rng),
         tries: rng.u8(1..=3),
-        disk: any(&mut rng, &[Disk::WriteThrough, Disk::Buffered]),
+        disk,
         // Laws see the delivery of what changes nothing, too; and while leadership is transferred
         // an old answer has one more effect: the target is told again to stand.
         drop_inert: false,
@@ -67,7 +71,11 @@ fn limit(node: &mut Raft<Adder>, rng: &mut Rng) {
 }
 
 /// What each client asks. Every write adds another power of two.
-fn scripts(founders: u16, size: u16, rng: &mut Rng) -> Vec<Vec<Command<Adder>>> {
+fn scripts(
+    (founders, size): (u16, u16),
+    may_shrink: bool,
+    rng: &mut Rng,
+) -> Vec<Vec<Command<Adder>>> {
     let mut bit = 1u8;
     let mut scripts = Vec::new();
     for client in 0..rng.usize(1..=5) {
@@ -95,7 +103,7 @@ fn scripts(founders: u16, size: u16, rng: &mut Rng) -> Vec<Vec<Command<Adder>>> 
                     change: match sequence {
                         0 => Change::add(NodeId(newcomer)),
                         1 => Change::promote(NodeId(newcomer)),
-                        _ => change(size, rng),
+                        _ => change(size, may_shrink, rng),
                     },
                 },
                 Asks::Leads => Command::TransferLeadership {
@@ -132,10 +140,10 @@ fn read(request: RequestId, rng: &mut Rng) -> Command<Adder> {
     }
 }
 
-fn change(size: u16, rng: &mut Rng) -> Change {
+fn change(size: u16, may_shrink: bool, rng: &mut Rng) -> Change {
     let mut node = || NodeId(rng.u16(..size));
     let (one, other) = (node(), node());
-    match rng.u8(..4) {
+    match rng.u8(..if may_shrink { 4 } else { 2 }) {
         0 => Change::add(one),
         1 => Change::promote(one),
         2 => Change::remove(one),

@@ -71,8 +71,9 @@ fn renewed_by_what_it_waits_for<M: StateMachine>(
     let follows = |node: &Node<Raft<M>>| matches!(node.volatile.role, Role::Follower { .. });
     if !(follows(old) && follows(new)) {
         // A leader's rhythm is its own; who stands anew, or for another term, waits anew.
-        let led = matches!(old.volatile.role, Role::Leader(_));
-        return !renewed.contains(&Timer::Heartbeat) && !(led && renewed.contains(&Timer::Lease));
+        let leads = |node: &Node<Raft<M>>| matches!(node.volatile.role, Role::Leader(_));
+        return !renewed.contains(&Timer::Heartbeat)
+            && !(leads(old) && leads(new) && renewed.contains(&Timer::Lease));
     }
     let (heard, elected) = match action {
         Action::Deliver(envelope) | Action::Duplicate(envelope) => {
