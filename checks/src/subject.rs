@@ -387,7 +387,7 @@ impl<P: Specification> Subject for Case<P> {
         let draw = |number| self.at(Some(number)).scenario();
         let grounds = match self.drawn {
             Some(Drawing { number: None, .. }) => Grounds::Drawn(&draw),
-            _ => Grounds::One(self.scenario()),
+            _ => Grounds::One(Box::new(self.scenario())),
         };
         let campaign = fuzz::run(self.model.name, grounds, plan, run.progress);
         drop(display);

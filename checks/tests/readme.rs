@@ -42,7 +42,11 @@ const RUN: [(&str, &str, i32); 8] = [
 ];
 
 /// Commands that are not run, and why.
-const NOT_RUN: [(&str, &str); 13] = [
+const NOT_RUN: [(&str, &str); 14] = [
+    (
+        "cargo run -p checks -- pairs",
+        "takes a minute; the gate asks the same",
+    ),
     (
         "cargo run -p checks -- explore",
         "serves until it is stopped; see tests/explore.rs and browser/",

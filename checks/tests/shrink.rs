@@ -100,7 +100,7 @@ fn what_the_fuzzer_finds_is_one_minimal() {
         };
         let campaign = fuzz::run(
             FUZZED[0][0].name,
-            Grounds::One(scenario.clone()),
+            Grounds::One(Box::new(scenario.clone())),
             &plan,
             &Progress::default(),
         );

@@ -19,17 +19,18 @@ pub(crate) fn timing(rng: &mut Rng) -> Timing {
     any(rng, &[Timing::Any, Timing::Any, Timing::Quiescent])
 }
 
-/// How much may go wrong: of each kind nothing, little, or more than a run uses up. Lost disks are
-/// rare, for a run in which one is lost shows less of all else.
+/// How much may go wrong: of each kind nothing, little, or more than a run uses up. One disk may be
+/// lost, after a crash.
 pub(crate) fn faults(rng: &mut Rng) -> Faults {
     let mut up_to = |most: &[u8]| any(rng, most);
+    let lost_disks = up_to(&[0, 1]);
     Faults {
         drops: up_to(&[0, 5, 30]),
         duplicates: Duplicates::UpTo(up_to(&[0, 5, 30])),
-        crashes: up_to(&[0, 3, 10]),
+        crashes: up_to(&[0, 3, 10]).max(3 * lost_disks),
         crash_within_step: up_to(&[0, 1]) > 0,
         cuts: up_to(&[0, 2, 10]),
         lost_replies: up_to(&[0, 2, 5]),
-        lost_disks: up_to(&[0, 0, 1]),
+        lost_disks,
     }
 }

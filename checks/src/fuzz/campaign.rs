@@ -78,7 +78,7 @@ enum Playing<'a, P: Specification> {
 /// The worlds of a model.
 pub enum Grounds<'a, P: Specification> {
     /// The same for every run.
-    One(Scenario<P>),
+    One(Box<Scenario<P>>),
     /// One for each number.
     Drawn(&'a (dyn Fn(u64) -> Scenario<P> + Sync)),
 }
@@ -107,7 +107,7 @@ pub fn run<P: Specification>(
     };
     let playing = match grounds {
         Grounds::One(scenario) => {
-            let ground = Ground::begin(None, scenario);
+            let ground = Ground::begin(None, *scenario);
             let ground = ground.map(|ground| Playing::One(Arc::new(ground)));
             ground.map_err(|found| campaign.found = Some(*found))
         }

@@ -72,8 +72,9 @@ fn renewed_by_what_it_waits_for<M: StateMachine>(
     if !(follows(old) && follows(new)) {
         // A leader's rhythm is its own; who stands anew, or for another term, waits anew.
         let leads = |node: &Node<Raft<M>>| matches!(node.volatile.role, Role::Leader(_));
-        return !renewed.contains(&Timer::Heartbeat)
-            && !(leads(old) && leads(new) && renewed.contains(&Timer::Lease));
+        let goes_on = leads(old) && leads(new);
+        let own = |timer: &Timer| *timer == Timer::Heartbeat || goes_on && *timer == Timer::Lease;
+        return !renewed.iter().any(own);
     }
     let (heard, elected) = match action {
         Action::Deliver(envelope) | Action::Duplicate(envelope) => {
