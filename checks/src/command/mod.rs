@@ -4,8 +4,10 @@ pub mod engines;
 pub mod explore;
 pub mod fuzz;
 pub mod gate;
+pub mod generated;
 pub mod list;
 pub mod mutants;
+mod pool;
 pub mod replay;
 pub mod verify;
 

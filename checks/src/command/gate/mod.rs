@@ -9,7 +9,6 @@ mod jobs;
 mod junit;
 mod parts;
 mod plan;
-mod pool;
 
 use std::collections::BTreeSet;
 use std::num::NonZero;
@@ -23,7 +22,7 @@ use indicatif::ProgressBar;
 use self::jobs::Done;
 use self::parts::{GateReport, Part};
 use self::plan::{PartPlan, Plan};
-use super::{Context, Ending};
+use super::{Context, Ending, pool};
 use crate::catalogue::{self, ProtocolRow};
 use crate::cli::GateArgs;
 use crate::engine::Limits;
