@@ -205,6 +205,9 @@ impl Gate<'_> {
                 });
                 Some(parts::mutants(row, &reports.collect::<Vec<_>>()))
             }
+            PartPlan::Generated(subject) => {
+                Some(parts::generated(subject, &catalogue::protocols()))
+            }
             PartPlan::Fuzz(job) => match self.done(*job)? {
                 Done::Fuzz(report) => Some(parts::fuzz(report)),
                 Done::Model(_) | Done::Mutant(_) => None,
