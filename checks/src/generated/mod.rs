@@ -37,7 +37,7 @@ pub struct Subject {
     sources: &'static [&'static str],
     /// The rows of the catalogue whose models judge.
     pub rows: &'static [&'static str],
-    /// Whether all of them are judged, and `gate` asks for the results.
+    /// Whether `gate` asks for the results: all are judged there, and few are open.
     pub is_judged: bool,
 }
 
@@ -53,7 +53,7 @@ pub const SUBJECTS: [Subject; 5] = [
         protocol: "counter",
         sources: &["counter"],
         rows: &["counter"],
-        is_judged: true,
+        is_judged: false,
     },
     Subject {
         protocol: "maekawa",

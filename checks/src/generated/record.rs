@@ -184,12 +184,16 @@ impl Record {
         self.of(function)?.line(mutant)?.verdict.as_ref()
     }
 
-    /// Whether it is known what came of a mutant, and why it survives if it does.
+    /// Whether it is known what came of a mutant, and why it may survive if it does. What is open is
+    /// asked again.
     pub fn is_settled(&self, function: &Function, mutant: &Mutant) -> bool {
         let line = self.of(function).and_then(|judged| judged.line(mutant));
         line.is_some_and(|line| match &line.verdict {
-            Some(verdict) => !verdict.is_survivor() || line.reason.is_some(),
-            None => false,
+            Some(verdict) if verdict.is_survivor() => {
+                let reason = line.reason.as_ref();
+                reason.is_some_and(|reason| reason.kind != Kind::Open)
+            }
+            verdict => verdict.is_some(),
         })
     }
 
