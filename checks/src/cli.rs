@@ -48,7 +48,7 @@ pub enum Command {
     Fuzz(FuzzArgs),
     /// Sample runs of every model, and show which features of a protocol have met in one.
     Pairs(PairsArgs),
-    /// Run every mutant: each must be caught, and each control hold.
+    /// Run every mutant: each must be caught, and each control hold. Or those that can be generated.
     Mutants(MutantsArgs),
     /// Take the steps of a trace again.
     Replay {
@@ -258,11 +258,21 @@ pub struct MutantsArgs {
     #[arg(long, value_name = "MODEL", conflicts_with = "protocol")]
     pub model: Option<String>,
 
+    /// Instead of the catalogue's mutants, change the step files in every way that `cargo mutants`
+    /// would, and note in `checks/mutants/` what refutes each change: of those of which that is not
+    /// known yet. Needs the sources, and builds a program of all mutants in the target folder.
+    #[arg(long, conflicts_with_all = ["model", "engine", "seed"])]
+    pub generated: bool,
+
+    /// Judge all generated mutants again, also those of which it is known what refutes them.
+    #[arg(long, requires = "generated")]
+    pub again: bool,
+
     /// How, and with which engine.
     #[command(flatten)]
     pub engine: EngineArgs,
 
-    /// How long each run may take. Of a mutant that is not caught by then nothing is known: it has
+    /// How long each run may take; with --generated, all runs of a mutant. Of a mutant that is not caught by then nothing is known: it has
     /// timed out, and not survived. A control that is cut short holds if it was walked as far as
     /// its mutants' traces go.
     #[arg(long, value_name = "DURATION", default_value = "4m", value_parser = parse_duration)]

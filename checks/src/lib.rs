@@ -10,6 +10,7 @@ mod distinct;
 pub mod engine;
 pub mod examine;
 pub mod fuzz;
+pub mod generated;
 pub mod guide;
 pub mod lasso;
 pub mod matrix;

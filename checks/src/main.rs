@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use checks::cli::{Cli, Command};
-use checks::command::{self, Context, Ending, mutants, verify};
+use checks::command::{self, Context, Ending, generated, mutants, verify};
 use clap::Parser;
 
 /// Exploring is allocating: worlds come and go by the million, on all threads. Measured
@@ -70,6 +70,15 @@ fn run(context: &Context, command: Command) -> Result<Ending> {
         Command::Explore(args) => command::explore::run(context, &args),
         Command::Fuzz(args) => command::fuzz::run(context, &args),
         Command::Pairs(args) => command::pairs::run(context, &args),
+        Command::Mutants(args) if args.generated => {
+            let plan = generated::Plan {
+                protocol: args.protocol,
+                again: args.again,
+                budget: args.budget,
+                threads: checks::engine::Limits::on(args.threads).threads,
+            };
+            command::generated::run(context, &plan)
+        }
         Command::Mutants(args) => {
             let plan = mutants::Plan {
                 limits: checks::engine::Limits::on(args.threads),

@@ -19,7 +19,10 @@ pub enum Verdict {
     Bounded,
     /// The run was cut short: by time, memory, the disk or the user. No violation so far.
     Incomplete,
-    /// A property does not hold.
+    /// Every state was seen, and nothing is refuted; but there are not as many as the model's row
+    /// says. Something has changed, and nobody has said that it was to.
+    Changed,
+    /// A property does not hold, or what must be shown is not.
     Violated,
 }
 
@@ -30,6 +33,7 @@ impl Verdict {
             Self::Verified => "verified",
             Self::Bounded => "bounded",
             Self::Incomplete => "incomplete",
+            Self::Changed => "changed",
             Self::Violated => "violated",
         }
     }
@@ -96,7 +100,7 @@ pub struct Report {
     pub unseen: Vec<&'static str>,
     /// What became of the search, where it was to be kept.
     pub checkpoint: Option<String>,
-    /// What is wrong, in words, where the verdict is `violated`.
+    /// What is wrong, in words, where the verdict is `violated` or `changed`.
     pub violation: Option<String>,
     /// The steps to the violation, in words.
     pub steps: Vec<String>,
@@ -119,7 +123,7 @@ impl Report {
             Verdict::Verified => Ending::Well,
             Verdict::Bounded if self.unseen.is_empty() => Ending::Well,
             Verdict::Bounded | Verdict::Incomplete => Ending::Incomplete,
-            Verdict::Violated => Ending::NotWell,
+            Verdict::Changed | Verdict::Violated => Ending::NotWell,
         }
     }
 
@@ -156,7 +160,8 @@ impl Report {
         self.write_properties(&mut text);
         self.write_fired(&mut text);
         if let Some(violation) = &self.violation {
-            let _ = writeln!(text, "  VIOLATED: {violation}");
+            let what = self.verdict.name().to_uppercase();
+            let _ = writeln!(text, "  {what}: {violation}");
         }
         for (position, step) in self.steps.iter().enumerate() {
             if self.loop_start == Some(position) {

@@ -315,7 +315,7 @@ impl<P: Specification> Subject for Case<P> {
         let peak_rss_bytes = memory::peak();
         let properties = self.properties_after(&findings, live.as_ref(), complete);
         let (mut trace_file, mut steps, mut loop_start) = (None, Vec::new(), None);
-        let mut violation = None;
+        let (mut violation, mut changed) = (None, None);
         if let Some(found) = findings.violation.take() {
             confirm(&scenario, &found)?;
             let seed = findings.simulated.as_ref().map(|simulated| simulated.seed);
@@ -324,13 +324,14 @@ impl<P: Specification> Subject for Case<P> {
             violation = Some(explain::<P>(&found));
         } else if findings.stopped.is_none() && self.mutant.is_none() {
             // Of a mutant nothing is expected but that a property refutes it.
-            violation = self.vacuity(
-                &findings,
-                live.as_ref(),
-                applied(&scenario, engine, run.reductions),
-            );
+            let reductions = applied(&scenario, engine, run.reductions);
+            violation = self.vacuity(&findings, live.as_ref(), reductions);
+            changed = self.changed(&findings, reductions);
         }
-        let verdict = verdict(violation.is_some(), findings.stopped, engine, &findings);
+        let verdict = match (violation.is_some(), changed.is_some()) {
+            (false, true) => Verdict::Changed,
+            (is_violated, _) => verdict(is_violated, findings.stopped, engine, &findings),
+        };
         let unseen = self.unseen(&findings);
         Ok(Report {
             model: self.name(),
@@ -357,7 +358,7 @@ impl<P: Specification> Subject for Case<P> {
             stopped: findings.stopped,
             unseen,
             checkpoint: kept,
-            violation,
+            violation: violation.or(changed),
             steps,
             loop_start,
         })
@@ -468,8 +469,8 @@ impl<P: Specification> Case<P> {
         must.filter(|name| !findings.seen.contains(name)).collect()
     }
 
-    /// What a complete run failed to show: something that must be possible, or as many
-    /// states as its row says. A check that holds because nothing happens is no check.
+    /// What a complete run failed to show that must be possible. A check that holds because nothing
+    /// happens is no check.
     fn vacuity(
         &self,
         findings: &Findings<P>,
@@ -504,11 +505,18 @@ impl<P: Specification> Case<P> {
                 return Some(format!("says nothing of \"{name}\": {why}"));
             }
         }
+        None
+    }
+
+    /// That a complete run has found another number of states than the model's row says: it may be
+    /// for good, but somebody has to say so.
+    fn changed(&self, findings: &Findings<P>, reductions: Reductions) -> Option<String> {
         let expected = self.model.states?;
         let is_counted = reductions.inert && !reductions.symmetry;
         (is_counted && findings.unique != expected).then(|| {
             format!(
-                "{} states, where the catalogue says {expected}: the model has changed",
+                "{} states, where the catalogue says {expected}: nothing is refuted, but something \
+                 has changed",
                 findings.unique
             )
         })

@@ -334,7 +334,7 @@ fn a_trace_that_does_not_fit_is_refused_with_a_reason() {
 #[test]
 fn wrong_arguments_name_what_would_have_been_right() {
     let folder = tempdir().expect("a folder");
-    let cases: [(&[&str], &str); 27] = [
+    let cases: [(&[&str], &str); 29] = [
         (
             &["verify", "raft/electoin"],
             "did you mean \"raft/election\"?",
@@ -369,6 +369,11 @@ fn wrong_arguments_name_what_would_have_been_right() {
         (&["fuzz", "--steps", "9999999999999999999"], "steps"),
         (&["verify", "--all", "--threads", "0"], "threads"),
         (&["mutants", "paxos"], "raft"),
+        (
+            &["mutants", "--generated", "rift"],
+            "did you mean \"raft\"?",
+        ),
+        (&["mutants", "--again"], "--generated"),
         (&["explore", "raft/nothing"], "raft/election"),
         (&["verfy"], "verify"),
         (

@@ -42,7 +42,7 @@ const RUN: [(&str, &str, i32); 8] = [
 ];
 
 /// Commands that are not run, and why.
-const NOT_RUN: [(&str, &str); 14] = [
+const NOT_RUN: [(&str, &str); 15] = [
     (
         "cargo run -p checks -- pairs",
         "takes a minute; the gate asks the same",
@@ -62,6 +62,10 @@ const NOT_RUN: [(&str, &str); 14] = [
     (
         "cargo run -p checks -- replay FILE",
         "no file has this name; the example has one that has",
+    ),
+    (
+        "cargo run -p checks -- mutants --generated bully",
+        "builds a program of all mutants, which takes minutes; `gate` asks what came of it",
     ),
     ("cargo run -p checks -- gate", "takes minutes; .ci/run does"),
     (

@@ -4,9 +4,11 @@ pub mod engines;
 pub mod explore;
 pub mod fuzz;
 pub mod gate;
+pub mod generated;
 pub mod list;
 pub mod mutants;
 pub mod pairs;
+mod pool;
 pub mod replay;
 pub mod verify;
 

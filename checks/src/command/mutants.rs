@@ -72,6 +72,9 @@ impl MutantReport {
         let what = match (self.control, self.ending) {
             (true, Ending::Well) => format!("{}: control holds", self.verdict.name()),
             (true, Ending::Incomplete) => format!("CONTROL {}", cut_short()),
+            (true, Ending::NotWell) if self.verdict == Verdict::Changed => {
+                "CONTROL CHANGED".to_owned()
+            }
             (true, Ending::NotWell) => "CONTROL REFUTED".to_owned(),
             (false, Ending::Well) => format!("caught in {} steps", self.trace_len),
             (false, Ending::Incomplete) => cut_short(),
@@ -252,7 +255,8 @@ fn run_of<'a>(progress: &'a Arc<Progress>, traces: &'a Path, seed: u64) -> Run<'
 fn mutant_ending(report: &Report) -> Ending {
     match report.verdict {
         Verdict::Violated => Ending::Well,
-        Verdict::Verified => Ending::NotWell,
+        // A mutant's states are not counted.
+        Verdict::Verified | Verdict::Changed => Ending::NotWell,
         Verdict::Bounded | Verdict::Incomplete => Ending::Incomplete,
     }
 }
@@ -263,7 +267,7 @@ fn control_ending(report: &Report, depth: Option<usize>) -> Ending {
     let is_breadth_first = report.engine == Engine::Native.name();
     let is_deep_enough = depth.is_some_and(|depth| depth > 0 && report.depth >= depth);
     match report.verdict {
-        Verdict::Violated => Ending::NotWell,
+        Verdict::Violated | Verdict::Changed => Ending::NotWell,
         Verdict::Verified => Ending::Well,
         // A simulation, which ends in no other way.
         Verdict::Bounded => Ending::Well,

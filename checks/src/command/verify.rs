@@ -72,7 +72,12 @@ fn summary(reports: &[Report], models: usize) -> String {
         Verdict::Incomplete,
         Verdict::Violated,
     ];
-    let counts = verdicts.map(|verdict| format!("{} {}", count(reports, verdict), verdict.name()));
+    let mut counts: Vec<String> = verdicts
+        .map(|verdict| format!("{} {}", count(reports, verdict), verdict.name()))
+        .into();
+    if let changed @ 1.. = count(reports, Verdict::Changed) {
+        counts.push(format!("{changed} {}", Verdict::Changed.name()));
+    }
     let left = match models - reports.len() {
         0 => String::new(),
         left => format!("; {left} not begun"),

@@ -81,7 +81,7 @@ impl Done {
 /// whether that shows all that the model can show is not asked.
 fn model_ending(report: &Report) -> Ending {
     match (report.verdict, report.stopped) {
-        (Verdict::Violated, _) => Ending::NotWell,
+        (Verdict::Violated | Verdict::Changed, _) => Ending::NotWell,
         (Verdict::Verified, _) => Ending::Well,
         (_, Some(Stop::States)) if report.unique >= SEARCHED_STATES => Ending::Well,
         _ => Ending::Incomplete,

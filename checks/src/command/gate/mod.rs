@@ -9,7 +9,6 @@ mod jobs;
 mod junit;
 mod parts;
 mod plan;
-mod pool;
 
 use std::collections::BTreeSet;
 use std::num::NonZero;
@@ -24,7 +23,7 @@ use indicatif::ProgressBar;
 use self::jobs::Done;
 use self::parts::{GateReport, Part};
 use self::plan::{PartPlan, Plan};
-use super::{Context, Ending};
+use super::{Context, Ending, pool};
 use crate::catalogue::{self, ProtocolRow};
 use crate::cli::GateArgs;
 use crate::engine::Limits;
@@ -208,6 +207,9 @@ impl Gate<'_> {
                     Done::Model(_) | Done::Fuzz(_) | Done::Sample(_) => None,
                 });
                 Some(parts::mutants(row, &reports.collect::<Vec<_>>()))
+            }
+            PartPlan::Generated(subject) => {
+                Some(parts::generated(subject, &catalogue::protocols()))
             }
             PartPlan::Fuzz(job) => match self.done(*job)? {
                 Done::Fuzz(report) => Some(parts::fuzz(report)),

@@ -1,12 +1,17 @@
 //! What a gate reports.
 
+use anyhow::Result;
 use models::specification::Size;
 use serde::Serialize;
 
 use crate::catalogue::ProtocolRow;
 use crate::command::Ending;
+use crate::command::generated::complaint_of;
 use crate::command::mutants::MutantReport;
 use crate::fuzz::FuzzReport;
+use crate::generated::complete::Tally;
+use crate::generated::record::Record;
+use crate::generated::{self, Function, Subject};
 use crate::matrix::Matrix;
 use crate::report::{Report, Verdict};
 
@@ -76,6 +81,7 @@ pub(super) fn model(report: &Report, size: Size, ending: Ending) -> Part {
             format!("{verdict}, {} states: {}", report.unique, stop.reason())
         }
         (None, _) => format!("{}, {} states", report.verdict.name(), report.unique),
+        (Some(change), _) if report.verdict == Verdict::Changed => change.clone(),
         (Some(violation), _) => format!(
             "{violation}, {} steps{}",
             report.steps.len(),
@@ -95,6 +101,26 @@ pub(super) fn model(report: &Report, size: Size, ending: Ending) -> Part {
         report.seconds,
         &detail,
     )
+}
+
+/// The generated mutants of a protocol: each judged, each that survives with a reason, and few.
+pub(super) fn generated(subject: &Subject, rows: &[ProtocolRow]) -> Part {
+    let name = format!("generated {}", subject.protocol);
+    let workspace = generated::workspace();
+    let results = || -> Result<(Vec<Function>, Record)> {
+        let functions = subject.functions(&workspace)?;
+        let record = Record::read(&subject.results(&workspace))?;
+        Ok((functions, record))
+    };
+    let (functions, record) = match results() {
+        Ok(results) => results,
+        Err(error) => return Part::new(&name, Ending::NotWell, 0.0, &format!("{error:#}")),
+    };
+    let functions: Vec<&Function> = functions.iter().collect();
+    match complaint_of(subject, &functions, &record, rows) {
+        Some(complaint) => Part::new(&name, Ending::NotWell, 0.0, &complaint),
+        None => Part::new(&name, Ending::Well, 0.0, &Tally::of(&record).in_short()),
+    }
 }
 
 pub(super) fn fuzz(report: &FuzzReport) -> Part {

@@ -7,6 +7,7 @@ use models::specification::Size;
 
 use super::jobs::Job;
 use crate::catalogue::{self, ProtocolRow};
+use crate::generated::{SUBJECTS, Subject};
 
 /// What is to be done, and what is to be reported of it.
 pub(super) struct Plan<'a> {
@@ -21,6 +22,8 @@ pub(super) enum PartPlan<'a> {
     /// Of all models before it.
     Arms(&'a ProtocolRow),
     Mutants(&'a ProtocolRow, Range<usize>),
+    /// Of results that are kept.
+    Generated(&'static Subject),
     Fuzz(usize),
     /// Of these jobs, and all sampling before it.
     Pairs(&'a ProtocolRow, Range<usize>),
@@ -30,7 +33,7 @@ impl PartPlan<'_> {
     pub(super) fn jobs(&self) -> Range<usize> {
         match self {
             Self::Model(_, _, job) | Self::Fuzz(job) => *job..job + 1,
-            Self::Arms(_) => 0..0,
+            Self::Arms(_) | Self::Generated(_) => 0..0,
             Self::Mutants(_, jobs) | Self::Pairs(_, jobs) => jobs.clone(),
         }
     }
@@ -56,6 +59,10 @@ impl<'a> Plan<'a> {
             jobs.extend(mutants.map(|mutant| Job::mutant(row, mutant.as_ref())));
             parts.push(PartPlan::Mutants(row, first..jobs.len()));
         }
+        let is_run = |subject: &&Subject| {
+            subject.is_judged && protocols.iter().any(|row| row.name == subject.protocol)
+        };
+        parts.extend(SUBJECTS.iter().filter(is_run).map(PartPlan::Generated));
         for row in protocols {
             for model in &row.fuzzed {
                 parts.push(PartPlan::Fuzz(jobs.len()));

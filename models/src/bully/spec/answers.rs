@@ -47,6 +47,55 @@ pub(super) fn candidates_are_answered<R: Data>(
     candidates.all(|candidate| new.highest.id == candidate || tells(after, to, candidate, |_| true))
 }
 
+/// A lower node that stands in an election that is over hears so from who leads: if it only heard
+/// that a higher one takes part, it would wait for a winner that has won long ago.
+pub(super) fn leaders_say_so<R: Data>(
+    before: &W<R>,
+    action: &Action<Bully<R>>,
+    after: &W<R>,
+) -> bool {
+    let Some(Delivered { envelope, old, .. }) = delivered(before, action, after) else {
+        return true;
+    };
+    let (from, to) = (envelope.from, envelope.to);
+    let old = &old.volatile;
+    let Message::Election { election, rank } = &envelope.message else {
+        return true;
+    };
+    let candidate = Candidate {
+        rank: rank.clone(),
+        id: from,
+    };
+    let must_know =
+        old.leader() == Some(to) && *election <= old.election && candidate < old.highest;
+    let says_so = |said: &Message<R>| match said {
+        Message::Coordinator { election, .. } => *election == old.election,
+        Message::Election { .. } | Message::Okay { .. } | Message::Stale { .. } => false,
+    };
+    !must_know || tells(after, to, from, says_so)
+}
+
+/// Of the same election a winner is not followed where a higher candidate is known.
+pub(super) fn the_highest_known_is_followed<R: Data>(
+    before: &W<R>,
+    action: &Action<Bully<R>>,
+    after: &W<R>,
+) -> bool {
+    let Some(Delivered { envelope, old, new }) = delivered(before, action, after) else {
+        return true;
+    };
+    let (old, new) = (&old.volatile, &new.volatile);
+    let Message::Coordinator { election, rank } = &envelope.message else {
+        return true;
+    };
+    let winner = Candidate {
+        rank: rank.clone(),
+        id: envelope.from,
+    };
+    let is_outdone = *election == old.election && winner < old.highest;
+    !is_outdone || new.leader() != Some(envelope.from)
+}
+
 /// A winner that is higher than the receiver and than all that it knows of in that election is
 /// followed. One of an old election, or one that is lower, hears better, if only from who leads;
 /// the highest of all hears it from everybody.

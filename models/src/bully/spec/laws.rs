@@ -55,6 +55,18 @@ impl<R: Data> Bully<R> {
             },
         },
         Law {
+            name: "Leaders say so →",
+            source: "to a lower candidate the leader simply says that it leads",
+            holds: |_, before, action, after| answers::leaders_say_so(before, action, after),
+        },
+        Law {
+            name: "The highest known is followed →",
+            source: "if two win the same election, for delays are not bounded, the higher one counts",
+            holds: |_, before, action, after| {
+                answers::the_highest_known_is_followed(before, action, after)
+            },
+        },
+        Law {
             name: "Who has missed an election stands again →",
             source: "the highest node must lead, also one that was away",
             holds: |_, before, action, after| answers::the_stale_stand_again(before, action, after),

@@ -117,6 +117,21 @@ pub const MUTANTS: &[&[Mutant<B>]] = &[
             inject: |scenario| scenario.step = believes_below_the_highest,
         },
         Mutant {
+            id: "BUL-LOWER-WINNER",
+            defect: "where delays are not bounded, a winner is believed although a higher candidate \
+                     of that election is known",
+            source: "if two win the same, the higher one counts",
+            model: "bully/asynchronous",
+            inject: |scenario| scenario.step = believes_below_the_highest,
+        },
+        Mutant {
+            id: "BUL-LEADER-SAYS-OKAY",
+            defect: "a leader that is asked answers as one that takes part, and not as the winner",
+            source: "a lower node that comes up disturbs nobody, and learns who leads",
+            model: "bully/crashes",
+            inject: |scenario| scenario.step = says_okay_as_leader,
+        },
+        Mutant {
             id: "BUL-SAME-ELECTION",
             defect: "who has waited in vain stands again in the same election, in which it has been \
                      answered: a late Okay is taken for an answer to this candidacy",
@@ -273,6 +288,23 @@ fn is_okay(effect: &Effect<B>) -> bool {
 
 fn never_says_okay(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
     step_without(bully, node, input, out, is_okay);
+}
+
+fn says_okay_as_leader(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    let (asker, mut right) = (asked(&input), Outbox::new());
+    bully.step(node, input, &mut right);
+    for mut effect in right.drain() {
+        if let Effect::Send { to, message } = &mut effect
+            && let Message::Coordinator { .. } = message
+            && let Some((candidate, election)) = &asker
+            && candidate.id == *to
+        {
+            *message = Message::Okay {
+                election: *election,
+            };
+        }
+        out.push(effect);
+    }
 }
 
 fn answers_for_itself_alone(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {

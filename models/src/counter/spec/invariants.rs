@@ -68,6 +68,16 @@ pub(super) const INVARIANTS: &[Invariant<Counter>] = &[
         holds: |_, world| world.all_hosts().all(|(_, host)| timers_run(host)),
     },
     Invariant {
+        name: "Who owes nothing waits for nothing",
+        source: "Almeida et al. 2018, Algorithm 2, periodically: a timer that runs when everything \
+                 is acknowledged is for nothing",
+        holds: |_, world| {
+            world
+                .all_hosts()
+                .all(|(_, host)| no_timer_runs_in_vain(host))
+        },
+    },
+    Invariant {
         name: "No more clients are remembered than there is room for",
         source: "a disk does not grow with the clients that have ever counted",
         holds: |scenario, world| {
@@ -257,6 +267,15 @@ fn timers_run(host: &Host<Counter>) -> bool {
         Host::Up { node, armed, .. } => {
             let owes = !node.volatile.is_settled();
             armed.contains(&Timer::PushPull) && (!owes || armed.contains(&Timer::Broadcast))
+        }
+        Host::Down { .. } => true,
+    }
+}
+
+fn no_timer_runs_in_vain(host: &Host<Counter>) -> bool {
+    match host {
+        Host::Up { node, armed, .. } => {
+            !node.volatile.is_settled() || !armed.contains(&Timer::Broadcast)
         }
         Host::Down { .. } => true,
     }

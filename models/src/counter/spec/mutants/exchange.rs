@@ -122,6 +122,13 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         inject: |scenario| scenario.step = broadcasts_once,
     },
     Mutant {
+        id: "CNT-TIMER-IN-VAIN",
+        defect: "the timer for what is owed runs on when nothing is owed any more",
+        source: "Almeida et al. 2018, Algorithm 2, periodically",
+        model: "counter/deltas",
+        inject: |scenario| scenario.step = never_stops_its_timer,
+    },
+    Mutant {
         id: "CNT-PUSH-ONLY",
         defect: "a push-pull is not answered",
         source: "Demers et al. 1987, §1.3",
@@ -370,6 +377,18 @@ fn broadcasts_once(
     if fires {
         out.disarm(Timer::Broadcast);
     }
+}
+
+fn never_stops_its_timer(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    counter.step(node, input, out);
+    map_effects(out, |effect| {
+        (effect != Effect::Disarm(Timer::Broadcast)).then_some(effect)
+    });
 }
 
 fn only_pushes(counter: &Counter, node: &mut Node<Counter>, input: Input<Counter>, out: &mut Out) {

@@ -14,7 +14,7 @@ const LOOK_UP: Duration = Duration::from_millis(100);
 /// done one. Hands what came of each to `done`, on the calling thread, as it comes; calls `meanwhile`
 /// now and then. After either has said `false`, no job is begun any more: those that are being done
 /// are still waited for.
-pub(super) fn run<T: Send>(
+pub(crate) fn run<T: Send>(
     order: Vec<usize>,
     threads: NonZero<usize>,
     job: impl Fn(usize) -> T + Sync,

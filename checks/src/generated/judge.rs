@@ -1,0 +1,412 @@
+//! Judges mutants: a process for each model in which one is at work, the model first that is likely
+//! to refute it soon.
+//!
+//! A model in which the right protocol never reaches the place, or where what is compared comes out
+//! the same either way, cannot tell the mutant from it, and is not asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use models::specification::Size;
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use super::copy::{MUTANT, REACHED};
+use super::find::Function;
+use super::rewrite::Number;
+use super::verdict::{Refuted, Verdict};
+use crate::catalogue::ProtocolRow;
+use crate::trace_file::TraceFile;
+
+/// How much of a large model is seen: as much as the gate sees.
+const SEARCHED_STATES: &str = "200000";
+
+/// What the fuzzer's runs come from, and how many there are: as in the gate.
+const SEED: &str = "2014";
+const CASES: &str = "3000";
+
+/// How much memory a model's states may take.
+const MEMORY: &str = "2G";
+
+/// How long the right protocol may take in one model, and how long a run is waited for that is not
+/// let run.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How much longer a mutant may take in a model than the right protocol, and on top of that.
+const SLOWER: f64 = 3.0;
+const AT_LEAST: Duration = Duration::from_secs(5);
+
+/// How much of the processor a run may use on top of its budget before it is taken for one that
+/// will not end. One that merely had to wait for others is not.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// How often a process is asked whether it has ended.
+const LOOK_UP: Duration = Duration::from_millis(10);
+
+/// The program of all mutants, and the models that judge them.
+pub struct Judge {
+    program: PathBuf,
+    /// Where the runs leave what they write.
+    folder: TempDir,
+    models: Vec<Model>,
+    /// How often a model has refuted a mutant: of the function, of the file, of any.
+    refuted: Mutex<BTreeMap<(String, usize), u32>>,
+    interrupted: Arc<AtomicBool>,
+}
+
+/// A model, as the right protocol shows it.
+struct Model {
+    name: &'static str,
+    walk: Walk,
+    seconds: f64,
+    reached: BTreeSet<Number>,
+}
+
+/// How a model is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Walk {
+    Whole,
+    Part,
+    Sampled,
+}
+
+/// What came of one run.
+enum Outcome {
+    /// Nothing is wrong.
+    Holds,
+    Refuted(Verdict),
+    /// Nothing is wrong but the number of states.
+    Changed,
+    OutOfTime,
+}
+
+/// Of a run's report in JSON, what matters here.
+#[derive(Deserialize)]
+struct Report {
+    verdict: String,
+    #[serde(default)]
+    violation: Option<String>,
+    #[serde(default)]
+    trace_file: Option<String>,
+    #[serde(default)]
+    unseen: Vec<String>,
+    #[serde(default)]
+    witnesses: Vec<Witness>,
+}
+
+#[derive(Deserialize)]
+struct Witness {
+    name: String,
+    required: bool,
+    cases: u64,
+}
+
+/// How a process ended.
+enum Ended {
+    Reported(Report),
+    ByTheSystem,
+    NotAtAll,
+    TooLate,
+}
+
+impl Judge {
+    /// Walks the rows' models with the right protocol in them: what each takes, and what it reaches.
+    ///
+    /// # Errors
+    /// If the right protocol does not hold.
+    pub fn new(
+        program: PathBuf,
+        rows: &[&ProtocolRow],
+        interrupted: Arc<AtomicBool>,
+        say: &dyn Fn(&str),
+    ) -> Result<Self> {
+        let mut judge = Self {
+            program,
+            folder: tempfile::tempdir().context("no folder for what the runs write")?,
+            models: Vec::new(),
+            refuted: Mutex::default(),
+            interrupted,
+        };
+        for row in rows {
+            let whole = row.models.iter().map(|model| match model.row().size {
+                Size::Gate => (model.model(), Walk::Whole),
+                Size::Large => (model.model(), Walk::Part),
+            });
+            let sampled = row
+                .fuzzed
+                .iter()
+                .map(|model| (model.model(), Walk::Sampled));
+            for (name, walk) in whole.chain(sampled) {
+                let model = judge.control(name, walk)?;
+                judge.models.push(model);
+            }
+        }
+        let seconds: f64 = judge.models.iter().map(|model| model.seconds).sum();
+        let models = judge.models.len();
+        say(&format!(
+            "{models} models hold, in {seconds:.0} s of one core\n"
+        ));
+        Ok(judge)
+    }
+
+    /// Looks at the right protocol in a model.
+    fn control(&self, name: &'static str, walk: Walk) -> Result<Model> {
+        let folder = self.folder()?;
+        let reached = folder.path().join("reached");
+        let started = Instant::now();
+        let ended = self.run(&folder, name, walk, 0, PATIENCE)?;
+        let Ended::Reported(report) = ended else {
+            bail!("{name} does not end");
+        };
+        let holds = match walk {
+            Walk::Whole => report.verdict == "verified",
+            Walk::Part => report.verdict == "bounded",
+            Walk::Sampled => report.verdict == "held",
+        };
+        ensure!(
+            holds,
+            "the right protocol must hold in {name}, and is {} there{}",
+            report.verdict,
+            report
+                .violation
+                .map_or_else(String::new, |why| format!(": {why}"))
+        );
+        let text =
+            fs::read_to_string(&reached).context("the program does not say what it reached")?;
+        let reached = text.lines().map(str::parse).collect::<Result<_, _>>();
+        Ok(Model {
+            name,
+            walk,
+            seconds: started.elapsed().as_secs_f64(),
+            reached: reached.context("the program does not say what it reached")?,
+        })
+    }
+
+    /// What comes of a mutant within `budget`. Nothing where the user has had enough.
+    ///
+    /// # Errors
+    /// If the program cannot be run.
+    pub fn judge(
+        &self,
+        function: &Function,
+        number: Number,
+        budget: Duration,
+    ) -> Result<Option<Verdict>> {
+        let end = Instant::now() + budget;
+        let models = self.order(function, number);
+        if models.is_empty() {
+            return Ok(Some(Verdict::Unreached));
+        }
+        let (mut changed, mut out_of_time) = (None, None);
+        for model in models {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                out_of_time = out_of_time.or(Some(model.name));
+                break;
+            }
+            let share = AT_LEAST + Duration::from_secs_f64(SLOWER * model.seconds);
+            let outcome = self.outcome(model, number, share.min(left))?;
+            if self.interrupted.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            match outcome {
+                Outcome::Holds => {}
+                Outcome::Refuted(verdict) => {
+                    self.remember(function, model);
+                    return Ok(Some(verdict));
+                }
+                Outcome::Changed => changed = changed.or(Some(model.name)),
+                Outcome::OutOfTime => out_of_time = out_of_time.or(Some(model.name)),
+            }
+        }
+        Ok(Some(match (changed, out_of_time) {
+            (_, Some(model)) => Verdict::TimedOut(model.to_owned()),
+            (Some(model), None) => Verdict::CountOnly(model.to_owned()),
+            (None, None) => Verdict::Survives,
+        }))
+    }
+
+    /// The models that may tell the mutant from the right protocol: those that are walked whole, then
+    /// those in part, then those sampled; of each first those that have refuted mutants of the same
+    /// function, of the same file, or many, for the time that they take.
+    fn order(&self, function: &Function, number: Number) -> Vec<&Model> {
+        let refuted = self.refuted.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = |of: String, position: usize| {
+            f64::from(refuted.get(&(of, position)).copied().unwrap_or(0))
+        };
+        let models = self.models.iter().enumerate();
+        let models = models.filter(|(_, model)| model.reached.contains(&number));
+        let mut models: Vec<(Walk, f64, &Model)> = models
+            .map(|(position, model)| {
+                let [of_function, of_file, of_any] = Self::scopes(function);
+                let likely = 1.0
+                    + 20.0 * times(of_function, position)
+                    + 2.0 * times(of_file, position)
+                    + 0.1 * times(of_any, position);
+                (model.walk, likely / (0.1 + model.seconds), model)
+            })
+            .collect();
+        models.sort_by(|(walk, one, _), (other_walk, other, _)| {
+            walk.cmp(other_walk).then(other.total_cmp(one))
+        });
+        models.into_iter().map(|(_, _, model)| model).collect()
+    }
+
+    fn scopes(function: &Function) -> [String; 3] {
+        let of_function = format!("{} {}", function.file, function.name);
+        [of_function, function.file.clone(), String::new()]
+    }
+
+    fn remember(&self, function: &Function, by: &Model) {
+        let position = self.models.iter().position(|model| model.name == by.name);
+        let mut refuted = self.refuted.lock().unwrap_or_else(PoisonError::into_inner);
+        for scope in Self::scopes(function) {
+            *refuted.entry((scope, position.unwrap_or(0))).or_insert(0) += 1;
+        }
+    }
+
+    /// What a mutant does in a model.
+    fn outcome(&self, model: &Model, number: Number, budget: Duration) -> Result<Outcome> {
+        let name = model.name.to_owned();
+        let folder = self.folder()?;
+        let report = match self.run(&folder, model.name, model.walk, number, budget)? {
+            Ended::Reported(report) => report,
+            Ended::ByTheSystem => return Ok(Outcome::Refuted(Verdict::Aborts(name))),
+            Ended::NotAtAll => return Ok(Outcome::Refuted(Verdict::Hangs(name))),
+            Ended::TooLate => return Ok(Outcome::OutOfTime),
+        };
+        Ok(match report.verdict.as_str() {
+            "verified" | "bounded" | "held" => Outcome::Holds,
+            "changed" => Outcome::Changed,
+            "incomplete" => Outcome::OutOfTime,
+            _ => Outcome::Refuted(report.refutation(name)?),
+        })
+    }
+
+    /// A folder for what one run writes.
+    fn folder(&self) -> Result<TempDir> {
+        tempfile::tempdir_in(&self.folder).context("no folder for what a run writes")
+    }
+
+    /// Runs the program: the mutant of this number, or the right protocol for number 0.
+    fn run(
+        &self,
+        folder: &TempDir,
+        model: &str,
+        walk: Walk,
+        number: Number,
+        budget: Duration,
+    ) -> Result<Ended> {
+        let output = folder.path().join("report.json");
+        let seconds = format!("{}s", budget.as_secs().max(1));
+        let mut command = Command::new(&self.program);
+        match walk {
+            Walk::Whole => command.args(["verify", "--memory", MEMORY]),
+            Walk::Part => command.args(["verify", "--max-states", SEARCHED_STATES]),
+            Walk::Sampled => command.args(["fuzz", "--seed", SEED, "--cases", CASES]),
+        };
+        command
+            .args([
+                model,
+                "--json",
+                "--threads",
+                "1",
+                "--budget",
+                &seconds,
+                "--traces",
+            ])
+            .arg(folder.path())
+            .env(MUTANT, number.to_string())
+            .env(REACHED, folder.path().join("reached"))
+            .stdin(Stdio::null())
+            .stdout(File::create(&output).context("no file for a report")?)
+            .stderr(Stdio::null());
+        let mut child = command.spawn().context("cannot run the mutants")?;
+        let started = Instant::now();
+        while child
+            .try_wait()
+            .context("cannot wait for a mutant")?
+            .is_none()
+        {
+            let waited = started.elapsed();
+            if waited > budget + GRACE {
+                let used = processor_time(child.id()).unwrap_or(waited);
+                let hangs = used > budget + GRACE;
+                if hangs || waited > budget + PATIENCE {
+                    child.kill().context("cannot end a mutant")?;
+                    child.wait().context("cannot wait for a mutant")?;
+                    return Ok(if hangs {
+                        Ended::NotAtAll
+                    } else {
+                        Ended::TooLate
+                    });
+                }
+            }
+            thread::sleep(LOOK_UP);
+        }
+        let text = fs::read_to_string(&output).context("no report")?;
+        let reports: Result<[Report; 1], _> = serde_json::from_str(&text);
+        Ok(match reports {
+            Ok([report]) => Ended::Reported(report),
+            Err(_) => Ended::ByTheSystem,
+        })
+    }
+}
+
+/// How much of the processor a process has had, where the system tells.
+fn processor_time(process: u32) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // Behind the program's name, which may hold anything.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let times = fields.split_whitespace().skip(11).take(2);
+    let ticks: u64 = times.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Some(Duration::from_millis(10 * ticks))
+}
+
+impl Report {
+    /// By what a mutant is refuted that does not hold.
+    ///
+    /// # Errors
+    /// If there is a trace that cannot be read.
+    fn refutation(self, model: String) -> Result<Verdict> {
+        let complaint = self.violation.unwrap_or(self.verdict);
+        if let Some(file) = self.trace_file {
+            let by = TraceFile::read(Path::new(&file))?.property;
+            let by = by.unwrap_or(complaint);
+            return Ok(Verdict::Property(Refuted { by, model }));
+        }
+        let sampled = self.witnesses.into_iter();
+        let sampled = sampled.filter(|row| row.required && row.cases == 0);
+        let mut unseen = self.unseen.into_iter().chain(sampled.map(|row| row.name));
+        let by = unseen.next().unwrap_or(complaint);
+        Ok(Verdict::Witness(Refuted { by, model }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_that_a_process_has_had_is_told() {
+        let mine = || processor_time(std::process::id());
+        let Some(before) = mine() else {
+            // Not every system tells.
+            return;
+        };
+        let started = Instant::now();
+        while mine() == Some(before) {
+            assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "it stands still"
+            );
+        }
+    }
+}
