@@ -323,6 +323,15 @@ pub fn snap(crashes: u8) -> Checked {
     after(scenario, |prologue| without_n2(prologue, 3))
 }
 
+/// From the moment on at which n0 leads n1, both have so many transactions of the first client's that
+/// all others lack, and n0 has one more that nobody else has heard of.
+pub(super) fn ahead(scenario: Checked, settled: usize) -> Checked {
+    after(scenario, |prologue| {
+        without_n2(prologue, settled);
+        prologue.ask(0, 0);
+    })
+}
+
 fn without_n2(prologue: &mut Prologue<'_>, writes: usize) {
     prologue.establish(0, &[1]);
     for _ in 0..writes {
