@@ -59,13 +59,25 @@ pub fn take<P: Specification>(
     attempt.unwrap_or_else(Outcome::Panicked)
 }
 
-/// The first invariant that the world breaks; [`NO_PANIC`] if looking at it panics.
+/// The first invariant that the world breaks; [`NO_PANIC`] if looking at it panics, also for what is
+/// to be reached.
 pub fn broken_invariant<P: Specification>(
     scenario: &Scenario<P>,
     world: &World<P>,
 ) -> Option<&'static str> {
-    let broken = caught(|| invariant_broken(scenario, world));
-    broken.unwrap_or(Some(NO_PANIC))
+    match look(scenario, world) {
+        Sight::Broken(property) => Some(property),
+        Sight::Sound(_) => None,
+    }
+}
+
+/// As [`broken_invariant`], but does not look for what is to be reached: for who does so anyway, by
+/// [`note_witnesses`].
+pub fn broken_invariant_alone<P: Specification>(
+    scenario: &Scenario<P>,
+    world: &World<P>,
+) -> Option<&'static str> {
+    caught(|| invariant_broken(scenario, world)).unwrap_or(Some(NO_PANIC))
 }
 
 fn invariant_broken<P: Specification>(

@@ -297,7 +297,9 @@ fn watch<P: Specification>(
     limits: &Limits,
     progress: &Progress,
 ) -> Findings<P> {
-    let mut stopped = None;
+    // A small world may be done before anybody looks at the clock.
+    let mut stopped = limits.exceeded(progress);
+    halted.store(stopped.is_some(), Ordering::Relaxed);
     while !checker.is_done() {
         thread::sleep(Duration::from_millis(20));
         let (unique, generated) = (checker.unique_state_count(), checker.state_count());

@@ -62,7 +62,7 @@ pub(super) fn play<P: Specification>(
                 sampled.features = pairs::happening(scenario, &world, action, &after, happened);
                 world = after;
                 let broken = law
-                    .or_else(|| examine::broken_invariant(scenario, &world))
+                    .or_else(|| examine::broken_invariant_alone(scenario, &world))
                     .or_else(|| examine::note_witnesses(scenario, &world, &mut sampled.seen));
                 (broken, None)
             }

@@ -162,6 +162,7 @@ fn vote_anyway(node: &mut Node<R>, candidate: NodeId, term: Term, out: &mut Outb
         term,
         voted_for: Some(candidate),
     });
+    out.arm(Timer::Election);
     out.send(
         candidate,
         Message::RequestVoteResponse {
