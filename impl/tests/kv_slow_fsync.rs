@@ -13,7 +13,7 @@ use models::NodeId;
 use tempfile::TempDir;
 
 use crate::support::kv::PATIENCE;
-use crate::support::processes::{ONE, THREE, TWO, client, page, wait_for};
+use crate::support::processes::{ONE, THREE, TWO, client, leader, page, wait_for};
 use crate::support::program::{program_after, send_signal, wait_until_it_ends};
 
 /// While the file `slow` exists each fsync takes 150 ms longer, while `hanging` does none returns.
@@ -104,6 +104,32 @@ async fn metrics_answer(address: &str) {
     let page = page.timeout(AT_ONCE).send().await.expect("an answer");
     let page = page.text().await.expect("a page");
     assert!(page.contains("lockstep_journal_flush"), "{page}");
+}
+
+/// Each write waits for an fsync at two nodes, each heartbeat for none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_fsync_costs_no_term() {
+    let Some(program) = SlowProgram::compile() else {
+        return;
+    };
+    program.set("slow");
+    let nodes = Processes::start(&program.program, 3, Timing::default()).expect("starts");
+    let mut writer = client(&nodes);
+    writer.put(b"first", "x".into()).await.expect("put");
+    let leads = leader(&nodes).await;
+    let term = page(&nodes, leads, "/status").await["term"].clone();
+    let (begun, mut done) = (Instant::now(), 0);
+    while begun.elapsed() < Duration::from_secs(10) {
+        let key = format!("key-{done}");
+        writer.put(key.as_bytes(), "x".into()).await.expect("put");
+        done += 1;
+    }
+    assert!(done > 10, "only {done} writes");
+    for id in [ONE, TWO, THREE] {
+        let status = page(&nodes, id, "/status").await;
+        assert_eq!(status["term"], term, "{status}\n{}", nodes.log_tails());
+        assert_eq!(status["leader"], leads.0, "{status}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
