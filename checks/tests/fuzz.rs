@@ -98,13 +98,16 @@ fn the_right_protocol_holds_and_its_runs_show_what_they_must() {
 #[test]
 fn a_mutant_is_found_shrunk_and_its_trace_replays() {
     let folder = tempdir().expect("a folder");
-    for id in [
-        "RAFT-2",
-        "RAFT-6",
-        "RAFT-VOTE-BLIND",
-        "RAFT-SEND-BEFORE-SYNC",
+    for (model, id) in [
+        ("raft/fuzz-datagrams", "RAFT-2"),
+        ("raft/fuzz-datagrams", "RAFT-6"),
+        ("raft/fuzz-datagrams", "RAFT-VOTE-BLIND"),
+        ("raft/fuzz-datagrams", "RAFT-SEND-BEFORE-SYNC"),
+        // Here the trace names the world, too.
+        ("raft/drawn", "RAFT-6"),
+        ("raft/drawn", "RAFT-VOTE-BLIND"),
     ] {
-        let mutant = catalogue::with_mutant("raft/fuzz-datagrams", id).expect("it is there");
+        let mutant = catalogue::with_mutant(model, id).expect("it is there");
         let report = fuzz(mutant.as_ref(), &plan(1, 2000, 2), folder.path());
         assert_eq!(
             report.verdict,
@@ -115,6 +118,7 @@ fn a_mutant_is_found_shrunk_and_its_trace_replays() {
         let file = report.trace_file.expect("there is a trace");
         let trace = TraceFile::read(Path::new(&file)).expect("it can be read");
         assert_eq!((trace.seed, trace.mutant.as_deref()), (Some(1), Some(id)));
+        assert_eq!(trace.model.contains('@'), model == "raft/drawn");
         let again = catalogue::find(&trace.model, trace.mutant.as_deref());
         let replay = again.expect("the trace names it").replay(&trace);
         let replay = replay.expect("every step is possible");
@@ -190,4 +194,30 @@ fn the_time_and_the_user_end_it() {
     let report = subject.fuzz(&endless, &run).expect("nothing to write");
     assert_eq!(report.stopped, Some(Stop::Interrupted));
     assert_eq!(report.verdict, FuzzVerdict::Incomplete, "nothing was seen");
+}
+
+/// A number stands for one world, whoever asks for it; a model whose worlds are not drawn has none.
+#[test]
+fn a_drawn_world_is_had_by_its_number() {
+    let folder = tempdir().expect("a folder");
+    let world = |name: &str| catalogue::find(name, None);
+    for model in ["raft/drawn", "zab/drawn", "maekawa/drawn", "counter/drawn"] {
+        let seven = world(&format!("{model}@7")).expect("there is one for each number");
+        assert_eq!(seven.name(), format!("{model}@7"));
+        let run = || timeless(fuzz(seven.as_ref(), &plan(1, 8, 1), folder.path()));
+        assert_eq!(run(), run());
+        let rows = (0..40).filter_map(|number| world(&format!("{model}@{number}")));
+        let mut nodes: Vec<usize> = rows.map(|subject| subject.row().nodes).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        assert!(nodes.len() > 1, "{model}: all worlds have {nodes:?} nodes");
+    }
+    for name in [
+        "raft/drawn@seven",
+        "raft/drawn@",
+        "raft/clients@7",
+        "raft/nothing@7",
+    ] {
+        assert!(world(name).is_none(), "{name}");
+    }
 }
