@@ -1,7 +1,8 @@
 //! Distributed protocols as pure step functions, the world they are checked in, and their
 //! properties.
 //!
-//! **`models` never reads a clock, draws a random number, or does I/O**, and no checked
+//! **`models` never reads a clock, takes chance from anywhere, or does I/O** (a world that is drawn
+//! follows from its number alone), and no checked
 //! state holds a container whose order is not defined. The crate is `no_std` and forbids
 //! unsafe code, so breaking the first rule does not build; `clippy.toml` gives the reasons.
 #![no_std]
