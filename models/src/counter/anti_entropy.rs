@@ -34,6 +34,7 @@ impl Counter {
         for (&member, peer) in &node.volatile.members {
             if !peer.pending.is_empty() {
                 let counts = peer.pending.clone();
+                let counts = counts.with_totals(&node.durable().counts);
                 out.send(member, Message::Delta { counts });
             }
         }
@@ -87,7 +88,8 @@ impl Counter {
         out.send(partner, Message::PushPull { counts });
     }
 
-    /// The other's push, and its pull.
+    /// The other's push, and its pull. What it has said that it knows it may have lost with its disk
+    /// when the answer comes: no bucket goes without its total.
     pub(super) fn on_push_pull(
         &self,
         node: &mut Node<Self>,
@@ -96,7 +98,8 @@ impl Counter {
         out: &mut Outbox<Self>,
     ) {
         self.learn(node, counts, out);
-        let counts = node.durable().counts.difference(counts);
+        let known = &node.durable().counts;
+        let counts = known.difference(counts).with_totals(known);
         if !counts.is_empty() {
             out.send(from, Message::PushPullReply { counts });
         }

@@ -39,6 +39,19 @@ impl Counts {
         }
     }
 
+    /// This part of what is known, with the totals, as they are known in `whole`, of all whose
+    /// buckets are in it. For somebody who may have nothing: a bucket that comes without its total
+    /// would count for more than that.
+    #[must_use]
+    pub fn with_totals(mut self, whole: &Self) -> Self {
+        for (_, counter) in self.buckets.iter() {
+            for (replica, _) in counter.components() {
+                self.total.merge(&whole.total.of(replica));
+            }
+        }
+        self
+    }
+
     /// What `replica` has counted.
     #[must_use]
     pub fn of(&self, replica: ReplicaId) -> Self {

@@ -286,6 +286,21 @@ const SERVICE: &[Model<Counter>] = &[
         scenario: || scenarios::overflowing(Limits::DELTAS),
     },
     Model {
+        name: "counter/window-lost-disk",
+        size: Size::Gate,
+        purpose: "answers to what a replica knew before it lost its disk",
+        faults: "any loss, duplication and reordering; 1 crash, 1 disk lost",
+        bounds: "2 nodes, push-pull alone; 1 client, 1 increment; 1 read of the window",
+        states: Some(20_966),
+        reaches: &[
+            "an increment is acknowledged",
+            "a bucket has expired",
+            "what a crashed node has counted is known elsewhere",
+            "the component of a node that is gone still counts",
+        ],
+        scenario: scenarios::window_lost_disk,
+    },
+    Model {
         name: "counter/identities",
         size: Size::Gate,
         purpose: "names for empty disks, and for those that replace lost ones",

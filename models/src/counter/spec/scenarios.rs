@@ -229,6 +229,17 @@ pub fn windowed(size: u16, times: &[&[u64]], read_at: u64, limits: Limits) -> Ch
     scenario
 }
 
+/// A replica that lets a bucket expire, says what it knows without it, and loses its disk before
+/// the answer comes.
+pub(super) fn window_lost_disk() -> Checked {
+    let mut scenario = windowed(2, &[&[1]], 35, Limits::PUSH_PULL);
+    scenario.faults.crashes = 1;
+    scenario.faults.lost_disks = 1;
+    // A disk that is lost unsays what made a message inert.
+    scenario.drop_inert = false;
+    scenario
+}
+
 /// Two nodes that were configured differently: their buckets are of ten, and of four.
 pub(super) fn mixed_windows() -> Checked {
     let mut scenario = windowed(2, &[&[1], &[5]], 5, Limits::DELTAS);

@@ -135,6 +135,13 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         model: "counter/push-pull",
         inject: |scenario| scenario.step = only_pushes,
     },
+    Mutant {
+        id: "CNT-ANSWER-TRUSTS-DISK",
+        defect: "the answer of a push-pull leaves out all that the other has said that it knows",
+        source: "the total outlives its buckets, also where a disk was lost before the answer came",
+        model: "counter/window-lost-disk",
+        inject: |scenario| scenario.step = answers_what_is_missing,
+    },
 ];
 
 /// Changes what a message that is to be merged says.
@@ -399,6 +406,31 @@ fn only_pushes(counter: &Counter, node: &mut Node<Counter>, input: Input<Counter
             ..
         } => None,
         effect => Some(effect),
+    });
+}
+
+fn answers_what_is_missing(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let pushed = message(&input).map(|message| message.counts().clone());
+    counter.step(node, input, out);
+    map_effects(out, |effect| match (effect, &pushed) {
+        (
+            Effect::Send {
+                to,
+                message: Message::PushPullReply { counts },
+            },
+            Some(pushed),
+        ) => Some(Effect::Send {
+            to,
+            message: Message::PushPullReply {
+                counts: counts.difference(pushed),
+            },
+        }),
+        (effect, _) => Some(effect),
     });
 }
 
