@@ -42,17 +42,17 @@ pub struct Plan {
 
 impl Plan {
     /// The seed of the gate: the same code gives the same result.
-    const GATE_SEED: u64 = 2014;
-    const GATE_CASES: u64 = 3000;
+    pub const GATE_SEED: u64 = 2014;
+    /// How many runs of each model, unless it is asked for otherwise.
+    pub const CASES: u64 = 2000;
     /// The longest run, unless it is asked for otherwise.
     pub const STEPS: u32 = 400;
 
-    /// What a gate can afford: a fixed seed and a fixed number of cases, about 20 seconds
-    /// on two cores.
+    /// What a gate can afford: a fixed seed and a fixed number of cases.
     pub fn for_gate(threads: NonZero<usize>) -> Self {
         Self {
             seed: Self::GATE_SEED,
-            cases: Some(Self::GATE_CASES),
+            cases: Some(Self::CASES),
             deadline: None,
             steps: Self::STEPS as usize,
             threads,

@@ -11,9 +11,6 @@ use crate::engine::{Limits, Reductions};
 use crate::fuzz::{FuzzReport, FuzzVerdict, Plan};
 use crate::subject::{Run, Subject};
 
-/// How many runs of each model there are where neither runs nor time are given.
-const CASES: u64 = 2000;
-
 /// Samples the models, one after the other.
 ///
 /// # Errors
@@ -22,7 +19,7 @@ pub fn run(context: &Context, args: &FuzzArgs) -> Result<Ending> {
     let subjects = chosen(args)?;
     let plan = Plan {
         seed: args.seed.unwrap_or_else(any_seed),
-        cases: args.cases.or(args.budget.is_none().then_some(CASES)),
+        cases: args.cases.or(args.budget.is_none().then_some(Plan::CASES)),
         deadline: None,
         steps: args.steps as usize,
         threads: Limits::on(args.threads).threads,

@@ -23,14 +23,9 @@ use super::find::Function;
 use super::rewrite::Number;
 use super::verdict::{Refuted, Verdict};
 use crate::catalogue::ProtocolRow;
+use crate::engine::Limits;
+use crate::fuzz::Plan;
 use crate::trace_file::TraceFile;
-
-/// How much of a large model is seen: as much as the gate sees.
-const SEARCHED_STATES: &str = "200000";
-
-/// What the fuzzer's runs come from, and how many there are: as in the gate.
-const SEED: &str = "2014";
-const CASES: &str = "3000";
 
 /// How much memory a model's states may take.
 const MEMORY: &str = "2G";
@@ -306,11 +301,14 @@ impl Judge {
     ) -> Result<Ended> {
         let output = folder.path().join("report.json");
         let seconds = format!("{}s", budget.as_secs().max(1));
+        // A large model is looked at, and a world sampled, as far as the gate does so.
+        let states = Limits::STATES_OF_A_LARGE_MODEL.to_string();
+        let (seed, cases) = (Plan::GATE_SEED.to_string(), Plan::CASES.to_string());
         let mut command = Command::new(&self.program);
         match walk {
             Walk::Whole => command.args(["verify", "--memory", MEMORY]),
-            Walk::Part => command.args(["verify", "--max-states", SEARCHED_STATES]),
-            Walk::Sampled => command.args(["fuzz", "--seed", SEED, "--cases", CASES]),
+            Walk::Part => command.args(["verify", "--max-states", &states]),
+            Walk::Sampled => command.args(["fuzz", "--seed", &seed, "--cases", &cases]),
         };
         command
             .args([

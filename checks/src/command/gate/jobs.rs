@@ -17,8 +17,8 @@ use crate::progress::Progress;
 use crate::report::{Report, Verdict};
 use crate::subject::{Run, Subject};
 
-/// How much of each large model the gate sees: enough for every mutant that needs one.
-pub(super) const SEARCHED_STATES: u64 = 200_000;
+/// As many states take about as long as what the gate samples of one world.
+const SAMPLED_STATES: u64 = 500_000;
 
 /// How long the gate gives each mutant to be caught. Most take less than a second; one that
 /// only liveness refutes needs the finished graph, the slowest about a minute.
@@ -83,7 +83,7 @@ fn model_ending(report: &Report) -> Ending {
     match (report.verdict, report.stopped) {
         (Verdict::Violated | Verdict::Changed, _) => Ending::NotWell,
         (Verdict::Verified, _) => Ending::Well,
-        (_, Some(Stop::States)) if report.unique >= SEARCHED_STATES => Ending::Well,
+        (_, Some(Stop::States)) if report.unique >= Limits::STATES_OF_A_LARGE_MODEL => Ending::Well,
         _ => Ending::Incomplete,
     }
 }
@@ -127,8 +127,8 @@ impl<'a> Job<'a> {
     pub(super) fn cost(&self) -> u64 {
         let row = self.subject.row();
         let states = match row.size {
-            Size::Gate => row.states.unwrap_or(SEARCHED_STATES),
-            Size::Large => SEARCHED_STATES,
+            Size::Gate => row.states.unwrap_or(SAMPLED_STATES),
+            Size::Large => Limits::STATES_OF_A_LARGE_MODEL,
         };
         match self.kind {
             // The graph is built once more, and its edges are kept.
@@ -136,8 +136,8 @@ impl<'a> Job<'a> {
             Kind::Verify | Kind::Search => states,
             // Most are caught early.
             Kind::Mutant => states / 8,
-            Kind::Fuzz => 2 * SEARCHED_STATES,
-            Kind::Sample => SEARCHED_STATES / 100,
+            Kind::Fuzz => SAMPLED_STATES,
+            Kind::Sample => SAMPLED_STATES / 250,
         }
     }
 
@@ -169,7 +169,7 @@ impl<'a> Job<'a> {
             Kind::Search => {
                 // The same states each time, nearest first.
                 let limits = Limits {
-                    max_states: Some(SEARCHED_STATES),
+                    max_states: Some(Limits::STATES_OF_A_LARGE_MODEL),
                     ..*limits
                 };
                 self.verify(&limits, &run)?
