@@ -145,6 +145,16 @@ const EXCLUSION: &[Model<Maekawa>] = &[
         scenario: scenarios::asked_again,
     },
     Model {
+        name: "maekawa/asked-behind",
+        size: Size::Gate,
+        purpose: "a client that asks again while another of its node has the lock",
+        faults: "1 answer lost; messages in any order",
+        bounds: "2 members; 2 clients at one, 1 at the other; 1 claim each, asked up to 2 times",
+        states: Some(7_395),
+        reaches: &["a node enters", "the lock changes hands"],
+        scenario: scenarios::asked_behind,
+    },
+    Model {
         name: "maekawa/forged",
         size: Size::Gate,
         purpose: "numbers out of reach, others' requests and the orchestrator's words, forged",

@@ -22,6 +22,7 @@ mod liveness;
 mod mutants;
 mod reachable;
 mod scenarios;
+mod told;
 
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};

@@ -134,6 +134,14 @@ pub fn asked_again() -> Checked {
     scenario
 }
 
+/// Two clients of one member, and one of the other: who asks again may wait behind one that has the
+/// lock.
+pub fn asked_behind() -> Checked {
+    let mut scenario = asked_again();
+    scenario.scripts.push(claims(1, 1, 1));
+    scenario
+}
+
 /// Messages in order of which `drops` are lost, and timers that are slower than messages.
 pub fn lossy(members: u16, counts: &[(u16, u64)], drops: u8) -> Checked {
     let mut scenario = connected(contention(members, Construction::Plane, counts));

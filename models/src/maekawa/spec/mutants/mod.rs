@@ -9,6 +9,7 @@ mod health;
 mod late;
 mod quorums;
 mod requester;
+mod told;
 
 use crate::maekawa::message::{Message, Token};
 use crate::maekawa::state::{Attempt, Local, Membership, Volatile};
@@ -31,6 +32,7 @@ pub const MUTANTS: &[&[Mutant<Maekawa>]] = &[
     epochs::MUTANTS,
     endings::MUTANTS,
     health::MUTANTS,
+    told::MUTANTS,
     super::live::MUTANTS,
 ];
 

@@ -1,0 +1,114 @@
+//! Defects in what clients are told.
+
+use crate::maekawa::message::Token;
+use crate::maekawa::{Command, Event, Maekawa, Timer};
+use crate::protocol::{Effect, Input, Protocol};
+use crate::specification::Mutant;
+
+use super::{In, N, Out, local_mut, step_and_rewrite};
+
+pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
+    Mutant {
+        id: "MAE-ENTRY-UNTOLD",
+        defect: "who has waited is in the critical section when the last arbiter is locked, and \
+                 hears nothing of it",
+        source: "§2",
+        model: "maekawa/two",
+        inject: |scenario| scenario.step = enters_silently,
+    },
+    Mutant {
+        id: "MAE-LOSS-UNTOLD",
+        defect: "who has the lock when its node's lease runs out hears nothing of it",
+        source: "a slow holder cannot be told from a dead one",
+        model: "maekawa/suspicions",
+        inject: |scenario| scenario.step = leaves_without_a_word,
+    },
+    Mutant {
+        id: "MAE-TOLD-EARLY",
+        defect: "a claim is told that it has the lock when it is requested",
+        source: "§2",
+        model: "maekawa/two",
+        inject: |scenario| scenario.step = tells_before_entering,
+    },
+    Mutant {
+        id: "MAE-TOLD-NEXT",
+        defect: "who asks again while another client of its node has the lock is told that it has it",
+        source: "§4: clients of a node queue there, one at a time is requested for",
+        model: "maekawa/asked-behind",
+        inject: |scenario| scenario.step = tells_whoever_asks,
+    },
+    Mutant {
+        id: "MAE-END-UNTOLD",
+        defect: "the claims that wait at a node that is to be no member are dropped without a word",
+        source: "nobody waits for a lock that nobody requests any more",
+        model: "maekawa/leave",
+        inject: |scenario| scenario.step = drops_those_who_wait,
+    },
+];
+
+fn enters_silently(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let has_waited = matches!(input, Input::Deliver { .. });
+    step_and_rewrite(maekawa, node, input, out, |_, effect| {
+        let enters = matches!(effect, Effect::Emit(Event::Granted { .. }));
+        (!has_waited || !enters).then_some(effect)
+    });
+}
+
+fn leaves_without_a_word(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let runs_out = matches!(input, Input::Fire(Timer::Lease));
+    step_and_rewrite(maekawa, node, input, out, |_, effect| {
+        let is_said = matches!(effect, Effect::Emit(Event::Revoked { .. }));
+        (!runs_out || !is_said).then_some(effect)
+    });
+}
+
+/// The token is one that it may well get.
+fn tells_before_entering(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let asks = match input {
+        Input::Ask(Command::Acquire { claim }) => Some(claim),
+        _ => None,
+    };
+    maekawa.step(node, input, out);
+    let Some(local) = local_mut(node) else {
+        return;
+    };
+    let waits = asks.filter(|claim| local.claims.front() == Some(claim));
+    let member = local.membership.as_ref();
+    if let (Some(claim), Some(member)) = (waits, member.filter(|member| member.held().is_none())) {
+        let token = Token {
+            epoch: member.epoch,
+            counter: member.counter + 1,
+        };
+        out.emit(Event::Granted { claim, token });
+    }
+}
+
+fn tells_whoever_asks(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let asks = match input {
+        Input::Ask(Command::Acquire { claim }) => Some(claim),
+        _ => None,
+    };
+    let waits = |node: &mut N| {
+        local_mut(node).is_some_and(|local| {
+            asks.is_some_and(|claim| local.claims.iter().skip(1).any(|other| *other == claim))
+        })
+    };
+    let asks_again = waits(node);
+    maekawa.step(node, input, out);
+    let held = local_mut(node).and_then(|local| local.membership.as_ref()?.held());
+    if let (true, Some(claim), Some(token)) = (asks_again, asks, held) {
+        out.emit(Event::Granted { claim, token });
+    }
+}
+
+fn drops_those_who_wait(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let is_asked = matches!(input, Input::Ask(_));
+    let waited = local_mut(node).map(|local| local.claims.clone());
+    step_and_rewrite(maekawa, node, input, out, |_, effect| match &effect {
+        Effect::Emit(Event::Refused {
+            command: Command::Acquire { claim },
+            ..
+        }) if is_asked && waited.as_ref().is_some_and(|it| it.contains(claim)) => None,
+        _ => Some(effect),
+    });
+}

@@ -1,0 +1,88 @@
+//! What a node's clients are told of their claims. They know nothing but that: exclusion among
+//! nodes is worth as much as the words in which it is handed on.
+//!
+//! Verifies: of each step, that it says what it does to claims, and does what it says. Not
+//! verified: that the host passes it on.
+
+use alloc::vec::Vec;
+
+use crate::maekawa::message::Token;
+use crate::maekawa::state::{Claim, Local};
+use crate::maekawa::{Command, Event, Maekawa};
+use crate::protocol::{Effect, Node};
+use crate::specification::Law;
+use crate::world::{Action, Host, Scenario, World};
+
+use super::local_of;
+
+pub(super) const WHAT_IS_HELD_IS_TOLD: Law<Maekawa> = Law {
+    name: "Who is told that it has the lock has it, and who has it is told →",
+    source: "§2: exclusion is of those who believe that they are in the critical section, and \
+             they are told when they enter and when they have lost it",
+    holds: |scenario, before, action, after| {
+        said(scenario, before, action, after)
+            .is_none_or(|(old, events, new)| held_when_told(held(old), &events) == held(new))
+    },
+};
+
+pub(super) const A_CLAIM_ENDS_WITH_A_WORD: Law<Maekawa> = Law {
+    name: "A claim that ends is told so, and one that is told so has ended →",
+    source: "nobody waits for a lock that nobody requests any more, or gives up what goes on",
+    holds: |scenario, before, action, after| {
+        let Some((old, events, new)) = said(scenario, before, action, after) else {
+            return true;
+        };
+        let ended: Vec<Claim> = events.iter().filter_map(ended).collect();
+        let mut gone = { old.claims.iter() }.filter(|claim| !new.claims.contains(claim));
+        gone.all(|claim| ended.contains(claim))
+            && ended.iter().all(|claim| !new.claims.contains(claim))
+    },
+};
+
+/// What a node that locks knows before and after a step, and what it says in it.
+fn said<'a>(
+    scenario: &Scenario<Maekawa>,
+    before: &'a World<Maekawa>,
+    action: &Action<Maekawa>,
+    after: &'a World<Maekawa>,
+) -> Option<(&'a Local, Vec<Event>, &'a Local)> {
+    let id = action.node()?;
+    let local = |world: &'a World<Maekawa>| -> Option<&'a Local> {
+        let node: &Node<Maekawa> = world.host(id).and_then(Host::node)?;
+        local_of(node)
+    };
+    let (old, new) = (local(before)?, local(after)?);
+    let (_, effects) = before.effects(scenario, action)?;
+    let events = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Emit(event) => Some(event),
+        _ => None,
+    });
+    Some((old, events.collect(), new))
+}
+
+/// The claim that has the lock, and its token.
+fn held(local: &Local) -> Option<(Claim, Token)> {
+    let token = local.membership.as_ref()?.held()?;
+    Some((*local.claims.front()?, token))
+}
+
+/// Who has the lock for all that has been told so far, with whom it was before.
+fn held_when_told(before: Option<(Claim, Token)>, events: &[Event]) -> Option<(Claim, Token)> {
+    events.iter().fold(before, |held, event| match event {
+        Event::Granted { claim, token } => Some((*claim, *token)),
+        event => held.filter(|(claim, _)| ended(event) != Some(*claim)),
+    })
+}
+
+/// The claim that is over by this.
+fn ended(event: &Event) -> Option<Claim> {
+    match event {
+        Event::Released { claim }
+        | Event::Revoked { claim, .. }
+        | Event::Refused {
+            command: Command::Acquire { claim },
+            ..
+        } => Some(*claim),
+        _ => None,
+    }
+}
