@@ -176,6 +176,12 @@ impl<R> Sessions<R> {
         ends.get(excess).copied()
     }
 
+    /// The sessions that are remembered, each with the number of its last command, the place where
+    /// that was applied, and its response.
+    pub fn iter(&self) -> impl Iterator<Item = (ClientId, Sequence, Position, &R)> {
+        { self.last.iter() }.map(|(&client, last)| (client, last.sequence, last.at, &last.response))
+    }
+
     /// How many sessions are remembered.
     pub fn len(&self) -> usize {
         self.last.len()

@@ -3,7 +3,10 @@
 use alloc::vec;
 
 use super::prologue::Prologue;
-use super::scenarios::{Checked, candidates, clients, disk, join, one_learner, read, read_here};
+use super::scenarios::{
+    Checked, candidates, client_commands, clients, disk, is_read_here, join, one_learner, read,
+    read_here,
+};
 use crate::protocol::NodeId;
 use crate::raft::Timer;
 use crate::world::{Delivery, Duplicates, Faults, Scenario, Timing};
@@ -78,6 +81,32 @@ pub(super) fn learning() -> Checked {
     scenario.scripts.clear();
     in_chunks(&mut scenario, 16);
     scenario
+}
+
+/// n0, the only voter, takes a snapshot of each entry and keeps one session; n1 has nothing, and
+/// learns. Two clients ask a command each, up to twice, and one reads at n1. The network keeps the
+/// order of messages; one answer may be lost.
+pub(super) fn sessions_installed() -> Checked {
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        scripts: client_commands(&[1, 1]),
+        tries: 2,
+        faults: Faults {
+            lost_replies: 1,
+            ..Faults::default()
+        },
+        asks_at: |command, node| (node == NodeId(1)) == is_read_here(command),
+        ..learning()
+    };
+    scenario.scripts.push(read_here(2));
+    for node in &mut scenario.nodes {
+        node.max_sessions = 1;
+        node.max_chunk_bytes = usize::MAX;
+    }
+    begun(scenario, |prologue| {
+        prologue.fire(NodeId(0), Timer::Election)
+    })
 }
 
 /// As [`learning`], from the moment at which n0's log is compacted, and n1 has heard of nothing: a

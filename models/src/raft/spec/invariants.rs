@@ -127,6 +127,7 @@ impl<M: StateMachine> Raft<M> {
             holds: |scenario, world| exactly_once(world) || clusters_meet(scenario),
         },
         Self::REPLICAS_AGREE,
+        Self::TABLE_IS_THE_LOGS,
         Self::NOBODY_IS_CONTRADICTED,
         Self::HALTS_ARE_DURABLE,
         Self::BLANK_DISKS_STAY_BLANK,

@@ -86,6 +86,7 @@ impl<M: StateMachine> Raft<M> {
         Self::LATE_CHUNKS_ARE_SETTLED,
         Self::SENDING_GOES_ON,
         Self::SNAPSHOTS_WAIT,
+        Self::LEAST_RECENTLY_USED_EXPIRE,
         Self::ENTRIES_TRAIL,
         Self::NO_LEADER_IS_THERE,
         Self::RENEWED_BY_WHAT_IT_WAITS_FOR,

@@ -208,7 +208,7 @@ fn rounds_are_needed<M: StateMachine>(
     after: &World<Raft<M>>,
 ) -> bool {
     let is_asked = match action {
-        Action::Ask { .. } => true,
+        Action::Ask { .. } | Action::AskUnheard { .. } => true,
         Action::Deliver(envelope) | Action::Duplicate(envelope) => {
             matches!(envelope.message, Message::ReadIndex { .. })
         }

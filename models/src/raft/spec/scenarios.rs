@@ -275,7 +275,7 @@ pub(super) fn read_here(client: usize) -> Vec<Command<Adder>> {
     }]
 }
 
-fn is_read_here(command: &Command<Adder>) -> bool {
+pub(super) fn is_read_here(command: &Command<Adder>) -> bool {
     matches!(command, Command::ReadHere { .. })
 }
 

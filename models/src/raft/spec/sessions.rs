@@ -1,18 +1,23 @@
 //! What must be true of sessions (§8; thesis §6.3).
 //!
 //! Verifies: that no command is applied twice, whatever the session table has forgotten, by a
-//! record that forgets nothing; and that replicas forget the same. Not verified: that a client
+//! record that forgets nothing; that each table is what such a record says, however it has come to
+//! its node; and that those expire that have been used least recently. Not verified: that a client
 //! tells the truth of when its session began.
 
 use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
 
-use crate::raft::log::Content;
+use derive_where::derive_where;
+
+use crate::raft::configuration::InForce;
+use crate::raft::log::{Content, Index};
 use crate::raft::machine::StateMachine;
-use crate::raft::session::{ClientId, Position, RequestId, Sequence};
+use crate::raft::session::{ClientId, Position, RequestId, Sequence, Sessions};
 use crate::raft::snapshot::Applied;
 use crate::raft::state::Role;
 use crate::raft::{Event, Raft};
-use crate::specification::{Invariant, Reachable};
+use crate::specification::{Invariant, Law, Reachable};
 use crate::world::{Occurrence, Scenario, World};
 
 use super::contradictions::clusters_meet;
@@ -22,6 +27,20 @@ impl<M: StateMachine> Raft<M> {
         name: "Replicas agree",
         source: "§8; thesis §6.3: equal logs make equal state, sessions included",
         holds: |scenario, world| replicas_agree(world) || clusters_meet(scenario),
+    };
+
+    pub(super) const TABLE_IS_THE_LOGS: Invariant<Self> = Invariant {
+        name: "The session table and the members are the committed log's",
+        source: "§7, §8; thesis §6.3: whether the entries have been applied here, or a snapshot of \
+                 them was taken, sent or installed",
+        holds: |scenario, world| tables_are_the_logs(world) || clusters_meet(scenario),
+    };
+
+    pub(super) const LEAST_RECENTLY_USED_EXPIRE: Law<Self> = Law {
+        name: "The sessions that expire are those used least recently →",
+        source: "thesis §6.3: e.g. \"expiring sessions using an LRU policy\", as many as are too \
+                 many and no more",
+        holds: |scenario, before, _, after| least_recently_used_expire(scenario, before, after),
     };
 
     pub(super) const SESSIONS_ARE_BOUNDED: Invariant<Self> = Invariant {
@@ -123,51 +142,159 @@ fn replicas_agree<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     })
 }
 
+/// What the committed log makes, each command applied at most once, by a record that forgets
+/// nothing.
+struct Rebuilt<M: StateMachine> {
+    machine: M,
+    record: Record<M::Response>,
+    configuration: Option<InForce>,
+}
+
 /// The state machine as the committed log makes it up to where `applied` has come, each
 /// command at most once.
 pub(super) fn replay<M: StateMachine>(world: &World<Raft<M>>, applied: &Applied<M>) -> M {
+    rebuild(world, applied.last_applied).machine
+}
+
+fn rebuild<M: StateMachine>(world: &World<Raft<M>>, last_applied: Index) -> Rebuilt<M> {
     let mut machine = M::default();
     let mut record = Record::default();
-    let count = usize::try_from(applied.last_applied.0).unwrap_or(usize::MAX);
-    for committed in world.ghost.committed.iter().take(count) {
+    let mut configuration = None;
+    let count = usize::try_from(last_applied.0).unwrap_or(usize::MAX);
+    for (index, committed) in (1..).map(Index).zip(&world.ghost.committed).take(count) {
         match &committed.entry.content {
             Content::Command { request, command } => {
                 if record.admits(*request) {
-                    machine.apply(command);
+                    let response = machine.apply(command);
+                    record.note(*request, response);
                 }
             }
             Content::ExpireSessions { through } => record.expire(*through),
-            Content::Noop | Content::Configuration(_) => {}
+            Content::Configuration(latest) => {
+                configuration = Some(InForce {
+                    index,
+                    configuration: latest.clone(),
+                });
+            }
+            Content::Noop => {}
         }
     }
-    machine
+    Rebuilt {
+        machine,
+        record,
+        configuration,
+    }
+}
+
+/// Of each node what it has applied, and its snapshot.
+fn tables_are_the_logs<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    let is_the_logs = |applied: &Applied<M>| {
+        let rebuilt = rebuild(world, applied.last_applied);
+        applied.configuration == rebuilt.configuration
+            && rebuilt.record.remembers_as(&applied.sessions)
+    };
+    world.all_hosts().all(|(_, host)| {
+        let snapshot = &host.durable().snapshot.state;
+        let applied = host.node().map(|node| &node.volatile.applied);
+        is_the_logs(snapshot) && applied.is_none_or(is_the_logs)
+    })
+}
+
+/// Of a leader that has just put into its log that sessions expire: of those that it knew in this
+/// step, so many with the latest commands stay as it wants to keep.
+fn least_recently_used_expire<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let hosts = { before.all_hosts() }.zip(after.all_hosts());
+    hosts
+        .zip(&scenario.nodes)
+        .all(|(((_, old), (_, new)), raft)| {
+            let (Some(was), Some(is)) = (old.node(), new.node()) else {
+                return true;
+            };
+            let known = was.durable().log.last_index();
+            let news = is.durable().log.from(known.next()).iter();
+            let mut expired = news.filter_map(|entry| match entry.content {
+                Content::ExpireSessions { through } => Some(through),
+                _ => None,
+            });
+            let leads = matches!(is.volatile.role, Role::Leader(_));
+            !leads
+                || expired.all(|through| {
+                    let kept = raft.max_sessions - raft.max_sessions / 8;
+                    let (first, last) = (
+                        was.volatile.applied.last_applied,
+                        is.volatile.applied.last_applied,
+                    );
+                    (first.0..=last.0).any(|index| {
+                        let record = rebuild(after, Index(index)).record;
+                        record.least_recent_but(kept) == Some(through)
+                    })
+                })
+        })
 }
 
 /// All that was ever applied, and where each session was used last: a session table that does
 /// not forget what it says that it has forgotten.
-#[derive(Default)]
-struct Record {
+#[derive_where(Default)]
+struct Record<R> {
     applied: Position,
     horizon: Position,
-    latest: BTreeMap<ClientId, (Sequence, Position)>,
+    latest: BTreeMap<ClientId, Used<R>>,
 }
 
-impl Record {
-    /// Whether the command is to be applied; if so, it is noted.
-    fn admits(&mut self, request: RequestId) -> bool {
-        let RequestId { client, sequence } = request;
-        let is_next = match self.latest.get(&client) {
-            Some(&(latest, at)) => latest < sequence && at > self.horizon,
-            None => client.since >= self.horizon,
-        };
-        if is_next {
-            self.applied.0 += 1;
-            self.latest.insert(client, (sequence, self.applied));
+/// The last command of a session.
+struct Used<R> {
+    sequence: Sequence,
+    at: Position,
+    response: R,
+}
+
+impl<R: PartialEq> Record<R> {
+    /// Whether the command is to be applied.
+    fn admits(&self, request: RequestId) -> bool {
+        match self.latest.get(&request.client) {
+            Some(used) => used.sequence < request.sequence && used.at > self.horizon,
+            None => request.client.since >= self.horizon,
         }
-        is_next
+    }
+
+    fn note(&mut self, request: RequestId, response: R) {
+        self.applied.0 += 1;
+        let used = Used {
+            sequence: request.sequence,
+            at: self.applied,
+            response,
+        };
+        self.latest.insert(request.client, used);
     }
 
     fn expire(&mut self, through: Position) {
         self.horizon = self.horizon.max(through);
+    }
+
+    /// The sessions that have not expired.
+    fn alive(&self) -> impl Iterator<Item = (ClientId, &Used<R>)> {
+        let all = self.latest.iter().map(|(&client, used)| (client, used));
+        all.filter(|(_, used)| used.at > self.horizon)
+    }
+
+    /// Whether the table says the same.
+    fn remembers_as(&self, table: &Sessions<R>) -> bool {
+        let alive = self
+            .alive()
+            .map(|(client, used)| (client, used.sequence, used.at, &used.response));
+        (self.applied, self.horizon) == (table.position(), table.horizon())
+            && alive.eq(table.iter())
+    }
+
+    /// The place of the last command of the latest session that must go if no more than so many are
+    /// to stay; none if there are no more.
+    fn least_recent_but(&self, kept: usize) -> Option<Position> {
+        let mut places: Vec<Position> = self.alive().map(|(_, used)| used.at).collect();
+        places.sort_unstable_by(|one, other| other.cmp(one));
+        places.get(kept).copied()
     }
 }

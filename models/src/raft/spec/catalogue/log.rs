@@ -85,6 +85,22 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: compacted::install_member,
     },
     Model {
+        name: "raft/install-sessions",
+        size: Size::Gate,
+        purpose: "sessions that expire, and a learner that has them from a snapshot",
+        faults: "1 answer lost",
+        bounds: "channels in order, messages beat timers; n0, the only voter, leads term 2 from \
+                 the start, a snapshot an entry, 1 session kept; n1 learns; 2 clients, 1 command each, \
+                 and 1 read at n1, asked up to twice",
+        states: Some(214_949),
+        reaches: &[
+            "a session expires",
+            "a leader's snapshot is installed",
+            "a retry finds its session expired",
+        ],
+        scenario: compacted::sessions_installed,
+    },
+    Model {
         name: "raft/install-reads",
         size: Size::Gate,
         purpose: "a learner that is sent a snapshot, and a client that reads there",

@@ -1,5 +1,7 @@
 //! Defects in what clients see (§8).
 
+use alloc::vec::Vec;
+
 use super::{R, leads, step_and_rewrite};
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
 use crate::raft::log::{Content, Index};
@@ -54,6 +56,21 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = expires_once,
     },
     Mutant {
+        id: "RAFT-SESSIONS-ALL-EXPIRE",
+        defect: "where one session is too many all of them expire",
+        source: "thesis §6.3: an upper bound on the number of active sessions",
+        model: "raft/sessions",
+        inject: |scenario| scenario.step = lets_all_expire,
+    },
+    Mutant {
+        id: "RAFT-RETRY-COUNTS",
+        defect: "a retry that finds its answer counts as another command: by the session table of \
+                 every node, more have been applied than have been",
+        source: "§8; thesis §6.3",
+        model: "raft/retries",
+        inject: |scenario| scenario.step = counts_retries,
+    },
+    Mutant {
         id: "RAFT-SESSION-BEGINS-EARLY",
         defect: "who has lost its session is told to begin another where that one began, and loses it \
                  again, for ever",
@@ -91,6 +108,41 @@ fn expires_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<
     {
         leadership.expiring = Position(u64::MAX);
     }
+}
+
+fn counts_retries(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let (known, last) = {
+        let applied = &node.volatile.applied;
+        (applied.sessions.clone(), applied.last_applied)
+    };
+    raft.step(node, input, out);
+    let (durable, applied) = (node.durable(), &node.volatile.applied);
+    let count = applied.last_applied.0.saturating_sub(last.0);
+    let news = durable.log.from(last.next()).iter().take(count as usize);
+    let retried: Vec<_> = news
+        .filter_map(|entry| match entry.content {
+            Content::Command { request, .. } => match known.find(request) {
+                Known::Applied(response) => Some((request, response.clone())),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect();
+    for (request, response) in retried {
+        node.volatile.applied.sessions.record(request, response);
+    }
+}
+
+fn lets_all_expire(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let last = node.durable().log.last_index();
+    let (mut stingy, mut foreseen, mut unheard) = (raft.clone(), node.clone(), Outbox::new());
+    raft.step(&mut foreseen, input.clone(), &mut unheard);
+    let news = foreseen.durable().log.from(last.next()).iter();
+    let mut contents = news.map(|entry| &entry.content);
+    if contents.any(|content| matches!(content, Content::ExpireSessions { .. })) {
+        stingy.max_sessions = 0;
+    }
+    stingy.step(node, input, out);
 }
 
 fn begins_early(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {

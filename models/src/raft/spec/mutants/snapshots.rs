@@ -13,7 +13,7 @@ use crate::raft::progress::{Mode, progress_of};
 use crate::raft::snapshot::Snapshot;
 use crate::raft::spec::machine::{Add, Adder};
 use crate::raft::state::{Record, Role, Volatile};
-use crate::session::Sessions;
+use crate::session::{RequestId, Sessions};
 use crate::specification::Mutant;
 
 pub(super) const MUTANTS: &[Mutant<R>] = &[
@@ -51,6 +51,13 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         source: "§8; thesis §6.3",
         model: "raft/install",
         inject: |scenario| scenario.step = installs_without_sessions,
+    },
+    Mutant {
+        id: "RAFT-SNAP-NO-HORIZON",
+        defect: "an installed snapshot brings the sessions, and forgets that others have expired",
+        source: "§7; thesis §6.3: the sessions are part of the state, and so is what they have lost",
+        model: "raft/install-sessions",
+        inject: |scenario| scenario.step = installs_without_horizon,
     },
     Mutant {
         id: "RAFT-SNAP-UNAPPLIED",
@@ -281,6 +288,22 @@ fn installs_without_sessions(raft: &R, node: &mut Node<R>, input: Input<R>, out:
     raft.step(node, input, out);
     if installs && node.durable().snapshot.last_included_index() > before {
         node.volatile.applied.sessions = Sessions::default();
+    }
+}
+
+fn installs_without_horizon(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let before = node.durable().snapshot.last_included_index();
+    let installs = whole_snapshot(node, &input).is_some();
+    raft.step(node, input, out);
+    if installs && node.durable().snapshot.last_included_index() > before {
+        let table = core::mem::take(&mut node.volatile.applied.sessions);
+        for (client, sequence, _, response) in table.iter() {
+            let request = RequestId { client, sequence };
+            node.volatile
+                .applied
+                .sessions
+                .record(request, response.clone());
+        }
     }
 }
 
