@@ -42,6 +42,11 @@ impl Recent {
         }
     }
 
+    /// The clients that are remembered, the one that has not counted for longest first.
+    pub fn clients(&self) -> impl Iterator<Item = ClientId> {
+        self.by_age.values().copied()
+    }
+
     /// How many clients are remembered.
     pub fn len(&self) -> usize {
         self.last.len()

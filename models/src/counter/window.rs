@@ -52,6 +52,16 @@ impl Window {
         Self { width, buckets }
     }
 
+    /// How wide a bucket is, in the host's units of time.
+    pub fn width(&self) -> u64 {
+        self.width
+    }
+
+    /// How many buckets it is of, the running one included.
+    pub fn buckets(&self) -> u64 {
+        self.buckets
+    }
+
     /// The bucket that runs at `now`.
     pub fn bucket_at(&self, now: u64) -> Bucket {
         Bucket {

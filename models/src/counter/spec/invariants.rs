@@ -12,7 +12,7 @@ use crate::specification::Invariant;
 use crate::world::{Host, Scenario, World};
 
 use super::liveness::all_agree;
-use super::{exact, is_lost};
+use super::{exact, has, is_lost};
 
 pub(super) const INVARIANTS: &[Invariant<Counter>] = &[
     Invariant {
@@ -82,7 +82,7 @@ pub(super) const INVARIANTS: &[Invariant<Counter>] = &[
         holds: |scenario, world| {
             let nodes = scenario.nodes.iter().zip(world.all_hosts());
             nodes.into_iter().all(|(config, (_, host))| {
-                host.durable().recent.len() <= config.max_sessions.max(1)
+                host.durable().recent.clients().count() <= config.max_sessions.max(1)
             })
         },
     },
@@ -111,7 +111,7 @@ pub(super) const INVARIANTS: &[Invariant<Counter>] = &[
             let hosts = scenario.nodes.iter().zip(world.all_hosts());
             { hosts }.all(|(counter, (_, host))| {
                 let mut buckets = host.durable().counts.buckets.iter();
-                buckets.all(|(bucket, _)| counter.window.is_some_and(|window| window.has(bucket)))
+                buckets.all(|(bucket, _)| counter.window.is_some_and(|window| has(window, bucket)))
             })
         },
     },
@@ -256,7 +256,7 @@ fn is_known_to(
     };
     let window = scenario.nodes[usize::from(member.0)].window;
     let is_wanted = bucket.is_none_or(|bucket| {
-        bucket.start >= disk.horizon && window.is_some_and(|window| window.has(bucket))
+        bucket.start >= disk.horizon && window.is_some_and(|window| has(window, bucket))
     });
     !is_wanted || count <= disk.counts.count(bucket, name)
 }

@@ -13,6 +13,8 @@ use crate::session::RequestId;
 use crate::specification::Law;
 use crate::world::{Action, Envelope, Host, Scenario, World};
 
+use super::{duties, has};
+
 pub(super) const LAWS: &[Law<Counter>] = &[
     Law {
         name: "The value never goes back →",
@@ -87,6 +89,11 @@ pub(super) const LAWS: &[Law<Counter>] = &[
             })
         },
     },
+    duties::NAMES_ARE_CONTESTED,
+    duties::WHO_ASKS_IS_ANSWERED,
+    duties::WHO_JOINS_IS_OWED_ALL,
+    duties::LONGEST_SILENT_IS_FORGOTTEN,
+    duties::WINDOWS_MOVE_WITH_TIME,
 ];
 
 /// A predicate on one host's change.
@@ -159,7 +166,7 @@ fn merge_is_the_least_upper_bound(
     let window = scenario.nodes[usize::from(envelope.to.0)].window;
     let is_wanted = |bucket: Option<Bucket>| {
         bucket.is_none_or(|bucket| {
-            bucket.start >= old.horizon && window.is_some_and(|window| window.has(bucket))
+            bucket.start >= old.horizon && window.is_some_and(|window| has(window, bucket))
         })
     };
     let all = || {

@@ -10,6 +10,7 @@
 
 mod catalogue;
 mod drawn;
+mod duties;
 mod features;
 mod inert;
 mod invariants;
@@ -38,7 +39,7 @@ pub use self::scenarios::{
 use super::counts::Counts;
 use super::g_counter::ReplicaId;
 use super::message::Message;
-use super::window::Bucket;
+use super::window::{Bucket, Window};
 use super::{Command, Counter, Event, Increment, Refusal, Timer};
 use crate::protocol::{Effect, Node, NodeId};
 use crate::session::RequestId;
@@ -191,6 +192,11 @@ fn hear(ghost: &mut Ghost, id: NodeId, node: &Node<Counter>, event: &Event) {
     {
         ghost.counted.entry(identity).or_default().insert(*request);
     }
+}
+
+/// Whether the bucket is one of the window's: by its definition, for the protocol has its own.
+fn has(window: Window, bucket: Bucket) -> bool {
+    bucket.width == window.width() && bucket.start % window.width() == 0
 }
 
 /// The value that an event tells, if it tells one.

@@ -2,6 +2,7 @@
 //! the protocol's place: mostly a step function that does something before or after the right
 //! one, so that the right one knows nothing of mutants.
 
+mod duties;
 mod exchange;
 mod identity;
 mod increment;
@@ -18,6 +19,7 @@ pub const MUTANTS: &[&[Mutant<Counter>]] = &[
     identity::MUTANTS,
     increment::MUTANTS,
     exchange::MUTANTS,
+    duties::MUTANTS,
     super::live::MUTANTS,
 ];
 

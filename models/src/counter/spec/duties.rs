@@ -1,0 +1,161 @@
+//! What a replica owes to its clients, its host and its members, step by step.
+//!
+//! Verified here: that a name is given up for a reason, clients are answered and remembered as long
+//! as there is room, members that come are owed everything, and a window moves with the time that
+//! it is told. What has to come of it in the end is said by the liveness properties.
+
+use alloc::vec::Vec;
+
+use crate::counter::message::Message;
+use crate::counter::recent::Known;
+use crate::counter::{Command, Counter};
+use crate::protocol::Node;
+use crate::session::ClientId;
+use crate::specification::Law;
+use crate::world::{Action, Client, Scenario, World};
+
+type W = World<Counter>;
+
+pub(super) const NAMES_ARE_CONTESTED: Law<Counter> = Law {
+    name: "A name is given up where others know more of it, and only there →",
+    source: "Shapiro et al. 2011, Specification 6: myID() is unique; each name that is used no \
+             more is a component for ever",
+    holds: |_, before, action, after| names_are_contested(before, action, after),
+};
+
+pub(super) const WHO_ASKS_IS_ANSWERED: Law<Counter> = Law {
+    name: "Who counts or reads is answered at once →",
+    source: "Shapiro et al. 2011, §2: updates and queries are local, no other replica is asked",
+    holds: |scenario, before, action, after| {
+        let Action::Ask { client, node } = action else {
+            return true;
+        };
+        let is_local = matches!(
+            before.asked(scenario, action),
+            Some(Command::Increment(_) | Command::Read { .. } | Command::ReadWindow { .. })
+        );
+        let waits = |client: &Client| client.waits_at.contains_key(node);
+        !is_local || !after.clients.get(*client).is_some_and(waits)
+    },
+};
+
+pub(super) const WHO_JOINS_IS_OWED_ALL: Law<Counter> = Law {
+    name: "Who joins is owed everything →",
+    source: "Almeida et al. 2018, §6.2: a neighbour of which nothing is known is sent the whole \
+             state",
+    holds: |scenario, before, action, after| {
+        let Some(Command::PeerJoined(peer)) = before.asked(scenario, action) else {
+            return true;
+        };
+        let node = action.node().filter(|node| node != peer);
+        let node = node.and_then(|node| after.host(node)?.node());
+        node.is_none_or(|node| {
+            let member = node.volatile.members.get(peer);
+            member.is_some_and(|member| member.pending.includes(&node.durable().counts))
+        })
+    },
+};
+
+pub(super) const LONGEST_SILENT_IS_FORGOTTEN: Law<Counter> = Law {
+    name: "Who has not counted for longest is forgotten, and only for want of room →",
+    source: "a retry at the same node counts once, as long as the node remembers its client",
+    holds: longest_silent_is_forgotten,
+};
+
+pub(super) const WINDOWS_MOVE_WITH_TIME: Law<Counter> = Law {
+    name: "A window leaves behind what is too old for it, and nothing else →",
+    source: "the latest so many buckets, the running one included",
+    holds: windows_move_with_time,
+};
+
+/// The node that takes the step, before and after it, where it is up all the while. No other node
+/// changes.
+fn running<'a>(
+    before: &'a W,
+    action: &Action<Counter>,
+    after: &'a W,
+) -> Option<(usize, &'a Node<Counter>, &'a Node<Counter>)> {
+    let id = action.node()?;
+    let (old, new) = (before.host(id)?.node()?, after.host(id)?.node()?);
+    Some((usize::from(id.0), old, new))
+}
+
+fn names_are_contested(before: &W, action: &Action<Counter>, after: &W) -> bool {
+    let counts = match action.delivered() {
+        Some(Message::DeltaAck { .. }) | None => None,
+        Some(message) => Some(message.counts()),
+    };
+    running(before, action, after).is_none_or(|(_, old, new)| {
+        let (known, identity) = (&old.durable().counts, old.durable().identity);
+        let Some(name) = identity else {
+            return true;
+        };
+        let more = |of_total: bool| {
+            counts.is_some_and(|counts| {
+                let mut said = counts.components();
+                said.any(|(bucket, replica, count)| {
+                    let is_looked_at = !of_total || bucket.is_none();
+                    replica == name && is_looked_at && count > known.count(bucket, replica)
+                })
+            })
+        };
+        let gives_up = new.durable().identity != identity;
+        (!gives_up || more(false)) && (gives_up || !more(true))
+    })
+}
+
+fn longest_silent_is_forgotten(
+    scenario: &Scenario<Counter>,
+    before: &W,
+    action: &Action<Counter>,
+    after: &W,
+) -> bool {
+    let asked = match before.asked(scenario, action) {
+        Some(Command::Increment(increment)) => Some(increment.request),
+        _ => None,
+    };
+    running(before, action, after).is_none_or(|(position, old, new)| {
+        let (was, is) = (&old.durable().recent, &new.durable().recent);
+        let counted = asked.filter(|&request| {
+            was.find(request) == Known::New && is.find(request) == Known::Counted
+        });
+        let mut expected: Vec<ClientId> = was.clients().collect();
+        if let Some(request) = counted {
+            let most = scenario.nodes[position].max_sessions.max(1);
+            let known = expected.len();
+            expected.retain(|client| *client != request.client);
+            if expected.len() == known && known >= most {
+                expected.remove(0);
+            }
+            expected.push(request.client);
+        }
+        is.clients().eq(expected)
+    })
+}
+
+fn windows_move_with_time(
+    scenario: &Scenario<Counter>,
+    before: &W,
+    action: &Action<Counter>,
+    after: &W,
+) -> bool {
+    running(before, action, after).is_none_or(|(position, old, new)| {
+        let (was, is) = (old.durable().horizon, new.durable().horizon);
+        let begins = |now: u64| {
+            scenario.nodes[position].window.map_or(0, |window| {
+                let older = window.width() * (window.buckets() - 1);
+                (now / window.width() * window.width()).saturating_sub(older)
+            })
+        };
+        match before.asked(scenario, action) {
+            Some(Command::ReadWindow { now, .. }) => is == was.max(begins(*now)),
+            // A retry is answered as it was, whenever it comes.
+            Some(Command::Increment(increment))
+                if old.durable().recent.find(increment.request) == Known::New =>
+            {
+                is == was.max(begins(increment.now))
+            }
+            _ => is == was,
+        }
+    })
+}

@@ -1,0 +1,120 @@
+//! Defects in what a replica owes to its clients, its host and its members.
+
+use super::{Out, map_effects, message};
+use crate::counter::state::Record;
+use crate::counter::window::Window;
+use crate::counter::{Command, Counter, Event};
+use crate::protocol::{Effect, Input, Node, Protocol};
+use crate::specification::Mutant;
+
+pub(super) const MUTANTS: &[Mutant<Counter>] = &[
+    Mutant {
+        id: "CNT-NAME-DROPPED",
+        defect: "a name is given up when others say of it what its own node has told them",
+        source: "each name that is used no more is a component for ever",
+        model: "counter/identities",
+        inject: |scenario| scenario.step = drops_its_name,
+    },
+    Mutant {
+        id: "CNT-READ-UNANSWERED",
+        defect: "who reads while others are still to be told waits until they have been",
+        source: "Shapiro et al. 2011, §2: queries are local",
+        model: "counter/overflow",
+        inject: |scenario| scenario.step = answers_when_settled,
+    },
+    Mutant {
+        id: "CNT-JOINS-UNTOLD",
+        defect: "a member that has come is told what is counted from then on, and no more",
+        source: "Almeida et al. 2018, §6.2",
+        model: "counter/membership",
+        inject: |scenario| scenario.step = owes_nothing_to_who_joins,
+    },
+    Mutant {
+        id: "CNT-FORGETS-EARLY",
+        defect: "a client is forgotten where there is room for it",
+        source: "a retry at the same node counts once",
+        model: "counter/deltas",
+        inject: |scenario| scenario.step = remembers_one,
+    },
+    Mutant {
+        id: "CNT-WINDOW-WIDE",
+        defect: "a window keeps a bucket more than it is of",
+        source: "the latest so many buckets",
+        model: "counter/window",
+        inject: |scenario| scenario.step = keeps_one_more,
+    },
+];
+
+fn drops_its_name(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let own = node.durable().identity;
+    let said = message(&input).map(|message| message.counts().clone());
+    counter.step(node, input, out);
+    if let (Some(own), Some(said)) = (own, said)
+        && node.durable().identity == Some(own)
+        && said.total.count(own) > 0
+    {
+        node.write(Record::Retired);
+        let contested = Some(own);
+        out.emit(Event::IdentityNeeded { contested });
+    }
+}
+
+fn answers_when_settled(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let owes = !node.volatile.is_settled();
+    counter.step(node, input, out);
+    map_effects(out, |effect| match effect {
+        Effect::Emit(Event::Value { .. }) if owes => None,
+        effect => Some(effect),
+    });
+}
+
+fn owes_nothing_to_who_joins(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let joined = match &input {
+        Input::Ask(Command::PeerJoined(peer)) => Some(*peer),
+        _ => None,
+    };
+    counter.step(node, input, out);
+    let member = joined.and_then(|peer| node.volatile.members.get_mut(&peer));
+    if let Some(member) = member {
+        member.pending = Default::default();
+    }
+}
+
+fn keeps_one_more(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let mut generous = counter.clone();
+    generous.window = counter
+        .window
+        .map(|window| Window::new(window.width(), window.buckets() + 1));
+    generous.step(node, input, out);
+}
+
+fn remembers_one(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let mut forgetful = counter.clone();
+    forgetful.max_sessions = 1;
+    forgetful.step(node, input, out);
+}
