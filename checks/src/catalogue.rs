@@ -41,7 +41,7 @@ pub fn protocols() -> Vec<ProtocolRow> {
             bully::spec::MODELS,
             bully::spec::LIVE,
             bully::spec::FUZZED,
-            &[],
+            bully::spec::DRAWN,
             bully::spec::MUTANTS,
         ),
         protocol(

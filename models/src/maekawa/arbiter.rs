@@ -144,7 +144,7 @@ fn remind(
         return;
     };
     let is_best = arbiter.waiting.first() == Some(&request);
-    if grant.request != request && is_best && request < grant.request {
+    if is_best && request < grant.request {
         grant.inquired = true;
         return inquire(epoch, *grant, out);
     }

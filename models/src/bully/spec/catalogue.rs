@@ -1,9 +1,10 @@
 //! The models of Bully that `checks` verifies.
 
 use crate::bully::Bully;
-use crate::specification::{Model, Size};
+use crate::specification::{Drawn, Model, Size};
 use crate::world::{Faults, Scenario, Timing};
 
+use super::drawn;
 use super::scenarios;
 
 const CHANNELS: &str = "channels in order, messages beat timers";
@@ -211,3 +212,25 @@ pub const FUZZED: &[&[Model<Bully<u8>>]] = &[&[
         scenario: || scenarios::at_large(4, Timing::Any),
     },
 ]];
+
+/// Families of worlds, each drawn by its number.
+pub const DRAWN: &[Drawn<Bully<u8>>] = &[Drawn {
+    model: Model {
+        name: "bully/drawn",
+        size: Size::Large,
+        purpose: "nodes, ranks, clients and faults that are drawn, so that any of them meet",
+        faults: "any, as drawn",
+        bounds: "elections ≤ 40; up to 5 nodes; up to 3 clients with 4 questions each, asked up to 3 times",
+        states: None,
+        reaches: &[
+            "a leader is elected",
+            "a lower node gives way",
+            "another is elected when the leader has failed",
+            "two nodes lead at once",
+            "a rank outdoes an id",
+            "a client is answered",
+        ],
+        scenario: || drawn::scenario(0),
+    },
+    scenario: drawn::scenario,
+}];

@@ -9,6 +9,7 @@
 
 mod answers;
 mod catalogue;
+mod drawn;
 mod features;
 mod invariants;
 mod labels;
@@ -21,7 +22,7 @@ mod scenarios;
 
 use alloc::string::{String, ToString};
 
-pub use self::catalogue::{FUZZED, MODELS};
+pub use self::catalogue::{DRAWN, FUZZED, MODELS};
 pub use self::live::MODELS as LIVE;
 pub use self::mutants::MUTANTS;
 pub use self::scenarios::{

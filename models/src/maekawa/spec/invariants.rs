@@ -40,6 +40,17 @@ pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
         holds: |_, world| members(world).all(|(id, member)| member.quorum.contains(&id)),
     },
     Invariant {
+        name: "Quorums are small",
+        source: "§3: K is about √N; a row and a column of a grid are 2⌈√N⌉ - 1 at most, and a line of \
+                 a plane is less",
+        holds: |_, world| {
+            members(world).all(|(_, member)| {
+                let side = { 1.. }.find(|side| side * side >= member.members.len());
+                side.is_some_and(|side| member.quorum.len() < 2 * side)
+            })
+        },
+    },
+    Invariant {
         name: "Members of an epoch agree on it",
         source: "§2 (a) is a property of one assignment of quorums: nobody mixes two",
         holds: |_, world| members_agree(world),

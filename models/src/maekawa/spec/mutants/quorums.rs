@@ -21,6 +21,13 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         model: "maekawa/three",
         inject: |scenario| scenario.step = leaves_itself_out,
     },
+    Mutant {
+        id: "MAE-QUORUM-ALL",
+        defect: "every member is an arbiter of each: right, and no better than to ask them all",
+        source: "§3: K is about √N",
+        model: "maekawa/twenty-one",
+        inject: |scenario| scenario.step = asks_everybody,
+    },
 ];
 
 /// A hard-coded table of quorums for 21 members, with the kind of slip that such tables have: the
@@ -51,6 +58,15 @@ pub const FLAWED_TABLE_OF_21: [[usize; 5]; 21] = {
     table[4][1] = 5;
     table
 };
+
+fn asks_everybody(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    maekawa.step(node, input, out);
+    if let Some(member) = member_mut(node)
+        && member.attempt.is_none()
+    {
+        member.quorum = member.members.clone();
+    }
+}
 
 fn looks_quorums_up(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     maekawa.step(node, input, out);
