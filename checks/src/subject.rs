@@ -158,6 +158,33 @@ impl<P: Specification> Case<P> {
         scenario
     }
 
+    /// The world, as an engine sees it.
+    fn reduced(&self, run: &Run<'_>) -> Scenario<P> {
+        let mut scenario = self.scenario();
+        scenario.drop_inert &= run.reductions.inert;
+        scenario
+    }
+
+    /// Simulates the world, or, where the model's are drawn, as many as there is time for, and says
+    /// in which of them a property is violated.
+    fn simulate(
+        &self,
+        scenario: &Scenario<P>,
+        limits: &Limits,
+        run: &Run<'_>,
+    ) -> (Findings<P>, Option<u64>) {
+        match self.drawn {
+            Some(Drawing { number: None, .. }) => {
+                let draw = |number| self.at(Some(number)).reduced(run);
+                simulate::search_drawn(&draw, run.seed, limits, run.progress)
+            }
+            _ => {
+                let findings = simulate::search(scenario, run.seed, limits, run.progress);
+                (findings, None)
+            }
+        }
+    }
+
     /// The case in the world of this number, if there is one.
     fn at(&self, number: Option<u64>) -> Self {
         let drawn = self.drawn.map(|drawn| Drawing { number, ..drawn });
@@ -289,8 +316,8 @@ impl<P: Specification> Subject for Case<P> {
     }
 
     fn verify(&self, engine: Engine, limits: &Limits, run: &Run<'_>) -> Result<Report> {
-        let mut scenario = self.scenario();
-        scenario.drop_inert &= run.reductions.inert;
+        let mut case = *self;
+        let mut scenario = self.reduced(run);
         memory::reset_peak();
         let started = Instant::now();
         let display = Display::show(self.model.name, run.progress);
@@ -300,7 +327,14 @@ impl<P: Specification> Subject for Case<P> {
             Engine::StaterightBfs | Engine::StaterightDfs => {
                 stateright::search(&scenario, engine, limits, run.progress)
             }
-            Engine::Simulate => simulate::search(&scenario, run.seed, limits, run.progress),
+            Engine::Simulate => {
+                let (findings, number) = self.simulate(&scenario, limits, run);
+                if number.is_some() {
+                    case = self.at(number);
+                    scenario = case.reduced(run);
+                }
+                findings
+            }
         };
         let complete = findings.stopped.is_none() && findings.violation.is_none();
         let mut live = None;
@@ -319,7 +353,7 @@ impl<P: Specification> Subject for Case<P> {
         if let Some(found) = findings.violation.take() {
             confirm(&scenario, &found)?;
             let seed = findings.simulated.as_ref().map(|simulated| simulated.seed);
-            let (file, words) = self.write_trace(&scenario, &found, seed, run.traces)?;
+            let (file, words) = case.write_trace(&scenario, &found, seed, run.traces)?;
             (trace_file, steps, loop_start) = (Some(file), words, found.loop_start);
             violation = Some(explain::<P>(&found));
         } else if findings.stopped.is_none() && self.mutant.is_none() {
@@ -334,7 +368,7 @@ impl<P: Specification> Subject for Case<P> {
         };
         let unseen = self.unseen(&findings);
         Ok(Report {
-            model: self.name(),
+            model: case.name(),
             engine: engine.name(),
             threads: limits.threads.get(),
             verdict,

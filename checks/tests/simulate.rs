@@ -321,3 +321,30 @@ fn it_ends_where_its_limits_are() {
     let report = report.expect("nothing to write");
     assert_eq!(report.stopped, Some(Stop::Interrupted));
 }
+
+/// A family of worlds is walked world after world, and what is found names the one that it is in.
+#[test]
+fn where_worlds_are_drawn_many_are_walked_and_the_one_with_the_violation_is_named() {
+    let traces = tempdir().expect("a folder");
+    let mutant = catalogue::with_mutant("raft/drawn", "RAFT-TWO-VOTES").expect("both are there");
+    let limits = steps(2_000_000, 2);
+    let report = simulate(mutant.as_ref(), 1, &limits, traces.path());
+    assert_eq!(report.verdict, Verdict::Violated, "{}", report.to_text());
+    assert!(report.model.starts_with("raft/drawn@"), "{}", report.model);
+    let path = report.trace_file.clone().expect("a trace");
+    let trace = TraceFile::read(Path::new(&path)).expect("it can be read");
+    assert_eq!(trace.model, report.model);
+    let again = simulate(mutant.as_ref(), 1, &steps(2_000_000, 1), traces.path());
+    assert_eq!(timeless(again), timeless(report));
+
+    let right = catalogue::named("counter/drawn").expect("it is in the catalogue");
+    let report = simulate(right.as_ref(), 1, &steps(50_000, 2), traces.path());
+    assert_eq!(
+        (report.model.as_str(), report.stopped),
+        ("counter/drawn", Some(Stop::Steps))
+    );
+    let walks = report.simulated.expect("it was simulated").walks;
+    let one = right.numbered(7).expect("its worlds are drawn");
+    let one = simulate(one.as_ref(), 1, &steps(20_000, 2), traces.path());
+    assert!(walks > one.simulated.expect("it was simulated").walks);
+}

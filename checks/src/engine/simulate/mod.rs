@@ -49,6 +49,9 @@ pub const DEPTH: usize = 400;
 /// found is soon made use of.
 const ROUND: u64 = 64;
 
+/// How many steps are taken in a world, where worlds are drawn, before the next one is.
+const STEPS_PER_WORLD: u64 = 20_000;
+
 /// What a simulation has come to, beside what every engine tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Simulated {
@@ -110,6 +113,56 @@ pub fn search<P: Specification>(
     }
     findings.simulated = Some(simulated);
     findings
+}
+
+/// As [`search`], in one world after the other, each of another number. Returns the number of the
+/// world in which a property is violated, too.
+pub fn search_drawn<P: Specification>(
+    draw: &dyn Fn(u64) -> Scenario<P>,
+    seed: u64,
+    limits: &Limits,
+    progress: &Progress,
+) -> (Findings<P>, Option<u64>) {
+    // Short enough to be typed.
+    let number = |position: u64| examine::hash(&(seed, position)) >> 40;
+    let at = |position: u64, left: Option<u64>| {
+        let here = Limits {
+            max_states: Some(left.map_or(STEPS_PER_WORLD, |left| left.min(STEPS_PER_WORLD))),
+            ..*limits
+        };
+        search(&draw(number(position)), seed, &here, progress)
+    };
+    let (mut position, mut left) = (0, limits.max_states);
+    let mut whole = at(position, left);
+    loop {
+        left = { limits.max_states }.map(|most| most.saturating_sub(whole.generated));
+        let is_found = whole.violation.is_some();
+        let goes_on = whole.stopped == Some(Stop::Steps) && left != Some(0);
+        if is_found || !goes_on {
+            return (whole, is_found.then(|| number(position)));
+        }
+        position += 1;
+        join(&mut whole, at(position, left));
+    }
+}
+
+/// Adds what was found in the next world.
+fn join<P: Specification>(whole: &mut Findings<P>, next: Findings<P>) {
+    whole.unique += next.unique;
+    whole.generated += next.generated;
+    whole.depth = whole.depth.max(next.depth);
+    whole.seen.extend(next.seen);
+    whole.violation = next.violation;
+    whole.stopped = next.stopped;
+    if let (Some(fired), Some(more)) = (&mut whole.fired, next.fired) {
+        add(&mut fired.actions, &more.actions);
+        add(&mut fired.arms, &more.arms);
+    }
+    if let (Some(simulated), Some(more)) = (&mut whole.simulated, next.simulated) {
+        simulated.walks += more.walks;
+        simulated.kept += more.kept;
+        simulated.found_in_steps = more.found_in_steps;
+    }
 }
 
 /// A simulation at work.
