@@ -88,8 +88,8 @@ impl Counter {
         out.send(partner, Message::PushPull { counts });
     }
 
-    /// The other's push, and its pull. What it has said that it knows it may have lost with its disk
-    /// when the answer comes: no bucket goes without its total.
+    /// The other's push, and its pull. The asker may have lost its disk since it asked, so each bucket
+    /// is sent with its total.
     pub(super) fn on_push_pull(
         &self,
         node: &mut Node<Self>,

@@ -39,9 +39,8 @@ impl Counts {
         }
     }
 
-    /// This part of what is known, with the totals, as they are known in `whole`, of all whose
-    /// buckets are in it. For somebody who may have nothing: a bucket that comes without its total
-    /// would count for more than that.
+    /// This part of `whole`, with the total of every replica that has a count in one of its buckets.
+    /// Whoever may have nothing is told no bucket without its total.
     #[must_use]
     pub fn with_totals(mut self, whole: &Self) -> Self {
         for (_, counter) in self.buckets.iter() {

@@ -26,9 +26,10 @@ pub enum Message {
         /// The sender's whole state.
         counts: Counts,
     },
-    /// The rest: what the sender knows and the receiver, by its own word, does not.
+    /// The rest: what the sender knows and the receiver, by its own word, does not; and the totals of
+    /// whatever buckets are in that.
     PushPullReply {
-        /// The components in which the sender was ahead.
+        /// The components in which the sender was ahead, and those totals.
         counts: Counts,
     },
 }

@@ -17,8 +17,8 @@ use crate::progress::Progress;
 use crate::report::{Report, Verdict};
 use crate::subject::{Run, Subject};
 
-/// As many states take about as long as what the gate samples of one world.
-const SAMPLED_STATES: u64 = 500_000;
+/// About how many states are walked in the time that it takes to sample one model.
+const COST_OF_SAMPLING: u64 = 500_000;
 
 /// How long the gate gives each mutant to be caught. Most take less than a second; one that
 /// only liveness refutes needs the finished graph, the slowest about a minute.
@@ -127,7 +127,7 @@ impl<'a> Job<'a> {
     pub(super) fn cost(&self) -> u64 {
         let row = self.subject.row();
         let states = match row.size {
-            Size::Gate => row.states.unwrap_or(SAMPLED_STATES),
+            Size::Gate => row.states.unwrap_or(COST_OF_SAMPLING),
             Size::Large => Limits::STATES_OF_A_LARGE_MODEL,
         };
         match self.kind {
@@ -136,8 +136,8 @@ impl<'a> Job<'a> {
             Kind::Verify | Kind::Search => states,
             // Most are caught early.
             Kind::Mutant => states / 8,
-            Kind::Fuzz => SAMPLED_STATES,
-            Kind::Sample => SAMPLED_STATES / 250,
+            Kind::Fuzz => COST_OF_SAMPLING,
+            Kind::Sample => COST_OF_SAMPLING / 250,
         }
     }
 

@@ -301,6 +301,17 @@ const SERVICE: &[Model<Counter>] = &[
         scenario: scenarios::window_lost_disk,
     },
     Model {
+        name: "counter/leaving-window",
+        size: Size::Gate,
+        purpose: "a bucket that a node passes on when it leaves, to one that has lost the total",
+        faults: "1 message lost, 1 crash, 1 disk lost",
+        bounds: "channels in order, messages beat timers; 3 nodes, n0 and n1 send deltas, n0 begins \
+                 push-pull; n1 is to leave",
+        states: Some(31_478),
+        reaches: &["the component of a node that is gone still counts"],
+        scenario: scenarios::leaving_window,
+    },
+    Model {
         name: "counter/identities",
         size: Size::Gate,
         purpose: "names for empty disks, and for those that replace lost ones",

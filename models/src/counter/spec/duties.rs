@@ -8,11 +8,14 @@ use alloc::vec::Vec;
 
 use crate::counter::message::Message;
 use crate::counter::recent::Known;
+use crate::counter::window::Bucket;
 use crate::counter::{Command, Counter};
 use crate::protocol::Node;
 use crate::session::ClientId;
 use crate::specification::Law;
 use crate::world::{Action, Client, Scenario, World};
+
+use super::has;
 
 type W = World<Counter>;
 
@@ -20,7 +23,7 @@ pub(super) const NAMES_ARE_CONTESTED: Law<Counter> = Law {
     name: "A name is given up where others know more of it, and only there →",
     source: "Shapiro et al. 2011, Specification 6: myID() is unique; each name that is used no \
              more is a component for ever",
-    holds: |_, before, action, after| names_are_contested(before, action, after),
+    holds: names_are_contested,
 };
 
 pub(super) const WHO_ASKS_IS_ANSWERED: Law<Counter> = Law {
@@ -80,27 +83,33 @@ fn running<'a>(
     Some((usize::from(id.0), old, new))
 }
 
-fn names_are_contested(before: &W, action: &Action<Counter>, after: &W) -> bool {
-    let counts = match action.delivered() {
-        Some(Message::DeltaAck { .. }) | None => None,
-        Some(message) => Some(message.counts()),
-    };
-    running(before, action, after).is_none_or(|(_, old, new)| {
-        let (known, identity) = (&old.durable().counts, old.durable().identity);
+/// Of its buckets those matter that its window has and that have not expired.
+fn names_are_contested(
+    scenario: &Scenario<Counter>,
+    before: &W,
+    action: &Action<Counter>,
+    after: &W,
+) -> bool {
+    running(before, action, after).is_none_or(|(position, old, new)| {
+        let (durable, identity) = (old.durable(), old.durable().identity);
         let Some(name) = identity else {
             return true;
         };
-        let more = |of_total: bool| {
-            counts.is_some_and(|counts| {
-                let mut said = counts.components();
-                said.any(|(bucket, replica, count)| {
-                    let is_looked_at = !of_total || bucket.is_none();
-                    replica == name && is_looked_at && count > known.count(bucket, replica)
-                })
+        let window = scenario.nodes[position].window;
+        let matters = |bucket: Option<Bucket>| {
+            bucket.is_none_or(|bucket| {
+                let is_ours = window.is_some_and(|window| has(window, bucket));
+                is_ours && bucket.start >= durable.horizon
             })
         };
-        let gives_up = new.durable().identity != identity;
-        (!gives_up || more(false)) && (gives_up || !more(true))
+        let said = match action.delivered() {
+            Some(Message::DeltaAck { .. }) | None => None,
+            Some(message) => Some(message.counts().components()),
+        };
+        let is_more = said.into_iter().flatten().any(|(bucket, replica, count)| {
+            replica == name && matters(bucket) && count > durable.counts.count(bucket, name)
+        });
+        is_more == (new.durable().identity != identity)
     })
 }
 
@@ -149,7 +158,7 @@ fn windows_move_with_time(
         };
         match before.asked(scenario, action) {
             Some(Command::ReadWindow { now, .. }) => is == was.max(begins(*now)),
-            // A retry is answered as it was, whenever it comes.
+            // A retry moves no window.
             Some(Command::Increment(increment))
                 if old.durable().recent.find(increment.request) == Known::New =>
             {

@@ -196,7 +196,7 @@ fn hear(ghost: &mut Ghost, id: NodeId, node: &Node<Counter>, event: &Event) {
 
 /// Whether the bucket is one of the window's: by its definition, for the protocol has its own.
 fn has(window: Window, bucket: Bucket) -> bool {
-    bucket.width == window.width() && bucket.start % window.width() == 0
+    bucket.width == window.width() && bucket.start.is_multiple_of(window.width())
 }
 
 /// The value that an event tells, if it tells one.

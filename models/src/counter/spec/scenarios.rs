@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::counter::counts::Counts;
 use crate::counter::g_counter::{DataCentre, GCounter, Incarnation, ReplicaId};
 use crate::counter::state::{Persistent, Record};
-use crate::counter::window::Window;
+use crate::counter::window::{Buckets, Window};
 use crate::counter::{Command, Counter, Increment};
 use crate::protocol::{Durable, NodeId};
 use crate::session::{ClientId, RequestId, Sequence};
@@ -237,6 +237,35 @@ pub(super) fn window_lost_disk() -> Checked {
     scenario.faults.lost_disks = 1;
     // A disk that is lost unsays what made a message inert.
     scenario.drop_inert = false;
+    scenario
+}
+
+/// n0 knows of a bucket of its own; n1, which may be asked to leave, knows its total alone, as from a
+/// node with another window; n2 knows nothing, and may lose its disk.
+pub(super) fn leaving_window() -> Checked {
+    let mut scenario = cluster(3, Limits::new(2, 1));
+    for node in &mut scenario.nodes {
+        node.window = Some(Window::new(10, 2));
+    }
+    let total = || GCounter::from_iter([(replica(0), 1)]);
+    let bucket = Window::new(10, 2).bucket_at(1);
+    let mut told = |node: usize, buckets| {
+        let counts = Counts {
+            total: total(),
+            buckets,
+        };
+        scenario.disks[node].apply(&Record::Learned { counts });
+    };
+    told(0, [(bucket, total())].into_iter().collect());
+    told(1, Buckets::default());
+    scenario.scripts = vec![vec![Command::Leave]];
+    scenario.asks_at = |_, node| node == NodeId(1);
+    scenario.delivery = Delivery::Fifo;
+    scenario.timing = Timing::Quiescent;
+    scenario.drop_inert = false;
+    scenario.faults.crashes = 1;
+    scenario.faults.lost_disks = 1;
+    scenario.faults.drops = 1;
     scenario
 }
 

@@ -42,7 +42,7 @@ pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
     Invariant {
         name: "Quorums are small",
         source: "§3: K is about √N; a row and a column of a grid are 2⌈√N⌉ - 1 at most, and a line of \
-                 a plane is less",
+                 a plane is no more",
         holds: |_, world| {
             members(world).all(|(_, member)| {
                 let side = { 1.. }.find(|side| side * side >= member.members.len());

@@ -2,7 +2,7 @@
 //! nodes is worth as much as the words in which it is handed on.
 //!
 //! Verifies: of each step, that it says what it does to claims, and does what it says. Not
-//! verified: that the host passes it on.
+//! verified: that the host passes it on, and that it tells the clients of a node that has crashed.
 
 use alloc::vec::Vec;
 
@@ -21,7 +21,7 @@ pub(super) const WHAT_IS_HELD_IS_TOLD: Law<Maekawa> = Law {
              they are told when they enter and when they have lost it",
     holds: |scenario, before, action, after| {
         said(scenario, before, action, after)
-            .is_none_or(|(old, events, new)| held_when_told(held(old), &events) == held(new))
+            .is_none_or(|(old, events, new)| held_when_told(held(old), &events) == Some(held(new)))
     },
 };
 
@@ -66,11 +66,18 @@ fn held(local: &Local) -> Option<(Claim, Token)> {
     Some((*local.claims.front()?, token))
 }
 
-/// Who has the lock for all that has been told so far, with whom it was before.
-fn held_when_told(before: Option<(Claim, Token)>, events: &[Event]) -> Option<(Claim, Token)> {
-    events.iter().fold(before, |held, event| match event {
-        Event::Granted { claim, token } => Some((*claim, *token)),
-        event => held.filter(|(claim, _)| ended(event) != Some(*claim)),
+/// Who has the lock for all that is told by these words, with whom it was before; `None` if they
+/// give it to a second claim, or under a second token.
+fn held_when_told(
+    before: Option<(Claim, Token)>,
+    events: &[Event],
+) -> Option<Option<(Claim, Token)>> {
+    events.iter().try_fold(before, |held, event| match event {
+        Event::Granted { claim, token } => {
+            let now = (*claim, *token);
+            held.is_none_or(|held| held == now).then_some(Some(now))
+        }
+        event => Some(held.filter(|(claim, _)| ended(event) != Some(*claim))),
     })
 }
 

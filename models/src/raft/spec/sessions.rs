@@ -38,8 +38,7 @@ impl<M: StateMachine> Raft<M> {
 
     pub(super) const LEAST_RECENTLY_USED_EXPIRE: Law<Self> = Law {
         name: "The sessions that expire are those used least recently →",
-        source: "thesis §6.3: e.g. \"expiring sessions using an LRU policy\", as many as are too \
-                 many and no more",
+        source: "thesis §6.3: those used least recently, down to as many as the leader wants to keep",
         holds: |scenario, before, _, after| least_recently_used_expire(scenario, before, after),
     };
 

@@ -1,6 +1,7 @@
 //! Defects in what a replica owes to its clients, its host and its members.
 
 use super::{Out, map_effects, message};
+use crate::counter::message::Message;
 use crate::counter::state::Record;
 use crate::counter::window::Window;
 use crate::counter::{Command, Counter, Event};
@@ -14,6 +15,21 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         source: "each name that is used no more is a component for ever",
         model: "counter/identities",
         inject: |scenario| scenario.step = drops_its_name,
+    },
+    Mutant {
+        id: "CNT-DELTA-WITHOUT-TOTAL",
+        defect: "who leaves passes on a bucket without the total, which the other has acknowledged and \
+                 lost with its disk",
+        source: "the total outlives its buckets",
+        model: "counter/leaving-window",
+        inject: |scenario| scenario.step = passes_buckets_on,
+    },
+    Mutant {
+        id: "CNT-NAME-EXPIRED",
+        defect: "a name is given up when others still say of it what has expired here",
+        source: "each name that is used no more is a component for ever",
+        model: "counter/window-lost-disk",
+        inject: |scenario| scenario.step = contests_what_has_expired,
     },
     Mutant {
         id: "CNT-READ-UNANSWERED",
@@ -57,6 +73,26 @@ fn drops_its_name(
     if let (Some(own), Some(said)) = (own, said)
         && node.durable().identity == Some(own)
         && said.total.count(own) > 0
+    {
+        node.write(Record::Retired);
+        let contested = Some(own);
+        out.emit(Event::IdentityNeeded { contested });
+    }
+}
+
+fn contests_what_has_expired(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let own = node.durable().identity;
+    let known = node.durable().counts.clone();
+    let said = message(&input).map(|message| message.counts().clone());
+    counter.step(node, input, out);
+    if let (Some(own), Some(said)) = (own, said)
+        && node.durable().identity == Some(own)
+        && !said.difference(&known).of(own).is_empty()
     {
         node.write(Record::Retired);
         let contested = Some(own);
@@ -117,4 +153,28 @@ fn remembers_one(
     let mut forgetful = counter.clone();
     forgetful.max_sessions = 1;
     forgetful.step(node, input, out);
+}
+
+fn passes_buckets_on(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let pending = node.volatile.members.clone();
+    counter.step(node, input, out);
+    map_effects(out, |effect| match effect {
+        Effect::Send {
+            to,
+            message: Message::Delta { counts },
+        } => {
+            let owed = pending.get(&to).map(|member| member.pending.clone());
+            let counts = owed.unwrap_or(counts);
+            Some(Effect::Send {
+                to,
+                message: Message::Delta { counts },
+            })
+        }
+        effect => Some(effect),
+    });
 }

@@ -122,7 +122,7 @@ fn counts_retries(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbo
     let retried: Vec<_> = news
         .filter_map(|entry| match entry.content {
             Content::Command { request, .. } => match known.find(request) {
-                Known::Applied(response) => Some((request, response.clone())),
+                Known::Applied(response) => Some((request, *response)),
                 _ => None,
             },
             _ => None,

@@ -299,10 +299,7 @@ fn installs_without_horizon(raft: &R, node: &mut Node<R>, input: Input<R>, out: 
         let table = core::mem::take(&mut node.volatile.applied.sessions);
         for (client, sequence, _, response) in table.iter() {
             let request = RequestId { client, sequence };
-            node.volatile
-                .applied
-                .sessions
-                .record(request, response.clone());
+            node.volatile.applied.sessions.record(request, *response);
         }
     }
 }
