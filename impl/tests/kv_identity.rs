@@ -15,7 +15,7 @@ use crate::support::processes::{
     FOUR, ONE, THREE, TWO, address, client, empty, leader, lockstep, page, refused, succeeded,
     three, wait_for,
 };
-use crate::support::program::PROGRAM;
+use crate::support::program::{PROGRAM, send_signal};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_emptied_follower_is_refused_says_so_and_is_replaced_under_another_id() {
@@ -143,6 +143,69 @@ async fn a_follower_that_denies_what_it_has_acknowledged_is_refused() {
         .put(b"after", "y".into())
         .await
         .expect("two of three");
+}
+
+/// One node is away while the other two acknowledge a write; one of these gets its disk back as it
+/// was before, and makes a majority with the first while the leader does not run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_to_undo_what_it_has_committed_halts_and_stays_so() {
+    let mut nodes = three();
+    let mut writer = client(&nodes);
+    writer.put(b"early", "x".into()).await.expect("put");
+    let leads = leader(&nodes).await;
+    let mut others = [ONE, TWO, THREE].into_iter().filter(|id| *id != leads);
+    let (away, forgets) = (others.next().expect("one"), others.next().expect("two"));
+    let early = page(&nodes, leads, "/status").await;
+    for id in [away, forgets] {
+        wait_for(&nodes, id, "/status", |shown| {
+            shown["last_index"] == early["last_index"]
+        })
+        .await;
+    }
+    nodes.kill(away).expect("killed");
+    nodes.kill(forgets).expect("killed");
+    let (directory, copy) = (
+        nodes.data_directory(forgets),
+        tempfile::tempdir().expect("a folder"),
+    );
+    copy_files(&directory, copy.path());
+    nodes.launch(forgets).expect("listens");
+    writer.put(b"acknowledged", "y".into()).await.expect("two");
+
+    send_signal(nodes.pid(leads).expect("runs"), "-STOP");
+    nodes.kill(forgets).expect("killed");
+    empty(&mut nodes, forgets);
+    copy_files(copy.path(), &directory);
+    nodes.launch(forgets).expect("listens");
+    nodes.launch(away).expect("listens");
+    let two = [away, forgets].map(|id| address(&nodes, id));
+    let mut elsewhere = Client::new(two.into(), Duration::from_secs(20)).expect("a client");
+    elsewhere.put(b"other", "z".into()).await.expect("two");
+
+    let kept = nodes.data_directory(leads);
+    send_signal(nodes.pid(leads).expect("runs"), "-CONT");
+    let ended = nodes.wait(leads).expect("it ends by itself");
+    assert!(!ended.success(), "{ended}");
+    let words = nodes.log_tail(leads);
+    for said in [
+        "is committed here, and a leader has another there",
+        "Nothing was deleted here",
+        "remove that node from the cluster and add another in its place",
+    ] {
+        assert!(words.contains(said), "{words}");
+    }
+    assert!(fs::read_dir(&kept).expect("a folder").count() > 0);
+
+    // Nor does it start again: its disk says so.
+    if nodes.launch(leads).is_ok() {
+        let ended = nodes.wait(leads).expect("it ends by itself");
+        assert!(!ended.success(), "{ended}");
+    }
+    let words = nodes.log_tail(leads);
+    let last = words.lines().last().unwrap_or_default();
+    assert!(last.contains("is committed here"), "{words}");
+    // The others go on without it.
+    elsewhere.put(b"last", "w".into()).await.expect("two");
 }
 
 fn copy_files(from: &Path, to: &Path) {
