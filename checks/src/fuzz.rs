@@ -45,6 +45,8 @@ impl Plan {
     pub const GATE_SEED: u64 = 2014;
     /// How many runs of each model, unless it is asked for otherwise.
     pub const CASES: u64 = 2000;
+    /// How many the gate makes.
+    pub const GATE_CASES: u64 = 3000;
     /// The longest run, unless it is asked for otherwise.
     pub const STEPS: u32 = 400;
 
@@ -52,7 +54,7 @@ impl Plan {
     pub fn for_gate(threads: NonZero<usize>) -> Self {
         Self {
             seed: Self::GATE_SEED,
-            cases: Some(Self::CASES),
+            cases: Some(Self::GATE_CASES),
             deadline: None,
             steps: Self::STEPS as usize,
             threads,

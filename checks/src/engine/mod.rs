@@ -90,8 +90,8 @@ impl Limits {
     pub const MOST_THREADS: usize = 128;
 
     /// How many states of a large model are looked at where there is no time for all: those near the
-    /// start. The rest is a long run's, and far from the start the fuzzer is better.
-    pub const STATES_OF_A_LARGE_MODEL: u64 = 50_000;
+    /// start.
+    pub const STATES_OF_A_LARGE_MODEL: u64 = 200_000;
 
     /// No limits, on all cores.
     pub fn none() -> Self {

@@ -303,7 +303,7 @@ impl Judge {
         let seconds = format!("{}s", budget.as_secs().max(1));
         // A large model is looked at, and a world sampled, as far as the gate does so.
         let states = Limits::STATES_OF_A_LARGE_MODEL.to_string();
-        let (seed, cases) = (Plan::GATE_SEED.to_string(), Plan::CASES.to_string());
+        let (seed, cases) = (Plan::GATE_SEED.to_string(), Plan::GATE_CASES.to_string());
         let mut command = Command::new(&self.program);
         match walk {
             Walk::Whole => command.args(["verify", "--memory", MEMORY]),
