@@ -21,7 +21,7 @@ const CHECKS: &str = "cargo run -p checks -- ";
 const LEFT_OUT: &str = "…";
 
 /// Commands of `checks` that are run in this order, what makes them short, and how they end then.
-const RUN: [(&str, &str, i32); 8] = [
+const RUN: [(&str, &str, i32); 9] = [
     ("verify raft/figure-8 --mutant RAFT-4", "", 1),
     (
         "replay traces/raft-figure-8.raft-4.whoever-can-be-elected-holds-what-is-committed.json \
@@ -35,6 +35,11 @@ const RUN: [(&str, &str, i32); 8] = [
     (
         "verify raft/five-from-the-start --engine simulate",
         "--max-states 2000 --seed 1",
+        0,
+    ),
+    (
+        "verify raft/drawn --engine simulate",
+        "--max-states 100000 --seed 1",
         0,
     ),
     ("mutants", "--budget 0s", 3),
