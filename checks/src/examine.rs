@@ -4,14 +4,13 @@
 //! by a violation. A panic in a model is a violation, never the end of a run.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hash};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Once;
 
 use models::Specification;
 use models::specification::OfState;
-use models::world::{Action, Disk, Scenario, World};
+use models::world::{Action, Disk, Envelope, Scenario, World};
 
 use crate::engine::Violation;
 
@@ -48,15 +47,55 @@ pub fn take<P: Specification>(
         let Ok(dropped) = after.apply_noting(scenario, action) else {
             return Outcome::NotEnabled;
         };
-        let mut laws = P::LAWS.iter();
-        let broken = laws.find(|law| !(law.holds)(scenario, before, action, &after));
-        let broken = broken.map(|law| law.name).or_else(|| {
-            let acts = |envelope| after.would_act_on(scenario, envelope);
-            dropped.iter().any(acts).then_some(INERT_IS_INERT)
-        });
+        let broken = broken_law(scenario, before, action, &after, &dropped);
         Outcome::Next(after, broken)
     });
     attempt.unwrap_or_else(Outcome::Panicked)
+}
+
+/// As [`take`], where the action is possible: it has just been listed.
+pub fn take_listed<P: Specification>(
+    scenario: &Scenario<P>,
+    before: &World<P>,
+    action: &Action<P>,
+) -> Outcome<P> {
+    let attempt = caught(|| {
+        let mut after = before.clone();
+        let dropped = after.apply_listed(scenario, action);
+        let broken = broken_law(scenario, before, action, &after, &dropped);
+        Outcome::Next(after, broken)
+    });
+    attempt.unwrap_or_else(Outcome::Panicked)
+}
+
+/// Takes a transition that [`take_listed`] has taken before, and that broke no law then.
+pub fn take_again<P: Specification>(
+    scenario: &Scenario<P>,
+    before: &World<P>,
+    action: &Action<P>,
+) -> Outcome<P> {
+    let attempt = caught(|| {
+        let mut after = before.clone();
+        after.apply_listed(scenario, action);
+        Outcome::Next(after, None)
+    });
+    attempt.unwrap_or_else(Outcome::Panicked)
+}
+
+/// The first law that the transition breaks, after which these messages were `dropped` as inert.
+fn broken_law<P: Specification>(
+    scenario: &Scenario<P>,
+    before: &World<P>,
+    action: &Action<P>,
+    after: &World<P>,
+    dropped: &[Envelope<P::Message>],
+) -> Option<&'static str> {
+    let mut laws = P::LAWS.iter();
+    let broken = laws.find(|law| !(law.holds)(scenario, before, action, after));
+    broken.map(|law| law.name).or_else(|| {
+        let acts = |envelope| after.would_act_on(scenario, envelope);
+        dropped.iter().any(acts).then_some(INERT_IS_INERT)
+    })
 }
 
 /// The first invariant that the world breaks; [`NO_PANIC`] if looking at it panics, also for what is
@@ -71,15 +110,6 @@ pub fn broken_invariant<P: Specification>(
     }
 }
 
-/// As [`broken_invariant`], but does not look for what is to be reached: for who does so anyway, by
-/// [`note_witnesses`].
-pub fn broken_invariant_alone<P: Specification>(
-    scenario: &Scenario<P>,
-    world: &World<P>,
-) -> Option<&'static str> {
-    caught(|| invariant_broken(scenario, world)).unwrap_or(Some(NO_PANIC))
-}
-
 fn invariant_broken<P: Specification>(
     scenario: &Scenario<P>,
     world: &World<P>,
@@ -92,40 +122,44 @@ fn invariant_broken<P: Specification>(
 /// What is to be seen in a world.
 pub enum Sight {
     /// Every invariant holds, and these reachability properties are shown.
-    Sound(Vec<&'static str>),
+    Sound(Witnesses),
     /// This invariant does not hold; [`NO_PANIC`] if looking at the world panics.
     Broken(&'static str),
 }
 
-/// Looks at a world: holds it against the invariants and the reachability properties.
-pub fn look<P: Specification>(scenario: &Scenario<P>, world: &World<P>) -> Sight {
-    let sight = || {
-        if let Some(broken) = invariant_broken(scenario, world) {
-            return Sight::Broken(broken);
-        }
-        let seen = P::REACHABLE
-            .iter()
-            .filter(|row| (row.seen)(scenario, world));
-        Sight::Sound(seen.map(|row| row.name).collect())
-    };
-    caught(sight).unwrap_or(Sight::Broken(NO_PANIC))
+/// Reachability properties, each a bit in the order of their table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Witnesses(u64);
+
+impl Witnesses {
+    /// Those that the world shows.
+    fn of<P: Specification>(scenario: &Scenario<P>, world: &World<P>) -> Self {
+        const { assert!(P::REACHABLE.len() <= 64, "a property for each bit") };
+        let rows = (0..).zip(P::REACHABLE);
+        let seen = rows.filter(|(_, row)| (row.seen)(scenario, world));
+        Self(seen.fold(0, |bits, (position, _)| bits | 1 << position))
+    }
+
+    /// Those of both.
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Their names, for the protocol whose they are.
+    pub fn names<P: Specification>(self) -> impl Iterator<Item = &'static str> {
+        let rows = (0..).zip(P::REACHABLE);
+        let shown = rows.filter(move |(position, _)| self.0 >> position & 1 == 1);
+        shown.map(|(_, row)| row.name)
+    }
 }
 
-/// Notes which reachability properties the world shows, of those that have not been seen yet;
-/// [`NO_PANIC`] if looking at it panics.
-pub fn note_witnesses<P: Specification>(
-    scenario: &Scenario<P>,
-    world: &World<P>,
-    seen: &mut BTreeSet<&'static str>,
-) -> Option<&'static str> {
-    let note = || {
-        for row in P::REACHABLE {
-            if !seen.contains(row.name) && (row.seen)(scenario, world) {
-                seen.insert(row.name);
-            }
-        }
+/// Looks at a world: holds it against the invariants and the reachability properties.
+pub fn look<P: Specification>(scenario: &Scenario<P>, world: &World<P>) -> Sight {
+    let sight = || match invariant_broken(scenario, world) {
+        Some(broken) => Sight::Broken(broken),
+        None => Sight::Sound(Witnesses::of(scenario, world)),
     };
-    caught(note).err().map(|_| NO_PANIC)
+    caught(sight).unwrap_or(Sight::Broken(NO_PANIC))
 }
 
 /// The initial world; the message if building it panics.

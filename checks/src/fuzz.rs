@@ -14,6 +14,7 @@
 //! threads nor on what other cases came to.
 
 mod campaign;
+mod known;
 pub mod pairs;
 mod report;
 mod sample;

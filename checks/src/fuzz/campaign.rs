@@ -12,6 +12,7 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 use super::Plan;
+use super::known::Known;
 use super::pairs::Pairs;
 use super::sample::{self, Sampled};
 use super::schedule::{Schedule, schedules};
@@ -152,6 +153,26 @@ struct Played<P: Specification> {
     found: Option<Found<P>>,
 }
 
+/// What a thread knows of the world that it has played in last.
+#[derive(Default)]
+struct Memory {
+    number: Option<u64>,
+    known: Known,
+}
+
+impl Memory {
+    /// What is known of the world of this number, if it was drawn.
+    fn of(&mut self, number: Option<u64>) -> &mut Known {
+        if self.number != number {
+            *self = Self {
+                number,
+                known: Known::default(),
+            };
+        }
+        &mut self.known
+    }
+}
+
 /// Where cases come from.
 struct Source<'a, P: Specification> {
     grounds: Playing<'a, P>,
@@ -165,6 +186,8 @@ impl<P: Specification> Source<'_, P> {
         let mut distinct = Distinct::new();
         let batch = CASES_PER_THREAD * plan.threads.get() as u64;
         let mut longest = 0;
+        let mut memories: Vec<Memory> = Vec::new();
+        memories.resize_with(plan.threads.get(), Memory::default);
         while campaign.found.is_none() {
             let first = campaign.cases;
             let last = plan
@@ -178,16 +201,14 @@ impl<P: Specification> Source<'_, P> {
             if campaign.stopped.is_some() {
                 break;
             }
-            for (case, Played { sampled, found }) in
-                self.play_batch(first..last, plan.threads.get())
-            {
+            for (case, Played { sampled, found }) in self.play_batch(first..last, &mut memories) {
                 campaign.cases += 1;
                 campaign.steps += sampled.steps;
                 longest = longest.max(sampled.steps as usize);
                 for fingerprint in sampled.fingerprints {
                     distinct.add(fingerprint);
                 }
-                for name in sampled.seen {
+                for name in sampled.seen.names::<P>() {
                     *campaign.witnesses.entry(name).or_default() += 1;
                 }
                 campaign.pairs.add(sampled.features);
@@ -206,16 +227,24 @@ impl<P: Specification> Source<'_, P> {
     }
 
     /// Plays the cases of a batch, all of them, so that the result does not depend on who
-    /// was faster.
-    fn play_batch(&self, cases: std::ops::Range<u64>, threads: usize) -> Vec<(u64, Played<P>)> {
-        let play_every = |offset: usize| {
+    /// was faster. A thread for each memory.
+    fn play_batch(
+        &self,
+        cases: std::ops::Range<u64>,
+        memories: &mut [Memory],
+    ) -> Vec<(u64, Played<P>)> {
+        let threads = memories.len();
+        let play_every = |offset: usize, memory: &mut Memory| {
             let mine = cases.clone().skip(offset).step_by(threads);
-            mine.map(|case| (case, self.play(case))).collect::<Vec<_>>()
+            let played = mine.map(|case| (case, self.play(case, memory)));
+            played.collect::<Vec<_>>()
         };
         thread::scope(|scope| {
             let play_every = &play_every;
-            let workers: Vec<_> = (0..threads)
-                .map(|offset| scope.spawn(move || play_every(offset)))
+            let workers: Vec<_> = memories
+                .iter_mut()
+                .enumerate()
+                .map(|(offset, memory)| scope.spawn(move || play_every(offset, memory)))
                 .collect();
             let results = workers.into_iter().flat_map(|worker| {
                 // Models' panics are caught where they happen; this one is the fuzzer's own.
@@ -227,7 +256,7 @@ impl<P: Specification> Source<'_, P> {
         })
     }
 
-    fn play(&self, case: u64) -> Played<P> {
+    fn play(&self, case: u64, memory: &mut Memory) -> Played<P> {
         let (_, tree) = self.draw(case);
         let ground = match self.ground(case) {
             Ok(ground) => ground,
@@ -238,7 +267,8 @@ impl<P: Specification> Source<'_, P> {
                 };
             }
         };
-        let mut sampled = sample::play(&ground.scenario, &ground.start, &tree.current());
+        let known = memory.of(ground.number);
+        let mut sampled = sample::play(&ground.scenario, &ground.start, &tree.current(), known);
         let found = sampled.violation.take().map(|violation| Found {
             case,
             steps: violation.actions.len(),
@@ -304,7 +334,8 @@ impl<P: Specification> Source<'_, P> {
         let ground = self.ground(found.case).ok()?;
         let (mut runner, tree) = self.draw(found.case);
         let play = |schedule: &Schedule| {
-            let sampled = sample::play(&ground.scenario, &ground.start, schedule);
+            let known = &mut Known::default();
+            let sampled = sample::play(&ground.scenario, &ground.start, schedule, known);
             let violation = sampled.violation;
             violation.filter(|violation| violation.property == property)
         };

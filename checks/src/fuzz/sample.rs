@@ -1,15 +1,14 @@
 //! One run: a schedule, played in a world.
 
-use std::collections::BTreeSet;
-
 use derive_where::derive_where;
 use models::Specification;
-use models::world::{Scenario, World};
+use models::world::{Action, Scenario, World};
 
+use super::known::{Known, Transition};
 use super::pairs;
 use super::schedule::Schedule;
 use crate::engine::Violation;
-use crate::examine::{self, NO_PANIC, Outcome};
+use crate::examine::{self, NO_PANIC, Outcome, Sight, Witnesses};
 use crate::weather::Weather;
 
 /// What one run came to.
@@ -19,64 +18,101 @@ pub(super) struct Sampled<P: Specification> {
     /// The fingerprints of the worlds on the way.
     pub(super) fingerprints: Vec<u64>,
     /// What the run has shown.
-    pub(super) seen: BTreeSet<&'static str>,
+    pub(super) seen: Witnesses,
     /// The features that have happened in it, each a bit in the order of their table.
     pub(super) features: u64,
     pub(super) violation: Option<Violation<P>>,
 }
 
-/// Plays the schedule from `start` on.
+/// A property that does not hold, and the message, if a panic is why.
+type Broken = (&'static str, Option<String>);
+
+/// Plays the schedule from `start` on, with which nothing is wrong.
 pub(super) fn play<P: Specification>(
     scenario: &Scenario<P>,
     start: &World<P>,
     schedule: &Schedule,
+    known: &mut Known,
 ) -> Sampled<P> {
     let weather = Weather::new(scenario, &schedule.swarm);
-    let mut world = start.clone();
-    let mut actions = Vec::new();
-    let mut sampled = Sampled {
-        steps: 0,
-        fingerprints: Vec::with_capacity(schedule.choices.len()),
-        seen: BTreeSet::new(),
-        features: 0,
-        violation: None,
+    let mut run = Run {
+        scenario,
+        known,
+        world: start.clone(),
+        fingerprint: examine::fingerprint(start),
+        sampled: Sampled::default(),
     };
-    // Nothing is wrong with the start.
-    examine::note_witnesses(scenario, &world, &mut sampled.seen);
+    let mut actions = Vec::new();
+    let mut broken = run.look();
     for choice in &schedule.choices {
-        let Some(action) = weather.choose(&world, choice, |_| 1) else {
-            break;
-        };
-        let outcome = examine::take(scenario, &world, &action);
-        actions.push(action);
-        sampled.steps += 1;
-        let (broken, panic) = match outcome {
-            Outcome::NotEnabled => {
-                actions.pop();
-                continue;
-            }
-            Outcome::Panicked(message) => (Some(NO_PANIC), Some(message)),
-            Outcome::Next(after, law) => {
-                let action = actions.last().expect("it has just been taken");
-                let happened = sampled.features;
-                sampled.features = pairs::happening(scenario, &world, action, &after, happened);
-                world = after;
-                let broken = law
-                    .or_else(|| examine::broken_invariant_alone(scenario, &world))
-                    .or_else(|| examine::note_witnesses(scenario, &world, &mut sampled.seen));
-                (broken, None)
-            }
-        };
-        sampled.fingerprints.push(examine::fingerprint(&world));
-        if let Some(property) = broken {
-            sampled.violation = Some(Violation {
-                property,
-                panic,
-                actions,
-                loop_start: None,
-            });
+        if broken.is_some() {
             break;
         }
+        let Some(action) = weather.choose(&run.world, choice, |_| 1) else {
+            break;
+        };
+        broken = run.take(&action);
+        actions.push(action);
     }
-    sampled
+    run.sampled.violation = broken.map(|(property, panic)| Violation {
+        property,
+        panic,
+        actions,
+        loop_start: None,
+    });
+    run.sampled
+}
+
+/// A run under way.
+struct Run<'a, P: Specification> {
+    scenario: &'a Scenario<P>,
+    known: &'a mut Known,
+    world: World<P>,
+    fingerprint: u64,
+    sampled: Sampled<P>,
+}
+
+impl<P: Specification> Run<'_, P> {
+    /// Takes a step that is possible, and looks at the world that it leads to.
+    fn take(&mut self, action: &Action<P>) -> Option<Broken> {
+        let transition = Transition::from(self.fingerprint, action);
+        let features = self.known.transition(transition);
+        let outcome = match features {
+            Some(_) => examine::take_again(self.scenario, &self.world, action),
+            None => examine::take_listed(self.scenario, &self.world, action),
+        };
+        self.sampled.steps += 1;
+        let (after, law) = match outcome {
+            Outcome::NotEnabled => unreachable!("it is among what is possible"),
+            Outcome::Panicked(message) => return Some((NO_PANIC, Some(message))),
+            Outcome::Next(after, law) => (after, law),
+        };
+        let features = features
+            .unwrap_or_else(|| pairs::happening(self.scenario, &self.world, action, &after));
+        self.sampled.features |= features;
+        self.world = after;
+        self.fingerprint = examine::fingerprint(&self.world);
+        self.sampled.fingerprints.push(self.fingerprint);
+        if let Some(law) = law {
+            return Some((law, None));
+        }
+        self.known.add_transition(transition, features);
+        self.look()
+    }
+
+    /// Looks at the world, unless it is known.
+    fn look(&mut self) -> Option<Broken> {
+        let shown = match self.known.world(self.fingerprint) {
+            Some(shown) => shown,
+            None => match examine::look(self.scenario, &self.world) {
+                Sight::Broken(property) => return Some((property, None)),
+                Sight::Sound(shown) => {
+                    self.known.add_world(self.fingerprint, shown);
+                    shown
+                }
+            },
+        };
+        self.sampled.seen = self.sampled.seen.and(shown);
+        None
+    }
 }

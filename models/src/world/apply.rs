@@ -87,8 +87,18 @@ impl<P: Specification> World<P> {
         if !self.is_enabled(scenario, action) {
             return Err(NotEnabled);
         }
+        Ok(self.apply_listed(scenario, action))
+    }
+
+    /// As [`apply_noting`](Self::apply_noting), where the action is known to be possible: it is one
+    /// of those that [`actions`](Self::actions) has listed here.
+    pub fn apply_listed(
+        &mut self,
+        scenario: &Scenario<P>,
+        action: &Action<P>,
+    ) -> Vec<Envelope<P::Message>> {
         self.enact(scenario, action);
-        Ok(self.discard_inert(scenario))
+        self.discard_inert(scenario)
     }
 
     /// Makes an action happen that is known to be possible. Does not look at what is under

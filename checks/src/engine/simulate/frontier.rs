@@ -13,7 +13,7 @@ use models::Specification;
 use models::world::{Action, World};
 
 use crate::distinct::Distinct;
-use crate::examine;
+use crate::examine::{self, Witnesses};
 
 /// How many worlds are kept that show the same.
 const ALIKE: u64 = 32;
@@ -40,7 +40,7 @@ pub(super) struct Signature {
 }
 
 impl Signature {
-    pub(super) fn of<P: Specification>(world: &World<P>, sights: &[&'static str]) -> Self {
+    pub(super) fn of<P: Specification>(world: &World<P>, sights: Witnesses) -> Self {
         let sights = examine::hash(&sights);
         Self {
             sights,
@@ -127,7 +127,7 @@ impl<P: Specification> Frontier<P> {
     pub(super) fn new(initial: World<P>) -> Self {
         Self {
             initial: Place {
-                shows: Signature::of(&initial, &[]),
+                shows: Signature::of(&initial, Witnesses::default()),
                 world: initial,
                 way: Arc::new(Way::none()),
             },

@@ -185,7 +185,7 @@ impl<P: Specification> Walker<'_, P> {
     /// Takes a step, and looks at the world that it leads to: what is broken there, or by it.
     fn take(&mut self, action: Action<P>, frontier: &Frontier<P>) -> Option<Broken> {
         self.count(&action);
-        let outcome = examine::take(self.scenario, &self.world, &action);
+        let outcome = examine::take_listed(self.scenario, &self.world, &action);
         self.actions.push(action);
         match outcome {
             Outcome::NotEnabled => unreachable!("it is among what is possible"),
@@ -207,13 +207,13 @@ impl<P: Specification> Walker<'_, P> {
             Sight::Broken(property) => return Some((property, None)),
             Sight::Sound(sights) => sights,
         };
-        let shows = Signature::of(&self.world, &sights);
+        let shows = Signature::of(&self.world, sights);
         if shows != self.shows && !frontier.knows(shows) {
             self.news
                 .push((self.world.clone(), shows, self.actions.len()));
         }
         self.shows = shows;
-        self.seen.extend(sights);
+        self.seen.extend(sights.names::<P>());
         None
     }
 
