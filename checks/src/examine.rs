@@ -13,6 +13,7 @@ use models::specification::OfState;
 use models::world::{Action, Disk, Envelope, Scenario, World};
 
 use crate::engine::Violation;
+use crate::veiled;
 
 /// The name under which a panic is reported.
 pub const NO_PANIC: &str = "No panic";
@@ -129,12 +130,12 @@ pub enum Sight {
 
 /// Reachability properties, each a bit in the order of their table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Witnesses(u64);
+pub struct Witnesses(u128);
 
 impl Witnesses {
     /// Those that the world shows.
     fn of<P: Specification>(scenario: &Scenario<P>, world: &World<P>) -> Self {
-        const { assert!(P::REACHABLE.len() <= 64, "a property for each bit") };
+        const { assert!(P::REACHABLE.len() <= 128, "a property for each bit") };
         let rows = (0..).zip(P::REACHABLE);
         let seen = rows.filter(|(_, row)| (row.seen)(scenario, world));
         Self(seen.fold(0, |bits, (position, _)| bits | 1 << position))
@@ -160,6 +161,27 @@ pub fn look<P: Specification>(scenario: &Scenario<P>, world: &World<P>) -> Sight
         None => Sight::Sound(Witnesses::of(scenario, world)),
     };
     caught(sight).unwrap_or(Sight::Broken(NO_PANIC))
+}
+
+/// As [`look`], where it is known what is to be seen whatever is under way.
+pub(crate) fn look_again<P: Specification>(
+    scenario: &Scenario<P>,
+    world: &World<P>,
+    known: &veiled::Sight,
+) -> Sight {
+    let broken = known
+        .invariants
+        .look_again(|row| (P::INVARIANTS[row].holds)(scenario, world));
+    let shown = || {
+        let seen = |row: &&u16| (P::REACHABLE[usize::from(**row)].seen)(scenario, world);
+        let rows = known.look.iter().filter(seen);
+        Witnesses(rows.fold(known.marks, |marks, row| marks | 1 << row))
+    };
+    match broken {
+        Ok(Some(row)) => Sight::Broken(P::INVARIANTS[row].name),
+        Ok(None) => caught(shown).map_or(Sight::Broken(NO_PANIC), Sight::Sound),
+        Err(_) => Sight::Broken(NO_PANIC),
+    }
 }
 
 /// The initial world; the message if building it panics.

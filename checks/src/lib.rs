@@ -23,4 +23,5 @@ pub mod shrink;
 pub mod subject;
 pub mod symmetry;
 pub mod trace_file;
+mod veiled;
 mod weather;

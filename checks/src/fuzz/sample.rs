@@ -4,11 +4,12 @@ use derive_where::derive_where;
 use models::Specification;
 use models::world::{Action, Scenario, World};
 
-use super::known::{Known, Transition};
+use super::known::{Fingerprint, Known, Transition};
 use super::pairs;
 use super::schedule::Schedule;
 use crate::engine::Violation;
 use crate::examine::{self, NO_PANIC, Outcome, Sight, Witnesses};
+use crate::veiled;
 use crate::weather::Weather;
 
 /// What one run came to.
@@ -39,7 +40,7 @@ pub(super) fn play<P: Specification>(
         scenario,
         known,
         world: start.clone(),
-        fingerprint: examine::fingerprint(start),
+        fingerprint: Fingerprint::of(start),
         sampled: Sampled::default(),
     };
     let mut actions = Vec::new();
@@ -68,7 +69,7 @@ struct Run<'a, P: Specification> {
     scenario: &'a Scenario<P>,
     known: &'a mut Known,
     world: World<P>,
-    fingerprint: u64,
+    fingerprint: Fingerprint,
     sampled: Sampled<P>,
 }
 
@@ -91,8 +92,8 @@ impl<P: Specification> Run<'_, P> {
             .unwrap_or_else(|| pairs::happening(self.scenario, &self.world, action, &after));
         self.sampled.features |= features;
         self.world = after;
-        self.fingerprint = examine::fingerprint(&self.world);
-        self.sampled.fingerprints.push(self.fingerprint);
+        self.fingerprint = Fingerprint::of(&self.world);
+        self.sampled.fingerprints.push(self.fingerprint.world);
         if let Some(law) = law {
             return Some((law, None));
         }
@@ -104,7 +105,7 @@ impl<P: Specification> Run<'_, P> {
     fn look(&mut self) -> Option<Broken> {
         let shown = match self.known.world(self.fingerprint) {
             Some(shown) => shown,
-            None => match examine::look(self.scenario, &self.world) {
+            None => match self.look_anew() {
                 Sight::Broken(property) => return Some((property, None)),
                 Sight::Sound(shown) => {
                     self.known.add_world(self.fingerprint, shown);
@@ -114,5 +115,21 @@ impl<P: Specification> Run<'_, P> {
         };
         self.sampled.seen = self.sampled.seen.and(shown);
         None
+    }
+
+    /// Looks at a world that is not known, and whose core may be.
+    fn look_anew(&mut self) -> Sight {
+        if let Some(sight) = self.known.core(self.fingerprint) {
+            return examine::look_again(self.scenario, &self.world, sight);
+        }
+        let under_way = self.world.network.veil();
+        let sight = veiled::look(self.scenario, &self.world);
+        self.world.network.lift(under_way);
+        let Ok(sight) = sight else {
+            return Sight::Broken(NO_PANIC);
+        };
+        let seen = examine::look_again(self.scenario, &self.world, &sight);
+        self.known.add_core(self.fingerprint, sight);
+        seen
     }
 }

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::action::Action;
+use super::effects::Renewed;
 use super::flight::Delivery;
 use super::history::{History, Occurrence};
 use super::network::{Envelope, Network};
@@ -45,6 +46,7 @@ impl<P: Specification> World<P> {
             pace: Pace::default(),
             history: History::default(),
             ghost: P::Ghost::default(),
+            renewed: Renewed::default(),
         };
         for position in 0..scenario.nodes.len() {
             let disk = scenario.disks.get(position).cloned().unwrap_or_default();
@@ -105,6 +107,7 @@ impl<P: Specification> World<P> {
     /// way, and leaves there what has become inert by it.
     pub fn enact(&mut self, scenario: &Scenario<P>, action: &Action<P>) {
         self.network.begin_step();
+        self.renewed = Renewed::default();
         match action {
             Action::Deliver(envelope) => self.deliver(scenario, envelope),
             Action::Duplicate(envelope) => {
@@ -327,8 +330,10 @@ impl<P: Specification> World<P> {
 
     /// Lets the effects of a step out, in order.
     fn release(&mut self, scenario: &Scenario<P>, id: NodeId, mut out: Outbox<P>) {
-        if let Some(Host::Up { node, .. }) = self.hosts.get(usize::from(id.0)).map(Arc::as_ref) {
+        let host = self.hosts.get(usize::from(id.0)).map(Arc::as_ref);
+        if let Some(Host::Up { node, armed, .. }) = host {
             P::observe(&mut self.ghost, id, node, out.effects());
+            self.renewed = Renewed::by(out.effects(), armed);
         }
         for effect in out.drain() {
             match effect {

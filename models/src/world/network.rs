@@ -222,10 +222,16 @@ impl<T: Data> Network<T> {
         core::mem::replace(&mut self.flight, empty)
     }
 
+    /// Lifts the veil: these are under way, and the last step has sent what it had.
+    pub fn lift(&mut self, flight: Flight<Arc<Envelope<T>>>) {
+        self.veil = None;
+        self.flight = flight;
+    }
+
     /// Lifts the veil: these are under way, and these were sent by the last step.
     pub fn unveil(&mut self, flight: Flight<Arc<Envelope<T>>>, sent: Vec<Arc<Envelope<T>>>) {
-        self.veil = None;
-        (self.flight, self.sent) = (flight, sent);
+        self.lift(flight);
+        self.sent = sent;
     }
 
     /// Whether anybody has looked behind the veil, here or in a copy.

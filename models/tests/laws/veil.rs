@@ -38,6 +38,33 @@ fn a_step_does_not_depend_on_what_is_under_way() {
     assert!(steps.0 > 10_000, "{} steps", steps.0);
 }
 
+/// The timers that a step is remembered to have started anew are those that it starts when it is
+/// taken again; and a step that starts none says so.
+#[test]
+fn what_a_step_has_started_anew_is_remembered() {
+    #[derive(Default)]
+    struct Timers {
+        renewed: usize,
+        none: usize,
+    }
+    impl Visitor for Timers {
+        fn step<P: Specification>(&mut self, step: &Step<'_, P>) {
+            let (model, action) = (step.model, &step.action);
+            let remembered = step.before.renewed(step.scenario, action, &step.after);
+            let again = step.before.renewed_again(step.scenario, action);
+            assert_eq!(remembered, again, "{model}: {action:?}");
+            match remembered {
+                Some((_, timers)) if !timers.is_empty() => self.renewed += 1,
+                _ => self.none += 1,
+            }
+        }
+    }
+    let mut timers = Timers::default();
+    through_every_protocol(&mut timers);
+    assert!(timers.renewed > 500, "{} steps", timers.renewed);
+    assert!(timers.none > 500, "{} steps", timers.none);
+}
+
 /// What may happen to a message, and what else may happen, is all that may happen, and no other
 /// message has a part in it.
 #[test]

@@ -188,7 +188,7 @@ fn waits_anew_for_its_leader<R: Data>(
     action: &Action<Bully<R>>,
     after: &World<Bully<R>>,
 ) -> bool {
-    let Some((id, renewed)) = before.renewed(scenario, action) else {
+    let Some((id, renewed)) = before.renewed(scenario, action, after) else {
         return true;
     };
     let (Some(old), Some(node)) = (before.host(id), after.host(id).and_then(Host::node)) else {

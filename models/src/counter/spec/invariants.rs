@@ -131,14 +131,20 @@ fn no_acknowledged_increment_is_lost(scenario: &Scenario<Counter>, world: &World
     })
 }
 
-/// The most that anybody says of each component: on a disk, in memory, under way.
-fn most_said(world: &World<Counter>) -> BTreeMap<(Option<Bucket>, ReplicaId), u64> {
+/// What anybody says of a component: on a disk, in memory, under way.
+fn said(world: &World<Counter>) -> impl Iterator<Item = (Option<Bucket>, ReplicaId, u64)> {
     let under_way = world.network.under_way();
     let under_way = under_way.map(|envelope| envelope.message.counts());
     let known = world.all_hosts().map(|(_, host)| &host.durable().counts);
+    known.chain(under_way).flat_map(Counts::components)
+}
+
+/// The most that anybody says of each bucket's component.
+fn most_said(world: &World<Counter>) -> BTreeMap<(Bucket, ReplicaId), u64> {
     let mut most = BTreeMap::new();
-    for (bucket, name, count) in known.chain(under_way).flat_map(Counts::components) {
-        let so_far: &mut u64 = most.entry((bucket, name)).or_default();
+    let of_buckets = |(bucket, name, count)| Some(((bucket?, name), count));
+    for (component, count) in said(world).filter_map(of_buckets) {
+        let so_far: &mut u64 = most.entry(component).or_default();
         *so_far = count.max(*so_far);
     }
     most
@@ -148,18 +154,22 @@ fn nothing_is_counted_that_was_not_asked(
     scenario: &Scenario<Counter>,
     world: &World<Counter>,
 ) -> bool {
-    let said = most_said(world).into_iter();
-    { said.filter(|((bucket, _), _)| bucket.is_none()) }
-        .all(|((_, name), count)| u128::from(count) <= exact(scenario, world, None, name))
+    let mut most: BTreeMap<ReplicaId, u64> = BTreeMap::new();
+    for (_, name, count) in said(world).filter(|(bucket, ..)| bucket.is_none()) {
+        let so_far = most.entry(name).or_default();
+        *so_far = count.max(*so_far);
+    }
+    { most.into_iter() }
+        .all(|(name, count)| u128::from(count) <= exact(scenario, world, None, name))
 }
 
 /// At most what was counted, at anybody; all of it at who counted it, until it expires.
 fn windows_are_exact(scenario: &Scenario<Counter>, world: &World<Counter>) -> bool {
-    { most_said(world).into_iter() }
-        .all(|((bucket, name), count)| u128::from(count) <= exact(scenario, world, bucket, name))
-        && world
-            .all_hosts()
-            .all(|(id, host)| own_buckets_are_exact(scenario, world, id, host))
+    { most_said(world).into_iter() }.all(|((bucket, name), count)| {
+        u128::from(count) <= exact(scenario, world, Some(bucket), name)
+    }) && world
+        .all_hosts()
+        .all(|(id, host)| own_buckets_are_exact(scenario, world, id, host))
 }
 
 fn own_buckets_are_exact(
@@ -187,18 +197,16 @@ fn own_buckets_are_exact(
 
 fn total_covers_buckets(host: &Host<Counter>) -> bool {
     let counts = &host.durable().counts;
-    counts.buckets.iter().all(|(_, counter)| {
-        counter.components().all(|(name, _)| {
-            let buckets = counts.buckets.iter();
-            let within: u128 = buckets.map(|(_, of)| u128::from(of.count(name))).sum();
-            within <= u128::from(counts.total.count(name))
-        })
-    })
+    let mut within: BTreeMap<ReplicaId, u128> = BTreeMap::new();
+    for (name, count) in { counts.buckets.iter() }.flat_map(|(_, of)| of.components()) {
+        *within.entry(name).or_default() += u128::from(count);
+    }
+    { within.into_iter() }.all(|(name, within)| within <= u128::from(counts.total.count(name)))
 }
 
 fn nobody_knows_more_than_the_owner(world: &World<Counter>) -> bool {
-    { most_said(world).into_iter() }.all(|((bucket, name), count)| {
-        is_lost(world, name) || count <= on_owners_disk(world, bucket, name)
+    said(world).all(|(bucket, name, count)| {
+        count <= on_owners_disk(world, bucket, name) || is_lost(world, name)
     })
 }
 

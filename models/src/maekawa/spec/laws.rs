@@ -443,7 +443,7 @@ fn leases_are_renewed(
     action: &Action<Maekawa>,
     after: &World<Maekawa>,
 ) -> bool {
-    let Some((id, renewed)) = before.renewed(scenario, action) else {
+    let Some((id, renewed)) = before.renewed(scenario, action, after) else {
         return true;
     };
     let (Some(old), Some(new)) = (before.host(id), after.host(id)) else {

@@ -58,7 +58,7 @@ fn renewed_by_what_it_waits_for<M: StateMachine>(
     action: &Action<Raft<M>>,
     after: &World<Raft<M>>,
 ) -> bool {
-    let Some((id, renewed)) = before.renewed(scenario, action) else {
+    let Some((id, renewed)) = before.renewed(scenario, action, after) else {
         return true;
     };
     let pair = (before.host(id), after.host(id));

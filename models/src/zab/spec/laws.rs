@@ -246,7 +246,7 @@ fn waits_anew_for_its_leader<M: StateMachine, E: Bounded>(
     action: &Action<Zab<M, E>>,
     after: &World<Zab<M, E>>,
 ) -> bool {
-    let Some((id, renewed)) = before.renewed(scenario, action) else {
+    let Some((id, renewed)) = before.renewed(scenario, action, after) else {
         return true;
     };
     let Some(node) = after.host(id).and_then(Host::node) else {

@@ -1,6 +1,5 @@
-//! Steps taken, and properties judged, in worlds whose network is veiled.
+//! Steps taken in worlds whose network is veiled.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use derive_where::derive_where;
@@ -10,9 +9,9 @@ use models::world::{Action, Change, Disk, Envelope, Kind, Scenario, World};
 use super::lessons::Lessons;
 use super::tables::{Core, Handle, Tables};
 use crate::arms;
-use crate::engine::native::space::Marks;
 use crate::examine::caught;
 use crate::symmetry::Renaming;
+use crate::veiled::{Judgement, judge};
 
 /// Where steps are taken.
 #[derive_where(Clone, Copy)]
@@ -54,48 +53,6 @@ pub(super) struct Next {
     pub(super) touched: u64,
     /// The laws.
     pub(super) laws: Judgement,
-}
-
-/// What is to be seen in a core.
-#[derive(PartialEq, Eq)]
-pub(super) struct Sight {
-    /// The invariants.
-    pub(super) invariants: Judgement,
-    /// What it shows, whatever is under way.
-    pub(super) marks: Marks,
-    /// The positions of the rows of what may be shown that look at what is under way.
-    pub(super) look: Box<[u16]>,
-    /// Whether something else is to be seen where what is alike has changed places.
-    pub(super) is_lopsided: bool,
-}
-
-/// Whether some properties hold, as far as can be said without a look at what is under way.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Judgement {
-    /// The positions of the rows that look, up to the first that is broken without a look.
-    pub(super) look: Box<[u16]>,
-    /// The position of the first row that is broken without a look.
-    pub(super) broken: Option<u16>,
-}
-
-impl Judgement {
-    /// Whether something is broken, or may be.
-    pub(super) fn is_open(&self) -> bool {
-        self.broken.is_some() || !self.look.is_empty()
-    }
-
-    /// The first row that is broken, where `holds` asks in a world that is not veiled.
-    ///
-    /// # Errors
-    /// The message, if one panics.
-    pub(super) fn look_again(
-        &self,
-        holds: impl Fn(usize) -> bool,
-    ) -> Result<Option<usize>, String> {
-        let mut look = self.look.iter().copied();
-        let broken = caught(|| look.find(|&row| !holds(row.into())))?;
-        Ok(broken.or(self.broken).map(usize::from))
-    }
 }
 
 impl<P: Specification> Lab<'_, P> {
@@ -166,30 +123,6 @@ impl<P: Specification> Lab<'_, P> {
             Change::Disconnect(node) => Change::Disconnect(node),
         }
     }
-
-    /// What is to be seen in a veiled world.
-    ///
-    /// # Errors
-    /// The message, if looking at it panics whatever is under way.
-    pub(super) fn sight(self, world: &World<P>) -> Result<Sight, String> {
-        let invariants = judge(world, P::INVARIANTS.len(), |row| {
-            (P::INVARIANTS[row].holds)(self.scenario, world)
-        })?;
-        let marks = Cell::new(0);
-        let shown = judge(world, P::REACHABLE.len(), |row| {
-            let seen = (P::REACHABLE[row].seen)(self.scenario, world);
-            if !world.network.has_been_looked_at() {
-                marks.set(marks.get() | Marks::from(seen) << row);
-            }
-            true
-        })?;
-        Ok(Sight {
-            invariants,
-            marks: marks.get(),
-            look: shown.look,
-            is_lopsided: false,
-        })
-    }
 }
 
 /// The nodes that a step has changed or that have sent something.
@@ -208,42 +141,4 @@ fn touched<P: Specification>(
     changed
         .chain(sent)
         .fold(0, |touched, node| touched | 1 << node)
-}
-
-/// Asks the rows of a table in order whether they hold, in a veiled world.
-fn judge<P: Specification>(
-    veiled: &World<P>,
-    rows: usize,
-    holds: impl Fn(usize) -> bool,
-) -> Result<Judgement, String> {
-    let (mut look, mut broken) = (Vec::new(), None);
-    let next = Cell::new(0);
-    // Who numbered the parts of worlds has compared them.
-    veiled.network.take_looked();
-    while next.get() < rows {
-        // What a row says of a world without messages, after a look at them, says nothing of
-        // others; nor does its panic.
-        let judged = caught(|| {
-            while next.get() < rows {
-                let row = next.replace(next.get() + 1);
-                let answer = holds(row);
-                if veiled.network.take_looked() {
-                    look.push(row as u16);
-                } else if !answer {
-                    broken = Some(row as u16);
-                    next.set(rows);
-                }
-            }
-        });
-        if let Err(panic) = judged {
-            if !veiled.network.take_looked() {
-                return Err(panic);
-            }
-            look.push((next.get() - 1) as u16);
-        }
-    }
-    Ok(Judgement {
-        look: look.into(),
-        broken,
-    })
 }

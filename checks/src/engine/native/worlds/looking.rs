@@ -46,17 +46,15 @@ impl<P: Specification> Worlds<'_, P> {
     fn is_lopsided(&self, memory: &mut Memory<P>, core: CoreId, flight: &Flight<Handle>) -> bool {
         let mut can_arrive = false;
         let mut heads = flight.heads();
-        let sees = |memory: &mut Memory<P>| {
-            let sight = memory.sight(self.lab(), core);
-            sight.is_ok_and(|sight| sight.is_lopsided)
-        };
         let is_message = heads.any(|head| {
             let reactions = memory.reactions(self.lab(), core, *head);
             can_arrive |= reactions.is_deliverable;
             reactions.steps.is_lopsided
         });
         let timers = !can_arrive || self.scenario.timing == Timing::Any;
-        is_message || memory.others(self.lab(), core, timers).is_lopsided || sees(memory)
+        is_message
+            || memory.others(self.lab(), core, timers).is_lopsided
+            || memory.sees_otherwise(self.lab(), core)
     }
 
     /// What a world shows, without a veil.

@@ -17,12 +17,13 @@ use models::world::{Action, Change, Envelope, Flight, Host, World};
 use super::answers::{Answer, Answers};
 use super::brief::Brief;
 use super::commuting::{self, Way};
-use super::lab::{Lab, Sight, Step};
+use super::lab::{Lab, Step};
 use super::lessons::{Lesson, Topic};
 use super::mirror::{self, Mirror};
 use super::pages::Pages;
 use super::tables::{Core, Handle, Hashed, Tables};
 use crate::symmetry::Renaming;
+use crate::veiled::{self, Sight};
 
 /// The most worlds that a thread keeps put together: a power of two. A few kilobytes each.
 const MOST_WORLDS: usize = 1 << 9;
@@ -72,7 +73,7 @@ struct Message<P: Specification> {
 /// What is known of a core.
 pub(super) struct Known {
     pub(super) core: Core,
-    sight: Option<Result<Sight, String>>,
+    seen: Option<Seen>,
     /// What may happen to a message that may arrive next, in the order of the messages' numbers.
     reactions: Vec<(u32, Reactions)>,
     /// What may happen but to messages: while timers may not run out, and while they may.
@@ -82,6 +83,13 @@ pub(super) struct Known {
     /// Whether the message with this number is inert, if that has been asked; confirmed if it would
     /// make no difference.
     pub(super) inert: Answers,
+}
+
+/// What is to be seen in a core; the message, if looking panics whatever is under way.
+struct Seen {
+    sight: Result<Sight, String>,
+    /// Whether something else is to be seen where what is alike has changed places.
+    is_lopsided: bool,
 }
 
 /// A step, as this thread knows it.
@@ -367,19 +375,29 @@ impl<P: Specification> Memory<P> {
     /// # Errors
     /// The message, if looking at it panics whatever is under way.
     pub(super) fn sight(&mut self, lab: Lab<'_, P>, place: CoreId) -> Result<&Sight, &str> {
-        if self.known(place).sight.is_none() {
-            let mut sight = lab.sight(self.veiled(lab.tables, place));
-            if let (Ok(sight), Some(way)) = (&mut sight, self.way(lab, place)) {
+        let sight = &self.seen(lab, place).sight;
+        sight.as_ref().map_err(String::as_str)
+    }
+
+    /// Whether something else is to be seen in this core where what is alike has changed places.
+    pub(super) fn sees_otherwise(&mut self, lab: Lab<'_, P>, place: CoreId) -> bool {
+        self.seen(lab, place).is_lopsided
+    }
+
+    fn seen(&mut self, lab: Lab<'_, P>, place: CoreId) -> &Seen {
+        if self.known(place).seen.is_none() {
+            let look = |world: &World<P>| veiled::look(lab.scenario, world);
+            let sight = look(self.veiled(lab.tables, place));
+            let mut is_lopsided = false;
+            if let (Ok(_), Some(way)) = (&sight, self.way(lab, place)) {
                 let (names, core) = (&lab.renamings[way], self.core(place).clone());
                 let mirror = self.mirrors[way].core(lab.tables, names, &core);
-                let mirrored = lab.sight(&lab.tables.world(&mirror));
-                sight.is_lopsided = mirrored.as_ref() != Ok(sight);
+                is_lopsided = look(&lab.tables.world(&mirror)) != sight;
             }
-            self.known_mut(place).sight = Some(sight);
+            self.known_mut(place).seen = Some(Seen { sight, is_lopsided });
         }
-        let sight = self.known(place).sight.as_ref();
-        let sight = sight.expect("it has just been seen");
-        sight.as_ref().map_err(String::as_str)
+        let seen = self.known(place).seen.as_ref();
+        seen.expect("it has just been seen")
     }
 
     /// Whether each step that the message has part in commutes with the step that was taken.
@@ -487,7 +505,7 @@ impl Known {
     fn new(core: Core) -> Self {
         Self {
             core,
-            sight: None,
+            seen: None,
             reactions: Vec::new(),
             others: [None, None],
             mirrors: Box::default(),
