@@ -5,7 +5,7 @@
 //! Worlds and transitions are told apart by 64 bits: of the millions that a campaign goes through,
 //! two are taken for each other with a probability of less than one in a million.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::FixedState;
 use models::Specification;
@@ -21,8 +21,8 @@ pub(super) struct Known {
     worlds: HashMap<u64, Witnesses, FixedState>,
     /// What is to be seen whatever is under way.
     cores: HashMap<u64, Sight, FixedState>,
-    /// The features that happen in the transitions that break no law.
-    transitions: HashMap<Transition, u64, FixedState>,
+    /// The transitions that break no law.
+    transitions: HashSet<Transition, FixedState>,
 }
 
 /// What stands for a world.
@@ -44,7 +44,7 @@ impl Fingerprint {
             pace,
             history,
             ghost,
-            renewed: _,
+            last_step: _,
         } = world;
         let rest = (faults, clients, pace, history, ghost);
         let core = examine::hash(&(hosts, network.cut_links(), rest));
@@ -81,9 +81,9 @@ impl Known {
         self.cores.get(&fingerprint.core)
     }
 
-    /// The features that happen in the transition, if it is known to break no law.
-    pub(super) fn transition(&self, transition: Transition) -> Option<u64> {
-        self.transitions.get(&transition).copied()
+    /// Whether the transition is known to break no law.
+    pub(super) fn has_transition(&self, transition: Transition) -> bool {
+        self.transitions.contains(&transition)
     }
 
     /// Remembers a world that breaks no invariant.
@@ -103,10 +103,10 @@ impl Known {
     }
 
     /// Remembers a transition that breaks no law.
-    pub(super) fn add_transition(&mut self, transition: Transition, features: u64) {
+    pub(super) fn add_transition(&mut self, transition: Transition) {
         if self.transitions.len() == Self::LIMIT {
             self.transitions.clear();
         }
-        self.transitions.insert(transition, features);
+        self.transitions.insert(transition);
     }
 }

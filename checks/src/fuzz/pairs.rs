@@ -31,7 +31,8 @@ impl Pairs {
     }
 }
 
-/// The features that happen in this transition, each a bit in the order of their table.
+/// The features that happen in this transition, each a bit in the order of their table. Those that
+/// have `happened` are not asked again.
 ///
 /// # Panics
 /// If a protocol has more features than there are bits.
@@ -40,15 +41,17 @@ pub(super) fn happening<P: Specification>(
     before: &World<P>,
     action: &Action<P>,
     after: &World<P>,
+    happened: u64,
 ) -> u64 {
     const { assert!(P::FEATURES.len() <= 64, "a feature for each bit") };
     let look = || {
         let features = (0..).zip(P::FEATURES);
-        let happen = features.filter(|(_, row)| (row.happens)(scenario, before, action, after));
-        happen.fold(0, |bits, (position, _)| bits | 1 << position)
+        let news = features.filter(|(position, _)| happened >> position & 1 == 0);
+        let happen = news.filter(|(_, row)| (row.happens)(scenario, before, action, after));
+        happen.fold(happened, |bits, (position, _)| bits | 1 << position)
     };
     // Where looking panics, the properties that look at the same do, too.
-    examine::caught(look).unwrap_or(0)
+    examine::caught(look).unwrap_or(happened)
 }
 
 #[cfg(test)]

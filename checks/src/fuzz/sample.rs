@@ -77,10 +77,10 @@ impl<P: Specification> Run<'_, P> {
     /// Takes a step that is possible, and looks at the world that it leads to.
     fn take(&mut self, action: &Action<P>) -> Option<Broken> {
         let transition = Transition::from(self.fingerprint, action);
-        let features = self.known.transition(transition);
-        let outcome = match features {
-            Some(_) => examine::take_again(self.scenario, &self.world, action),
-            None => examine::take_listed(self.scenario, &self.world, action),
+        let outcome = if self.known.has_transition(transition) {
+            examine::take_again(self.scenario, &self.world, action)
+        } else {
+            examine::take_listed(self.scenario, &self.world, action)
         };
         self.sampled.steps += 1;
         let (after, law) = match outcome {
@@ -88,16 +88,16 @@ impl<P: Specification> Run<'_, P> {
             Outcome::Panicked(message) => return Some((NO_PANIC, Some(message))),
             Outcome::Next(after, law) => (after, law),
         };
-        let features = features
-            .unwrap_or_else(|| pairs::happening(self.scenario, &self.world, action, &after));
-        self.sampled.features |= features;
+        let happened = self.sampled.features;
+        self.sampled.features =
+            pairs::happening(self.scenario, &self.world, action, &after, happened);
         self.world = after;
         self.fingerprint = Fingerprint::of(&self.world);
         self.sampled.fingerprints.push(self.fingerprint.world);
         if let Some(law) = law {
             return Some((law, None));
         }
-        self.known.add_transition(transition, features);
+        self.known.add_transition(transition);
         self.look()
     }
 

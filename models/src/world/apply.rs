@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::action::Action;
-use super::effects::Renewed;
+use super::effects::LastStep;
 use super::flight::Delivery;
 use super::history::{History, Occurrence};
 use super::network::{Envelope, Network};
@@ -46,7 +46,7 @@ impl<P: Specification> World<P> {
             pace: Pace::default(),
             history: History::default(),
             ghost: P::Ghost::default(),
-            renewed: Renewed::default(),
+            last_step: LastStep::default(),
         };
         for position in 0..scenario.nodes.len() {
             let disk = scenario.disks.get(position).cloned().unwrap_or_default();
@@ -107,7 +107,7 @@ impl<P: Specification> World<P> {
     /// way, and leaves there what has become inert by it.
     pub fn enact(&mut self, scenario: &Scenario<P>, action: &Action<P>) {
         self.network.begin_step();
-        self.renewed = Renewed::default();
+        self.last_step = LastStep::default();
         match action {
             Action::Deliver(envelope) => self.deliver(scenario, envelope),
             Action::Duplicate(envelope) => {
@@ -305,16 +305,18 @@ impl<P: Specification> World<P> {
     /// Runs one step of one node and lets its effects out.
     fn step(&mut self, scenario: &Scenario<P>, id: NodeId, input: Input<P>) {
         let mut out = Outbox::new();
+        let mut last_step = LastStep::default();
         let protocol = &scenario.nodes[usize::from(id.0)];
         if let Host::Up {
             node,
+            armed,
             on_disk,
             held,
-            ..
         } = self.host_mut(id)
         {
             let before = unkept(scenario.disk, node, on_disk.as_ref());
             (scenario.step)(protocol, node, input, &mut out);
+            last_step = LastStep::with(out.effects(), armed);
             let records = node.take_records();
             if !matches!(scenario.disk, Disk::Buffered) {
                 *on_disk = lagging(scenario.disk, node.durable(), before, &records);
@@ -325,15 +327,14 @@ impl<P: Specification> World<P> {
                 out = hold_back(scenario.delivery, out, held);
             }
         }
+        self.last_step = last_step;
         self.release(scenario, id, out);
     }
 
     /// Lets the effects of a step out, in order.
     fn release(&mut self, scenario: &Scenario<P>, id: NodeId, mut out: Outbox<P>) {
-        let host = self.hosts.get(usize::from(id.0)).map(Arc::as_ref);
-        if let Some(Host::Up { node, armed, .. }) = host {
+        if let Some(Host::Up { node, .. }) = self.hosts.get(usize::from(id.0)).map(Arc::as_ref) {
             P::observe(&mut self.ghost, id, node, out.effects());
-            self.renewed = Renewed::by(out.effects(), armed);
         }
         for effect in out.drain() {
             match effect {

@@ -8,7 +8,7 @@ use core::hash::{Hash, Hasher};
 
 use derive_where::derive_where;
 
-use super::{Action, Host, Kind, Scenario, World};
+use super::{Action, Host, Scenario, World};
 use crate::protocol::{Effect, Input, NodeId, Outbox, Protocol};
 use crate::specification::Specification;
 
@@ -52,18 +52,28 @@ impl<P: Specification> World<P> {
         action: &Action<P>,
         after: &Self,
     ) -> Option<(NodeId, Vec<P::Timer>)> {
-        let takes_step = matches!(
-            action.kind(),
-            Kind::Deliver | Kind::Duplicate | Kind::Fire | Kind::Ask | Kind::AskUnheard
-        );
-        match &after.renewed.0 {
-            Some(renewed) if takes_step => Some((action.node()?, renewed.clone())),
-            _ => self.renewed_again(scenario, action),
+        match &after.last_step.0 {
+            Some(step) => Some((action.node()?, step.renewed.clone())),
+            None => self.renewed_again(scenario, action),
         }
     }
 
-    /// As [`renewed`](Self::renewed), for who does not have the world that the step has led to, or
-    /// has put it together from its parts.
+    /// The node that takes a step by this action to the world `after`, and the events that it says,
+    /// at once or when its disk is done. Nothing where no node takes a step, or it crashes within.
+    pub fn emitted(
+        &self,
+        scenario: &Scenario<P>,
+        action: &Action<P>,
+        after: &Self,
+    ) -> Option<(NodeId, Vec<P::Event>)> {
+        match &after.last_step.0 {
+            Some(step) => Some((action.node()?, step.emitted.clone())),
+            None => self.emitted_again(scenario, action),
+        }
+    }
+
+    /// As [`renewed`](Self::renewed), by taking the step again: for who has put the world after it
+    /// together from its parts.
     pub fn renewed_again(
         &self,
         scenario: &Scenario<P>,
@@ -80,45 +90,76 @@ impl<P: Specification> World<P> {
         });
         Some((id, started.filter(runs).collect()))
     }
-}
 
-/// The timers that the last step has started anew while they ran, where that is known. No part of
-/// the state: worlds that differ in nothing else are equal.
-#[derive_where(Clone, Debug, Default)]
-pub struct Renewed<P: Protocol>(Option<Vec<P::Timer>>);
-
-impl<P: Protocol> Renewed<P> {
-    /// Those of a step with these effects, taken where these timers run.
-    pub(super) fn by(effects: &[Effect<P>], armed: &BTreeSet<P::Timer>) -> Self {
-        let started = effects.iter().filter_map(|effect| match effect {
-            Effect::Arm(timer) => Some(timer),
+    /// As [`emitted`](Self::emitted), in the same way.
+    pub fn emitted_again(
+        &self,
+        scenario: &Scenario<P>,
+        action: &Action<P>,
+    ) -> Option<(NodeId, Vec<P::Event>)> {
+        let (id, effects) = self.effects(scenario, action)?;
+        let events = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Emit(event) => Some(event),
             _ => None,
         });
-        let renewed = started.filter(|timer| armed.contains(timer));
-        Self(Some(renewed.cloned().collect()))
+        Some((id, events.collect()))
     }
 }
 
-impl<P: Protocol> PartialEq for Renewed<P> {
+/// What a node has done in the last step, where one has taken a step and that is known. No part of
+/// the state: worlds that differ in nothing else are equal.
+#[derive_where(Clone, Debug, Default)]
+pub struct LastStep<P: Protocol>(Option<Done<P>>);
+
+#[derive_where(Clone, Debug)]
+struct Done<P: Protocol> {
+    /// The timers that it has started anew while they ran.
+    renewed: Vec<P::Timer>,
+    /// What it has said.
+    emitted: Vec<P::Event>,
+}
+
+impl<P: Protocol> LastStep<P> {
+    /// One that had these effects, taken where these timers ran.
+    pub(super) fn with(effects: &[Effect<P>], armed: &BTreeSet<P::Timer>) -> Self {
+        let mut done = Done {
+            renewed: Vec::new(),
+            emitted: Vec::new(),
+        };
+        for effect in effects {
+            match effect {
+                Effect::Arm(timer) if armed.contains(timer) => done.renewed.push(timer.clone()),
+                Effect::Emit(event) => done.emitted.push(event.clone()),
+                Effect::Arm(_)
+                | Effect::Disarm(_)
+                | Effect::Send { .. }
+                | Effect::SendEarly { .. } => {}
+            }
+        }
+        Self(Some(done))
+    }
+}
+
+impl<P: Protocol> PartialEq for LastStep<P> {
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl<P: Protocol> Eq for Renewed<P> {}
+impl<P: Protocol> Eq for LastStep<P> {}
 
-impl<P: Protocol> PartialOrd for Renewed<P> {
+impl<P: Protocol> PartialOrd for LastStep<P> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<P: Protocol> Ord for Renewed<P> {
+impl<P: Protocol> Ord for LastStep<P> {
     fn cmp(&self, _: &Self) -> Ordering {
         Ordering::Equal
     }
 }
 
-impl<P: Protocol> Hash for Renewed<P> {
+impl<P: Protocol> Hash for LastStep<P> {
     fn hash<H: Hasher>(&self, _: &mut H) {}
 }

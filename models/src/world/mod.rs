@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::action::{Action, Kind, Withheld};
 pub use self::apply::NotEnabled;
-pub use self::effects::Renewed;
+pub use self::effects::LastStep;
 pub use self::flight::{Delivery, Flight, Link, Travels};
 pub use self::history::{History, Occurrence};
 pub use self::network::{Envelope, Network};
@@ -58,8 +58,8 @@ pub struct World<P: Specification> {
     pub history: History<P::Event>,
     /// What the properties remember.
     pub ghost: P::Ghost,
-    /// The timers that the last step has started anew.
-    pub renewed: Renewed<P>,
+    /// What a node has done in the last step.
+    pub last_step: LastStep<P>,
 }
 
 /// A node's host.

@@ -38,31 +38,43 @@ fn a_step_does_not_depend_on_what_is_under_way() {
     assert!(steps.0 > 10_000, "{} steps", steps.0);
 }
 
-/// The timers that a step is remembered to have started anew are those that it starts when it is
-/// taken again; and a step that starts none says so.
+/// The timers that a step is remembered to have started anew, and the events that it said, are those
+/// of the same step when it is taken again.
 #[test]
-fn what_a_step_has_started_anew_is_remembered() {
+fn what_a_step_has_done_is_remembered() {
     #[derive(Default)]
-    struct Timers {
+    struct Steps {
         renewed: usize,
+        emitted: usize,
         none: usize,
     }
-    impl Visitor for Timers {
+    impl Visitor for Steps {
         fn step<P: Specification>(&mut self, step: &Step<'_, P>) {
             let (model, action) = (step.model, &step.action);
             let remembered = step.before.renewed(step.scenario, action, &step.after);
             let again = step.before.renewed_again(step.scenario, action);
             assert_eq!(remembered, again, "{model}: {action:?}");
-            match remembered {
-                Some((_, timers)) if !timers.is_empty() => self.renewed += 1,
-                _ => self.none += 1,
-            }
+            let renewed = remembered.is_some_and(|(_, timers)| !timers.is_empty());
+            let remembered = step.before.emitted(step.scenario, action, &step.after);
+            let again = step.before.emitted_again(step.scenario, action);
+            assert_eq!(remembered, again, "{model}: {action:?}");
+            let emitted = remembered.is_some_and(|(_, events)| !events.is_empty());
+            self.renewed += usize::from(renewed);
+            self.emitted += usize::from(emitted);
+            self.none += usize::from(!renewed && !emitted);
         }
     }
-    let mut timers = Timers::default();
-    through_every_protocol(&mut timers);
-    assert!(timers.renewed > 500, "{} steps", timers.renewed);
-    assert!(timers.none > 500, "{} steps", timers.none);
+    let mut steps = Steps::default();
+    through_every_protocol(&mut steps);
+    let Steps {
+        renewed,
+        emitted,
+        none,
+    } = steps;
+    assert!(
+        renewed.min(emitted).min(none) > 500,
+        "{renewed}, {emitted}, {none} steps"
+    );
 }
 
 /// What may happen to a message, and what else may happen, is all that may happen, and no other

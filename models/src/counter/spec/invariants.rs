@@ -239,13 +239,14 @@ fn deltas_are_kept_until_acknowledged(
     // A disk that is lost takes with it what was acknowledged: push-pull brings it again.
     world.faults.lost_disks > 0
         || world.running().all(|(_, node)| {
-            let own = node.durable().own();
+            let durable = node.durable();
+            let own = |&(_, name, _): &(_, ReplicaId, _)| durable.identity == Some(name);
             node.volatile.members.iter().all(|(&member, peer)| {
                 let has = |(bucket, name, count): (Option<Bucket>, ReplicaId, u64)| {
                     count <= peer.pending.count(bucket, name)
                         || is_known_to(scenario, world, member, bucket, name, count)
                 };
-                own.components().all(has)
+                durable.counts.components().filter(own).all(has)
             })
         })
 }

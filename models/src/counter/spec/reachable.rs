@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeSet;
 
+use crate::counter::g_counter::ReplicaId;
 use crate::counter::{Command, Counter, Event, Refusal};
 use crate::protocol::Node;
 use crate::specification::Reachable;
@@ -194,9 +195,12 @@ fn has_counted(world: &World<Counter>) -> bool {
 /// Whether the host's node has counted more than its buckets have.
 pub(super) fn has_outlived_a_bucket(host: &Host<Counter>) -> bool {
     let durable = host.durable();
-    let own = durable.own();
-    let buckets = own.buckets.iter().map(|(_, counter)| counter.value());
-    durable.horizon > 0 && buckets.sum::<u128>() < own.total.value()
+    let is_within_its_buckets = |name: ReplicaId| {
+        let buckets = durable.counts.buckets.iter();
+        let within: u128 = buckets.map(|(_, of)| u128::from(of.count(name))).sum();
+        within >= u128::from(durable.counts.total.count(name))
+    };
+    durable.horizon > 0 && !durable.identity.is_none_or(is_within_its_buckets)
 }
 
 /// Whether the clients have asked all that they ever will of counting.

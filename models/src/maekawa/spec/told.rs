@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use crate::maekawa::message::Token;
 use crate::maekawa::state::{Claim, Local};
 use crate::maekawa::{Command, Event, Maekawa};
-use crate::protocol::{Effect, Node};
+use crate::protocol::Node;
 use crate::specification::Law;
 use crate::world::{Action, Host, Scenario, World};
 
@@ -52,12 +52,8 @@ fn said<'a>(
         local_of(node)
     };
     let (old, new) = (local(before)?, local(after)?);
-    let (_, effects) = before.effects(scenario, action)?;
-    let events = effects.into_iter().filter_map(|effect| match effect {
-        Effect::Emit(event) => Some(event),
-        _ => None,
-    });
-    Some((old, events.collect(), new))
+    let (_, events) = before.emitted(scenario, action, after)?;
+    Some((old, events, new))
 }
 
 /// The claim that has the lock, and its token.

@@ -8,7 +8,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::protocol::{Input, Node, NodeId, Outbox};
-use crate::raft::configuration::{Configuration, InForce};
+use crate::raft::configuration::{Configuration, InForce, NOBODY};
 use crate::raft::log::{Content, Index, Log};
 use crate::raft::machine::StateMachine;
 use crate::raft::message::Message;
@@ -49,10 +49,10 @@ fn committed_up_to<M: StateMachine>(
 }
 
 /// The configuration that the cluster has started with.
-fn founding<M: StateMachine>(scenario: &Scenario<Raft<M>>) -> Configuration {
+fn founding<M: StateMachine>(scenario: &Scenario<Raft<M>>) -> &Configuration {
     let initial = scenario.nodes.iter().map(Raft::initial);
     let known = { initial }.find(|initial| !initial.voters.is_empty());
-    known.cloned().unwrap_or_default()
+    known.unwrap_or(&NOBODY)
 }
 
 /// The configuration that a node which remembers `durable` acted on when its log ended with
@@ -138,7 +138,7 @@ pub(super) fn neighbours_intersect<M: StateMachine>(
     world.all_hosts().all(|(_, host)| {
         let log = &host.durable().log;
         let replaced = committed_up_to(world, log.base_index()).last();
-        let mut before = replaced.unwrap_or(&founding);
+        let mut before = replaced.unwrap_or(founding);
         in_log(log).all(|next| {
             let previous = core::mem::replace(&mut before, next);
             intersect(previous, next)
@@ -210,7 +210,7 @@ pub(super) fn changes_are_made<M: StateMachine>(
                 && change.add.is_subset(&made.members())
                 && change.promote.is_subset(&made.voters)
                 && change.remove.is_disjoint(&made.members())
-                && (committed(world).any(|it| it == made) || *made == founding(scenario))
+                && (committed(world).any(|it| it == made) || made == founding(scenario))
         })
     })
 }

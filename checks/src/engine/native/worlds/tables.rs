@@ -12,7 +12,7 @@ use std::sync::Arc;
 use derive_where::derive_where;
 use models::world::Rename as _;
 use models::world::{
-    Action, Client, Delivery, Envelope, Faulted, History, Host, Link, Network, Pace, Renewed,
+    Action, Client, Delivery, Envelope, Faulted, History, Host, LastStep, Link, Network, Pace,
     Travels, World, renamed_clients,
 };
 use models::{NodeId, Specification};
@@ -223,7 +223,7 @@ impl<P: Specification> Tables<P> {
             pace: rest.pace.clone(),
             history: rest.history.clone(),
             ghost: P::Ghost::clone(&self.ghosts.part(others[0]).content),
-            renewed: Renewed::default(),
+            last_step: LastStep::default(),
         }
     }
 
