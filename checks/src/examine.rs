@@ -10,7 +10,7 @@ use std::sync::Once;
 
 use models::Specification;
 use models::specification::OfState;
-use models::world::{Action, Disk, Envelope, Scenario, World};
+use models::world::{Action, Envelope, Scenario, World};
 
 use crate::engine::Violation;
 use crate::veiled;
@@ -54,7 +54,8 @@ pub fn take<P: Specification>(
     attempt.unwrap_or_else(Outcome::Panicked)
 }
 
-/// As [`take`], where the action is possible: it has just been listed.
+/// As [`take`], where the action is possible: it has just been listed, for this scenario or for one
+/// with fewer faults.
 pub fn take_listed<P: Specification>(
     scenario: &Scenario<P>,
     before: &World<P>,
@@ -129,7 +130,7 @@ pub enum Sight {
 }
 
 /// Reachability properties, each a bit in the order of their table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Witnesses(u128);
 
 impl Witnesses {
@@ -141,8 +142,8 @@ impl Witnesses {
         Self(seen.fold(0, |bits, (position, _)| bits | 1 << position))
     }
 
-    /// Those of both.
-    pub fn and(self, other: Self) -> Self {
+    /// These and those.
+    pub fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
@@ -229,9 +230,7 @@ pub fn satisfies<P: Specification>(
 pub fn actions<P: Specification>(scenario: &Scenario<P>, world: &World<P>) -> Vec<Action<P>> {
     let listed = caught(|| world.actions(scenario));
     listed.unwrap_or_else(|_| {
-        let mut uninterrupted = scenario.clone();
-        uninterrupted.faults.crash_within_step = false;
-        uninterrupted.disk = Disk::WriteThrough;
+        let uninterrupted = scenario.uninterrupted();
         caught(|| world.actions(&uninterrupted)).unwrap_or_default()
     })
 }

@@ -59,6 +59,7 @@ pub(crate) fn look<P: Specification>(
     let invariants = judge(veiled, P::INVARIANTS.len(), |row| {
         (P::INVARIANTS[row].holds)(scenario, veiled)
     })?;
+    const { assert!(P::REACHABLE.len() <= 128, "a property for each bit") };
     let marks = Cell::new(0);
     let shown = judge(veiled, P::REACHABLE.len(), |row| {
         let seen = (P::REACHABLE[row].seen)(scenario, veiled);
@@ -82,7 +83,7 @@ pub(crate) fn judge<P: Specification>(
 ) -> Result<Judgement, String> {
     let (mut look, mut broken) = (Vec::new(), None);
     let next = Cell::new(0);
-    // Who numbered the parts of worlds has compared them.
+    // An earlier look is none of these rows'.
     veiled.network.take_looked();
     while next.get() < rows {
         // What a row says of a world without messages, after a look at them, says nothing of

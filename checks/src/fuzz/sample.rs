@@ -41,7 +41,10 @@ pub(super) fn play<P: Specification>(
         known,
         world: start.clone(),
         fingerprint: Fingerprint::of(start),
-        sampled: Sampled::default(),
+        sampled: Sampled {
+            fingerprints: Vec::with_capacity(schedule.choices.len()),
+            ..Sampled::default()
+        },
     };
     let mut actions = Vec::new();
     let mut broken = run.look();
@@ -77,7 +80,8 @@ impl<P: Specification> Run<'_, P> {
     /// Takes a step that is possible, and looks at the world that it leads to.
     fn take(&mut self, action: &Action<P>) -> Option<Broken> {
         let transition = Transition::from(self.fingerprint, action);
-        let outcome = if self.known.has_transition(transition) {
+        let is_known = self.known.has_transition(transition);
+        let outcome = if is_known {
             examine::take_again(self.scenario, &self.world, action)
         } else {
             examine::take_listed(self.scenario, &self.world, action)
@@ -97,7 +101,9 @@ impl<P: Specification> Run<'_, P> {
         if let Some(law) = law {
             return Some((law, None));
         }
-        self.known.add_transition(transition);
+        if !is_known {
+            self.known.add_transition(transition);
+        }
         self.look()
     }
 
@@ -113,7 +119,7 @@ impl<P: Specification> Run<'_, P> {
                 }
             },
         };
-        self.sampled.seen = self.sampled.seen.and(shown);
+        self.sampled.seen = self.sampled.seen.union(shown);
         None
     }
 
@@ -126,10 +132,55 @@ impl<P: Specification> Run<'_, P> {
         let sight = veiled::look(self.scenario, &self.world);
         self.world.network.lift(under_way);
         let Ok(sight) = sight else {
-            return Sight::Broken(NO_PANIC);
+            // What is broken before that, or the panic.
+            return examine::look(self.scenario, &self.world);
         };
         let seen = examine::look_again(self.scenario, &self.world, &sight);
         self.known.add_core(self.fingerprint, sight);
         seen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use models::raft::Raft;
+    use models::raft::spec::{Adder, DRAWN, MUTANTS};
+    use proptest::strategy::{Strategy as _, ValueTree as _};
+    use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+    use super::*;
+    use crate::fuzz::schedule::schedules;
+
+    /// What is known of earlier runs makes no difference to what comes of one.
+    #[test]
+    fn what_is_known_changes_nothing() {
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+        let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+        let mut violated = 0;
+        for number in 0..12 {
+            let mut scenario = (DRAWN[0].scenario)(number);
+            let mut mutants = MUTANTS.iter().copied().flatten();
+            let mutant = mutants.find(|mutant| mutant.id == "RAFT-3");
+            if number % 2 == 0 {
+                (mutant.expect("it is in the catalogue").inject)(&mut scenario);
+            }
+            let start = examine::initial(&scenario).expect("it can begin");
+            let mut known = Known::default();
+            for _ in 0..12 {
+                let tree = schedules(200).new_tree(&mut runner);
+                let schedule = tree.expect("nothing is rejected").current();
+                let play = |known: &mut Known| {
+                    let sampled = play(&scenario, &start, &schedule, known);
+                    let violation = sampled.violation.map(|it| (it.property, it.actions.len()));
+                    let shown: Vec<_> = sampled.seen.names::<Raft<Adder>>().collect();
+                    (sampled.fingerprints, shown, sampled.features, violation)
+                };
+                let with = play(&mut known);
+                assert_eq!(play(&mut known), with, "all of it is known now");
+                assert_eq!(play(&mut Known::default()), with, "nothing is known");
+                violated += usize::from(with.3.is_some());
+            }
+        }
+        assert!(violated > 0, "no run shows a violation");
     }
 }

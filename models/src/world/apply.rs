@@ -93,7 +93,7 @@ impl<P: Specification> World<P> {
     }
 
     /// As [`apply_noting`](Self::apply_noting), where the action is known to be possible: it is one
-    /// of those that [`actions`](Self::actions) has listed here.
+    /// of those that [`actions`](Self::actions) lists.
     pub fn apply_listed(
         &mut self,
         scenario: &Scenario<P>,
@@ -155,7 +155,9 @@ impl<P: Specification> World<P> {
                     && self.timers_may_fire(scenario)
                     && self.pace.is_due(*node, timer)
             }
-            _ => self.actions(scenario).contains(action),
+            Action::CrashWithin { .. } => self.actions(scenario).contains(action),
+            // No step is taken to see whether another may be.
+            _ => self.actions(&scenario.uninterrupted()).contains(action),
         }
     }
 

@@ -120,6 +120,11 @@ struct Done<P: Protocol> {
 }
 
 impl<P: Protocol> LastStep<P> {
+    /// Whether a node has taken a step, and it is known what it has done.
+    pub fn is_known(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// One that had these effects, taken where these timers ran.
     pub(super) fn with(effects: &[Effect<P>], armed: &BTreeSet<P::Timer>) -> Self {
         let mut done = Done {

@@ -66,6 +66,17 @@ pub type AsksAt<P> = fn(&<P as Protocol>::Command, NodeId) -> bool;
 pub type Boot<P> = fn(&P, &<P as Protocol>::Durable, &mut Outbox<P>) -> <P as Protocol>::Volatile;
 
 impl<P: Specification> Scenario<P> {
+    /// The same, but no step is interrupted by a crash.
+    #[must_use]
+    pub fn uninterrupted(&self) -> Self {
+        let mut scenario = self.clone();
+        scenario.faults.crash_within_step = false;
+        if matches!(scenario.disk, Disk::TornFrame) {
+            scenario.disk = Disk::WriteThrough;
+        }
+        scenario
+    }
+
     /// A world without faults, clients or a past: any order of messages, any timing, disks
     /// that keep their word.
     pub fn new(nodes: Vec<P>, bounds: P::Bounds) -> Self {

@@ -51,6 +51,12 @@ fn what_a_step_has_done_is_remembered() {
     impl Visitor for Steps {
         fn step<P: Specification>(&mut self, step: &Step<'_, P>) {
             let (model, action) = (step.model, &step.action);
+            let takes_step = step.before.effects(step.scenario, action).is_some();
+            assert_eq!(
+                step.after.last_step.is_known(),
+                takes_step,
+                "{model}: {action:?}"
+            );
             let remembered = step.before.renewed(step.scenario, action, &step.after);
             let again = step.before.renewed_again(step.scenario, action);
             assert_eq!(remembered, again, "{model}: {action:?}");

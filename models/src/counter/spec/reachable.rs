@@ -195,12 +195,12 @@ fn has_counted(world: &World<Counter>) -> bool {
 /// Whether the host's node has counted more than its buckets have.
 pub(super) fn has_outlived_a_bucket(host: &Host<Counter>) -> bool {
     let durable = host.durable();
-    let is_within_its_buckets = |name: ReplicaId| {
+    let outgrows_its_buckets = |name: ReplicaId| {
         let buckets = durable.counts.buckets.iter();
         let within: u128 = buckets.map(|(_, of)| u128::from(of.count(name))).sum();
-        within >= u128::from(durable.counts.total.count(name))
+        within < u128::from(durable.counts.total.count(name))
     };
-    durable.horizon > 0 && !durable.identity.is_none_or(is_within_its_buckets)
+    durable.horizon > 0 && durable.identity.is_some_and(outgrows_its_buckets)
 }
 
 /// Whether the clients have asked all that they ever will of counting.

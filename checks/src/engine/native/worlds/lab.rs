@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use derive_where::derive_where;
 use models::Specification;
-use models::world::{Action, Change, Disk, Envelope, Kind, Scenario, World};
+use models::world::{Action, Change, Envelope, Kind, Scenario, World};
 
 use super::lessons::Lessons;
 use super::tables::{Core, Handle, Tables};
@@ -62,9 +62,7 @@ impl<P: Specification> Lab<'_, P> {
     /// the interrupted steps are left out: the step itself is listed, and panics when taken.
     pub(super) fn listed(self, list: impl Fn(&Scenario<P>) -> Vec<Action<P>>) -> Vec<Action<P>> {
         caught(|| list(self.scenario)).unwrap_or_else(|_| {
-            let mut uninterrupted = self.scenario.clone();
-            uninterrupted.faults.crash_within_step = false;
-            uninterrupted.disk = Disk::WriteThrough;
+            let uninterrupted = self.scenario.uninterrupted();
             caught(|| list(&uninterrupted)).unwrap_or_default()
         })
     }
