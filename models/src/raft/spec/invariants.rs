@@ -140,7 +140,6 @@ impl<M: StateMachine> Raft<M> {
         Self::READS_ARE_ANSWERED,
         Self::SNAPSHOT_IS_APPLIED_PREFIX,
         Self::LOG_CONTINUES_SNAPSHOT,
-        Self::TRANSFER_IS_COMPLETE,
         Self::TRANSFER_ENDS,
         Invariant {
             name: "What a quorum has is committed",

@@ -192,6 +192,7 @@ impl<M: StateMachine> Raft<M> {
         Self::QUESTIONS_ARE_REPEATED,
         Self::ROUNDS_ARE_NEEDED,
         Self::PERMISSION_IS_GIVEN,
+        Self::TRANSFER_IS_COMPLETE,
         Self::TARGET_IS_TOLD,
         Self::NOTHING_IS_ADDED,
         Self::LEAVING_IS_TOLD,

@@ -11,11 +11,11 @@ use super::laws::each;
 use super::{leadership, said, told};
 
 impl<M: StateMachine> Raft<M> {
-    pub(super) const TRANSFER_IS_COMPLETE: Invariant<Self> = Invariant {
-        name: "A transfer's target has the whole log",
-        source: "thesis §3.10: the target is told to stand when its log is complete, and nothing \
-                 is added then; as long as it has its disk",
-        holds: |_, world| target_has_the_whole_log(world),
+    pub(super) const TRANSFER_IS_COMPLETE: Law<Self> = Law {
+        name: "A transfer's target has the whole log →",
+        source: "thesis §3.10, step 3: the target is told to stand when its log is complete; as \
+                 long as it has its disk",
+        holds: |_, before, action, after| target_has_the_whole_log(before, action, after),
     };
 
     pub(super) const TRANSFER_ENDS: Invariant<Self> = Invariant {
@@ -61,25 +61,22 @@ impl<M: StateMachine> Raft<M> {
     };
 }
 
-fn target_has_the_whole_log<M: StateMachine>(world: &World<Raft<M>>) -> bool {
-    world.all_hosts().all(|(id, host)| {
-        let Some((term, leads)) = leadership(host) else {
+/// When it is told. What tells it may outlive a transfer that is given up, and then the log grows.
+fn target_has_the_whole_log<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    said(before, action, after).all(|said| {
+        let Message::TimeoutNow { term } = *said.message else {
             return true;
         };
-        let Some(transfer) = leads.transfer else {
-            return true;
-        };
-        let summoned = world.network.under_way().any(|envelope| {
-            envelope.from == id
-                && envelope.to == transfer.to
-                && envelope.message == Message::TimeoutNow { term }
-        });
-        let last_index = host.durable().log.last_index();
-        !summoned
-            || world.host(transfer.to).is_some_and(|target| {
-                let disk = target.on_disk();
-                is_blank(disk) || disk.current_term > term || disk.log.last_index() >= last_index
-            })
+        let (leader, target) = (after.host(said.from), after.host(said.to));
+        { leader.zip(target) }.is_some_and(|(leader, target)| {
+            let disk = target.on_disk();
+            let last_index = leader.durable().log.last_index();
+            is_blank(disk) || disk.current_term > term || disk.log.last_index() >= last_index
+        })
     })
 }
 
