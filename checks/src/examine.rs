@@ -43,15 +43,11 @@ pub fn take<P: Specification>(
     before: &World<P>,
     action: &Action<P>,
 ) -> Outcome<P> {
-    let attempt = caught(|| {
-        let mut after = before.clone();
-        let Ok(dropped) = after.apply_noting(scenario, action) else {
-            return Outcome::NotEnabled;
-        };
-        let broken = broken_law(scenario, before, action, &after, &dropped);
-        Outcome::Next(after, broken)
-    });
-    attempt.unwrap_or_else(Outcome::Panicked)
+    match caught(|| before.is_enabled(scenario, action)) {
+        Ok(true) => take_listed(scenario, before, action),
+        Ok(false) => Outcome::NotEnabled,
+        Err(panic) => Outcome::Panicked(panic),
+    }
 }
 
 /// As [`take`], where the action is possible: it has just been listed, for this scenario or for one
@@ -61,13 +57,9 @@ pub fn take_listed<P: Specification>(
     before: &World<P>,
     action: &Action<P>,
 ) -> Outcome<P> {
-    let attempt = caught(|| {
-        let mut after = before.clone();
-        let dropped = after.apply_listed(scenario, action);
-        let broken = broken_law(scenario, before, action, &after, &dropped);
-        Outcome::Next(after, broken)
-    });
-    attempt.unwrap_or_else(Outcome::Panicked)
+    enact(scenario, before, action, |after, dropped| {
+        broken_law(scenario, before, action, after, dropped)
+    })
 }
 
 /// Takes a transition that [`take_listed`] has taken before, and that broke no law then.
@@ -76,10 +68,22 @@ pub fn take_again<P: Specification>(
     before: &World<P>,
     action: &Action<P>,
 ) -> Outcome<P> {
+    enact(scenario, before, action, |_, _| None)
+}
+
+/// Takes a transition that is possible. `broken` tells the law that it breaks, by the world after it
+/// and the messages that were dropped as inert.
+fn enact<P: Specification>(
+    scenario: &Scenario<P>,
+    before: &World<P>,
+    action: &Action<P>,
+    broken: impl FnOnce(&World<P>, &[Envelope<P::Message>]) -> Option<&'static str>,
+) -> Outcome<P> {
     let attempt = caught(|| {
         let mut after = before.clone();
-        after.apply_listed(scenario, action);
-        Outcome::Next(after, None)
+        let dropped = after.apply_listed(scenario, action);
+        let broken = broken(&after, &dropped);
+        Outcome::Next(after, broken)
     });
     attempt.unwrap_or_else(Outcome::Panicked)
 }

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use super::action::Action;
-use super::effects::LastStep;
+use super::effects::Done;
 use super::flight::Delivery;
 use super::history::{History, Occurrence};
 use super::network::{Envelope, Network};
@@ -46,7 +46,7 @@ impl<P: Specification> World<P> {
             pace: Pace::default(),
             history: History::default(),
             ghost: P::Ghost::default(),
-            last_step: LastStep::default(),
+            last_step: None,
         };
         for position in 0..scenario.nodes.len() {
             let disk = scenario.disks.get(position).cloned().unwrap_or_default();
@@ -74,26 +74,16 @@ impl<P: Specification> World<P> {
     /// # Errors
     /// [`NotEnabled`] if it cannot happen now. The world is then unchanged.
     pub fn apply(&mut self, scenario: &Scenario<P>, action: &Action<P>) -> Result<(), NotEnabled> {
-        self.apply_noting(scenario, action).map(|_| ())
-    }
-
-    /// Makes `action` happen, and returns the messages that were dropped as inert after it.
-    ///
-    /// # Errors
-    /// [`NotEnabled`] if it cannot happen now. The world is then unchanged.
-    pub fn apply_noting(
-        &mut self,
-        scenario: &Scenario<P>,
-        action: &Action<P>,
-    ) -> Result<Vec<Envelope<P::Message>>, NotEnabled> {
         if !self.is_enabled(scenario, action) {
             return Err(NotEnabled);
         }
-        Ok(self.apply_listed(scenario, action))
+        self.apply_listed(scenario, action);
+        Ok(())
     }
 
-    /// As [`apply_noting`](Self::apply_noting), where the action is known to be possible: it is one
-    /// of those that [`actions`](Self::actions) lists.
+    /// Makes an action happen that is known to be possible, being one of those that
+    /// [`actions`](Self::actions) lists, and returns the messages that were dropped as inert after
+    /// it.
     pub fn apply_listed(
         &mut self,
         scenario: &Scenario<P>,
@@ -107,7 +97,7 @@ impl<P: Specification> World<P> {
     /// way, and leaves there what has become inert by it.
     pub fn enact(&mut self, scenario: &Scenario<P>, action: &Action<P>) {
         self.network.begin_step();
-        self.last_step = LastStep::default();
+        self.last_step = None;
         match action {
             Action::Deliver(envelope) => self.deliver(scenario, envelope),
             Action::Duplicate(envelope) => {
@@ -137,8 +127,9 @@ impl<P: Specification> World<P> {
         }
     }
 
-    /// The cheap kinds are looked up directly; the rest are rare.
-    fn is_enabled(&self, scenario: &Scenario<P>, action: &Action<P>) -> bool {
+    /// Whether `action` may happen now.
+    pub fn is_enabled(&self, scenario: &Scenario<P>, action: &Action<P>) -> bool {
+        // The cheap kinds are looked up directly; the rest are rare.
         match action {
             Action::Deliver(envelope) => {
                 self.network.is_head(envelope) && self.is_deliverable(envelope)
@@ -307,7 +298,7 @@ impl<P: Specification> World<P> {
     /// Runs one step of one node and lets its effects out.
     fn step(&mut self, scenario: &Scenario<P>, id: NodeId, input: Input<P>) {
         let mut out = Outbox::new();
-        let mut last_step = LastStep::default();
+        let mut last_step = None;
         let protocol = &scenario.nodes[usize::from(id.0)];
         if let Host::Up {
             node,
@@ -318,7 +309,7 @@ impl<P: Specification> World<P> {
         {
             let before = unkept(scenario.disk, node, on_disk.as_ref());
             (scenario.step)(protocol, node, input, &mut out);
-            last_step = LastStep::with(out.effects(), armed);
+            last_step = Some(Done::with(out.effects(), armed));
             let records = node.take_records();
             if !matches!(scenario.disk, Disk::Buffered) {
                 *on_disk = lagging(scenario.disk, node.durable(), before, &records);

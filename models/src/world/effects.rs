@@ -3,12 +3,10 @@
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
-use core::hash::{Hash, Hasher};
 
 use derive_where::derive_where;
 
-use super::{Action, Host, Scenario, World};
+use super::{Action, Scenario, World};
 use crate::protocol::{Effect, Input, NodeId, Outbox, Protocol};
 use crate::specification::Specification;
 
@@ -43,91 +41,49 @@ impl<P: Specification> World<P> {
         Some((id, out.drain().collect()))
     }
 
-    /// The node that takes a step by this action to the world `after`, and the timers that it starts
-    /// anew while they run. Not the one that has run out. Nothing where no node takes a step, or it
-    /// crashes within.
-    pub fn renewed(
+    /// The node that takes a step by this action to the world `after`, and what it does in it that no
+    /// state shows. Nothing where no node takes a step, or it crashes within.
+    pub fn done(
         &self,
         scenario: &Scenario<P>,
         action: &Action<P>,
         after: &Self,
-    ) -> Option<(NodeId, Vec<P::Timer>)> {
-        match &after.last_step.0 {
-            Some(step) => Some((action.node()?, step.renewed.clone())),
-            None => self.renewed_again(scenario, action),
+    ) -> Option<(NodeId, Done<P>)> {
+        match &after.last_step {
+            Some(done) => Some((action.node()?, done.clone())),
+            None => self.done_again(scenario, action),
         }
     }
 
-    /// The node that takes a step by this action to the world `after`, and the events that it says,
-    /// at once or when its disk is done. Nothing where no node takes a step, or it crashes within.
-    pub fn emitted(
+    /// As [`done`](Self::done), by taking the step again: for who has put the world after it together
+    /// from its parts.
+    pub fn done_again(
         &self,
         scenario: &Scenario<P>,
         action: &Action<P>,
-        after: &Self,
-    ) -> Option<(NodeId, Vec<P::Event>)> {
-        match &after.last_step.0 {
-            Some(step) => Some((action.node()?, step.emitted.clone())),
-            None => self.emitted_again(scenario, action),
+    ) -> Option<(NodeId, Done<P>)> {
+        let (id, effects) = self.effects(scenario, action)?;
+        let mut armed: BTreeSet<_> = self.host(id)?.armed().cloned().collect();
+        if let Some(fired) = action.fired() {
+            armed.remove(fired);
         }
-    }
-
-    /// As [`renewed`](Self::renewed), by taking the step again: for who has put the world after it
-    /// together from its parts.
-    pub fn renewed_again(
-        &self,
-        scenario: &Scenario<P>,
-        action: &Action<P>,
-    ) -> Option<(NodeId, Vec<P::Timer>)> {
-        let (id, effects) = self.effects(scenario, action)?;
-        let Host::Up { armed, .. } = self.host(id)? else {
-            return None;
-        };
-        let runs = |timer: &P::Timer| armed.contains(timer) && action.fired() != Some(timer);
-        let started = effects.into_iter().filter_map(|effect| match effect {
-            Effect::Arm(timer) => Some(timer),
-            _ => None,
-        });
-        Some((id, started.filter(runs).collect()))
-    }
-
-    /// As [`emitted`](Self::emitted), in the same way.
-    pub fn emitted_again(
-        &self,
-        scenario: &Scenario<P>,
-        action: &Action<P>,
-    ) -> Option<(NodeId, Vec<P::Event>)> {
-        let (id, effects) = self.effects(scenario, action)?;
-        let events = effects.into_iter().filter_map(|effect| match effect {
-            Effect::Emit(event) => Some(event),
-            _ => None,
-        });
-        Some((id, events.collect()))
+        Some((id, Done::with(&effects, &armed)))
     }
 }
 
-/// What a node has done in the last step, where one has taken a step and that is known. No part of
-/// the state: worlds that differ in nothing else are equal.
-#[derive_where(Clone, Debug, Default)]
-pub struct LastStep<P: Protocol>(Option<Done<P>>);
-
-#[derive_where(Clone, Debug)]
-struct Done<P: Protocol> {
-    /// The timers that it has started anew while they ran.
-    renewed: Vec<P::Timer>,
-    /// What it has said.
-    emitted: Vec<P::Event>,
+/// What a node has done in a step that no state shows.
+#[derive_where(Clone, Debug, PartialEq, Eq)]
+pub struct Done<P: Protocol> {
+    /// The timers that it has started anew while they ran. Not the one that has run out.
+    pub renewed: Vec<P::Timer>,
+    /// The events that it has said, at once or when its disk is done.
+    pub emitted: Vec<P::Event>,
 }
 
-impl<P: Protocol> LastStep<P> {
-    /// Whether a node has taken a step, and it is known what it has done.
-    pub fn is_known(&self) -> bool {
-        self.0.is_some()
-    }
-
-    /// One that had these effects, taken where these timers ran.
+impl<P: Protocol> Done<P> {
+    /// That of a step with these effects, taken where these timers ran.
     pub(super) fn with(effects: &[Effect<P>], armed: &BTreeSet<P::Timer>) -> Self {
-        let mut done = Done {
+        let mut done = Self {
             renewed: Vec::new(),
             emitted: Vec::new(),
         };
@@ -141,30 +97,6 @@ impl<P: Protocol> LastStep<P> {
                 | Effect::SendEarly { .. } => {}
             }
         }
-        Self(Some(done))
+        done
     }
-}
-
-impl<P: Protocol> PartialEq for LastStep<P> {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl<P: Protocol> Eq for LastStep<P> {}
-
-impl<P: Protocol> PartialOrd for LastStep<P> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl<P: Protocol> Ord for LastStep<P> {
-    fn cmp(&self, _: &Self) -> Ordering {
-        Ordering::Equal
-    }
-}
-
-impl<P: Protocol> Hash for LastStep<P> {
-    fn hash<H: Hasher>(&self, _: &mut H) {}
 }

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::action::{Action, Kind, Withheld};
 pub use self::apply::NotEnabled;
-pub use self::effects::LastStep;
+pub use self::effects::Done;
 pub use self::flight::{Delivery, Flight, Link, Travels};
 pub use self::history::{History, Occurrence};
 pub use self::network::{Envelope, Network};
@@ -58,8 +58,10 @@ pub struct World<P: Specification> {
     pub history: History<P::Event>,
     /// What the properties remember.
     pub ghost: P::Ghost,
-    /// What a node has done in the last step.
-    pub last_step: LastStep<P>,
+    /// What a node has done in the last step, where one has taken a step and that is known. No part
+    /// of the state: worlds that differ in nothing else are equal.
+    #[derive_where(skip(EqHashOrd))]
+    pub last_step: Option<Done<P>>,
 }
 
 /// A node's host.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::action::Action;
 use super::network::Envelope;
-use super::{Client, Host, LastStep, World};
+use super::{Client, Host, World};
 use crate::protocol::{Data, NodeId, Protocol};
 use crate::specification::Specification;
 
@@ -37,7 +37,7 @@ impl<P: Specification> World<P> {
             pace: self.pace.renamed(names),
             history: self.history.renamed(names),
             ghost: names.value(&self.ghost),
-            last_step: LastStep::default(),
+            last_step: None,
         }
     }
 }

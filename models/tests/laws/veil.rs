@@ -2,7 +2,7 @@
 //! whatever is under way.
 
 use models::Specification;
-use models::world::{Timing, World};
+use models::world::{Done, Timing, World};
 
 use crate::support::walks::{Step, Visitor, through_every_protocol};
 
@@ -53,18 +53,17 @@ fn what_a_step_has_done_is_remembered() {
             let (model, action) = (step.model, &step.action);
             let takes_step = step.before.effects(step.scenario, action).is_some();
             assert_eq!(
-                step.after.last_step.is_known(),
+                step.after.last_step.is_some(),
                 takes_step,
                 "{model}: {action:?}"
             );
-            let remembered = step.before.renewed(step.scenario, action, &step.after);
-            let again = step.before.renewed_again(step.scenario, action);
+            let remembered = step.before.done(step.scenario, action, &step.after);
+            let again = step.before.done_again(step.scenario, action);
             assert_eq!(remembered, again, "{model}: {action:?}");
-            let renewed = remembered.is_some_and(|(_, timers)| !timers.is_empty());
-            let remembered = step.before.emitted(step.scenario, action, &step.after);
-            let again = step.before.emitted_again(step.scenario, action);
-            assert_eq!(remembered, again, "{model}: {action:?}");
-            let emitted = remembered.is_some_and(|(_, events)| !events.is_empty());
+            let of =
+                |is: fn(&Done<P>) -> bool| remembered.as_ref().is_some_and(|(_, done)| is(done));
+            let renewed = of(|done| !done.renewed.is_empty());
+            let emitted = of(|done| !done.emitted.is_empty());
             self.renewed += usize::from(renewed);
             self.emitted += usize::from(emitted);
             self.none += usize::from(!renewed && !emitted);

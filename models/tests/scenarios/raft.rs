@@ -47,6 +47,7 @@ scenarios! { models::raft::Raft<models::raft::spec::Adder>, "raft":
     a_leader_removes_itself
     a_partitioned_node_returns
     a_transfer
+    a_transfer_is_given_up
     a_follower_behind_a_compacted_log
     a_crash_amid_a_snapshot
     a_snapshot_of_another_leader

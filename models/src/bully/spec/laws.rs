@@ -4,7 +4,7 @@ use crate::bully::election::Standing;
 use crate::bully::{Bully, Message, Number, Timer};
 use crate::protocol::{Data, Node};
 use crate::specification::Law;
-use crate::world::{Action, Envelope, Host, Scenario, World};
+use crate::world::{Action, Done, Envelope, Host, Scenario, World};
 
 use super::{answers, delays_are_bounded, highest_up, leaders};
 
@@ -188,7 +188,7 @@ fn waits_anew_for_its_leader<R: Data>(
     action: &Action<Bully<R>>,
     after: &World<Bully<R>>,
 ) -> bool {
-    let Some((id, renewed)) = before.renewed(scenario, action, after) else {
+    let Some((id, Done { renewed, .. })) = before.done(scenario, action, after) else {
         return true;
     };
     let (Some(old), Some(node)) = (before.host(id), after.host(id).and_then(Host::node)) else {

@@ -1,12 +1,10 @@
 //! Worlds of the counter that are drawn: which faults happen, how many replicas and clients there are,
 //! and what these ask.
 
-use fastrand::Rng;
-
 use super::scenarios::{Limits, identities, increment, request};
 use crate::counter::window::Window;
 use crate::counter::{Command, Counter};
-use crate::draw;
+use crate::draw::Draw;
 use crate::protocol::NodeId;
 use crate::world::Scenario;
 
@@ -15,25 +13,25 @@ const NAMES: u64 = 6;
 
 /// The world of this number.
 pub(super) fn scenario(number: u64) -> Scenario<Counter> {
-    let mut rng = Rng::with_seed(number);
-    let size = rng.u16(2..=4);
+    let mut draw = Draw::from(number);
+    let size = draw.u16(2..=4);
     let mut scenario = Scenario {
-        delivery: draw::delivery(&mut rng),
-        timing: draw::timing(&mut rng),
-        tries: rng.u8(1..=3),
+        delivery: draw.delivery(),
+        timing: draw.timing(),
+        tries: draw.u8(1..=3),
         ..identities(size, NAMES, &[], Limits::ALL)
     };
-    scenario.faults = draw::faults(&mut rng);
+    scenario.faults = draw.faults();
     for node in &mut scenario.nodes {
         node.window = Some(Window::new(10, 2));
     }
     let mut amount = 1;
-    for _ in 0..rng.usize(1..=4) {
+    for _ in 0..draw.usize(1..=4) {
         let client = scenario.scripts.len();
         let mut now = 0;
         let script = (0..4).map(|sequence| {
-            now += rng.u64(1..=15);
-            match rng.u8(..8) {
+            now += draw.u64(1..=15);
+            match draw.u8(..8) {
                 0 => Command::Read {
                     request: request(client, sequence),
                 },
@@ -51,12 +49,12 @@ pub(super) fn scenario(number: u64) -> Scenario<Counter> {
         let script = script.collect();
         scenario.scripts.push(script);
     }
-    if rng.bool() {
-        let node = NodeId(rng.u16(..size));
+    if draw.bool() {
+        let node = NodeId(draw.u16(..size));
         let changes = [Command::PeerGone(node), Command::PeerJoined(node)];
         scenario.scripts.push(changes.into());
     }
-    if rng.u8(..4) == 0 {
+    if draw.u8(..4) == 0 {
         scenario.scripts.push([Command::Leave].into());
     }
     scenario

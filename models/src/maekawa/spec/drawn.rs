@@ -3,11 +3,9 @@
 
 use alloc::vec::Vec;
 
-use fastrand::Rng;
-
 use super::Bounds;
 use super::scenarios::{claim, founded};
-use crate::draw::{self, any};
+use crate::draw::Draw;
 use crate::maekawa::message::Epoch;
 use crate::maekawa::quorum::Construction;
 use crate::maekawa::state::Session;
@@ -20,22 +18,22 @@ const LAST_EPOCH: Epoch = Epoch(40);
 
 /// The world of this number.
 pub(super) fn scenario(number: u64) -> Scenario<Maekawa> {
-    let mut rng = Rng::with_seed(number);
-    let (founders, others) = (rng.u16(2..=5), rng.u16(0..=2));
-    let construction = any(&mut rng, &[Construction::Plane, Construction::Grid]);
+    let mut draw = Draw::from(number);
+    let (founders, others) = (draw.u16(2..=5), draw.u16(0..=2));
+    let construction = draw.any(&[Construction::Plane, Construction::Grid]);
     let mut scenario = Scenario {
-        delivery: draw::delivery(&mut rng),
-        timing: draw::timing(&mut rng),
-        scripts: scripts(founders + others, &mut rng),
-        tries: rng.u8(1..=3),
+        delivery: draw.delivery(),
+        timing: draw.timing(),
+        scripts: scripts(founders + others, &mut draw),
+        tries: draw.u8(1..=3),
         // A disk that is lost unsays what made a message inert.
         drop_inert: false,
         ..founded(founders, others, construction)
     };
-    scenario.faults = draw::faults(&mut rng);
+    scenario.faults = draw.faults();
     scenario.bounds = Bounds {
-        retries: rng.bool(),
-        leases: rng.bool(),
+        retries: draw.bool(),
+        leases: draw.bool(),
         last_epoch: LAST_EPOCH,
         // Nothing says that the health check is right.
         accurate: false,
@@ -48,12 +46,12 @@ pub(super) fn scenario(number: u64) -> Scenario<Maekawa> {
 
 /// What each client asks: it claims the lock and lets it go, gives up before it is its turn, ends
 /// its session, or, one of them, lets the first member leave and come back.
-fn scripts(nodes: u16, rng: &mut Rng) -> Vec<Vec<Command>> {
+fn scripts(nodes: u16, draw: &mut Draw) -> Vec<Vec<Command>> {
     let mut scripts = Vec::new();
-    for number in 0..rng.u64(1..=5) {
-        let node = rng.u16(1..=nodes);
+    for number in 0..draw.u64(1..=5) {
+        let node = draw.u16(1..=nodes);
         let mut script = Vec::new();
-        for sequence in 1..=rng.u64(1..=3) {
+        for sequence in 1..=draw.u64(1..=3) {
             let claim = claim(node, number, sequence);
             script.push(Command::Acquire { claim });
             script.push(Command::Release { claim });
@@ -62,16 +60,16 @@ fn scripts(nodes: u16, rng: &mut Rng) -> Vec<Vec<Command>> {
             node: NodeId(node),
             number,
         };
-        if rng.bool() {
+        if draw.bool() {
             script.push(Command::End { session });
         }
         scripts.push(script);
         // Another that ends the session while it waits, as a host does whose connection has broken.
-        if rng.u8(..4) == 0 {
+        if draw.u8(..4) == 0 {
             scripts.push([Command::End { session }].into());
         }
     }
-    if rng.bool() {
+    if draw.bool() {
         let leaves = [Command::Deregister, Command::Register, Command::Deregister];
         scripts.push(leaves.into());
     }

@@ -5,7 +5,7 @@ use crate::maekawa::state::{Grant, Membership, Volatile};
 use crate::maekawa::{Maekawa, Timer};
 use crate::protocol::{Node, NodeId};
 use crate::specification::Law;
-use crate::world::{Action, Envelope, Host, Scenario, World};
+use crate::world::{Action, Done, Envelope, Host, Scenario, World};
 
 use super::{again, asked, disks, endings, local_of, members, membership_of, orchestrator, told};
 
@@ -443,7 +443,7 @@ fn leases_are_renewed(
     action: &Action<Maekawa>,
     after: &World<Maekawa>,
 ) -> bool {
-    let Some((id, renewed)) = before.renewed(scenario, action, after) else {
+    let Some((id, Done { renewed, .. })) = before.done(scenario, action, after) else {
         return true;
     };
     let (Some(old), Some(new)) = (before.host(id), after.host(id)) else {

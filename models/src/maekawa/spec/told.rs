@@ -52,8 +52,8 @@ fn said<'a>(
         local_of(node)
     };
     let (old, new) = (local(before)?, local(after)?);
-    let (_, events) = before.emitted(scenario, action, after)?;
-    Some((old, events, new))
+    let (_, done) = before.done(scenario, action, after)?;
+    Some((old, done.emitted, new))
 }
 
 /// The claim that has the lock, and its token.

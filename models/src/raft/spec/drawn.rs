@@ -4,12 +4,10 @@
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
-use fastrand::Rng;
-
 use super::Bounds;
 use super::machine::{Add, Adder, Total};
 use super::scenarios::{self, Checked, request};
-use crate::draw::{self, any};
+use crate::draw::Draw;
 use crate::protocol::NodeId;
 use crate::raft::log::Term;
 use crate::raft::membership::Change;
@@ -22,24 +20,24 @@ const LAST_TERM: Term = Term(40);
 
 /// The world of this number.
 pub(super) fn scenario(number: u64) -> Checked {
-    let mut rng = Rng::with_seed(number);
-    let founders = rng.u16(2..=4);
-    let joining = rng.u16(0..=2).min(5 - founders);
+    let mut draw = Draw::from(number);
+    let founders = draw.u16(2..=4);
+    let joining = draw.u16(0..=2).min(5 - founders);
     let size = founders + joining;
     let mut nodes = scenarios::nodes(founders, joining);
-    let delivery = draw::delivery(&mut rng);
-    let (pre_vote, check_quorum) = (rng.bool(), rng.bool());
-    let early_heartbeats = rng.bool();
+    let delivery = draw.delivery();
+    let (pre_vote, check_quorum) = (draw.bool(), draw.bool());
+    let early_heartbeats = draw.bool();
     for node in &mut nodes {
         node.pre_vote = pre_vote;
         node.check_quorum = check_quorum;
         node.early_heartbeats = early_heartbeats;
         node.ordered_delivery = delivery == Delivery::Fifo;
-        limit(node, &mut rng);
+        limit(node, &mut draw);
     }
     // A cluster of one commits what its disk has yet to get, and tells nobody until it has: what the
     // properties take for committed may then be lost in a crash. So no voter leaves on such disks.
-    let disk = any(&mut rng, &[Disk::WriteThrough, Disk::Buffered]);
+    let disk = draw.any(&[Disk::WriteThrough, Disk::Buffered]);
     let may_shrink = matches!(disk, Disk::WriteThrough);
     let bounds = Bounds {
         candidates: (0..size).map(|id| (NodeId(id), LAST_TERM)).collect(),
@@ -47,10 +45,10 @@ pub(super) fn scenario(number: u64) -> Checked {
     };
     Scenario {
         delivery,
-        timing: draw::timing(&mut rng),
-        faults: draw::faults(&mut rng),
-        scripts: scripts((founders, size), may_shrink, &mut rng),
-        tries: rng.u8(1..=3),
+        timing: draw.timing(),
+        faults: draw.faults(),
+        scripts: scripts((founders, size), may_shrink, &mut draw),
+        tries: draw.u8(1..=3),
         disk,
         // Laws see the delivery of what changes nothing, too; and while leadership is transferred
         // an old answer has one more effect: the target is told again to stand.
@@ -60,55 +58,52 @@ pub(super) fn scenario(number: u64) -> Checked {
 }
 
 /// What a node takes at a time, and keeps.
-fn limit(node: &mut Raft<Adder>, rng: &mut Rng) {
-    node.max_append_weight = any(rng, &[1, 2, usize::MAX]);
-    node.window.appends = any(rng, &[1, 2, 3]);
-    node.compaction.snapshot_after = any(rng, &[1, 2, 3, usize::MAX]);
-    node.compaction.trailing = any(rng, &[0, 1, 2]);
-    node.max_chunk_bytes = any(rng, &[8, 16, usize::MAX]);
-    node.max_sessions = any(rng, &[1, 2, usize::MAX]);
-    node.max_pending_reads = any(rng, &[1, usize::MAX]);
+fn limit(node: &mut Raft<Adder>, draw: &mut Draw) {
+    node.max_append_weight = draw.any(&[1, 2, usize::MAX]);
+    node.window.appends = draw.any(&[1, 2, 3]);
+    node.compaction.snapshot_after = draw.any(&[1, 2, 3, usize::MAX]);
+    node.compaction.trailing = draw.any(&[0, 1, 2]);
+    node.max_chunk_bytes = draw.any(&[8, 16, usize::MAX]);
+    node.max_sessions = draw.any(&[1, 2, usize::MAX]);
+    node.max_pending_reads = draw.any(&[1, usize::MAX]);
 }
 
 /// What each client asks. Every write adds another power of two.
 fn scripts(
     (founders, size): (u16, u16),
     may_shrink: bool,
-    rng: &mut Rng,
+    draw: &mut Draw,
 ) -> Vec<Vec<Command<Adder>>> {
     let mut bit = 1u8;
     let mut scripts = Vec::new();
-    for client in 0..rng.usize(1..=5) {
-        let asks = any(
-            rng,
-            &[
-                Asks::Writes,
-                Asks::Reads,
-                Asks::Both,
-                Asks::Changes,
-                Asks::Leads,
-            ],
-        );
+    for client in 0..draw.usize(1..=5) {
+        let asks = draw.any(&[
+            Asks::Writes,
+            Asks::Reads,
+            Asks::Both,
+            Asks::Changes,
+            Asks::Leads,
+        ]);
         // A newcomer, if there is one, first learns, and then votes.
-        let newcomer = rng.u16(founders..=size) % size;
-        let script = (0..rng.usize(1..=4)).map(|sequence| {
+        let newcomer = draw.u16(founders..=size) % size;
+        let script = (0..draw.usize(1..=4)).map(|sequence| {
             let request = request(client, sequence);
             match asks {
                 Asks::Writes => write(request, &mut bit),
-                Asks::Reads => read(request, rng),
-                Asks::Both if rng.bool() => write(request, &mut bit),
-                Asks::Both => read(request, rng),
+                Asks::Reads => read(request, draw),
+                Asks::Both if draw.bool() => write(request, &mut bit),
+                Asks::Both => read(request, draw),
                 Asks::Changes => Command::ChangeMembership {
                     request,
                     change: match sequence {
                         0 => Change::add(NodeId(newcomer)),
                         1 => Change::promote(NodeId(newcomer)),
-                        _ => change(size, may_shrink, rng),
+                        _ => change(size, may_shrink, draw),
                     },
                 },
                 Asks::Leads => Command::TransferLeadership {
                     request,
-                    to: NodeId(rng.u16(..size)),
+                    to: NodeId(draw.u16(..size)),
                 },
             }
         });
@@ -132,18 +127,18 @@ fn write(request: RequestId, bit: &mut u8) -> Command<Adder> {
     Command::Propose { request, command }
 }
 
-fn read(request: RequestId, rng: &mut Rng) -> Command<Adder> {
+fn read(request: RequestId, draw: &mut Draw) -> Command<Adder> {
     let query = Total;
-    match rng.bool() {
+    match draw.bool() {
         true => Command::Read { request, query },
         false => Command::ReadHere { request, query },
     }
 }
 
-fn change(size: u16, may_shrink: bool, rng: &mut Rng) -> Change {
-    let mut node = || NodeId(rng.u16(..size));
+fn change(size: u16, may_shrink: bool, draw: &mut Draw) -> Change {
+    let mut node = || NodeId(draw.u16(..size));
     let (one, other) = (node(), node());
-    match rng.u8(..if may_shrink { 4 } else { 2 }) {
+    match draw.u8(..if may_shrink { 4 } else { 2 }) {
         0 => Change::add(one),
         1 => Change::promote(one),
         2 => Change::remove(one),

@@ -12,7 +12,7 @@ use crate::raft::message::{Message, VoteOutcome};
 use crate::raft::state::Role;
 use crate::raft::{Raft, Timer};
 use crate::specification::{Invariant, Law};
-use crate::world::{Action, Host, Scenario, World};
+use crate::world::{Action, Done, Host, Scenario, World};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const TIMERS_FOLLOW_ROLES: Invariant<Self> = Invariant {
@@ -58,7 +58,7 @@ fn renewed_by_what_it_waits_for<M: StateMachine>(
     action: &Action<Raft<M>>,
     after: &World<Raft<M>>,
 ) -> bool {
-    let Some((id, renewed)) = before.renewed(scenario, action, after) else {
+    let Some((id, Done { renewed, .. })) = before.done(scenario, action, after) else {
         return true;
     };
     let pair = (before.host(id), after.host(id));

@@ -4,11 +4,9 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use fastrand::Rng;
-
 use super::Oracle;
 use super::scenarios::{ahead, cluster, request};
-use crate::draw::{self, any};
+use crate::draw::Draw;
 use crate::raft::spec::{Add, Adder, Total};
 use crate::world::Scenario;
 use crate::zab::{Command, Zab};
@@ -18,27 +16,27 @@ const LAST_EPOCH: u64 = 40;
 
 /// The world of this number.
 pub(super) fn scenario(number: u64) -> Scenario<Zab<Adder, Oracle>> {
-    let mut rng = Rng::with_seed(number);
-    let size = rng.u16(2..=5);
+    let mut draw = Draw::from(number);
+    let size = draw.u16(2..=5);
     // Histories that differ from the start, in half of the worlds: else they rarely come to.
-    let begins = rng.bool().then(|| rng.usize(..=3));
+    let begins = draw.bool().then(|| draw.usize(..=3));
     let leaders: Vec<(u16, u64)> = (0..size).map(|id| (id, LAST_EPOCH)).collect();
     let mut scenario = Scenario {
-        delivery: draw::delivery(&mut rng),
-        timing: draw::timing(&mut rng),
-        faults: draw::faults(&mut rng),
-        scripts: scripts(begins, &mut rng),
-        tries: rng.u8(1..=3),
+        delivery: draw.delivery(),
+        timing: draw.timing(),
+        faults: draw.faults(),
+        scripts: scripts(begins, &mut draw),
+        tries: draw.u8(1..=3),
         // A disk that is lost unsays what made a message inert.
         drop_inert: false,
         ..cluster(&vec![u8::MAX; usize::from(size)], &leaders)
     };
-    scenario.bounds.pings = rng.bool();
-    scenario.bounds.impatient = rng.bool();
+    scenario.bounds.pings = draw.bool();
+    scenario.bounds.impatient = draw.bool();
     for node in &mut scenario.nodes {
-        node.max_diff_weight = any(&mut rng, &[1, 2, usize::MAX]);
-        node.snapshot_every = any(&mut rng, &[1, 2, 3, usize::MAX]);
-        node.retained = any(&mut rng, &[0, 1, 2]);
+        node.max_diff_weight = draw.any(&[1, 2, usize::MAX]);
+        node.snapshot_every = draw.any(&[1, 2, 3, usize::MAX]);
+        node.retained = draw.any(&[0, 1, 2]);
     }
     match begins {
         Some(settled) => {
@@ -53,14 +51,14 @@ pub(super) fn scenario(number: u64) -> Scenario<Zab<Adder, Oracle>> {
 
 /// What each client asks: the first begins with as many writes as a prologue takes, and one. Every
 /// write adds another power of two.
-fn scripts(begins: Option<usize>, rng: &mut Rng) -> Vec<Vec<Command<Adder>>> {
+fn scripts(begins: Option<usize>, draw: &mut Draw) -> Vec<Vec<Command<Adder>>> {
     let mut bit = 1u8;
     let mut scripts = Vec::new();
-    for client in 0..rng.usize(1..=4) {
+    for client in 0..draw.usize(1..=4) {
         let ask = |sequence| {
             let request = request(client, sequence);
             let is_write = client == 0 && begins.is_some_and(|settled| sequence <= settled);
-            match rng.u8(..4) {
+            match draw.u8(..4) {
                 0 if !is_write => Command::Read {
                     request,
                     query: Total,

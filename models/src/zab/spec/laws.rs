@@ -3,7 +3,7 @@
 use crate::machine::StateMachine;
 use crate::protocol::NodeId;
 use crate::specification::Law;
-use crate::world::{Action, Host, Occurrence, Scenario, World};
+use crate::world::{Action, Done, Host, Occurrence, Scenario, World};
 use crate::zab::message::Message;
 use crate::zab::state::{Phase, Role};
 use crate::zab::zxid::Zxid;
@@ -246,7 +246,7 @@ fn waits_anew_for_its_leader<M: StateMachine, E: Bounded>(
     action: &Action<Zab<M, E>>,
     after: &World<Zab<M, E>>,
 ) -> bool {
-    let Some((id, renewed)) = before.renewed(scenario, action, after) else {
+    let Some((id, Done { renewed, .. })) = before.done(scenario, action, after) else {
         return true;
     };
     let Some(node) = after.host(id).and_then(Host::node) else {

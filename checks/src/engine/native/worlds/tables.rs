@@ -12,8 +12,8 @@ use std::sync::Arc;
 use derive_where::derive_where;
 use models::world::Rename as _;
 use models::world::{
-    Action, Client, Delivery, Envelope, Faulted, History, Host, LastStep, Link, Network, Pace,
-    Travels, World, renamed_clients,
+    Action, Client, Delivery, Envelope, Faulted, History, Host, Link, Network, Pace, Travels,
+    World, renamed_clients,
 };
 use models::{NodeId, Specification};
 use serde::{Deserialize, Serialize};
@@ -223,7 +223,7 @@ impl<P: Specification> Tables<P> {
             pace: rest.pace.clone(),
             history: rest.history.clone(),
             ghost: P::Ghost::clone(&self.ghosts.part(others[0]).content),
-            last_step: LastStep::default(),
+            last_step: None,
         }
     }
 
