@@ -2,6 +2,7 @@
 #![cfg(not(lockstep_loom))]
 
 mod driver;
+mod driver_checkpoints;
 mod http_server;
 mod journal_crash;
 mod journal_file;

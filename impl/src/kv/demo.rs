@@ -113,11 +113,11 @@ impl Demo<'_> {
     async fn delete(&mut self, key: &str) -> Result<(), DemoError> {
         let done = self.client.delete(key.as_bytes()).await;
         let was_there = self.check(&format!("{key} is deleted"), done)?;
-        self.expect(&format!("{key} was there"), was_there, "it was not")?;
+        self.require(&format!("{key} was there"), was_there, "it was not")?;
         self.written.remove(key);
         let left = self.client.get(key.as_bytes()).await;
         let left = self.check(&format!("{key} is read"), left)?;
-        self.expect(
+        self.require(
             &format!("{key} is gone"),
             left.is_none(),
             "it is still there",
@@ -131,7 +131,7 @@ impl Demo<'_> {
             let read = self.client.get(key.as_bytes()).await;
             let read = self.check(&format!("{key} is read"), read)?;
             let same = read == Some(Bytes::from(value.clone()));
-            self.expect(&format!("{key} is `{value}`"), same, &format!("{read:?}"))?;
+            self.require(&format!("{key} is `{value}`"), same, &format!("{read:?}"))?;
         }
         self.say(format!("all {} keys read back", self.written.len()));
         Ok(())
@@ -176,13 +176,13 @@ impl Demo<'_> {
                 (Ok(theirs), Ok(ours), Ok(report)) if theirs == ours => break (ours, report),
                 (_, ours, report) if Instant::now() >= end => {
                     let found = format!("{ours:?}, {report:?}");
-                    return self.expect(&expected, false, &found);
+                    return self.require(&expected, false, &found);
                 }
                 _ => sleep(POLL).await,
             }
         };
         let keys = self.written.len() as u64;
-        self.expect(
+        self.require(
             &format!("{keys} keys at {dead}"),
             report.keys == keys,
             &format!("{report:?}"),
@@ -204,7 +204,7 @@ impl Demo<'_> {
             let read = through.get(key.as_bytes()).await;
             let read = self.check(&format!("{key} is read through {id}"), read)?;
             let same = read == Some(Bytes::from(value.clone()));
-            self.expect(
+            self.require(
                 &format!("{key} is `{value}` at {id}"),
                 same,
                 &format!("{read:?}"),
@@ -216,7 +216,7 @@ impl Demo<'_> {
 
     fn stop(&mut self) -> Result<(), DemoError> {
         for (id, status) in self.nodes.stop_all()? {
-            self.expect(
+            self.require(
                 &format!("{id} stops in order"),
                 status.success(),
                 &status.to_string(),
@@ -287,7 +287,7 @@ impl Demo<'_> {
         done.map_err(|error| self.unexpected(expected, &error.to_string()))
     }
 
-    fn expect(&self, expected: &str, holds: bool, found: &str) -> Result<(), DemoError> {
+    fn require(&self, expected: &str, holds: bool, found: &str) -> Result<(), DemoError> {
         if holds {
             Ok(())
         } else {
