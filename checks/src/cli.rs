@@ -272,9 +272,10 @@ pub struct MutantsArgs {
     #[command(flatten)]
     pub engine: EngineArgs,
 
-    /// How long each run may take; with --generated, all runs of a mutant. Of a mutant that is not caught by then nothing is known: it has
-    /// timed out, and not survived. A control that is cut short holds if it was walked as far as
-    /// its mutants' traces go.
+    /// How long each run may take; with --generated, how much of the processor all runs of a mutant
+    /// may use. Of a mutant that is not caught by then nothing is known: it has timed out, and not
+    /// survived. A control that is cut short holds if it was walked as far as its mutants' traces
+    /// go.
     #[arg(long, value_name = "DURATION", default_value = "4m", value_parser = parse_duration)]
     pub budget: Duration,
 

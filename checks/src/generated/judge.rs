@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -34,13 +34,21 @@ const MEMORY: &str = "2G";
 /// let run.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// How many times the right protocol's states a mutant may have in a model, and on top of that: by
+/// then it has others, and another model is likelier to refute it.
+const MORE_STATES: u64 = 4;
+const STATES_AT_LEAST: u64 = 10_000;
+
 /// How much longer a mutant may take in a model than the right protocol, and on top of that.
-const SLOWER: f64 = 3.0;
+const SLOWER: f64 = 6.0;
 const AT_LEAST: Duration = Duration::from_secs(5);
 
-/// How much of the processor a run may use on top of its budget before it is taken for one that
-/// will not end. One that merely had to wait for others is not.
-const GRACE: Duration = Duration::from_secs(30);
+/// How much of the processor a run may use after it was asked to end before it is taken for one
+/// that will not. One that merely had to wait for others is not.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// What the program is told that a run may take by the clock: longer than it is let run.
+const UNLIMITED: Duration = Duration::from_secs(24 * 3600);
 
 /// How often a process is asked whether it has ended.
 const LOOK_UP: Duration = Duration::from_millis(10);
@@ -60,8 +68,32 @@ pub struct Judge {
 struct Model {
     name: &'static str,
     walk: Walk,
+    /// How much of the processor it takes.
     seconds: f64,
+    /// How many states it has, where they are counted.
+    states: u64,
     reached: BTreeSet<Number>,
+}
+
+impl Model {
+    /// What a run in it says of a mutant.
+    fn outcome(&self, ended: Ended) -> Result<Outcome> {
+        let name = self.name.to_owned();
+        let report = match ended {
+            Ended::Reported(report) => report,
+            Ended::ByTheSystem => return Ok(Outcome::Refuted(Verdict::Aborts(name))),
+            Ended::NotAtAll => return Ok(Outcome::Refuted(Verdict::Hangs(name))),
+            Ended::TooLate => return Ok(Outcome::OutOfTime),
+        };
+        Ok(match report.verdict.as_str() {
+            // It has come to the greatest number of states.
+            "bounded" if self.walk == Walk::Whole => Outcome::Changed,
+            "verified" | "bounded" | "held" => Outcome::Holds,
+            "changed" => Outcome::Changed,
+            "incomplete" => Outcome::OutOfTime,
+            _ => Outcome::Refuted(report.refutation(name)?),
+        })
+    }
 }
 
 /// How a model is looked at.
@@ -86,6 +118,8 @@ enum Outcome {
 #[derive(Deserialize)]
 struct Report {
     verdict: String,
+    #[serde(default)]
+    unique: u64,
     #[serde(default)]
     violation: Option<String>,
     #[serde(default)]
@@ -155,9 +189,8 @@ impl Judge {
     fn control(&self, name: &'static str, walk: Walk) -> Result<Model> {
         let folder = self.folder()?;
         let reached = folder.path().join("reached");
-        let started = Instant::now();
-        let ended = self.run(&folder, name, walk, 0, PATIENCE)?;
-        let Ended::Reported(report) = ended else {
+        let ended = self.run(&folder, name, walk, None, 0, PATIENCE)?;
+        let (Ended::Reported(report), used) = ended else {
             bail!("{name} does not end");
         };
         let holds = match walk {
@@ -179,12 +212,14 @@ impl Judge {
         Ok(Model {
             name,
             walk,
-            seconds: started.elapsed().as_secs_f64(),
+            seconds: used.as_secs_f64(),
+            states: report.unique,
             reached: reached.context("the program does not say what it reached")?,
         })
     }
 
-    /// What comes of a mutant within `budget`. Nothing where the user has had enough.
+    /// What comes of a mutant within `budget`, which is of the processor's time. Nothing where the
+    /// user has had enough.
     ///
     /// # Errors
     /// If the program cannot be run.
@@ -194,20 +229,20 @@ impl Judge {
         number: Number,
         budget: Duration,
     ) -> Result<Option<Verdict>> {
-        let end = Instant::now() + budget;
+        let mut left = budget;
         let models = self.order(function, number);
         if models.is_empty() {
             return Ok(Some(Verdict::Unreached));
         }
         let (mut changed, mut out_of_time) = (None, None);
         for model in models {
-            let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 out_of_time = out_of_time.or(Some(model.name));
                 break;
             }
             let share = AT_LEAST + Duration::from_secs_f64(SLOWER * model.seconds);
-            let outcome = self.outcome(model, number, share.min(left))?;
+            let (outcome, used) = self.outcome(model, number, share.min(left))?;
+            left = left.saturating_sub(used);
             if self.interrupted.load(Ordering::Relaxed) {
                 return Ok(None);
             }
@@ -267,22 +302,18 @@ impl Judge {
         }
     }
 
-    /// What a mutant does in a model.
-    fn outcome(&self, model: &Model, number: Number, budget: Duration) -> Result<Outcome> {
-        let name = model.name.to_owned();
+    /// What a mutant does in a model, and how much of the processor that took.
+    fn outcome(
+        &self,
+        model: &Model,
+        number: Number,
+        budget: Duration,
+    ) -> Result<(Outcome, Duration)> {
         let folder = self.folder()?;
-        let report = match self.run(&folder, model.name, model.walk, number, budget)? {
-            Ended::Reported(report) => report,
-            Ended::ByTheSystem => return Ok(Outcome::Refuted(Verdict::Aborts(name))),
-            Ended::NotAtAll => return Ok(Outcome::Refuted(Verdict::Hangs(name))),
-            Ended::TooLate => return Ok(Outcome::OutOfTime),
-        };
-        Ok(match report.verdict.as_str() {
-            "verified" | "bounded" | "held" => Outcome::Holds,
-            "changed" => Outcome::Changed,
-            "incomplete" => Outcome::OutOfTime,
-            _ => Outcome::Refuted(report.refutation(name)?),
-        })
+        let most = MORE_STATES * model.states + STATES_AT_LEAST;
+        let (ended, used) =
+            self.run(&folder, model.name, model.walk, Some(most), number, budget)?;
+        Ok((model.outcome(ended)?, used))
     }
 
     /// A folder for what one run writes.
@@ -290,72 +321,108 @@ impl Judge {
         tempfile::tempdir_in(&self.folder).context("no folder for what a run writes")
     }
 
-    /// Runs the program: the mutant of this number, or the right protocol for number 0.
+    /// Runs the program: the mutant of this number, or the right protocol for number 0; and how
+    /// much of the processor that took. `budget` is of the processor's time, so that a run is judged
+    /// alike whatever runs beside it; `most` is the greatest number of states of a whole walk.
     fn run(
         &self,
         folder: &TempDir,
         model: &str,
         walk: Walk,
+        most: Option<u64>,
         number: Number,
         budget: Duration,
-    ) -> Result<Ended> {
+    ) -> Result<(Ended, Duration)> {
         let output = folder.path().join("report.json");
-        let seconds = format!("{}s", budget.as_secs().max(1));
         // A large model is looked at, and a world sampled, as far as the gate does so.
-        let states = Limits::STATES_OF_A_LARGE_MODEL.to_string();
+        let states = match walk {
+            Walk::Part => Some(Limits::STATES_OF_A_LARGE_MODEL),
+            Walk::Whole | Walk::Sampled => most,
+        };
+        let states = states.map(|most| most.to_string());
         let (seed, cases) = (Plan::GATE_SEED.to_string(), Plan::GATE_CASES.to_string());
         let mut command = Command::new(&self.program);
         match walk {
             Walk::Whole => command.args(["verify", "--memory", MEMORY]),
-            Walk::Part => command.args(["verify", "--max-states", &states]),
+            Walk::Part => command.arg("verify"),
             Walk::Sampled => command.args(["fuzz", "--seed", &seed, "--cases", &cases]),
         };
+        if let (Walk::Whole | Walk::Part, Some(states)) = (walk, &states) {
+            command.args(["--max-states", states]);
+        }
         command
-            .args([
-                model,
-                "--json",
-                "--threads",
-                "1",
-                "--budget",
-                &seconds,
-                "--traces",
-            ])
+            .args([model, "--json", "--threads", "1", "--traces"])
             .arg(folder.path())
+            .args(["--budget", &format!("{}s", UNLIMITED.as_secs())])
             .env(MUTANT, number.to_string())
             .env(REACHED, folder.path().join("reached"))
             .stdin(Stdio::null())
             .stdout(File::create(&output).context("no file for a report")?)
             .stderr(Stdio::null());
-        let mut child = command.spawn().context("cannot run the mutants")?;
-        let started = Instant::now();
-        while child
-            .try_wait()
-            .context("cannot wait for a mutant")?
-            .is_none()
-        {
-            let waited = started.elapsed();
-            if waited > budget + GRACE {
-                let used = processor_time(child.id()).unwrap_or(waited);
-                let hangs = used > budget + GRACE;
-                if hangs || waited > budget + PATIENCE {
-                    child.kill().context("cannot end a mutant")?;
-                    child.wait().context("cannot wait for a mutant")?;
-                    return Ok(if hangs {
-                        Ended::NotAtAll
-                    } else {
-                        Ended::TooLate
-                    });
-                }
+        let child = command.spawn().context("cannot run the mutants")?;
+        let (ended, used) = wait(child, budget, GRACE)?;
+        Ok(match ended {
+            Some(ended) => (ended, used),
+            None => {
+                let text = fs::read_to_string(&output).context("no report")?;
+                let reports: Result<[Report; 1], _> = serde_json::from_str(&text);
+                let ended = match reports {
+                    Ok([report]) => Ended::Reported(report),
+                    Err(_) => Ended::ByTheSystem,
+                };
+                (ended, used)
             }
-            thread::sleep(LOOK_UP);
-        }
-        let text = fs::read_to_string(&output).context("no report")?;
-        let reports: Result<[Report; 1], _> = serde_json::from_str(&text);
-        Ok(match reports {
-            Ok([report]) => Ended::Reported(report),
-            Err(_) => Ended::ByTheSystem,
         })
     }
+}
+
+/// Waits until a process has ended by itself; one that has had more than `budget` of the processor
+/// is asked to end, and one that does not within `grace` is ended: of those it is said how. Also how
+/// much of the processor it has had.
+fn wait(mut child: Child, budget: Duration, grace: Duration) -> Result<(Option<Ended>, Duration)> {
+    let started = Instant::now();
+    let mut used = Duration::ZERO;
+    let mut asked = false;
+    loop {
+        let waited = started.elapsed();
+        used = processor_time(child.id()).unwrap_or(waited).max(used);
+        if child
+            .try_wait()
+            .context("cannot wait for a mutant")?
+            .is_some()
+        {
+            return Ok((None, used));
+        }
+        if used > budget && !asked {
+            ask_to_end(&child);
+            asked = true;
+        }
+        let hangs = used > budget + grace;
+        if hangs || waited > budget + PATIENCE {
+            child.kill().context("cannot end a mutant")?;
+            child.wait().context("cannot wait for a mutant")?;
+            let ended = if hangs {
+                Ended::NotAtAll
+            } else {
+                Ended::TooLate
+            };
+            return Ok((Some(ended), used));
+        }
+        thread::sleep(LOOK_UP);
+    }
+}
+
+/// Asks a process to end as Ctrl-C does, where there is such a thing: it reports what it has seen
+/// by then. Elsewhere it is ended when the time of grace is over.
+fn ask_to_end(child: &Child) {
+    #[cfg(unix)]
+    if let Ok(process) = i32::try_from(child.id()) {
+        use nix::sys::signal::{Signal, kill};
+        // One that has just ended needs no asking.
+        let _ = kill(nix::unistd::Pid::from_raw(process), Signal::SIGINT);
+    }
+    #[cfg(not(unix))]
+    let _ = child;
 }
 
 /// How much of the processor a process has had, where the system tells.
@@ -406,5 +473,50 @@ mod tests {
                 "it stands still"
             );
         }
+    }
+
+    /// What comes of a shell that does this, and may have a tenth of a second of the processor.
+    #[cfg(unix)]
+    fn ended(script: &str) -> Option<Ended> {
+        let shell = Command::new("sh").args(["-c", script]).spawn();
+        let (budget, grace) = (Duration::from_millis(100), Duration::from_millis(200));
+        let (ended, used) = wait(shell.expect("a shell"), budget, grace).expect("it can be ended");
+        let is_over = used > budget;
+        assert_eq!(is_over, script.contains("while"), "{used:?}");
+        ended
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_run_that_goes_on_is_asked_to_end_and_one_that_does_not_hangs() {
+        assert!(ended("sleep 0.4").is_none(), "waiting costs nothing");
+        assert!(
+            ended("while :; do :; done").is_none(),
+            "it ends when it is asked to"
+        );
+        let deaf = ended("trap '' INT; while :; do :; done");
+        assert!(matches!(deaf, Some(Ended::NotAtAll)));
+    }
+
+    #[test]
+    fn states_beyond_the_most_are_other_states_and_nothing_else() {
+        let model = |walk| Model {
+            name: "a model",
+            walk,
+            seconds: 0.0,
+            states: 1,
+            reached: BTreeSet::new(),
+        };
+        let of = |walk, verdict: &str| {
+            let report = serde_json::json!({ "verdict": verdict, "unique": 50_000 });
+            let report = serde_json::from_value(report).expect("a report");
+            model(walk)
+                .outcome(Ended::Reported(report))
+                .expect("it is read")
+        };
+        assert!(matches!(of(Walk::Whole, "bounded"), Outcome::Changed));
+        assert!(matches!(of(Walk::Whole, "verified"), Outcome::Holds));
+        assert!(matches!(of(Walk::Part, "bounded"), Outcome::Holds));
+        assert!(matches!(of(Walk::Whole, "incomplete"), Outcome::OutOfTime));
     }
 }

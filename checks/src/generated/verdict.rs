@@ -17,7 +17,8 @@ pub enum Verdict {
     Hangs(String),
     /// It is no program.
     Unviable,
-    /// Every property holds, in this model with other states than the right protocol has.
+    /// No property is violated, in this model with other states than the right protocol has; where
+    /// they are many more, among the first of them.
     CountOnly(String),
     /// This model could not be walked in the time that there was.
     TimedOut(String),
