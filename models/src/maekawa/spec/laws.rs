@@ -7,12 +7,20 @@ use crate::protocol::{Node, NodeId};
 use crate::specification::Law;
 use crate::world::{Action, Done, Envelope, Host, Scenario, World};
 
-use super::{again, asked, disks, endings, local_of, members, membership_of, orchestrator, told};
+use super::{
+    again, asked, disks, endings, local_of, members, membership, membership_of, orchestrator, told,
+};
 
 pub(super) const LAWS: &[Law<Maekawa>] = &[
     disks::BLANK_NODES_ARE_SILENT,
     told::WHAT_IS_HELD_IS_TOLD,
     told::A_CLAIM_ENDS_WITH_A_WORD,
+    membership::OPERATORS_ARE_HEARD,
+    membership::WHO_HAS_LEFT_IS_TOLD,
+    membership::LATE_WORDS_ARE_NOT_HEARD,
+    membership::NO_EPOCH_IS_BELIEVED_EARLY,
+    membership::WHO_KNOWS_IS_NOT_TOLD,
+    membership::NOBODY_SENDS_ITSELF,
     Law {
         name: "A lease begins anew by the health check that says so, and by nothing else →",
         source: "a lease is of the epoch that the node is a member of, and as long as the \

@@ -19,6 +19,7 @@ mod labels;
 mod laws;
 mod live;
 mod liveness;
+mod membership;
 mod mutants;
 mod reachable;
 mod scenarios;

@@ -364,6 +364,46 @@ fn forgeries() -> Vec<Message> {
     ]
 }
 
+/// Two members that claim the lock, of which the second, whenever a client claims there, says that it
+/// was in an epoch as far away as one can be named; and an orchestrator that, when it hears of that,
+/// tells the first member that this epoch ends, and that it begins.
+pub fn forged_epochs() -> Checked {
+    Scenario {
+        step: forges_epochs,
+        ..forged()
+    }
+}
+
+pub(super) fn forges_epochs(
+    maekawa: &Maekawa,
+    node: &mut Node<Maekawa>,
+    input: Input<Maekawa>,
+    out: &mut Outbox<Maekawa>,
+) {
+    const FAR: Epoch = Epoch(u64::MAX);
+    let begins = maekawa.id() == NodeId(2) && matches!(input, Input::Ask(Command::Acquire { .. }));
+    let hears = maekawa.id() == NodeId(0)
+        && matches!(&input, Input::Deliver { message: Message::Register { after }, .. } if *after == FAR);
+    maekawa.step(node, input, out);
+    if begins {
+        out.send(NodeId(0), Message::Register { after: FAR });
+    }
+    if hears {
+        out.send(NodeId(1), Message::Freeze { epoch: FAR });
+        let install = Message::Install {
+            epoch: FAR,
+            members: [NodeId(1)].into(),
+            construction: Construction::Plane,
+        };
+        out.send(NodeId(1), install);
+    }
+}
+
+/// Nine members in a grid, of which one claims the lock.
+pub fn nine_in_a_grid() -> Checked {
+    contention(9, Construction::Grid, &[(1, 1)])
+}
+
 /// Two members, of which the first is told to leave and may crash before that is heard, and one
 /// message of whoever may be lost; a health check that bears with one.
 pub fn leave_and_crash() -> Checked {

@@ -7,6 +7,7 @@ mod endings;
 mod epochs;
 mod health;
 mod late;
+mod membership;
 mod quorums;
 mod requester;
 mod told;
@@ -33,6 +34,7 @@ pub const MUTANTS: &[&[Mutant<Maekawa>]] = &[
     endings::MUTANTS,
     health::MUTANTS,
     told::MUTANTS,
+    membership::MUTANTS,
     super::live::MUTANTS,
 ];
 

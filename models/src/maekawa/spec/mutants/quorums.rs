@@ -1,6 +1,7 @@
 //! Defects of quorums.
 
 use crate::maekawa::Maekawa;
+use crate::maekawa::quorum::Construction;
 use crate::protocol::Protocol;
 use crate::specification::Mutant;
 
@@ -27,6 +28,14 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         source: "§3: K is about √N",
         model: "maekawa/twenty-one",
         inject: |scenario| scenario.step = asks_everybody,
+    },
+    Mutant {
+        id: "MAE-QUORUM-GRID",
+        defect: "quorums are those of a grid though a plane was wanted: right, and nearly twice as \
+                 large",
+        source: "§3: K is about √N",
+        model: "maekawa/twenty-one",
+        inject: |scenario| scenario.step = asks_a_grid,
     },
 ];
 
@@ -65,6 +74,16 @@ fn asks_everybody(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
         && member.attempt.is_none()
     {
         member.quorum = member.members.clone();
+    }
+}
+
+fn asks_a_grid(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    maekawa.step(node, input, out);
+    if let Some(member) = member_mut(node)
+        && member.attempt.is_none()
+        && let Some(quorum) = Construction::Grid.quorum(&member.members, maekawa.id())
+    {
+        member.quorum = quorum;
     }
 }
 
