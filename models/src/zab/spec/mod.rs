@@ -23,7 +23,9 @@ mod messages;
 mod mutants;
 mod oracle;
 mod pings;
+mod prologue;
 mod reachable;
+mod sampled;
 mod scenarios;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -34,10 +36,11 @@ use core::fmt::Debug;
 use derive_where::derive_where;
 use serde::{Deserialize, Serialize};
 
-pub use self::catalogue::{DRAWN, FUZZED, MODELS};
+pub use self::catalogue::MODELS;
 pub use self::linearizability::is_linearizable;
 pub use self::mutants::MUTANTS;
 pub use self::oracle::{Names, Nominations, Oracle, Silence};
+pub use self::sampled::{DRAWN, FUZZED};
 pub use self::scenarios::{
     at_large, broadcast, cluster, contact, deposed, diff, discovery, establish, everything,
     given_up, handover, join, reads, recency, request, snap, start, succession, tail, trunc,

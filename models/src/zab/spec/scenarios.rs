@@ -6,13 +6,14 @@ use alloc::vec::Vec;
 use crate::protocol::{Durable, NodeId};
 use crate::raft::spec::{Add, Adder, Total};
 use crate::session::{ClientId, RequestId, Sequence};
-use crate::world::{Action, Delivery, Disk, Duplicates, Faults, Scenario, Timing, World};
+use crate::world::{Action, Delivery, Disk, Duplicates, Faults, Scenario, Timing};
 use crate::zab::history::{Content, Snapshot, Transaction};
 use crate::zab::state::{Persistent, Record};
 use crate::zab::zxid::{Epoch, Zxid};
-use crate::zab::{Command, Timer, Zab};
+use crate::zab::{Command, Zab};
 
-use super::oracle::{Names, Oracle};
+use super::oracle::Oracle;
+use super::prologue::{Prologue, after};
 use super::{Bounds, Nominations};
 
 type Z = Zab<Adder, Oracle>;
@@ -101,76 +102,6 @@ fn synced_read(client: usize) -> Vec<Command<Adder>> {
         request: request(client, 0),
         query: Total,
     }]
-}
-
-/// What happens before a model begins, played by hand.
-struct Prologue<'a> {
-    scenario: &'a Checked,
-    world: World<Z>,
-    steps: Vec<Action<Z>>,
-}
-
-impl<'a> Prologue<'a> {
-    fn of(scenario: &'a Checked) -> Self {
-        Self {
-            scenario,
-            world: World::initial(scenario),
-            steps: Vec::new(),
-        }
-    }
-
-    fn act(&mut self, action: Action<Z>) {
-        let played = self.world.apply(self.scenario, &action);
-        assert!(played.is_ok(), "not possible in the prologue: {action:?}");
-        self.steps.push(action);
-    }
-
-    /// Names `leader` to itself and to `followers`, and lets them talk until all is said.
-    fn establish(&mut self, leader: u16, followers: &[u16]) {
-        let nodes: Vec<u16> = [&[leader], followers].concat();
-        for &node in &nodes {
-            self.act(Action::Fire {
-                node: NodeId(node),
-                timer: Timer::Election(Names(NodeId(leader))),
-            });
-        }
-        self.settle(&nodes);
-    }
-
-    fn ask(&mut self, client: usize, node: u16) {
-        let node = NodeId(node);
-        self.act(Action::Ask { client, node });
-    }
-
-    /// Delivers the first message under way from `from` to `to`.
-    fn deliver(&mut self, from: u16, to: u16) {
-        let link = (NodeId(from), NodeId(to));
-        let mut in_flight = self.world.network.in_flight().into_iter();
-        let envelope = in_flight.find(|envelope| (envelope.from, envelope.to) == link);
-        self.act(Action::Deliver(envelope.expect("a message under way")));
-    }
-
-    /// Delivers what is under way between `nodes` until nothing is left.
-    fn settle(&mut self, nodes: &[u16]) {
-        let is_between =
-            |from: NodeId, to: NodeId| nodes.contains(&from.0) && nodes.contains(&to.0);
-        loop {
-            let mut in_flight = self.world.network.in_flight().into_iter();
-            let next = in_flight.find(|envelope| is_between(envelope.from, envelope.to));
-            let Some(envelope) = next else {
-                return;
-            };
-            self.act(Action::Deliver(envelope));
-        }
-    }
-}
-
-/// Makes `play` the scenario's prologue.
-fn after(mut scenario: Checked, play: impl FnOnce(&mut Prologue<'_>)) -> Checked {
-    let mut prologue = Prologue::of(&scenario);
-    play(&mut prologue);
-    scenario.prologue = prologue.steps;
-    scenario
 }
 
 /// The steps by which `leader` is established with `followers`, from the start of `scenario`.
