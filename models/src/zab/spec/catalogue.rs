@@ -84,6 +84,17 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
         scenario: || scenarios::discovery(&[2, 2, 2], &[(0, 2)], 1),
     },
     Model {
+        name: "zab/promise-stands",
+        size: Size::Gate,
+        purpose: "a follower that has promised an epoch, and says it again",
+        faults: "1 crash",
+        bounds: "5 nodes, channels in order; n0 leads epoch 1; nodes are told 1, 2, 1, 0 and 0 times whom \
+                 to follow",
+        states: Some(1_420),
+        reaches: &["a leader is established"],
+        scenario: scenarios::promise_stands,
+    },
+    Model {
         name: "zab/recency",
         size: Size::Gate,
         purpose: "a leader whose history is longer, and of an epoch that came to nothing",
@@ -177,6 +188,16 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
             "a crashed node recovers and catches up",
         ],
         scenario: || scenarios::snap(1),
+    },
+    Model {
+        name: "zab/snapshots",
+        size: Size::Gate,
+        purpose: "snapshots that are taken while a client writes, and what stays beside them",
+        faults: LOSSY,
+        bounds: "2 nodes, n0 leads from the start; 1 client, 5 writes; a snapshot every 2, 1 retained",
+        states: Some(409),
+        reaches: &["all nodes broadcast", "a write is answered"],
+        scenario: scenarios::snapshots,
     },
     Model {
         name: "zab/join",
@@ -354,6 +375,16 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
             "a write is answered",
         ],
         scenario: || scenarios::contact(1),
+    },
+    Model {
+        name: "zab/heard",
+        size: Size::Gate,
+        purpose: "a leader that hears of one follower and not of another",
+        faults: LOSSY,
+        bounds: "n0 leads from the start; nobody is told anew whom to follow; no client",
+        states: Some(316),
+        reaches: &["a leader is established", "all nodes broadcast"],
+        scenario: scenarios::heard,
     },
     Model {
         name: "zab/late-pong",

@@ -56,6 +56,19 @@ pub fn discovery(times: &[u8], leaders: &[(u16, u64)], crashes: u8) -> Checked {
     crashing(crashes, cluster(times, leaders))
 }
 
+/// Of five nodes three take part, so that the leader needs the promises of both others; n1 crashes,
+/// and is told again whom to follow.
+pub(super) fn promise_stands() -> Checked {
+    Scenario {
+        delivery: Delivery::Fifo,
+        faults: Faults {
+            crashes: 1,
+            ..Faults::default()
+        },
+        ..cluster(&[1, 2, 1, 0, 0], &[(0, 1)])
+    }
+}
+
 /// n0 leads from a cold start, and a client writes.
 pub fn start(delivery: Delivery) -> Checked {
     Scenario {
@@ -109,6 +122,16 @@ pub fn establish(scenario: &Checked, leader: u16, followers: &[u16]) -> Vec<Acti
     let mut prologue = Prologue::of(scenario);
     prologue.establish(leader, followers);
     prologue.steps
+}
+
+/// n0 leads n1, and a client writes for longer than histories get before a snapshot is taken.
+pub(super) fn snapshots() -> Checked {
+    let mut scenario = broadcast(2, &[5], 1);
+    for node in &mut scenario.nodes {
+        node.snapshot_every = 2;
+        node.retained = 1;
+    }
+    scenario
 }
 
 /// n0 leads all of `size` nodes; a client for each of `commands` writes so often.
@@ -421,6 +444,14 @@ pub(super) fn late_pong() -> Checked {
     let mut scenario = discovery(&[2, 2], &[(0, 2)], 1);
     scenario.bounds.pings = true;
     scenario.faults.duplicates = Duplicates::Unlimited;
+    scenario
+}
+
+/// n0 leads n1 and n2, and pings them. Who loses patience looks for another leader, and finds none.
+pub(super) fn heard() -> Checked {
+    let mut scenario = broadcast(3, &[], 1);
+    scenario.bounds.pings = true;
+    scenario.bounds.impatient = true;
     scenario
 }
 
