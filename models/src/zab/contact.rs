@@ -67,13 +67,18 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
         last_zxid: Zxid,
         out: &mut Outbox<Self>,
     ) {
-        if epoch != node.durable().accepted_epoch || !self.note(node, follower, last_zxid) {
+        if epoch != node.durable().accepted_epoch {
             return;
         }
-        if let Role::Leading(Leading::Primary(primary)) = &mut node.volatile.role {
+        // However far behind it is: also where what it has last is deleted here by now.
+        if let Role::Leading(Leading::Primary(primary)) = &mut node.volatile.role
+            && primary.learners.contains_key(&follower)
+        {
             primary.heard.insert(follower);
         }
-        self.advance_commit(node, out);
+        if self.note(node, follower, last_zxid) {
+            self.advance_commit(node, out);
+        }
     }
 
     /// Discovery and synchronisation have taken too long.

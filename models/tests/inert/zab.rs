@@ -46,7 +46,11 @@ type Planted = (&'static str, fn() -> Scenario<Z>, &'static str);
 #[test]
 fn planted_defects_are_found_either_way() {
     let rows: [Planted; 4] = [
-        ("ZAB-2845", || trunc(1, 0), "Acknowledgements are durable"),
+        (
+            "ZAB-2845",
+            || trunc(1, 0),
+            "What a node says of itself is so →",
+        ),
         ("ZAB-SYNC-DEPOSED", deposed, "Linearizability"),
         ("ZAB-BROADCAST-EARLY", succession, "Primary Integrity"),
         ("ZAB-NEWEST-FIRST", two_epochs, "Global Primary Order"),

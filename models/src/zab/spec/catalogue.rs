@@ -1,11 +1,11 @@
 //! The models of ZAB that `checks` verifies.
 
 use crate::raft::spec::{Adder, parties};
-use crate::specification::{Drawn, Model, Size};
+use crate::specification::{Model, Size};
 use crate::world::Delivery;
 use crate::zab::Zab;
 
-use super::{Oracle, drawn, scenarios};
+use super::{Oracle, scenarios};
 
 const LOSSY: &str = "any loss and reordering";
 const LOSSY_AND_CRASH: &str =
@@ -82,6 +82,17 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
         states: Some(63_859),
         reaches: &["a leader is established", "all nodes broadcast"],
         scenario: || scenarios::discovery(&[2, 2, 2], &[(0, 2)], 1),
+    },
+    Model {
+        name: "zab/promise-stands",
+        size: Size::Gate,
+        purpose: "a follower that has promised an epoch, and says it again",
+        faults: "1 crash",
+        bounds: "5 nodes, channels in order; n0 leads epoch 1; nodes are told 1, 2, 1, 0 and 0 times whom \
+                 to follow",
+        states: Some(1_420),
+        reaches: &["a leader is established"],
+        scenario: scenarios::promise_stands,
     },
     Model {
         name: "zab/recency",
@@ -177,6 +188,16 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
             "a crashed node recovers and catches up",
         ],
         scenario: || scenarios::snap(1),
+    },
+    Model {
+        name: "zab/snapshots",
+        size: Size::Gate,
+        purpose: "snapshots that are taken while a client writes, and what stays beside them",
+        faults: LOSSY,
+        bounds: "2 nodes, n0 leads from the start; 1 client, 5 writes; a snapshot every 2, 1 retained",
+        states: Some(409),
+        reaches: &["all nodes broadcast", "a write is answered"],
+        scenario: scenarios::snapshots,
     },
     Model {
         name: "zab/join",
@@ -356,6 +377,16 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
         scenario: || scenarios::contact(1),
     },
     Model {
+        name: "zab/heard",
+        size: Size::Gate,
+        purpose: "a leader that hears of one follower and not of another",
+        faults: LOSSY,
+        bounds: "n0 leads from the start; nobody is told anew whom to follow; no client",
+        states: Some(316),
+        reaches: &["a leader is established", "all nodes broadcast"],
+        scenario: scenarios::heard,
+    },
+    Model {
         name: "zab/late-pong",
         size: Size::Gate,
         purpose: "pings, and answers to those of an earlier epoch",
@@ -434,71 +465,3 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
         scenario: scenarios::everything,
     },
 ];
-
-const EVERYTHING: &str = "drops, duplicates, cuts, lost replies, crashes, also within a step";
-
-/// What every fuzzer of ZAB must have shown.
-const COMMON: &[&str] = &[
-    "a leader is established",
-    "the leader changes",
-    "two nodes try to lead at once",
-    "a node stands down for one with a more recent history",
-    "a transaction is delivered",
-    "a transaction of an earlier epoch is delivered in a later",
-    "histories diverge",
-    "DIFF",
-    "SNAP",
-    "a node has part of an initial history",
-    "a write is answered",
-    "a read is answered",
-    "two proposals are under way",
-];
-
-/// Models of ZAB that are too large to walk, and are sampled instead.
-pub const FUZZED: &[Model<Zab<Adder, Oracle>>] = &[
-    Model {
-        name: "zab/fuzz-three",
-        size: Size::Large,
-        purpose: "three nodes, three clients and every fault, messages in any order",
-        faults: EVERYTHING,
-        bounds: "epochs ≤ 40; 3 clients, 4 requests each, asked up to 3 times",
-        states: None,
-        reaches: COMMON,
-        scenario: || scenarios::at_large(3, Delivery::Bag),
-    },
-    Model {
-        name: "zab/fuzz-connections",
-        size: Size::Large,
-        purpose: "three nodes, three clients and every fault, messages in order",
-        faults: EVERYTHING,
-        bounds: "epochs ≤ 40; 3 clients, 4 requests each, asked up to 3 times",
-        states: None,
-        reaches: COMMON,
-        scenario: || scenarios::at_large(3, Delivery::Fifo),
-    },
-    Model {
-        name: "zab/fuzz-five",
-        size: Size::Large,
-        purpose: "five nodes, three clients and every fault, messages in order",
-        faults: EVERYTHING,
-        bounds: "epochs ≤ 40; 3 clients, 4 requests each, asked up to 3 times",
-        states: None,
-        reaches: COMMON,
-        scenario: || scenarios::at_large(5, Delivery::Fifo),
-    },
-];
-
-/// Worlds that are drawn, and sampled.
-pub const DRAWN: &[Drawn<Zab<Adder, Oracle>>] = &[Drawn {
-    model: Model {
-        name: "zab/drawn",
-        size: Size::Large,
-        purpose: "nodes, clients, reads of both kinds and faults that are drawn, so that any of them meet",
-        faults: "any, as drawn",
-        bounds: "epochs ≤ 40; up to 5 nodes; up to 4 clients with 4 requests each, asked up to 3 times",
-        states: None,
-        reaches: COMMON,
-        scenario: || drawn::scenario(0),
-    },
-    scenario: drawn::scenario,
-}];

@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 
 use crate::machine::StateMachine;
 use crate::protocol::NodeId;
-use crate::session::Known;
 use crate::specification::Invariant;
 use crate::world::{Host, Scenario, World};
 use crate::zab::election::Election;
@@ -123,6 +122,7 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
             holds: what_a_quorum_has_is_committed,
         },
         Self::OUTSTANDING_IS_UNDER_WAY,
+        Self::UNDER_WAY_IS_OUTSTANDING,
         Self::NOBODY_IS_CONTRADICTED,
         Self::HALTS_ARE_DURABLE,
         Self::BLANK_DISKS_STAY_BLANK,
@@ -131,6 +131,7 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
             source: "clients wait only where there is a leader, nodes only while a timer runs",
             holds: |_, world| nobody_waits_in_vain(world),
         },
+        Self::NO_TIMER_RUNS_ON,
         Invariant {
             name: "What is done is answered",
             source: "nobody waits for a command that is delivered where it waits, or given up",
@@ -398,7 +399,7 @@ fn delivered_once<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
         Content::Command { request, .. } => requests.insert(*request),
         Content::Sync { .. } => true,
     });
-    let is_state = |state: &Snapshot<M>| *state == world.ghost.replay(state.zxid);
+    let is_state = |state: &Snapshot<M>| world.ghost.replay(state.zxid).is(state);
     let mut running = world.running();
     is_once
         && running.all(|(_, node)| is_state(&node.volatile.delivered))
@@ -447,17 +448,27 @@ fn nobody_waits_in_vain<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
 
 fn what_is_done_is_answered<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
     world.running().all(|(_, node)| {
-        let sessions = &node.volatile.delivered.sessions;
+        let delivered = node.volatile.delivered.zxid;
         let mut waiting = node.volatile.waiting.iter();
         waiting.all(|(&request, waiting)| match waiting {
-            Waiting::Command(_) => sessions.find(request) == Known::New,
+            Waiting::Command(_) => !world.ghost.has_passed(request, delivered),
             Waiting::Read(_) => true,
         })
     })
 }
 
+/// Whether a node in this role serves clients.
+pub(super) fn serves(role: &Role) -> bool {
+    match role {
+        Role::Looking => false,
+        Role::Following(following) => following.phase == Phase::Broadcast,
+        Role::Leading(Leading::Primary(primary)) => primary.established,
+        Role::Leading(Leading::Elected { .. } | Leading::Prospective { .. }) => false,
+    }
+}
+
 /// Whether a node in this role serves clients, and which timers must run.
-fn expected<E: Election>(role: &Role) -> (bool, BTreeSet<Timer<E>>) {
+pub(super) fn expected<E: Election>(role: &Role) -> (bool, BTreeSet<Timer<E>>) {
     match role {
         Role::Looking => (false, [].into()),
         Role::Following(following) if following.phase == Phase::Broadcast => {

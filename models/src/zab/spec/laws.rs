@@ -95,6 +95,21 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
             source: "Medeiros 2012, §3.2: phase 0 comes first",
             holds: |_, _, action, after| starts_looking(action, after),
         },
+        Self::EPOCH_IS_NEW_TO_A_QUORUM,
+        Self::EPOCH_IS_HEEDED_ONCE,
+        Self::NAMED_AGAIN_GOES_ON,
+        Self::COUNTS_PROMISES,
+        Self::COUNTS_WHAT_IS_SAID,
+        Self::SNAP_IS_TAKEN_WHOLE,
+        Self::COMES_TO_THE_LEADERS_HISTORY,
+        Self::PROPOSED_TO_ALL,
+        Self::PASSED_ON_IS_PROPOSED,
+        Self::COMMITTED_IS_DELIVERED,
+        Self::WHAT_IS_SAID_IS_SO,
+        Self::SNAPSHOTS_IN_TIME,
+        Self::ONE_TIME_FOR_EACH_ATTEMPT,
+        Self::ANSWERED_ONCE,
+        Self::ANSWERED_RIGHTLY,
     ];
 }
 
@@ -138,7 +153,7 @@ fn each<M: StateMachine, E: Bounded>(
 }
 
 /// The hosts that the transition has touched.
-fn changed<'a, M: StateMachine, E: Bounded>(
+pub(super) fn changed<'a, M: StateMachine, E: Bounded>(
     before: &'a W<M, E>,
     after: &'a W<M, E>,
 ) -> impl Iterator<Item = (NodeId, &'a H<M, E>, &'a H<M, E>)> {

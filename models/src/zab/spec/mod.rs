@@ -2,15 +2,22 @@
 //!
 //! Verified here: the six properties of primary-order atomic broadcast (DSN 2011, §III.B), the
 //! claims that their proof rests on, that nothing is promised which a crash could undo, that
-//! each command is done once, and linearizability of writes and synced reads; all under an
-//! election that may name anybody to anybody at any time ([`Oracle`]). Not verified here:
-//! time, and that a local read is recent, for it need not be.
+//! each command is done once, and linearizability of writes and synced reads; that every state is
+//! what the delivered transactions come to by a machine of the specification's own (`replay`); that
+//! each message is so when it is said (`promises`, `transfers`) and heeded where it is heard
+//! (`duties`, `again`); that what a node keeps of others is what they have said (`counts`), and who
+//! asks is answered once (`answers`); all under an election that may name anybody to anybody at any
+//! time ([`Oracle`]). Not verified here: time, and that a local read is recent, for it need not be.
 
+mod again;
+mod answers;
 pub mod bully;
 mod catalogue;
 mod contact;
 mod contradictions;
+mod counts;
 mod drawn;
+mod duties;
 mod features;
 mod inert;
 mod invariants;
@@ -23,8 +30,15 @@ mod messages;
 mod mutants;
 mod oracle;
 mod pings;
+mod prologue;
+mod promises;
 mod reachable;
+mod replay;
+mod sampled;
 mod scenarios;
+mod snapshots;
+mod timers;
+mod transfers;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
@@ -34,10 +48,11 @@ use core::fmt::Debug;
 use derive_where::derive_where;
 use serde::{Deserialize, Serialize};
 
-pub use self::catalogue::{DRAWN, FUZZED, MODELS};
+pub use self::catalogue::MODELS;
 pub use self::linearizability::is_linearizable;
 pub use self::mutants::MUTANTS;
 pub use self::oracle::{Names, Nominations, Oracle, Silence};
+pub use self::sampled::{DRAWN, FUZZED};
 pub use self::scenarios::{
     at_large, broadcast, cluster, contact, deposed, diff, discovery, establish, everything,
     given_up, handover, join, reads, recency, request, snap, start, succession, tail, trunc,
@@ -45,14 +60,13 @@ pub use self::scenarios::{
 };
 
 use super::election::Election;
-use super::history::{Content, History, Snapshot, Transaction};
+use super::history::{Content, History, Transaction};
 use super::message::Message;
 use super::state::{Leading, Primary, Role};
 use super::zxid::{Epoch, Zxid};
 use super::{Command, Event, Timer, Zab};
 use crate::machine::StateMachine;
 use crate::protocol::{Effect, Node, NodeId};
-use crate::session::Known;
 use crate::specification::{
     Answer, Apart, Feature, Invariant, Law, Liveness, Reachable, Specification,
 };
@@ -333,25 +347,6 @@ impl<M: StateMachine> Ghost<M> {
     pub fn last_delivered(&self) -> Zxid {
         let last = self.delivered.last();
         last.map_or(Zxid::default(), |last| last.transaction.zxid)
-    }
-
-    /// The state that the transactions delivered up to `zxid` make.
-    fn replay(&self, zxid: Zxid) -> Snapshot<M> {
-        let mut state: Snapshot<M> = Snapshot::default();
-        let delivered = self
-            .delivered
-            .iter()
-            .map(|delivered| &delivered.transaction);
-        for transaction in delivered.take_while(|transaction| transaction.zxid <= zxid) {
-            state.zxid = transaction.zxid;
-            if let Content::Command { request, command } = &transaction.content
-                && state.sessions.find(*request) == Known::New
-            {
-                let response = state.machine.apply(command);
-                state.sessions.record(*request, response);
-            }
-        }
-        state
     }
 }
 

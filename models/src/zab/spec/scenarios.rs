@@ -6,13 +6,14 @@ use alloc::vec::Vec;
 use crate::protocol::{Durable, NodeId};
 use crate::raft::spec::{Add, Adder, Total};
 use crate::session::{ClientId, RequestId, Sequence};
-use crate::world::{Action, Delivery, Disk, Duplicates, Faults, Scenario, Timing, World};
+use crate::world::{Action, Delivery, Disk, Duplicates, Faults, Scenario, Timing};
 use crate::zab::history::{Content, Snapshot, Transaction};
 use crate::zab::state::{Persistent, Record};
 use crate::zab::zxid::{Epoch, Zxid};
-use crate::zab::{Command, Timer, Zab};
+use crate::zab::{Command, Zab};
 
-use super::oracle::{Names, Oracle};
+use super::oracle::Oracle;
+use super::prologue::{Prologue, after};
 use super::{Bounds, Nominations};
 
 type Z = Zab<Adder, Oracle>;
@@ -53,6 +54,19 @@ fn crashing(crashes: u8, scenario: Checked) -> Checked {
 /// Discovery and synchronisation alone: nodes that are named leaders at the same time.
 pub fn discovery(times: &[u8], leaders: &[(u16, u64)], crashes: u8) -> Checked {
     crashing(crashes, cluster(times, leaders))
+}
+
+/// Of five nodes three take part, so that the leader needs the promises of both others; n1 crashes,
+/// and is told again whom to follow.
+pub(super) fn promise_stands() -> Checked {
+    Scenario {
+        delivery: Delivery::Fifo,
+        faults: Faults {
+            crashes: 1,
+            ..Faults::default()
+        },
+        ..cluster(&[1, 2, 1, 0, 0], &[(0, 1)])
+    }
 }
 
 /// n0 leads from a cold start, and a client writes.
@@ -103,81 +117,21 @@ fn synced_read(client: usize) -> Vec<Command<Adder>> {
     }]
 }
 
-/// What happens before a model begins, played by hand.
-struct Prologue<'a> {
-    scenario: &'a Checked,
-    world: World<Z>,
-    steps: Vec<Action<Z>>,
-}
-
-impl<'a> Prologue<'a> {
-    fn of(scenario: &'a Checked) -> Self {
-        Self {
-            scenario,
-            world: World::initial(scenario),
-            steps: Vec::new(),
-        }
-    }
-
-    fn act(&mut self, action: Action<Z>) {
-        let played = self.world.apply(self.scenario, &action);
-        assert!(played.is_ok(), "not possible in the prologue: {action:?}");
-        self.steps.push(action);
-    }
-
-    /// Names `leader` to itself and to `followers`, and lets them talk until all is said.
-    fn establish(&mut self, leader: u16, followers: &[u16]) {
-        let nodes: Vec<u16> = [&[leader], followers].concat();
-        for &node in &nodes {
-            self.act(Action::Fire {
-                node: NodeId(node),
-                timer: Timer::Election(Names(NodeId(leader))),
-            });
-        }
-        self.settle(&nodes);
-    }
-
-    fn ask(&mut self, client: usize, node: u16) {
-        let node = NodeId(node);
-        self.act(Action::Ask { client, node });
-    }
-
-    /// Delivers the first message under way from `from` to `to`.
-    fn deliver(&mut self, from: u16, to: u16) {
-        let link = (NodeId(from), NodeId(to));
-        let mut in_flight = self.world.network.in_flight().into_iter();
-        let envelope = in_flight.find(|envelope| (envelope.from, envelope.to) == link);
-        self.act(Action::Deliver(envelope.expect("a message under way")));
-    }
-
-    /// Delivers what is under way between `nodes` until nothing is left.
-    fn settle(&mut self, nodes: &[u16]) {
-        let is_between =
-            |from: NodeId, to: NodeId| nodes.contains(&from.0) && nodes.contains(&to.0);
-        loop {
-            let mut in_flight = self.world.network.in_flight().into_iter();
-            let next = in_flight.find(|envelope| is_between(envelope.from, envelope.to));
-            let Some(envelope) = next else {
-                return;
-            };
-            self.act(Action::Deliver(envelope));
-        }
-    }
-}
-
-/// Makes `play` the scenario's prologue.
-fn after(mut scenario: Checked, play: impl FnOnce(&mut Prologue<'_>)) -> Checked {
-    let mut prologue = Prologue::of(&scenario);
-    play(&mut prologue);
-    scenario.prologue = prologue.steps;
-    scenario
-}
-
 /// The steps by which `leader` is established with `followers`, from the start of `scenario`.
 pub fn establish(scenario: &Checked, leader: u16, followers: &[u16]) -> Vec<Action<Z>> {
     let mut prologue = Prologue::of(scenario);
     prologue.establish(leader, followers);
     prologue.steps
+}
+
+/// n0 leads n1, and a client writes for longer than histories get before a snapshot is taken.
+pub(super) fn snapshots() -> Checked {
+    let mut scenario = broadcast(2, &[5], 1);
+    for node in &mut scenario.nodes {
+        node.snapshot_every = 2;
+        node.retained = 1;
+    }
+    scenario
 }
 
 /// n0 leads all of `size` nodes; a client for each of `commands` writes so often.
@@ -490,6 +444,14 @@ pub(super) fn late_pong() -> Checked {
     let mut scenario = discovery(&[2, 2], &[(0, 2)], 1);
     scenario.bounds.pings = true;
     scenario.faults.duplicates = Duplicates::Unlimited;
+    scenario
+}
+
+/// n0 leads n1 and n2, and pings them. Who loses patience looks for another leader, and finds none.
+pub(super) fn heard() -> Checked {
+    let mut scenario = broadcast(3, &[], 1);
+    scenario.bounds.pings = true;
+    scenario.bounds.impatient = true;
     scenario
 }
 

@@ -2,16 +2,16 @@
 
 use alloc::vec::Vec;
 
-use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
+use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::raft::spec::Adder;
 use crate::specification::Mutant;
 use crate::zab::election::Election;
 use crate::zab::history::{Content, Transaction};
 use crate::zab::message::Message;
 use crate::zab::state::{Leading, Record, Role};
-use crate::zab::{Command, Zab};
+use crate::zab::{Command, Event, Zab};
 
-use super::{Z, following, last_zxid, message, office, undelivered};
+use super::{Z, following, last_zxid, message, office, step_and_rewrite, undelivered};
 
 /// Those mutants.
 pub(super) const MUTANTS: &[Mutant<Z>] = &[
@@ -104,6 +104,56 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         inject: |scenario| {
             scenario.step = logs_for_the_old_leader;
             scenario.drop_inert = false;
+        },
+    },
+    Mutant {
+        id: "ZAB-PROPOSED-TO-JOINED",
+        defect: "a leader proposes nothing to followers that have not acknowledged its history yet: \
+                 they lack it until a ping says so",
+        source: "DSN 2011, step l.3.1",
+        model: "zab/join",
+        inject: |scenario| scenario.step = proposes_to_the_joined,
+    },
+    Mutant {
+        id: "ZAB-REQUEST-IGNORED",
+        defect: "a leader does not propose what followers pass on to it",
+        source: "Medeiros 2012, §2",
+        model: "zab/broadcast",
+        inject: |scenario| {
+            scenario.step = |zab, node, input, out| {
+                if !matches!(message(&input), Some((_, Message::Request { .. }))) {
+                    zab.step(node, input, out);
+                }
+            };
+        },
+    },
+    Mutant {
+        id: "ZAB-COMMIT-IGNORED",
+        defect: "a follower delivers nothing upon COMMIT: it waits for the next ping",
+        source: "DSN 2011, step f.3.3",
+        model: "zab/broadcast",
+        inject: |scenario| {
+            scenario.step = |zab, node, input, out| {
+                if !matches!(message(&input), Some((_, Message::Commit { .. }))) {
+                    zab.step(node, input, out);
+                }
+            };
+        },
+    },
+    Mutant {
+        id: "ZAB-RETAINS-NOTHING",
+        defect: "with a snapshot all that is in it is deleted: who is only a little behind needs it \
+                 whole",
+        source: "Medeiros 2012, §4.2",
+        model: "zab/snapshots",
+        inject: |scenario| {
+            scenario.step = |zab, node, input, out| {
+                let zab = Zab {
+                    retained: 0,
+                    ..zab.clone()
+                };
+                zab.step(node, input, out);
+            };
         },
     },
 ];
@@ -282,7 +332,7 @@ fn broadcasts_unestablished(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &
         if let Role::Leading(Leading::Primary(primary)) = &mut node.volatile.role {
             primary.established = false;
         }
-        return;
+        return out.emit(Event::Refused { request });
     }
     zab.step(node, input, out);
 }
@@ -297,6 +347,20 @@ fn accepts_gaps(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z
         return out.send(leader, Message::Ack { zxid });
     }
     zab.step(node, input, out);
+}
+
+fn proposes_to_the_joined(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    step_and_rewrite(zab, node, input, out, |node, effect| {
+        let joined =
+            |id: &NodeId| office(node).is_some_and(|office| office.joined().any(|j| j == *id));
+        match &effect {
+            Effect::Send {
+                to,
+                message: Message::Propose(_),
+            } if !joined(to) => None,
+            _ => Some(effect),
+        }
+    });
 }
 
 fn logs_for_the_old_leader(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {

@@ -72,6 +72,28 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         model: "zab/handover",
         inject: |scenario| scenario.step = leaves_clients_waiting,
     },
+    Mutant {
+        id: "ZAB-SESSION-DRIVEN-OUT",
+        defect: "a client whose command is delivered drives all others out of the session table: \
+                 a retry of theirs would be done again",
+        source: "`session`: none is forgotten but by a transaction",
+        model: "zab/broadcast",
+        inject: |scenario| scenario.step = remembers_one_session,
+    },
+    Mutant {
+        id: "ZAB-ANSWER-WITHDRAWS",
+        defect: "when one client is answered, whoever else waits at the node is forgotten",
+        source: "Medeiros 2012, §2",
+        model: "zab/broadcast",
+        inject: |scenario| scenario.step = forgets_who_waits_beside,
+    },
+    Mutant {
+        id: "ZAB-DONE-GIVEN-UP",
+        defect: "a client whose command is delivered is told that it has given it up",
+        source: "Medeiros 2012, §2",
+        model: "zab/start",
+        inject: |scenario| scenario.step = takes_done_for_given_up,
+    },
 ];
 
 fn forgets_sessions(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
@@ -144,6 +166,40 @@ fn waits_for_up_to_date(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut 
     }
 }
 
+fn remembers_one_session(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    zab.step(node, input, out);
+    let sessions = &mut node.volatile.delivered.sessions;
+    let latest = sessions.iter().max_by_key(|&(_, _, at, _)| at);
+    let latest = latest.map(|(client, sequence, _, &response)| {
+        let request = RequestId { client, sequence };
+        (request, response)
+    });
+    if let Some((request, response)) = latest {
+        *sessions = Sessions::default();
+        sessions.record(request, response);
+    }
+}
+
+fn forgets_who_waits_beside(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let mut answers = false;
+    step_and_rewrite(zab, node, input, out, |_, effect| {
+        answers |= matches!(effect, Effect::Emit(Event::Reply { .. }));
+        Some(effect)
+    });
+    if answers {
+        node.volatile.waiting.clear();
+    }
+}
+
+fn takes_done_for_given_up(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    step_and_rewrite(zab, node, input, out, |_, effect| match effect {
+        Effect::Emit(Event::Reply { request, .. }) => {
+            Some(Effect::Emit(Event::Superseded { request }))
+        }
+        effect => Some(effect),
+    });
+}
+
 fn leaves_clients_waiting(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
     step_without_telling(zab, node, input, out, |event| match event {
         Event::Abandoned { request } => Some(*request),
@@ -152,6 +208,9 @@ fn leaves_clients_waiting(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mu
 }
 
 fn remembers_what_is_given_up(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if matches!(input, Input::Ask(_)) {
+        return zab.step(node, input, out);
+    }
     step_without_telling(zab, node, input, out, |event| match event {
         Event::Superseded { request } => Some(*request),
         _ => None,

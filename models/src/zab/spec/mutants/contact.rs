@@ -6,7 +6,7 @@ use crate::zab::Timer;
 use crate::zab::message::Message;
 use crate::zab::state::{Leading, Primary, Role};
 
-use super::{Z, message, office};
+use super::{Z, message, office, step_and_rewrite};
 use crate::raft::spec::Adder;
 use crate::zab::Zab;
 use crate::zab::election::Election;
@@ -52,7 +52,73 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         model: "zab/contact",
         inject: |scenario| scenario.step = waits_on_though_it_hears,
     },
+    Mutant {
+        id: "ZAB-OUTSTANDING-LOST",
+        defect: "with one delivery all that is outstanding is forgotten: who asks again for what is \
+                 under way gets a second transaction",
+        source: "DSN 2011, §III.B",
+        model: "zab/broadcast",
+        inject: |scenario| scenario.step = forgets_what_is_under_way,
+    },
+    Mutant {
+        id: "ZAB-HEARD-LAST",
+        defect: "a leader that hears of one follower forgets the others: of five nodes it gives up \
+                 though all live",
+        source: "Medeiros 2012, §3.5",
+        model: "zab/heard",
+        inject: |scenario| scenario.step = has_heard_of_the_last,
+    },
+    Mutant {
+        id: "ZAB-INIT-RUNS-ON",
+        defect: "who is synchronised does not stop the timer of the attempt: it ends the next",
+        source: "Medeiros 2012, §3.5",
+        model: "zab/start",
+        inject: |scenario| scenario.step = stops_no_attempt,
+    },
+    Mutant {
+        id: "ZAB-INIT-RENEWED",
+        defect: "each NEWEPOCH gives a follower all its time again: who is told an epoch again and \
+                 again stays with a leader that never gets further",
+        source: "Medeiros 2012, §3.5",
+        model: "zab/discovery",
+        inject: |scenario| scenario.step = begins_its_time_again,
+    },
 ];
+
+fn forgets_what_is_under_way(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let delivered = node.volatile.delivered.zxid;
+    zab.step(node, input, out);
+    if node.volatile.delivered.zxid > delivered
+        && let Some(primary) = office_mut(node)
+    {
+        primary.outstanding.clear();
+    }
+}
+
+fn has_heard_of_the_last(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let pong = match message(&input) {
+        Some((follower, Message::Pong { .. })) => Some(follower),
+        _ => None,
+    };
+    zab.step(node, input, out);
+    if let (Some(follower), Some(primary)) = (pong, office_mut(node)) {
+        primary.heard.retain(|&heard| heard == follower);
+    }
+}
+
+fn stops_no_attempt(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    step_and_rewrite(zab, node, input, out, |_, effect| {
+        (effect != Effect::Disarm(Timer::Init)).then_some(effect)
+    });
+}
+
+fn begins_its_time_again(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let is_new_epoch = matches!(message(&input), Some((_, Message::NewEpoch { .. })));
+    zab.step(node, input, out);
+    if is_new_epoch && matches!(node.volatile.role, Role::Following(_)) {
+        out.arm(Timer::Init);
+    }
+}
 
 fn waits_anew_for_proposals(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
     let is_proposal = matches!(message(&input), Some((_, Message::Propose(_))));

@@ -7,7 +7,7 @@ use crate::zab::Timer;
 use crate::zab::Zab;
 use crate::zab::election::Election;
 use crate::zab::message::{AckEpoch, Message};
-use crate::zab::spec::Oracle;
+use crate::zab::spec::{Names, Oracle};
 use crate::zab::state::{Following, Leading, Persistent, Phase, Primary, Record, Role, Volatile};
 use crate::zab::zxid::{Epoch, Zxid};
 
@@ -85,7 +85,109 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         model: "zab/discovery-crash",
         inject: |scenario| scenario.boot = resumes_office,
     },
+    Mutant {
+        id: "ZAB-INFO-FORGETS",
+        defect: "a follower says that it has accepted no epoch yet: it is proposed one that it has \
+                 long promised, or one that is over",
+        source: "DSN 2011, step f.1.1",
+        model: "zab/discovery",
+        inject: |scenario| scenario.step = says_that_it_has_promised_nothing,
+    },
+    Mutant {
+        id: "ZAB-EPOCH-EARLY",
+        defect: "a leader proposes an epoch before a quorum has said what it has accepted",
+        source: "DSN 2011, step l.1.1",
+        model: "zab/recency",
+        inject: |scenario| scenario.step = proposes_an_epoch_at_once,
+    },
+    Mutant {
+        id: "ZAB-EPOCH-AGAIN",
+        defect: "a NEWEPOCH that comes twice makes a follower begin anew with a leader that it has \
+                 joined",
+        source: "DSN 2011, step f.1.2",
+        model: "zab/recency",
+        inject: |scenario| scenario.step = begins_the_epoch_again,
+    },
+    Mutant {
+        id: "ZAB-NAMED-AGAIN",
+        defect: "a leader that is named again begins anew, and its clients are told that nobody leads",
+        source: "Medeiros 2012, §3.2",
+        model: "zab/late-pong",
+        inject: |scenario| scenario.step = leads_anew,
+    },
+    Mutant {
+        id: "ZAB-PROMISE-UNSAID",
+        defect: "a follower that starts anew, and says that it has promised before, is taken for one \
+                 that has not: the leader waits for a quorum that it has",
+        source: "DSN 2011, step l.1.2",
+        model: "zab/promise-stands",
+        inject: |scenario| scenario.step = takes_promises_back,
+    },
 ];
+
+fn begins_the_epoch_again(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if let Some((leader, &Message::NewEpoch { epoch })) = message(&input)
+        && zab.follows(node, leader, epoch)
+    {
+        node.volatile.role = Role::Following(Following {
+            leader,
+            phase: Phase::Discovery,
+        });
+    }
+    zab.step(node, input, out);
+}
+
+fn leads_anew(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if input == Input::Fire(Timer::Election(Names(zab.id())))
+        && matches!(node.volatile.role, Role::Leading(Leading::Primary(_)))
+    {
+        zab.leave(node, out);
+    }
+    zab.step(node, input, out);
+}
+
+fn takes_promises_back(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let said = match message(&input) {
+        Some((follower, Message::AckEpoch { ack, .. })) => Some((follower, *ack)),
+        _ => None,
+    };
+    zab.step(node, input, out);
+    if let (Some((follower, ack)), Role::Leading(Leading::Prospective { acks })) =
+        (said, &mut node.volatile.role)
+        && let Some(noted) = acks.get_mut(&follower)
+    {
+        noted.promises = ack.promises;
+    }
+}
+
+fn proposes_an_epoch_at_once(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    zab.step(node, input, out);
+    if let Role::Leading(Leading::Elected { accepted }) = &node.volatile.role
+        && accepted.is_empty()
+    {
+        let epoch = node.durable().accepted_epoch.next();
+        node.write(Record::AcceptedEpoch(epoch));
+        node.volatile.role = Role::Leading(Leading::Prospective { acks: [].into() });
+    }
+}
+
+fn says_that_it_has_promised_nothing(
+    zab: &Z,
+    node: &mut Node<Z>,
+    input: Input<Z>,
+    out: &mut Outbox<Z>,
+) {
+    step_and_rewrite(zab, node, input, out, |_, mut effect| {
+        if let Effect::Send {
+            message: Message::FollowerInfo { accepted_epoch },
+            ..
+        } = &mut effect
+        {
+            *accepted_epoch = Epoch(0);
+        }
+        Some(effect)
+    });
+}
 
 /// Whatever the election.
 pub(in crate::zab::spec) fn reigns_without_promises<E: Election>(

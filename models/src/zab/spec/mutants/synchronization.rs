@@ -10,7 +10,9 @@ use crate::zab::Event;
 use crate::zab::message::Message;
 use crate::zab::state::{Phase, Record};
 
-use super::{Z, apply_again, following, forget, last_zxid, message, office, undelivered};
+use super::{
+    Z, apply_again, following, forget, last_zxid, message, office, step_and_rewrite, undelivered,
+};
 
 /// Those mutants.
 pub(super) const MUTANTS: &[Mutant<Z>] = &[
@@ -153,7 +155,44 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         model: "zab/snap",
         inject: |scenario| scenario.step = snaps_without_sessions,
     },
+    Mutant {
+        id: "ZAB-SNAP-ALONE",
+        defect: "behind a SNAP comes no DIFF: a follower that lacks more never joins",
+        source: "Medeiros 2012, §4.2",
+        model: "zab/snap",
+        inject: |scenario| scenario.step = snaps_alone,
+    },
+    Mutant {
+        id: "ZAB-SNAP-AGAIN",
+        defect: "a SNAP of what a node has delivered by now is taken again: what it has behind it is \
+                 gone",
+        source: "Medeiros 2012, §4.2",
+        model: "zab/snap",
+        inject: |scenario| scenario.step = restores_again,
+    },
 ];
+
+fn restores_again(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if let Some((leader, Message::Snap { epoch, snapshot })) = message(&input)
+        && zab.follows(node, leader, *epoch)
+        && snapshot.zxid == node.volatile.delivered.zxid
+    {
+        node.write(Record::Restore(snapshot.clone()));
+    }
+    zab.step(node, input, out);
+}
+
+fn snaps_alone(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let mut is_behind = false;
+    step_and_rewrite(zab, node, input, out, |_, effect| {
+        let Effect::Send { message, .. } = &effect else {
+            return Some(effect);
+        };
+        is_behind |= matches!(message, Message::Snap { .. });
+        let is_diff = matches!(message, Message::Diff { .. });
+        (!(is_behind && is_diff)).then_some(effect)
+    });
+}
 
 fn takes_epoch_at_once(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
     let accepted = node.durable().accepted_epoch;
