@@ -7,12 +7,16 @@ use crate::protocol::{Node, NodeId};
 use crate::specification::Law;
 use crate::world::{Action, Done, Envelope, Host, Scenario, World};
 
-use super::{again, asked, disks, endings, local_of, members, membership_of, orchestrator, told};
+use super::{
+    again, asked, disks, endings, local_of, members, membership_of, orchestrator, requests, told,
+};
 
 pub(super) const LAWS: &[Law<Maekawa>] = &[
     disks::BLANK_NODES_ARE_SILENT,
     told::WHAT_IS_HELD_IS_TOLD,
     told::A_CLAIM_ENDS_WITH_A_WORD,
+    told::CLAIMS_QUEUE,
+    requests::WHAT_IS_HEARD_IS_KNOWN,
     Law {
         name: "A lease begins anew by the health check that says so, and by nothing else →",
         source: "a lease is of the epoch that the node is a member of, and as long as the \

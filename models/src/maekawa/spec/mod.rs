@@ -21,6 +21,7 @@ mod live;
 mod liveness;
 mod mutants;
 mod reachable;
+mod requests;
 mod scenarios;
 mod told;
 
