@@ -65,7 +65,8 @@ impl Maekawa {
         }
     }
 
-    /// A client is gone, or its lease has run out.
+    /// A client is gone, or its lease has run out. What it has asked before may come later, and is
+    /// over then: granted, it would hold the lock with nobody there to release it.
     pub(super) fn on_end(&self, node: &mut Node<Self>, session: Session, out: &mut Outbox<Self>) {
         let Some(local) = local(node) else {
             return refuse(Command::End { session }, Refusal::Orchestrator, out);
@@ -78,6 +79,7 @@ impl Maekawa {
         }
         if let Some(local) = super::local(node) {
             local.over.remove(&session);
+            local.ended.insert(session.number);
         }
         out.emit(Event::Ended { session });
     }
@@ -111,10 +113,11 @@ impl Local {
         self.membership.as_ref().filter(|_| is_first)?.held()
     }
 
-    /// Whether the claim, or a later one of its session, is over.
+    /// Whether the claim, or a later one of its session, or the session itself is over.
     fn is_over(&self, claim: Claim) -> bool {
         let last = self.over.get(&claim.session);
-        last.is_some_and(|&last| claim.sequence <= last)
+        self.ended.contains(claim.session.number)
+            || last.is_some_and(|&last| claim.sequence <= last)
     }
 
     /// The claim of the session that waits or holds.

@@ -52,6 +52,7 @@
 //! And there is one orchestrator: while it is down no epoch begins or ends, and when it is down for
 //! longer than a lease all members give up, and nobody enters until it is back.
 
+pub mod ended;
 pub mod message;
 pub mod quorum;
 pub mod spec;
@@ -120,7 +121,8 @@ pub enum Command {
         /// The claim.
         claim: Claim,
     },
-    /// The client is gone: what it claims is over, and its session may be forgotten.
+    /// The client is gone: what it claims is over, also what it has claimed and the node has not
+    /// heard of yet.
     End {
         /// The session.
         session: Session,
@@ -160,7 +162,7 @@ pub enum Event {
         /// Its fencing token.
         token: Token,
     },
-    /// The session is forgotten.
+    /// The session is over, and nothing is claimed in it any more.
     Ended {
         /// The session.
         session: Session,
@@ -200,7 +202,7 @@ pub enum Refusal {
     Orchestrator,
     /// This node is not to be a member.
     NotAMember,
-    /// The claim is over: it was released or revoked.
+    /// The claim is over: it was released or revoked, or its session has ended.
     Over,
     /// The session has another claim that is not over.
     Busy,

@@ -4,6 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::ended::Ended;
 use super::message::{Epoch, Timestamp, Token};
 use super::quorum::Construction;
 use crate::protocol::{Durable, NodeId};
@@ -101,6 +102,8 @@ pub struct Local {
     /// The latest claim that is over, of each session that has not ended.
     #[serde(with = "crate::pairs")]
     pub over: BTreeMap<Session, u64>,
+    /// The sessions that have ended.
+    pub ended: Ended,
     /// The membership, where the node has one.
     pub membership: Option<Membership>,
 }
@@ -111,7 +114,8 @@ pub struct Session {
     /// The node.
     pub node: NodeId,
     /// Tells the node's sessions apart. The host never gives a number out twice, crash or not:
-    /// what the client of an earlier session has asked may still arrive.
+    /// what the client of an earlier session has asked may still arrive. It counts upwards, for
+    /// sessions that have ended take room where one between them has not.
     pub number: u64,
 }
 

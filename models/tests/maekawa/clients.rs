@@ -121,8 +121,7 @@ fn a_claim_may_be_given_up_before_it_is_made() {
     assert_eq!(sent(&bench.acquire(2)), [send(2, request(1, 1))]);
 }
 
-/// A client that is gone holds nothing and waits for nothing, and its session is forgotten: its
-/// numbers may be used again.
+/// A client that is gone holds nothing and waits for nothing, and what it has claimed is forgotten.
 #[test]
 fn a_client_that_is_gone_is_forgotten() {
     let mut bench = holder();
@@ -132,10 +131,48 @@ fn a_client_that_is_gone_is_forgotten() {
     assert!(effects.contains(&Effect::Emit(Event::Ended { session })));
     assert_eq!(bench.held(), None);
     assert!(bench.local().over.is_empty());
-    assert_eq!(sent(&bench.acquire(1)), [send(2, request(2, 1))]);
     let elsewhere = claim(2, 0, 1).session;
     let end = Command::End { session: elsewhere };
     assert_eq!(bench.ask(end), [refused(end, Refusal::WrongNode)]);
+}
+
+/// What a client has asked before it was gone may come later. Its claim is refused, for there is
+/// nobody left to release the lock; that it is over is true, and takes no room.
+#[test]
+fn what_comes_after_the_end_of_its_session_is_over() {
+    let mut bench = Bench::member(1, 3);
+    let session = bench.claim(1).session;
+    let ended = [Effect::Emit(Event::Ended { session })];
+    assert_eq!(bench.ask(Command::End { session }), ended);
+    let over = refused(acquire(bench.claim(1)), Refusal::Over);
+    assert_eq!(bench.acquire(1), [over]);
+    assert_eq!(bench.release(1), [released(bench.claim(1))]);
+    assert!(bench.local().claims.is_empty());
+    assert!(bench.local().over.is_empty());
+    assert_eq!(bench.ask(Command::End { session }), ended);
+}
+
+/// Of sessions that are numbered upwards and end in any order, a node remembers which go on.
+#[test]
+fn sessions_that_have_ended_take_no_room() {
+    let end = |bench: &mut Bench, number| {
+        let session = claim(1, number, 1).session;
+        bench.ask(Command::End { session });
+    };
+    let numbers = [3, 0, 1, 7, 5, 6, 2, 8, 1];
+    let mut bench = Bench::member(1, 3);
+    for number in numbers {
+        end(&mut bench, number);
+    }
+    let has_ended = |number| bench.local().ended.contains(number);
+    assert!((0..=9).all(|number| has_ended(number) == numbers.contains(&number)));
+    let mut in_order = Bench::member(1, 3);
+    for number in (0..=3).chain(5..=8) {
+        end(&mut in_order, number);
+    }
+    assert_eq!(bench.local().ended, in_order.local().ended);
+    let written = format!("{:?}", bench.local().ended);
+    assert!(written.contains("{0: 3, 5: 8}"), "{written}");
 }
 
 /// Who registers and is a member already, or leaves and is none, is told at once.

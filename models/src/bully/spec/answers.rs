@@ -130,6 +130,24 @@ pub(super) fn winners_are_followed_or_told<R: Data>(
     is_bullied || !is_highest || new.leader() == Some(from)
 }
 
+/// A winner that is followed, or waited for, has nothing to hear. It was told when it stood if a later
+/// election was known; to be told once more would make it stand again, over a leader on whom both agree.
+pub(super) fn winners_are_followed_silently<R: Data>(
+    before: &W<R>,
+    action: &Action<Bully<R>>,
+    after: &W<R>,
+) -> bool {
+    let Some(Delivered { envelope, new, .. }) = delivered(before, action, after) else {
+        return true;
+    };
+    let (from, to) = (envelope.from, envelope.to);
+    let has_won = matches!(envelope.message, Message::Coordinator { .. });
+    let mut sent = after.network.sent();
+    !has_won
+        || new.volatile.highest.id != from
+        || sent.all(|said| (said.from, said.to) != (to, from))
+}
+
 /// Who stands or leads, and hears that its election is over, stands beyond all that it hears of.
 pub(super) fn the_stale_stand_again<R: Data>(
     before: &W<R>,

@@ -129,6 +129,16 @@ pub const MODELS: &[&[Model<Bully<u8>>]] = &[&[
         scenario: || scenarios::lossy(3, 2, 1),
     },
     Model {
+        name: "bully/unheard",
+        size: Size::Gate,
+        purpose: "a leader that comes up again unheard, and wins an election that is over",
+        faults: "1 crash, 1 drop",
+        bounds: "2 nodes; channels in order, messages beat timers; nobody waits beyond election 2",
+        states: Some(212),
+        reaches: &["a leader is followed in a later election than it has won"],
+        scenario: || scenarios::unheard(2),
+    },
+    Model {
         name: "bully/partition",
         size: Size::Gate,
         purpose: "links that are cut: two nodes lead at once, until the links are whole again",

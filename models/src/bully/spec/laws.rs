@@ -55,6 +55,14 @@ impl<R: Data> Bully<R> {
             },
         },
         Law {
+            name: "Winners are followed without a word →",
+            source: "Assertion 2: an election ends; a winner that is told to stand again by those \
+                     who follow it begins the next",
+            holds: |_, before, action, after| {
+                answers::winners_are_followed_silently(before, action, after)
+            },
+        },
+        Law {
             name: "Leaders say so →",
             source: "to a lower candidate the leader simply says that it leads",
             holds: |_, before, action, after| answers::leaders_say_so(before, action, after),

@@ -26,7 +26,7 @@ pub use self::catalogue::{DRAWN, FUZZED, MODELS};
 pub use self::live::MODELS as LIVE;
 pub use self::mutants::MUTANTS;
 pub use self::scenarios::{
-    asynchronous, at_large, cold_start, crashes, lossy, partitioned, questions, ranked,
+    asynchronous, at_large, cold_start, crashes, lossy, partitioned, questions, ranked, unheard,
 };
 
 use super::election::{Candidate, Standing};

@@ -132,6 +132,21 @@ pub const MUTANTS: &[&[Mutant<B>]] = &[
             inject: |scenario| scenario.step = says_okay_as_leader,
         },
         Mutant {
+            id: "BUL-FOLLOWED-TOLD",
+            defect: "who follows a winner tells it that its election is over: it stands again",
+            source: "elections go on for ever",
+            model: "bully/lossy",
+            inject: |scenario| scenario.step = calls_winners_back,
+        },
+        Mutant {
+            id: "BUL-FOLLOWED-CALLED-BACK",
+            defect: "a leader that has come up again unheard is called into another election by who \
+                     follows it",
+            source: "who is told to stand again is higher than all that is known",
+            model: "bully/unheard",
+            inject: |scenario| scenario.step = calls_leaders_back,
+        },
+        Mutant {
             id: "BUL-SAME-ELECTION",
             defect: "who has waited in vain stands again in the same election, in which it has been \
                      answered: a late Okay is taken for an answer to this candidacy",
@@ -304,6 +319,38 @@ fn says_okay_as_leader(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut
             };
         }
         out.push(effect);
+    }
+}
+
+fn calls_winners_back(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    call_back(bully, node, input, out, |election, current| {
+        election == current
+    });
+}
+
+fn calls_leaders_back(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    call_back(bully, node, input, out, |election, current| {
+        election < current
+    });
+}
+
+/// As the protocol, and then tells the winner of an election that `is_over`, by its number and the
+/// node's own, to stand again, although the node follows it.
+fn call_back(
+    bully: &B,
+    node: &mut Node<B>,
+    input: Input<B>,
+    out: &mut Outbox<B>,
+    is_over: impl Fn(Number, Number) -> bool,
+) {
+    let won = told(&input);
+    bully.step(node, input, out);
+    let current = node.volatile.election;
+    if let Some((Candidate { id, .. }, election)) = won
+        && node.volatile.leader() == Some(id)
+        && is_over(election, current)
+    {
+        out.send(id, Message::Stale { election, current });
     }
 }
 

@@ -4,7 +4,7 @@ use crate::bully::Bully;
 use crate::bully::election::Standing;
 use crate::protocol::Data;
 use crate::specification::Reachable;
-use crate::world::{Scenario, World};
+use crate::world::{Host, Scenario, World};
 
 use super::{candidate, is_settled, is_waiting, leaders};
 
@@ -39,6 +39,23 @@ impl<R: Data> Bully<R> {
         Reachable {
             name: "a higher node comes up while a lower one leads",
             seen: a_higher_stands_against_a_leader,
+        },
+        Reachable {
+            name: "a leader is followed in a later election than it has won",
+            seen: |_, world| {
+                let state_of = |id| {
+                    let host = world.host(id);
+                    host.and_then(Host::node).map(|node| &node.volatile)
+                };
+                world.running().any(|(id, node)| {
+                    let state = &node.volatile;
+                    let leader = state.leader().filter(|leader| *leader != id);
+                    let leader = leader.and_then(state_of);
+                    leader.is_some_and(|leader| {
+                        leader.leader() == state.leader() && leader.election < state.election
+                    })
+                })
+            },
         },
         Reachable {
             name: "two nodes lead at once",

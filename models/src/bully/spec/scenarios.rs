@@ -77,6 +77,19 @@ pub fn lossy(size: usize, elections: u64, drops: u8) -> Checked {
     }
 }
 
+/// The assumption of bounded delay fails where a leader has failed and comes up again: its question is
+/// lost, and it wins an election that is long over for who follows it.
+pub fn unheard(elections: u64) -> Checked {
+    Scenario {
+        faults: Faults {
+            crashes: 1,
+            drops: 1,
+            ..Faults::default()
+        },
+        ..cold_start(2, elections)
+    }
+}
+
 /// The assumption of bounded delay fails: links are cut.
 pub fn partitioned(size: usize, elections: u64, cuts: u8) -> Checked {
     Scenario {

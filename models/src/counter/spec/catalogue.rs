@@ -1,10 +1,8 @@
 //! The models of the counter that `checks` verifies.
 
 use crate::counter::Counter;
-use crate::specification::{Drawn, Model, Size};
-use crate::world::Delivery;
+use crate::specification::{Model, Size};
 
-use super::drawn;
 use super::scenarios::{self, Limits, parties};
 
 const LOSSY: &str = "any loss, duplication and reordering";
@@ -12,9 +10,6 @@ const LOSSY_AND_CRASH: &str = "any loss, duplication and reordering; 1 crash, al
 
 /// Every model of the counter that can be walked.
 pub const MODELS: &[&[Model<Counter>]] = &[EXCHANGE, SERVICE, LARGE];
-
-/// Models of the counter that are too large to walk, and are sampled instead.
-pub const FUZZED: &[&[Model<Counter>]] = &[SAMPLED];
 
 /// How replicas come to agree.
 const EXCHANGE: &[Model<Counter>] = &[
@@ -228,6 +223,16 @@ const SERVICE: &[Model<Counter>] = &[
             "a client is forgotten",
         ],
         scenario: || scenarios::sessions().with_alike_clients(parties(&[&[0], &[1]])),
+    },
+    Model {
+        name: "counter/crowded",
+        size: Size::Gate,
+        purpose: "clients that come again and again, at a replica that has room for all but one",
+        faults: "none",
+        bounds: "1 node that remembers 2 clients; 3 clients, 2 increments each",
+        states: Some(271),
+        reaches: &["an increment is acknowledged", "a client is forgotten"],
+        scenario: scenarios::crowded,
     },
     Model {
         name: "counter/window",
@@ -445,95 +450,3 @@ const LARGE: &[Model<Counter>] =
             },
         },
     ];
-
-const EVERYTHING: &str = "drops, duplicates, cuts, lost answers, crashes, also within a step";
-const AT_LARGE: &str = "a window of 2 buckets of 10; 4 clients, 4 increments each, asked up to 3 \
-                        times, and readers; n0 is gone and back";
-
-/// What every fuzzer of the counter must have shown.
-const COMMON: &[&str] = &[
-    "an increment is acknowledged",
-    "two replicas count under their own names",
-    "replicas differ",
-    "all replicas agree on what all clients have counted",
-    "nobody owes anything any more",
-    "what a crashed node has counted is known elsewhere",
-    "a retry is not counted again",
-    "a retry elsewhere is counted again",
-    "a bucket has expired",
-    "a window tells what two replicas have counted in two buckets",
-    "the component of a node that is gone still counts",
-];
-
-const SAMPLED: &[Model<Counter>] = &[
-    Model {
-        name: "counter/fuzz-datagrams",
-        size: Size::Large,
-        purpose: "five nodes, clients and every fault, messages in any order",
-        faults: EVERYTHING,
-        bounds: AT_LARGE,
-        states: None,
-        reaches: COMMON,
-        scenario: || scenarios::at_large(5, Delivery::Bag),
-    },
-    Model {
-        name: "counter/fuzz-connections",
-        size: Size::Large,
-        purpose: "five nodes, clients and every fault, messages in order",
-        faults: EVERYTHING,
-        bounds: AT_LARGE,
-        states: None,
-        reaches: COMMON,
-        scenario: || scenarios::at_large(5, Delivery::Fifo),
-    },
-    Model {
-        name: "counter/fuzz-three",
-        size: Size::Large,
-        purpose: "three nodes, which get further in as many steps",
-        faults: EVERYTHING,
-        bounds: AT_LARGE,
-        states: None,
-        reaches: COMMON,
-        scenario: || scenarios::at_large(3, Delivery::Bag),
-    },
-    Model {
-        name: "counter/fuzz-hosts",
-        size: Size::Large,
-        purpose: "names for new and lost disks, a node that leaves, counts as large as can be",
-        faults: "drops, duplicates, cuts, lost answers, crashes, also within a step, a lost disk",
-        bounds: "3 nodes; 4 clients, 11 increments, asked up to 3 times; 10 incarnations drawn; \
-                 one node is to leave",
-        states: None,
-        reaches: &[
-            "an increment is acknowledged",
-            "two replicas count under their own names",
-            "replicas differ",
-            "what a crashed node has counted is known elsewhere",
-            "a retry is not counted again",
-            "a node counts again under a new name after its disk was lost",
-            "a node has told all that it knows and may leave",
-            "the value exceeds 64 bits",
-            "a component is as large as it can be",
-        ],
-        scenario: || scenarios::hosts_at_large(3, Delivery::Bag),
-    },
-];
-
-/// Worlds that are drawn, and sampled.
-pub const DRAWN: &[Drawn<Counter>] = &[Drawn {
-    model: Model {
-        name: "counter/drawn",
-        size: Size::Large,
-        purpose: "replicas, clients, reads, windows and faults that are drawn, so that any of them meet",
-        faults: "any, as drawn",
-        bounds: "up to 4 replicas that are given 6 names in all; up to 4 clients with 4 requests each, asked up to 3 times",
-        states: None,
-        reaches: &[
-            "an increment is acknowledged",
-            "replicas differ",
-            "a bucket has expired",
-        ],
-        scenario: || drawn::scenario(0),
-    },
-    scenario: drawn::scenario,
-}];

@@ -7,15 +7,14 @@
 use alloc::vec::Vec;
 
 use crate::counter::message::Message;
-use crate::counter::recent::Known;
 use crate::counter::window::Bucket;
-use crate::counter::{Command, Counter};
+use crate::counter::{Command, Counter, Event, Refusal};
 use crate::protocol::Node;
 use crate::session::ClientId;
 use crate::specification::Law;
 use crate::world::{Action, Client, Scenario, World};
 
-use super::has;
+use super::{has, running_at};
 
 type W = World<Counter>;
 
@@ -113,33 +112,66 @@ fn names_are_contested(
     })
 }
 
+/// That a request was counted is told by the answer, whatever is remembered of it.
 fn longest_silent_is_forgotten(
     scenario: &Scenario<Counter>,
     before: &W,
     action: &Action<Counter>,
     after: &W,
 ) -> bool {
-    let asked = match before.asked(scenario, action) {
-        Some(Command::Increment(increment)) => Some(increment.request),
-        _ => None,
-    };
     running(before, action, after).is_none_or(|(position, old, new)| {
         let (was, is) = (&old.durable().recent, &new.durable().recent);
-        let counted = asked.filter(|&request| {
-            was.find(request) == Known::New && is.find(request) == Known::Counted
-        });
         let mut expected: Vec<ClientId> = was.clients().collect();
-        if let Some(request) = counted {
+        if let Some(client) = has_counted(scenario, before, action, after) {
             let most = scenario.nodes[position].max_sessions.max(1);
             let known = expected.len();
-            expected.retain(|client| *client != request.client);
+            expected.retain(|other| *other != client);
             if expected.len() == known && known >= most {
                 expected.remove(0);
             }
-            expected.push(request.client);
+            expected.push(client);
         }
         is.clients().eq(expected)
     })
+}
+
+/// The client of which the action has counted a request that had not been counted before.
+fn has_counted(
+    scenario: &Scenario<Counter>,
+    before: &W,
+    action: &Action<Counter>,
+    after: &W,
+) -> Option<ClientId> {
+    let Some(Command::Increment(asked)) = before.asked(scenario, action) else {
+        return None;
+    };
+    let is_counted = |event: &Event| match event {
+        Event::Incremented {
+            request, repeated, ..
+        } => *request == asked.request && !repeated,
+        _ => false,
+    };
+    says(scenario, before, action, after, is_counted).then_some(asked.request.client)
+}
+
+/// Whether the step says something of which this is true.
+fn says(
+    scenario: &Scenario<Counter>,
+    before: &W,
+    action: &Action<Counter>,
+    after: &W,
+    is_it: impl Fn(&Event) -> bool,
+) -> bool {
+    let done = before.done(scenario, action, after);
+    done.is_some_and(|(_, done)| done.emitted.iter().any(is_it))
+}
+
+fn is_of_a_retry(event: &Event) -> bool {
+    match event {
+        Event::Incremented { repeated, .. } => *repeated,
+        Event::Refused { why, .. } => *why == Refusal::Superseded,
+        _ => false,
+    }
 }
 
 fn windows_move_with_time(
@@ -153,14 +185,14 @@ fn windows_move_with_time(
         let begins = |now: u64| {
             scenario.nodes[position].window.map_or(0, |window| {
                 let older = window.width() * (window.buckets() - 1);
-                (now / window.width() * window.width()).saturating_sub(older)
+                running_at(window, now).start.saturating_sub(older)
             })
         };
         match before.asked(scenario, action) {
             Some(Command::ReadWindow { now, .. }) => is == was.max(begins(*now)),
             // A retry moves no window.
             Some(Command::Increment(increment))
-                if old.durable().recent.find(increment.request) == Known::New =>
+                if !says(scenario, before, action, after, is_of_a_retry) =>
             {
                 is == was.max(begins(increment.now))
             }

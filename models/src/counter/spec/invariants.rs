@@ -12,7 +12,7 @@ use crate::specification::Invariant;
 use crate::world::{Host, Scenario, World};
 
 use super::liveness::all_agree;
-use super::{exact, has, is_lost};
+use super::{exact, has, is_lost, running_at};
 
 pub(super) const INVARIANTS: &[Invariant<Counter>] = &[
     Invariant {
@@ -187,7 +187,7 @@ fn own_buckets_are_exact(
     };
     let counted = world.ghost.counted.get(&name).into_iter().flatten();
     let increments = counted.filter_map(|&request| super::asked(scenario, request));
-    let buckets = increments.map(|increment| window.bucket_at(increment.now));
+    let buckets = increments.map(|increment| running_at(window, increment.now));
     let mut kept = buckets.filter(|bucket| bucket.start >= durable.horizon);
     kept.all(|bucket| {
         let count = durable.counts.buckets.count(bucket, name);

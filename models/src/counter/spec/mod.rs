@@ -20,6 +20,7 @@ mod live;
 mod liveness;
 mod mutants;
 mod reachable;
+mod sampled;
 mod scenarios;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -27,13 +28,14 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::catalogue::{DRAWN, FUZZED, MODELS};
+pub use self::catalogue::MODELS;
 pub use self::live::MODELS as LIVE;
 pub use self::mutants::MUTANTS;
+pub use self::sampled::{DRAWN, FUZZED};
 pub use self::scenarios::{
-    Limits, at_large, cluster, connected, counting, hosts_at_large, identities, increments,
-    leaving, leaving_alone, leaving_connected, membership, overflowing, overtaken, replica,
-    request, retries, sessions, torn_frames, windowed,
+    Limits, at_large, cluster, connected, counting, crowded, hosts_at_large, identities,
+    increments, leaving, leaving_alone, leaving_connected, membership, overflowing, overtaken,
+    replica, request, retries, sessions, torn_frames, windowed,
 };
 
 use super::counts::Counts;
@@ -197,6 +199,15 @@ fn hear(ghost: &mut Ghost, id: NodeId, node: &Node<Counter>, event: &Event) {
 /// Whether the bucket is one of the window's: by its definition, for the protocol has its own.
 fn has(window: Window, bucket: Bucket) -> bool {
     bucket.width == window.width() && bucket.start.is_multiple_of(window.width())
+}
+
+/// The bucket of the window that runs at this time, by its definition again.
+fn running_at(window: Window, now: u64) -> Bucket {
+    let width = window.width();
+    Bucket {
+        start: now / width * width,
+        width,
+    }
 }
 
 /// The value that an event tells, if it tells one.

@@ -135,6 +135,17 @@ pub fn sessions() -> Checked {
     scenario
 }
 
+/// A replica that remembers two clients, and three of them. With room for two there is one that has
+/// been silent for longer. Nobody asks again, as in [`sessions`].
+pub fn crowded() -> Checked {
+    let mut scenario = cluster(1, Limits::DELTAS);
+    scenario.scripts = increments(&[2, 2, 2]);
+    for node in &mut scenario.nodes {
+        node.max_sessions = 2;
+    }
+    scenario
+}
+
 fn data_centre(id: NodeId) -> DataCentre {
     DataCentre(id.0 % 2)
 }

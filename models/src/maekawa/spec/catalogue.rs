@@ -123,7 +123,7 @@ const EXCLUSION: &[Model<Maekawa>] = &[
         purpose: "clients that queue at a node, and give up",
         faults: NONE,
         bounds: "2 members; 2 clients at one that may give up, 1 at the other that may vanish",
-        states: Some(61_210),
+        states: Some(50_482),
         reaches: &[
             "a node enters",
             "the lock changes hands",

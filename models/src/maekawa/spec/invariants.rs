@@ -4,14 +4,14 @@ use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::maekawa::message::{Epoch, FURTHEST_AHEAD, Message, Timestamp};
 use crate::maekawa::quorum::Construction;
-use crate::maekawa::state::{Membership, Volatile};
+use crate::maekawa::state::{Claim, Membership, Volatile};
 use crate::maekawa::{Command, Maekawa, Timer};
 use crate::protocol::{Node, NodeId};
 use crate::specification::{Invariant, Specification};
 use crate::world::{Faulted, Host, Scenario, World};
 
 use super::disks::{self, is_blank};
-use super::{endings, holders, local_of, members, membership_of, orchestrator};
+use super::{endings, holders, local_of, members, membership_of, orchestrator, requests};
 
 pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
     disks::BLANK_DISKS_STAY_BLANK,
@@ -30,6 +30,8 @@ pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
         source: "§4: who believes an arbiter to be locked for it is right",
         holds: |_, world| grants_are_true(world),
     },
+    requests::NOBODY_WAITS_AT_WHO_IS_FREE,
+    requests::OWN_REQUESTS_ARE_KNOWN,
     Invariant {
         name: "Quorums intersect",
         source: "§2 (a): any two quorums of an epoch that are in use have a common member",
@@ -73,7 +75,8 @@ pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
     },
     Invariant {
         name: "Who has given up neither holds nor waits",
-        source: "a claim that is over is over, in whatever order a client's words arrive",
+        source: "a claim that is over is over, in whatever order a client's words arrive: its last \
+                 word too, that it is gone",
         holds: |scenario, world| {
             let mut clients = world.clients.iter().zip(&scenario.scripts);
             world.faults.crashes > 0
@@ -255,14 +258,16 @@ fn is_possible(world: &World<Maekawa>, host: &Host<Maekawa>) -> bool {
     clock.max(counter) < FURTHEST_AHEAD && is_begun
 }
 
-/// Whether the command gives up a claim that some node holds or waits for. (A crash may make a
-/// node forget that a claim is over.)
+/// Whether the command gives up a claim that some node holds or waits for, or a session of such a
+/// claim. (A crash may make a node forget that a claim is over.)
 fn is_still_claimed(world: &World<Maekawa>, command: &Command) -> bool {
-    let Command::Release { claim } = command else {
-        return false;
+    let is_given_up = |claim: &Claim| match command {
+        Command::Release { claim: over } => claim == over,
+        Command::End { session } => claim.session == *session,
+        Command::Acquire { .. } | Command::Register | Command::Deregister => false,
     };
     let mut local = world.running().filter_map(|(_, node)| local_of(node));
-    local.any(|local| local.claims.contains(claim))
+    local.any(|local| local.claims.iter().any(is_given_up))
 }
 
 fn has_a_timer(scenario: &Scenario<Maekawa>, world: &World<Maekawa>) -> bool {

@@ -8,7 +8,8 @@ use crate::specification::Law;
 use crate::world::{Action, Done, Envelope, Host, Scenario, World};
 
 use super::{
-    again, asked, disks, endings, local_of, members, membership, membership_of, orchestrator, told,
+    again, asked, disks, endings, local_of, members, membership, membership_of, orchestrator,
+    requests, told,
 };
 
 pub(super) const LAWS: &[Law<Maekawa>] = &[
@@ -21,6 +22,8 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
     membership::NO_EPOCH_IS_BELIEVED_EARLY,
     membership::WHO_KNOWS_IS_NOT_TOLD,
     membership::NOBODY_SENDS_ITSELF,
+    told::CLAIMS_QUEUE,
+    requests::WHAT_IS_HEARD_IS_KNOWN,
     Law {
         name: "A lease begins anew by the health check that says so, and by nothing else →",
         source: "a lease is of the epoch that the node is a member of, and as long as the \

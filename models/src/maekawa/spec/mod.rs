@@ -22,6 +22,7 @@ mod liveness;
 mod membership;
 mod mutants;
 mod reachable;
+mod requests;
 mod scenarios;
 mod told;
 

@@ -1,8 +1,10 @@
 //! What a node's clients are told of their claims. They know nothing but that: exclusion among
 //! nodes is worth as much as the words in which it is handed on.
 //!
-//! Verifies: of each step, that it says what it does to claims, and does what it says. Not
-//! verified: that the host passes it on, and that it tells the clients of a node that has crashed.
+//! Verifies: of each step, that it says what it does to claims, and does what it says. So whoever has
+//! been told that it has the lock, and not yet that it has lost it, is a holder, and exclusion among
+//! holders is exclusion among them. Not verified: that the host passes it on, and that it tells the
+//! clients of a node that has crashed.
 
 use alloc::vec::Vec;
 
@@ -13,6 +15,7 @@ use crate::protocol::Node;
 use crate::specification::Law;
 use crate::world::{Action, Host, Scenario, World};
 
+use super::disks::is_blank;
 use super::local_of;
 
 pub(super) const WHAT_IS_HELD_IS_TOLD: Law<Maekawa> = Law {
@@ -39,19 +42,51 @@ pub(super) const A_CLAIM_ENDS_WITH_A_WORD: Law<Maekawa> = Law {
     },
 };
 
-/// What a node that locks knows before and after a step, and what it says in it.
+pub(super) const CLAIMS_QUEUE: Law<Maekawa> = Law {
+    name: "Claims wait in the order in which they are made →",
+    source: "§4: a node requests the lock once at a time; of its clients, who has waited for \
+             longest has it next",
+    holds: |scenario, before, action, after| {
+        let host = action.node().and_then(|id| before.host(id));
+        let takes_part = host.is_some_and(|host| !is_blank(host.durable()));
+        let asked = match before.asked(scenario, action) {
+            Some(Command::Acquire { claim }) if takes_part => Some(claim),
+            _ => None,
+        };
+        let is_as_it_was =
+            |(old, new): (&Local, &Local)| asked.is_none() && old.claims == new.claims;
+        locals(before, action, after).is_none_or(is_as_it_was)
+            || said(scenario, before, action, after).is_none_or(|(old, events, new)| {
+                let goes_on = |claim: &&Claim| events.iter().all(|one| ended(one) != Some(**claim));
+                let made = asked.filter(|claim| !old.claims.contains(claim));
+                let expected = old.claims.iter().chain(made).filter(goes_on);
+                new.claims.iter().eq(expected)
+            })
+    },
+};
+
+/// What the node that takes the step knows before and after it, if it is one that locks.
+fn locals<'a>(
+    before: &'a World<Maekawa>,
+    action: &Action<Maekawa>,
+    after: &'a World<Maekawa>,
+) -> Option<(&'a Local, &'a Local)> {
+    let id = action.node()?;
+    let local = |world: &'a World<Maekawa>| -> Option<&'a Local> {
+        let node: &Node<Maekawa> = world.host(id).and_then(Host::node)?;
+        local_of(node)
+    };
+    Some((local(before)?, local(after)?))
+}
+
+/// The same, and what is said in the step.
 fn said<'a>(
     scenario: &Scenario<Maekawa>,
     before: &'a World<Maekawa>,
     action: &Action<Maekawa>,
     after: &'a World<Maekawa>,
 ) -> Option<(&'a Local, Vec<Event>, &'a Local)> {
-    let id = action.node()?;
-    let local = |world: &'a World<Maekawa>| -> Option<&'a Local> {
-        let node: &Node<Maekawa> = world.host(id).and_then(Host::node)?;
-        local_of(node)
-    };
-    let (old, new) = (local(before)?, local(after)?);
+    let (old, new) = locals(before, action, after)?;
     let (_, done) = before.done(scenario, action, after)?;
     Some((old, done.emitted, new))
 }

@@ -1,6 +1,8 @@
 //! Defects in what a replica owes to its clients, its host and its members.
 
 use super::{Out, map_effects, message};
+use crate::counter::counts::Counts;
+use crate::counter::g_counter::ReplicaId;
 use crate::counter::message::Message;
 use crate::counter::state::Record;
 use crate::counter::window::Window;
@@ -53,6 +55,13 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         inject: |scenario| scenario.step = remembers_one,
     },
     Mutant {
+        id: "CNT-EVICTS-YOUNGEST",
+        defect: "where there is no room, the client is forgotten that has counted last",
+        source: "a retry at the same node counts once",
+        model: "counter/crowded",
+        inject: |scenario| scenario.step = evicts_the_youngest,
+    },
+    Mutant {
         id: "CNT-WINDOW-WIDE",
         defect: "a window keeps a bucket more than it is of",
         source: "the latest so many buckets",
@@ -67,17 +76,9 @@ fn drops_its_name(
     input: Input<Counter>,
     out: &mut Out,
 ) {
-    let own = node.durable().identity;
-    let said = message(&input).map(|message| message.counts().clone());
-    counter.step(node, input, out);
-    if let (Some(own), Some(said)) = (own, said)
-        && node.durable().identity == Some(own)
-        && said.total.count(own) > 0
-    {
-        node.write(Record::Retired);
-        let contested = Some(own);
-        out.emit(Event::IdentityNeeded { contested });
-    }
+    retires_where(counter, node, input, out, |own, _, said| {
+        said.total.count(own) > 0
+    });
 }
 
 fn contests_what_has_expired(
@@ -86,13 +87,27 @@ fn contests_what_has_expired(
     input: Input<Counter>,
     out: &mut Out,
 ) {
+    retires_where(counter, node, input, out, |own, known, said| {
+        !said.difference(known).of(own).is_empty()
+    });
+}
+
+/// Gives up a name that is still kept after the right step, where `is_contested` is true of it, of
+/// what its node knew, and of what was said to it.
+fn retires_where(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+    is_contested: impl Fn(ReplicaId, &Counts, &Counts) -> bool,
+) {
     let own = node.durable().identity;
     let known = node.durable().counts.clone();
     let said = message(&input).map(|message| message.counts().clone());
     counter.step(node, input, out);
     if let (Some(own), Some(said)) = (own, said)
         && node.durable().identity == Some(own)
-        && !said.difference(&known).of(own).is_empty()
+        && is_contested(own, &known, &said)
     {
         node.write(Record::Retired);
         let contested = Some(own);
@@ -153,6 +168,26 @@ fn remembers_one(
     let mut forgetful = counter.clone();
     forgetful.max_sessions = 1;
     forgetful.step(node, input, out);
+}
+
+fn evicts_the_youngest(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let recent = &node.durable().recent;
+    let latest = recent.clients().last();
+    if let Input::Ask(Command::Increment(increment)) = &input
+        && let Some(latest) = latest
+        && recent.len() >= counter.max_sessions
+        && recent
+            .clients()
+            .all(|client| client != increment.request.client)
+    {
+        node.write(Record::Forgotten(latest));
+    }
+    counter.step(node, input, out);
 }
 
 fn passes_buckets_on(

@@ -49,6 +49,27 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         inject: |scenario| scenario.step = leaves_the_overtaken_in_hope,
     },
     Mutant {
+        id: "MAE-REQUEST-UNNOTED",
+        defect: "a request that has to wait is answered FAILED, and not noted",
+        source: "§4: it waits, in the order of the time stamps",
+        model: "maekawa/two",
+        inject: |scenario| scenario.step = notes_no_failed,
+    },
+    Mutant {
+        id: "MAE-IDLE",
+        defect: "an arbiter that has been released does not lock itself for the next that waits",
+        source: "§4",
+        model: "maekawa/two",
+        inject: |scenario| scenario.step = stays_free,
+    },
+    Mutant {
+        id: "MAE-SELF-OVERLOOKED",
+        defect: "a node that has to wait at itself does not note that it does",
+        source: "§2 (b)",
+        model: "maekawa/two",
+        inject: |scenario| scenario.step = overlooks_itself,
+    },
+    Mutant {
         id: "MAE-YIELD-TAIL",
         defect: "a request that has given way queues at the end",
         source: "§4",
@@ -261,5 +282,58 @@ fn forgets_what_is_over(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Ou
     maekawa.step(node, input, out);
     if let (Some(finished), Some(member)) = (finished, member_mut(node)) {
         member.arbiter.finished = finished;
+    }
+}
+
+fn notes_no_failed(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let asked = match delivered(&input) {
+        Some((_, Message::Request { request, .. })) => Some(*request),
+        _ => None,
+    };
+    let waited = |node: &N, request| {
+        membership_of(node).is_some_and(|member| member.arbiter.waiting.contains(&request))
+    };
+    let is_news = asked.is_some_and(|request| !waited(node, request));
+    maekawa.step(node, input, out);
+    if let (Some(request), Some(member)) = (asked.filter(|_| is_news), member_mut(node))
+        && member
+            .arbiter
+            .locked
+            .is_some_and(|grant| grant.request < request)
+    {
+        member.arbiter.waiting.remove(&request);
+    }
+}
+
+/// But for its own requests: what it says to itself has been heard by then.
+fn stays_free(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let locked = |node: &N| membership_of(node).and_then(|member| member.arbiter.locked);
+    let was = locked(node);
+    step_and_rewrite(maekawa, node, input, out, |node, effect| {
+        let next = locked(node).filter(|is| was.is_some_and(|was| was.number < is.number));
+        match (&effect, next) {
+            (
+                Effect::Send {
+                    to,
+                    message: Message::Locked { request, .. },
+                },
+                Some(grant),
+            ) if *to == grant.request.node && *request == grant.request => {
+                let member = member_mut(node)?;
+                member.arbiter.locked = None;
+                member.arbiter.waiting.insert(grant.request);
+                None
+            }
+            _ => Some(effect),
+        }
+    });
+}
+
+fn overlooks_itself(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let claims = matches!(input, Input::Ask(Command::Acquire { .. }));
+    maekawa.step(node, input, out);
+    if let Some(member) = member_mut(node).filter(|_| claims) {
+        let id = maekawa.id();
+        member.arbiter.waiting.retain(|request| request.node != id);
     }
 }

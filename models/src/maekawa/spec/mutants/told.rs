@@ -1,5 +1,6 @@
 //! Defects in what clients are told.
 
+use crate::maekawa::ended::Ended;
 use crate::maekawa::message::Token;
 use crate::maekawa::{Command, Event, Maekawa, Timer};
 use crate::protocol::{Effect, Input, Protocol};
@@ -36,6 +37,21 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         source: "§4: clients of a node queue there, one at a time is requested for",
         model: "maekawa/asked-behind",
         inject: |scenario| scenario.step = tells_whoever_asks,
+    },
+    Mutant {
+        id: "MAE-QUEUE-JUMPED",
+        defect: "who claims the lock last of a node's clients has it first",
+        source: "§4: clients of a node queue there",
+        model: "maekawa/clients",
+        inject: |scenario| scenario.step = serves_the_last_first,
+    },
+    Mutant {
+        id: "MAE-ENDED-GRANTED",
+        defect: "a session that has ended is forgotten altogether: what its client had asked before, \
+                 and comes later, is granted to nobody",
+        source: "granted then, the claim would hold the lock with nobody there to release it",
+        model: "maekawa/clients",
+        inject: |scenario| scenario.step = forgets_who_is_gone,
     },
     Mutant {
         id: "MAE-END-UNTOLD",
@@ -111,4 +127,23 @@ fn drops_those_who_wait(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Ou
         }) if is_asked && waited.as_ref().is_some_and(|it| it.contains(claim)) => None,
         _ => Some(effect),
     });
+}
+
+fn serves_the_last_first(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let claims = matches!(input, Input::Ask(Command::Acquire { .. }));
+    maekawa.step(node, input, out);
+    let Some(local) = local_mut(node).filter(|_| claims) else {
+        return;
+    };
+    let held = local.membership.as_ref().and_then(|member| member.held());
+    if let (None, Some(last)) = (held, local.claims.pop_back()) {
+        local.claims.push_front(last);
+    }
+}
+
+fn forgets_who_is_gone(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    maekawa.step(node, input, out);
+    if let Some(local) = local_mut(node) {
+        local.ended = Ended::default();
+    }
 }
