@@ -152,6 +152,7 @@ impl<M: StateMachine> Raft<M> {
         Self::LEADERS_ASK_AGAIN,
         Self::TIMERS_FOLLOW_ROLES,
         Self::SNAPSHOTS_ARE_TAKEN,
+        Self::UNSAVED_IS_COUNTED,
         Self::BLOBS_ARE_SENT,
         Self::PARTIALS_ARE_NEEDED,
         Invariant {
