@@ -12,7 +12,7 @@ use crate::specification::Invariant;
 use crate::world::{Disk, Scenario, World};
 
 use super::contradictions::{clusters_meet, is_blank};
-use super::{Committed, is_linearizable, leadership, membership, sessions};
+use super::{Committed, is_linearizable, leadership, membership, sessions, told};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const STATE_PROPERTIES: &'static [Invariant<Self>] = &[
@@ -89,7 +89,7 @@ impl<M: StateMachine> Raft<M> {
         Invariant {
             name: "A change is made as it was asked for",
             source: "§6; thesis §4.1: and is committed when its client is told so",
-            holds: membership::changes_are_made,
+            holds: told::changes_are_made,
         },
         Invariant {
             name: "A committed joint configuration is left",

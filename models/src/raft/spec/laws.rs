@@ -198,6 +198,12 @@ impl<M: StateMachine> Raft<M> {
         Self::LEAVING_IS_TOLD,
         Self::LEFT_ARE_LEFT_ALONE,
         Self::CHANGE_IS_WAITED_FOR,
+        Self::CHANGE_IS_DONE_WHEN_TOLD,
+        Self::REFUSALS_ARE_TRUE,
+        Self::OUTCOMES_ARE_TRUE,
+        Self::HOSTS_ARE_TOLD_THE_TRUTH,
+        Self::HOSTS_ARE_TOLD,
+        Self::COMMANDS_ARE_ANSWERED_BY_THE_LOG,
         Law {
             name: "A healthy quorum is left alone →",
             source: "thesis §9.6: a server that cannot win disrupts nobody",

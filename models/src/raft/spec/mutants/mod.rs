@@ -16,6 +16,7 @@ mod reads;
 mod replication;
 mod snapshots;
 mod timers;
+mod told;
 mod transfer;
 
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
@@ -38,6 +39,7 @@ pub const MUTANTS: &[&[Mutant<R>]] = &[
     reads::MUTANTS,
     membership::MUTANTS,
     leaving::MUTANTS,
+    told::MUTANTS,
     disruption::MUTANTS,
     transfer::MUTANTS,
     heartbeat::MUTANTS,
