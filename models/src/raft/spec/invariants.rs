@@ -147,6 +147,8 @@ impl<M: StateMachine> Raft<M> {
             holds: what_a_quorum_has_is_committed,
         },
         Self::TERMS_IN_A_LOG_INCREASE,
+        Self::MEMBERS_ARE_TRACKED,
+        Self::WHO_IS_FOLLOWED_LEADS,
         Self::WINDOW_IS_TRUE,
         Self::NOTHING_WAITS,
         Self::LEADERS_ASK_AGAIN,

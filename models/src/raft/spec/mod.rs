@@ -24,6 +24,8 @@ mod liveness;
 mod machine;
 mod membership;
 mod mutants;
+mod office;
+mod pending;
 mod pipelining;
 mod prologue;
 mod reachable;

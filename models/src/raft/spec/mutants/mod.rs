@@ -11,6 +11,8 @@ mod election;
 mod heartbeat;
 mod leaving;
 mod membership;
+mod office;
+mod pending;
 mod pipelining;
 mod reads;
 mod replication;
@@ -37,6 +39,8 @@ pub const MUTANTS: &[&[Mutant<R>]] = &[
     conflicts::MUTANTS,
     clients::MUTANTS,
     reads::MUTANTS,
+    pending::MUTANTS,
+    office::MUTANTS,
     membership::MUTANTS,
     leaving::MUTANTS,
     told::MUTANTS,
