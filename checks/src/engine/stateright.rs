@@ -201,7 +201,7 @@ mod indexed {
     pub(super) type Condition<P> = fn(&WorldModel<P>, &Marked<P>) -> bool;
 
     /// The largest number of rows in a table of properties.
-    pub(super) const ROWS: usize = 64;
+    pub(super) const ROWS: usize = 80;
 
     fn invariant<P: Specification, const ROW: usize>(_: &WorldModel<P>, state: &Marked<P>) -> bool {
         state.broken != Some(P::INVARIANTS[ROW].name)
@@ -231,7 +231,8 @@ mod indexed {
         ($table:ident, $function:ident) => {
             rows!($table, $function, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20
                 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48
-                49 50 51 52 53 54 55 56 57 58 59 60 61 62 63);
+                49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76
+                77 78 79);
         };
     }
     table!(INVARIANTS, invariant);

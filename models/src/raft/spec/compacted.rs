@@ -148,6 +148,29 @@ pub fn install_deposed() -> Checked {
     scenario
 }
 
+/// As [`learning`], but that n1 takes a snapshot of each three entries, and is sent one entry at a
+/// time; a client asks a command. The network keeps the order of messages, and may lose one.
+pub(super) fn install_counted() -> Checked {
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        scripts: client_commands(&[1]),
+        faults: Faults {
+            drops: 1,
+            ..Faults::default()
+        },
+        ..learning()
+    };
+    for node in &mut scenario.nodes {
+        node.max_chunk_bytes = usize::MAX;
+        node.max_append_weight = 1;
+    }
+    scenario.nodes[1].compaction.snapshot_after = 3;
+    begun(scenario, |prologue| {
+        prologue.fire(NodeId(0), Timer::Election)
+    })
+}
+
 /// A cluster of one that takes snapshots of each entry takes another node in.
 pub(super) fn install_member() -> Checked {
     let mut scenario = join();

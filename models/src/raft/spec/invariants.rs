@@ -12,7 +12,7 @@ use crate::specification::Invariant;
 use crate::world::{Disk, Scenario, World};
 
 use super::contradictions::{clusters_meet, is_blank};
-use super::{Committed, is_linearizable, leadership, membership, sessions};
+use super::{Committed, is_linearizable, leadership, membership, sessions, told};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const STATE_PROPERTIES: &'static [Invariant<Self>] = &[
@@ -89,7 +89,7 @@ impl<M: StateMachine> Raft<M> {
         Invariant {
             name: "A change is made as it was asked for",
             source: "§6; thesis §4.1: and is committed when its client is told so",
-            holds: membership::changes_are_made,
+            holds: told::changes_are_made,
         },
         Invariant {
             name: "A committed joint configuration is left",
@@ -147,11 +147,14 @@ impl<M: StateMachine> Raft<M> {
             holds: what_a_quorum_has_is_committed,
         },
         Self::TERMS_IN_A_LOG_INCREASE,
+        Self::MEMBERS_ARE_TRACKED,
+        Self::WHO_IS_FOLLOWED_LEADS,
         Self::WINDOW_IS_TRUE,
         Self::NOTHING_WAITS,
         Self::LEADERS_ASK_AGAIN,
         Self::TIMERS_FOLLOW_ROLES,
         Self::SNAPSHOTS_ARE_TAKEN,
+        Self::UNSAVED_IS_COUNTED,
         Self::BLOBS_ARE_SENT,
         Self::PARTIALS_ARE_NEEDED,
         Invariant {

@@ -12,10 +12,9 @@ use crate::raft::configuration::{Configuration, InForce, NOBODY};
 use crate::raft::log::{Content, Index, Log};
 use crate::raft::machine::StateMachine;
 use crate::raft::message::Message;
-use crate::raft::session::RequestId;
 use crate::raft::state::{Persistent, Role};
-use crate::raft::{Command, Event, Raft, Timer};
-use crate::world::{Action, Host, Occurrence, Scenario, World};
+use crate::raft::{Raft, Timer};
+use crate::world::{Action, Host, Scenario, World};
 
 use super::contradictions::is_blank;
 use super::invariants::agree_up_to;
@@ -35,7 +34,9 @@ fn in_log<C>(log: &Log<C>) -> impl Iterator<Item = &Configuration> {
     configurations(log.from(Index(1)).iter().map(|entry| &entry.content))
 }
 
-fn committed<M: StateMachine>(world: &World<Raft<M>>) -> impl Iterator<Item = &Configuration> {
+pub(super) fn committed<M: StateMachine>(
+    world: &World<Raft<M>>,
+) -> impl Iterator<Item = &Configuration> {
     committed_up_to(world, Index(u64::MAX))
 }
 
@@ -49,7 +50,7 @@ fn committed_up_to<M: StateMachine>(
 }
 
 /// The configuration that the cluster has started with.
-fn founding<M: StateMachine>(scenario: &Scenario<Raft<M>>) -> &Configuration {
+pub(super) fn founding<M: StateMachine>(scenario: &Scenario<Raft<M>>) -> &Configuration {
     let initial = scenario.nodes.iter().map(Raft::initial);
     let known = { initial }.find(|initial| !initial.voters.is_empty());
     known.unwrap_or(&NOBODY)
@@ -177,41 +178,6 @@ pub(super) fn nobody_votes_and_learns<M: StateMachine>(world: &World<Raft<M>>) -
         configuration
             .learners
             .is_disjoint(&configuration.all_voters())
-    })
-}
-
-/// What a client is told of a change that it has asked for is committed, not joint, and what it
-/// has asked for.
-pub(super) fn changes_are_made<M: StateMachine>(
-    scenario: &Scenario<Raft<M>>,
-    world: &World<Raft<M>>,
-) -> bool {
-    let asked = |wanted: RequestId| {
-        let mut commands = scenario.scripts.iter().flatten();
-        commands.find_map(|command| match command {
-            Command::ChangeMembership { request, change } if *request == wanted => Some(change),
-            _ => None,
-        })
-    };
-    world.history.occurrences().iter().all(|occurrence| {
-        let Occurrence::Return {
-            event:
-                Event::Changed {
-                    request,
-                    configuration: made,
-                },
-            ..
-        } = occurrence
-        else {
-            return true;
-        };
-        asked(*request).is_none_or(|change| {
-            !made.is_joint()
-                && change.add.is_subset(&made.members())
-                && change.promote.is_subset(&made.voters)
-                && change.remove.is_disjoint(&made.members())
-                && (committed(world).any(|it| it == made) || made == founding(scenario))
-        })
     })
 }
 

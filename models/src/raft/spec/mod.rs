@@ -24,6 +24,8 @@ mod liveness;
 mod machine;
 mod membership;
 mod mutants;
+mod office;
+mod pending;
 mod pipelining;
 mod prologue;
 mod reachable;
@@ -32,8 +34,10 @@ mod scenarios;
 mod sessions;
 mod snapshots;
 mod timers;
+mod told;
 mod transfer;
 
+use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -66,7 +70,7 @@ use crate::protocol::{Data, Effect, Node, NodeId};
 use crate::specification::{
     Answer, Apart, Feature, Invariant, Law, Liveness, Reachable, Specification,
 };
-use crate::world::{Action, Envelope, Host, World};
+use crate::world::{Action, Envelope, Host, Scenario, World};
 
 /// What the properties remember: who ever led, what was ever committed, and who has halted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -271,6 +275,55 @@ fn told<M: StateMachine>(after: &World<Raft<M>>) -> impl Iterator<Item = Said<'_
             .map(move |(to, message)| Said { from, to, message })
     });
     sent.chain(held)
+}
+
+/// A step that a node has taken, and lived through.
+struct Step<'a, M: StateMachine> {
+    /// The node.
+    id: NodeId,
+    /// Its configuration.
+    raft: &'a Raft<M>,
+    /// What it was before.
+    old: &'a Node<Raft<M>>,
+    /// What it has said to its host, at once or when its disk is done.
+    emitted: Cow<'a, [Event<M>]>,
+    /// What it is after.
+    new: &'a Node<Raft<M>>,
+}
+
+impl<'a, M: StateMachine> Step<'a, M> {
+    /// The step that the action is, if it is one. Who takes no part takes none.
+    fn taken(
+        scenario: &'a Scenario<Raft<M>>,
+        before: &'a World<Raft<M>>,
+        action: &Action<Raft<M>>,
+        after: &'a World<Raft<M>>,
+    ) -> Option<Self> {
+        let id = action.node()?;
+        let (old, new) = (before.host(id)?.node()?, after.host(id)?.node()?);
+        let emitted = match &after.last_step {
+            Some(done) => Cow::Borrowed(done.emitted.as_slice()),
+            None => Cow::Owned(before.done_again(scenario, action)?.1.emitted),
+        };
+        old.durable().takes_part().then_some(Self {
+            id,
+            raft: &scenario.nodes[usize::from(id.0)],
+            old,
+            emitted,
+            new,
+        })
+    }
+
+    /// What it knew as a leader, what it knows as the same term's, and that term.
+    fn leads_on(&self) -> Option<(&'a Leadership<M>, &'a Leadership<M>, Term)> {
+        let term = self.old.durable().current_term;
+        match (&self.old.volatile.role, &self.new.volatile.role) {
+            (Role::Leader(was), Role::Leader(is)) if self.new.durable().current_term == term => {
+                Some((was, is, term))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Whether `entry` is a client's.

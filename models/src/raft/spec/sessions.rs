@@ -2,8 +2,8 @@
 //!
 //! Verifies: that no command is applied twice, whatever the session table has forgotten, by a
 //! record that forgets nothing; that each table is what such a record says, however it has come to
-//! its node; and that those expire that have been used least recently. Not verified: that a client
-//! tells the truth of when its session began.
+//! its node; that clients are told what it says; and that those expire that have been used least
+//! recently. Not verified: that a client tells the truth of when its session began.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -16,10 +16,11 @@ use crate::raft::machine::StateMachine;
 use crate::raft::session::{ClientId, Position, RequestId, Sequence, Sessions};
 use crate::raft::snapshot::Applied;
 use crate::raft::state::Role;
-use crate::raft::{Event, Raft};
+use crate::raft::{Command, Event, Raft};
 use crate::specification::{Invariant, Law, Reachable};
 use crate::world::{Occurrence, Scenario, World};
 
+use super::Step;
 use super::contradictions::clusters_meet;
 
 impl<M: StateMachine> Raft<M> {
@@ -56,6 +57,20 @@ impl<M: StateMachine> Raft<M> {
             answers(world).all(|event| match event {
                 Event::SessionExpired { request, since } => request.client.since < *since,
                 _ => true,
+            })
+        },
+    };
+
+    pub(super) const COMMANDS_ARE_ANSWERED_BY_THE_LOG: Law<Self> = Law {
+        name: "What a client is told of its command is what the log says →",
+        source: "§8; thesis §6.3: the response that it had, that a later one of its session is \
+                 applied, or that its session has expired",
+        holds: |scenario, before, action, after| {
+            Step::taken(scenario, before, action, after).is_none_or(|step| {
+                step.emitted
+                    .iter()
+                    .all(|event| is_by_the_log(scenario, after, &step, event))
+                    || clusters_meet(scenario)
             })
         },
     };
@@ -233,6 +248,43 @@ fn least_recently_used_expire<M: StateMachine>(
                     })
                 })
         })
+}
+
+/// Somewhere between where the node had come before the step and where it is after it.
+fn is_by_the_log<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    after: &World<Raft<M>>,
+    step: &Step<'_, M>,
+    event: &Event<M>,
+) -> bool {
+    let (Event::Reply { request, .. }
+    | Event::Superseded { request }
+    | Event::SessionExpired { request, .. }) = event
+    else {
+        return true;
+    };
+    let mut commands = scenario.scripts.iter().flatten();
+    let is_commands = commands
+        .any(|command| matches!(command, Command::Propose { .. }) && command.request() == *request);
+    if !is_commands {
+        return true;
+    }
+    let [first, last] = [step.old, step.new].map(|node| node.volatile.applied.last_applied);
+    (first.0..=last.0).any(|index| {
+        let record = rebuild(after, Index(index)).record;
+        let used = record.latest.get(&request.client);
+        let alive = used.filter(|used| used.at > record.horizon);
+        match event {
+            Event::Reply { response, .. } => alive.is_some_and(|used| {
+                (used.sequence, &used.response) == (request.sequence, response)
+            }),
+            Event::Superseded { .. } => alive.is_some_and(|used| used.sequence > request.sequence),
+            Event::SessionExpired { since, .. } => {
+                alive.is_none() && !record.admits(*request) && *since == record.applied
+            }
+            _ => true,
+        }
+    })
 }
 
 /// All that was ever applied, and where each session was used last: a session table that does

@@ -206,16 +206,22 @@ fn chunks_are_of_the_blob<M: StateMachine>(
 }
 
 /// A later leader's snapshot takes the place of an earlier one's, and a leader's own next one of
-/// the one before; otherwise what is there stays, and something may follow.
+/// the one before; otherwise what is there stays, and something may follow. What comes is of the
+/// leader of the node's term.
 fn partial_grows<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>>) -> bool {
     fn partial<M: StateMachine>(host: &Host<Raft<M>>) -> Option<&Partial> {
         host.node()?.volatile.partial.as_ref()
     }
-    let (Some(old), Some(new)) = (partial(old), partial(new)) else {
+    let Some(is) = partial(new) else {
         return true;
     };
+    let is_current = is.term == new.durable().current_term;
+    let Some(was) = partial(old) else {
+        return is_current;
+    };
     let which = |partial: &Partial| (partial.term, partial.last_included);
-    which(old) < which(new) || which(old) == which(new) && new.bytes.starts_with(&old.bytes)
+    let grows = which(was) == which(is) && is.bytes.starts_with(&was.bytes);
+    was == is || is_current && (which(was) < which(is) || grows)
 }
 
 fn late_answers_move_nothing<M: StateMachine>(

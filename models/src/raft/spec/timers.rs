@@ -8,6 +8,7 @@ use alloc::collections::BTreeSet;
 
 use crate::machine::StateMachine;
 use crate::protocol::{Effect, Node};
+use crate::raft::log::{Content, Index};
 use crate::raft::message::{Message, VoteOutcome};
 use crate::raft::state::Role;
 use crate::raft::{Raft, Timer};
@@ -27,6 +28,13 @@ impl<M: StateMachine> Raft<M> {
         name: "A snapshot that is due is taken",
         source: "§7: once the log reaches a fixed size; as a safety property, its timer runs",
         holds: snapshots_are_taken,
+    };
+
+    pub(super) const UNSAVED_IS_COUNTED: Invariant<Self> = Invariant {
+        name: "What counts as unsaved is what has been applied since the snapshot",
+        source: "§7: \"when the log reaches a fixed size\"; whether the node has taken its snapshot, \
+                 started from it, or been sent it",
+        holds: unsaved_is_counted,
     };
 
     pub(super) const SNAPSHOTS_WAIT: Law<Self> = Law {
@@ -196,6 +204,27 @@ fn snapshots_are_taken<M: StateMachine>(
         !node.durable().takes_part()
             || node.volatile.unsaved < raft.compaction.snapshot_after.max(1)
             || armed.contains(&Timer::Snapshot)
+    })
+}
+
+/// Where snapshots are taken at all.
+fn unsaved_is_counted<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    world: &World<Raft<M>>,
+) -> bool {
+    each_that_is_up(scenario, world, |raft, node, _| {
+        let counts = raft.compaction.snapshot_after != usize::MAX;
+        let snapshot = node.durable().snapshot.last_included_index();
+        let log = &node.durable().log;
+        let news = (snapshot.0..node.volatile.applied.last_applied.0).map(|index| {
+            let entry = log.get(Index(index).next());
+            entry.map_or(1, |entry| match &entry.content {
+                Content::Command { command, .. } => M::weight(command).max(1),
+                Content::Noop | Content::ExpireSessions { .. } | Content::Configuration(_) => 1,
+            })
+        });
+        let weight = news.fold(0, usize::saturating_add);
+        node.volatile.unsaved == if counts { weight } else { 0 }
     })
 }
 

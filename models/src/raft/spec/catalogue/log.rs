@@ -118,6 +118,22 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: compacted::install_reads,
     },
     Model {
+        name: "raft/install-counted",
+        size: Size::Gate,
+        purpose: "a learner that takes snapshots of its own, and is sent one when the next is not due",
+        faults: "1 message lost",
+        bounds: "channels in order, messages beat timers; n0, the only voter, leads term 2 from \
+                 the start, a snapshot an entry; n1 learns, 1 entry an append, a snapshot each 3; \
+                 1 command",
+        states: Some(421),
+        reaches: &[
+            "a command is answered",
+            "a snapshot is taken",
+            "a log is discarded",
+        ],
+        scenario: compacted::install_counted,
+    },
+    Model {
         name: "raft/install-deposed",
         size: Size::Large,
         purpose: "a snapshot in chunks, while the leader changes",

@@ -125,6 +125,24 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: scenarios::inherited,
     },
     Model {
+        name: "raft/asked-amid-change",
+        size: Size::Gate,
+        purpose: "what clients ask while a change of membership is under way",
+        faults: "1 cut, around n1 from the start",
+        bounds: "channels in order, messages beat timers; n0 leads term 2 from the start, and alone \
+                 has the joint configuration by which n2 is to vote; the same change, 1 read, then 1 \
+                 at n2",
+        states: Some(48_106),
+        reaches: &[
+            "a joint configuration is committed",
+            "a change of voters is done",
+            "a read is answered",
+            "a follower answers a read",
+            "a leader steps down of itself",
+        ],
+        scenario: scenarios::asked_amid_change,
+    },
+    Model {
         name: "raft/single-server-change",
         size: Size::Large,
         purpose: "two leaders that change the membership by one server each",

@@ -11,11 +11,14 @@ mod election;
 mod heartbeat;
 mod leaving;
 mod membership;
+mod office;
+mod pending;
 mod pipelining;
 mod reads;
 mod replication;
 mod snapshots;
 mod timers;
+mod told;
 mod transfer;
 
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
@@ -36,8 +39,11 @@ pub const MUTANTS: &[&[Mutant<R>]] = &[
     conflicts::MUTANTS,
     clients::MUTANTS,
     reads::MUTANTS,
+    pending::MUTANTS,
+    office::MUTANTS,
     membership::MUTANTS,
     leaving::MUTANTS,
+    told::MUTANTS,
     disruption::MUTANTS,
     transfer::MUTANTS,
     heartbeat::MUTANTS,

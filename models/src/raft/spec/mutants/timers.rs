@@ -1,5 +1,6 @@
 //! Timers that are started anew by what they do not wait for, or not by what they do: worlds show
-//! nothing of it, for a timer that runs may run out at any time.
+//! nothing of it, for a timer that runs may run out at any time. And one that is started too early,
+//! for what it waits for is miscounted.
 
 use super::R;
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
@@ -35,7 +36,31 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         model: "raft/clients",
         inject: |scenario| scenario.step = waits_on_though_it_hears,
     },
+    Mutant {
+        id: "RAFT-SNAP-COUNT-KEPT",
+        defect: "who installs a snapshot goes on counting what the snapshot has saved: its own next \
+                 one comes too early",
+        source: "§7",
+        model: "raft/install-counted",
+        inject: |scenario| scenario.step = counts_on,
+    },
 ];
+
+fn counts_on(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let counted = node.volatile.unsaved;
+    let last = node.durable().snapshot.last_included_index();
+    let is_chunk = matches!(
+        input,
+        Input::Deliver {
+            message: Message::InstallSnapshot { .. },
+            ..
+        }
+    );
+    raft.step(node, input, out);
+    if is_chunk && node.durable().snapshot.last_included_index() > last {
+        node.volatile.unsaved = counted;
+    }
+}
 
 fn waits_anew_when_asked(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
     let is_asked = matches!(

@@ -7,16 +7,17 @@ use core::mem;
 
 use super::leadership::{guarded, take_office};
 use super::{
-    Checked, at_large, candidates, clients, disk_holding, elect, election, one_append_at_a_time,
-    request,
+    Checked, at_large, candidates, clients, disk_holding, elect, election, is_read_here,
+    one_append_at_a_time, read, request,
 };
 use crate::protocol::NodeId;
 use crate::raft::configuration::Configuration;
 use crate::raft::log::Content;
 use crate::raft::membership::Change;
-use crate::raft::spec::machine::{Add, Adder};
+use crate::raft::spec::machine::{Add, Adder, Total};
+use crate::raft::spec::prologue::Prologue;
 use crate::raft::state::Persistent;
-use crate::raft::{Command, Raft};
+use crate::raft::{Command, Raft, Timer};
 use crate::world::{Action, Delivery, Faults, Scenario, Timing};
 
 /// `voters` nodes that have founded a cluster, and behind them `joining` that have not; any
@@ -153,6 +154,47 @@ pub(in crate::raft::spec) fn begun() -> Checked {
     let joint = configuration(&[0], &[0, 1], &[]);
     scenario.disks = vec![holding(&[learning.clone(), joint]), holding(&[learning])];
     candidates(&mut scenario, &[(0, 4), (1, 4)]);
+    scenario
+}
+
+/// n0 leads n1 and the learner n2, with CheckQuorum, and has begun to let n2 vote, as a client has
+/// asked: it alone has the joint configuration. n1 is cut off until the links heal. Another client asks
+/// for the same; a third reads at n0, then at n2.
+pub(in crate::raft::spec) fn asked_amid_change() -> Checked {
+    let [n0, n1, n2] = [0, 1, 2].map(NodeId);
+    let promote = || vec![Change::promote(n2)];
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        asks_at: |command, node| node == NodeId(if is_read_here(command) { 2 } else { 0 }),
+        ..changing(2, 1, 0, promote())
+    };
+    scenario.faults = Faults {
+        cuts: 1,
+        ..Faults::default()
+    };
+    scenario.disks = vec![holding(&[configuration(&[], &[0, 1], &[2])]); 3];
+    for node in &mut scenario.nodes {
+        node.check_quorum = true;
+    }
+    let read_there = Command::ReadHere {
+        request: request(2, 1),
+        query: Total,
+    };
+    scenario.scripts.push(script(1, promote()));
+    scenario.scripts.push(vec![read(2, 0), read_there]);
+    candidates(&mut scenario, &[(0, 2)]);
+    scenario.prologue = Prologue::of(&scenario)
+        .fire(n0, Timer::Election)
+        .deliver(n0, n1)
+        .deliver(n1, n0)
+        .deliver(n0, n1)
+        .deliver(n1, n0)
+        .deliver(n0, n2)
+        .deliver(n2, n0)
+        .ask(0, n0)
+        .steps;
+    scenario.prologue.push(Action::Isolate(n1));
     scenario
 }
 

@@ -1,0 +1,126 @@
+//! Defects in what clients and hosts are told: that is said which is not so (§6, §8; thesis §3.10,
+//! §6.3).
+
+use super::{R, leads, step_and_rewrite};
+use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
+use crate::raft::membership::Refusal;
+use crate::raft::state::Role;
+use crate::raft::{Command, Event, TransferOutcome};
+use crate::specification::Mutant;
+
+pub(super) const MUTANTS: &[Mutant<R>] = &[
+    Mutant {
+        id: "RAFT-CHANGE-DONE-ALREADY",
+        defect: "who asks for what another's change is about to make so is told that it is so",
+        source: "§6, §8: it may come to nothing",
+        model: "raft/asked-amid-change",
+        inject: |scenario| scenario.step = takes_begun_for_done,
+    },
+    Mutant {
+        id: "RAFT-CHANGE-REFUSED-IN-OFFICE",
+        defect: "a leader refuses changes, as one that has committed nothing in its term, until it has \
+                 committed a second entry",
+        source: "Ongaro, \"Bug in single-server membership changes\", raft-dev, 2015: one is enough",
+        model: "raft/move",
+        inject: |scenario| scenario.step = refuses_in_office,
+    },
+    Mutant {
+        id: "RAFT-TRANSFER-TOLD-DONE",
+        defect: "who has asked for a transfer that is given up is told that it is done",
+        source: "thesis §3.10, last paragraph",
+        model: "raft/transfer",
+        inject: |scenario| scenario.step = calls_it_done,
+    },
+    Mutant {
+        id: "RAFT-HOST-TOLD-EARLY",
+        defect: "a host is told that a configuration is committed when it is in force",
+        source: "§6: it may go back",
+        model: "raft/move",
+        inject: |scenario| scenario.step = tells_hosts_early,
+    },
+    Mutant {
+        id: "RAFT-HOST-UNTOLD",
+        defect: "followers do not tell their hosts that a configuration is committed",
+        source: "§6",
+        model: "raft/move",
+        inject: |scenario| scenario.step = tells_leaders_hosts,
+    },
+    Mutant {
+        id: "RAFT-SUPERSEDED-EXPIRED",
+        defect: "whose request is superseded is told that its session has expired, and gives that up",
+        source: "§8; thesis §6.3",
+        model: "raft/shared-session",
+        inject: |scenario| scenario.step = calls_it_expired,
+    },
+];
+
+fn takes_begun_for_done(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    if let Input::Ask(Command::ChangeMembership { request, change }) = &input
+        && let Role::Leader(leadership) = &node.volatile.role
+        && leadership.change != Some(*request)
+    {
+        let next = raft.configuration(node).without_outgoing();
+        if change.applied_to(&next) == Ok(next.clone()) {
+            return out.emit(Event::Changed {
+                request: *request,
+                configuration: next,
+            });
+        }
+    }
+    raft.step(node, input, out);
+}
+
+fn refuses_in_office(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    match (&input, &node.volatile.role) {
+        (Input::Ask(Command::ChangeMembership { request, .. }), Role::Leader(leadership))
+            if node.volatile.commit_index == leadership.term_start =>
+        {
+            let refusal = Refusal::NotEstablished;
+            out.emit(Event::Refused {
+                request: *request,
+                refusal,
+            });
+        }
+        _ => raft.step(node, input, out),
+    }
+}
+
+fn calls_it_done(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    step_and_rewrite(raft, node, input, out, |_, mut effect| {
+        if let Effect::Emit(Event::Transfer { outcome, .. }) = &mut effect
+            && *outcome == TransferOutcome::TimedOut
+        {
+            *outcome = TransferOutcome::SteppedDown;
+        }
+        effect
+    });
+}
+
+fn tells_hosts_early(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    raft.step(node, input, out);
+    if leads(node) && raft.is_changing(node) {
+        out.emit(Event::MembershipCommitted {
+            configuration: raft.configuration(node).clone(),
+        });
+    }
+}
+
+fn tells_leaders_hosts(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let mut right = Outbox::new();
+    raft.step(node, input, &mut right);
+    for effect in right.drain() {
+        if leads(node) || !matches!(effect, Effect::Emit(Event::MembershipCommitted { .. })) {
+            out.push(effect);
+        }
+    }
+}
+
+fn calls_it_expired(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    step_and_rewrite(raft, node, input, out, |node, effect| match effect {
+        Effect::Emit(Event::Superseded { request }) => Effect::Emit(Event::SessionExpired {
+            request,
+            since: node.volatile.applied.sessions.position(),
+        }),
+        effect => effect,
+    });
+}
