@@ -145,8 +145,10 @@ fn promised<P: Specification>(scenario: &Scenario<P>) -> Vec<ActionKind> {
         Duplicates::Unlimited => false,
     };
     let mut clients = start.clients.iter().zip(&scenario.scripts);
-    let may_ask =
-        clients.any(|(client, script)| client.next < script.len() && client.tries < scenario.tries);
+    let may_ask = clients.any(|(client, script)| {
+        let command = script.get(client.next);
+        command.is_some_and(|command| client.tries < scenario.tries_of(command))
+    });
     let may_crash = used.crashes < most.crashes;
     let may_cut = used.cuts < most.cuts;
     let kinds = [

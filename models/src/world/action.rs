@@ -302,9 +302,12 @@ impl<P: Specification> World<P> {
         for (client, state) in self.clients.iter().enumerate() {
             // Who may ask more than once does so when it loses patience; who may not waits as
             // long as somebody owes it an answer.
-            let is_impatient = scenario.tries > 1 || state.waits_at.is_empty();
-            let is_spent = is_impatient && state.tries >= scenario.tries;
-            if is_spent && state.next < scenario.scripts[client].len() {
+            let Some(command) = scenario.scripts[client].get(state.next) else {
+                continue;
+            };
+            let tries = scenario.tries_of(command);
+            let is_impatient = tries > 1 || state.waits_at.is_empty();
+            if is_impatient && state.tries >= tries {
                 withheld.push(Withheld::Request { client });
             }
         }
@@ -314,8 +317,8 @@ impl<P: Specification> World<P> {
     fn client_actions(&self, scenario: &Scenario<P>, actions: &mut Vec<Action<P>>) {
         let may_be_unheard = self.faults.lost_replies < scenario.faults.lost_replies;
         for (client, state) in self.clients.iter().enumerate() {
-            if state.next < scenario.scripts[client].len() && state.tries < scenario.tries {
-                let command = &scenario.scripts[client][state.next];
+            let command = scenario.scripts[client].get(state.next);
+            if let Some(command) = command.filter(|it| state.tries < scenario.tries_of(it)) {
                 let nodes = || {
                     let running = self.running().map(|(node, _)| node);
                     running.filter(|&node| (scenario.asks_at)(command, node))

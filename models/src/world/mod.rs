@@ -34,7 +34,9 @@ pub use self::network::{Envelope, Network};
 pub use self::pace::Pace;
 pub use self::parties::Parties;
 pub use self::renamed::{Rename, renamed_clients};
-pub use self::scenario::{AsksAt, Boot, Disk, Duplicates, Faults, Scenario, Step, Timing};
+pub use self::scenario::{
+    AsksAgain, AsksAt, Boot, Disk, Duplicates, Faults, Scenario, Step, Timing,
+};
 pub use self::veil::Change;
 
 use crate::protocol::{Effect, Node, NodeId, Protocol};

@@ -36,6 +36,9 @@ pub struct Scenario<P: Specification> {
     /// Which nodes a client would put a request to. A client that knows where its request
     /// belongs asks nowhere else; by default it asks anywhere.
     pub asks_at: AsksAt<P>,
+    /// Whether a client that hears nothing asks the same again, as often as `tries` says. By default
+    /// it does; what must not be asked twice, such as a name that is drawn, it asks once.
+    pub asks_again: AsksAgain<P>,
     /// Whether the world remembers what the clients have seen. Off where no property looks
     /// at it: worlds that differ in nothing else are then the same.
     pub keeps_history: bool,
@@ -61,6 +64,9 @@ pub type Step<P> = fn(&P, &mut Node<P>, Input<P>, &mut Outbox<P>);
 
 /// Whether a client would put this request to that node.
 pub type AsksAt<P> = fn(&<P as Protocol>::Command, NodeId) -> bool;
+
+/// Whether a client that hears nothing asks this again.
+pub type AsksAgain<P> = fn(&<P as Protocol>::Command) -> bool;
 
 /// A boot function.
 pub type Boot<P> = fn(&P, &<P as Protocol>::Durable, &mut Outbox<P>) -> <P as Protocol>::Volatile;
@@ -91,6 +97,7 @@ impl<P: Specification> Scenario<P> {
             scripts: Vec::new(),
             tries: 1,
             asks_at: |_, _| true,
+            asks_again: |_| true,
             keeps_history: true,
             bounds,
             alike: Vec::new(),
@@ -98,6 +105,14 @@ impl<P: Specification> Scenario<P> {
             drop_inert: true,
             step: P::step,
             boot: P::boot,
+        }
+    }
+
+    /// How often a client may ask this.
+    pub fn tries_of(&self, command: &P::Command) -> u8 {
+        match (self.asks_again)(command) {
+            true => self.tries,
+            false => self.tries.min(1),
         }
     }
 

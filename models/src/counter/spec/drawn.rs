@@ -1,7 +1,7 @@
 //! Worlds of the counter that are drawn: which faults happen, how many replicas and clients there are,
 //! and what these ask.
 
-use super::scenarios::{Limits, identities, increment, request};
+use super::scenarios::{Limits, identities_of_hosts, increment, request};
 use crate::counter::window::Window;
 use crate::counter::{Command, Counter};
 use crate::draw::Draw;
@@ -19,7 +19,7 @@ pub(super) fn scenario(number: u64) -> Scenario<Counter> {
         delivery: draw.delivery(),
         timing: draw.timing(),
         tries: draw.u8(1..=3),
-        ..identities(size, NAMES, &[], Limits::ALL)
+        ..identities_of_hosts(size, NAMES, &[], Limits::ALL)
     };
     scenario.faults = draw.faults();
     for node in &mut scenario.nodes {

@@ -300,15 +300,35 @@ pub fn identities(size: u16, draws: u64, clients: &[usize], limits: Limits) -> C
             lost_disks: 1,
             ..Faults::default()
         },
+        // A host that has heard nothing draws anew: by then the disk may be another.
+        asks_again: |command| !matches!(command, Command::Identify { .. }),
         ..cluster(size, limits)
     };
-    scenario.scripts.push(
-        (1..=draws)
-            .map(|incarnation| Command::Identify {
-                incarnation: Incarnation(incarnation),
-            })
-            .collect(),
-    );
+    scenario.scripts.push(names(1..=draws));
+    scenario
+}
+
+/// What a host asks that draws these incarnations, one after the other.
+fn names(incarnations: impl Iterator<Item = u64>) -> Vec<Command> {
+    let names = incarnations.map(|incarnation| Command::Identify {
+        incarnation: Incarnation(incarnation),
+    });
+    names.collect()
+}
+
+/// As [`identities`], with a host for each node: one that was asked in vain keeps no other waiting.
+pub(super) fn identities_of_hosts(
+    size: u16,
+    draws: u64,
+    clients: &[usize],
+    limits: Limits,
+) -> Checked {
+    let mut scenario = identities(size, 0, clients, limits);
+    scenario.scripts.pop();
+    for host in 0..u64::from(size) {
+        let drawn = (1..=draws).filter(|name| name % u64::from(size) == host);
+        scenario.scripts.push(names(drawn));
+    }
     scenario
 }
 
@@ -418,7 +438,7 @@ pub fn hosts_at_large(size: u16, delivery: Delivery) -> Checked {
             lost_replies: 5,
         },
         tries: 3,
-        ..identities(size, 10, &[3, 3], Limits::ALL)
+        ..identities_of_hosts(size, 10, &[3, 3], Limits::ALL)
     };
     let amounts: [&[u64]; 2] = [&[u64::MAX - 9, 9, 1], &[u64::MAX - 3, 4]];
     for amounts in amounts {
