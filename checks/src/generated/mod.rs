@@ -53,13 +53,13 @@ pub const SUBJECTS: [Subject; 5] = [
         protocol: "counter",
         sources: &["counter"],
         rows: &["counter"],
-        is_judged: false,
+        is_judged: true,
     },
     Subject {
         protocol: "maekawa",
         sources: &["maekawa"],
         rows: &["maekawa"],
-        is_judged: false,
+        is_judged: true,
     },
     Subject {
         protocol: "raft",
@@ -71,7 +71,7 @@ pub const SUBJECTS: [Subject; 5] = [
         protocol: "zab",
         sources: &["zab"],
         rows: &["zab", "zab-bully"],
-        is_judged: false,
+        is_judged: true,
     },
 ];
 
