@@ -360,7 +360,7 @@ impl Judge {
             .stdout(File::create(&output).context("no file for a report")?)
             .stderr(Stdio::null());
         let child = command.spawn().context("cannot run the mutants")?;
-        let (ended, used) = wait(child, budget, GRACE)?;
+        let (ended, used) = wait(child, budget, GRACE, ask_to_end)?;
         Ok(match ended {
             Some(ended) => (ended, used),
             None => {
@@ -379,7 +379,12 @@ impl Judge {
 /// Waits until a process has ended by itself; one that has had more than `budget` of the processor
 /// is asked to end, and one that does not within `grace` is ended: of those it is said how. Also how
 /// much of the processor it has had.
-fn wait(mut child: Child, budget: Duration, grace: Duration) -> Result<(Option<Ended>, Duration)> {
+fn wait(
+    mut child: Child,
+    budget: Duration,
+    grace: Duration,
+    ask_to_end: fn(&Child),
+) -> Result<(Option<Ended>, Duration)> {
     let started = Instant::now();
     let mut used = Duration::ZERO;
     let mut asked = false;
@@ -480,7 +485,14 @@ mod tests {
     fn ended(script: &str) -> Option<Ended> {
         let shell = Command::new("sh").args(["-c", script]).spawn();
         let (budget, grace) = (Duration::from_millis(100), Duration::from_millis(200));
-        let (ended, used) = wait(shell.expect("a shell"), budget, grace).expect("it can be ended");
+        // An interrupt is ignored by what a script starts in the background, and all that it starts.
+        let terminate = |child: &Child| {
+            let process = i32::try_from(child.id()).expect("a process");
+            let process = nix::unistd::Pid::from_raw(process);
+            nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM).expect("it runs");
+        };
+        let ended = wait(shell.expect("a shell"), budget, grace, terminate);
+        let (ended, used) = ended.expect("it can be ended");
         let is_over = used > budget;
         assert_eq!(is_over, script.contains("while"), "{used:?}");
         ended
@@ -494,7 +506,7 @@ mod tests {
             ended("while :; do :; done").is_none(),
             "it ends when it is asked to"
         );
-        let deaf = ended("trap '' INT; while :; do :; done");
+        let deaf = ended("trap '' TERM; while :; do :; done");
         assert!(matches!(deaf, Some(Ended::NotAtAll)));
     }
 
