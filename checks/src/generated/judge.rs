@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -50,6 +50,9 @@ const GRACE: Duration = Duration::from_secs(20);
 /// What the program is told that a run may take by the clock: longer than it is let run.
 const UNLIMITED: Duration = Duration::from_secs(24 * 3600);
 
+/// The exit code of a program that has panicked.
+const PANICKED: i32 = 101;
+
 /// How often a process is asked whether it has ended.
 const LOOK_UP: Duration = Duration::from_millis(10);
 
@@ -81,7 +84,7 @@ impl Model {
         let name = self.name.to_owned();
         let report = match ended {
             Ended::Reported(report) => report,
-            Ended::ByTheSystem => return Ok(Outcome::Refuted(Verdict::Aborts(name))),
+            Ended::Aborted => return Ok(Outcome::Refuted(Verdict::Aborts(name))),
             Ended::NotAtAll => return Ok(Outcome::Refuted(Verdict::Hangs(name))),
             Ended::TooLate => return Ok(Outcome::OutOfTime),
         };
@@ -137,12 +140,22 @@ struct Witness {
     cases: u64,
 }
 
-/// How a process ended.
+/// How a run ended.
 enum Ended {
     Reported(Report),
-    ByTheSystem,
+    /// Without a report: the system ended it, or it panicked before the first step.
+    Aborted,
     NotAtAll,
     TooLate,
+}
+
+/// How a process was waited for.
+enum Waited {
+    Over(ExitStatus),
+    /// It used the processor, and did not end when asked.
+    Hung,
+    /// It did not get the processor.
+    Starved,
 }
 
 impl Judge {
@@ -360,43 +373,48 @@ impl Judge {
             .stdout(File::create(&output).context("no file for a report")?)
             .stderr(Stdio::null());
         let child = command.spawn().context("cannot run the mutants")?;
-        let (ended, used) = wait(child, budget, GRACE, ask_to_end)?;
-        Ok(match ended {
-            Some(ended) => (ended, used),
-            None => {
+        let (waited, used) = wait(child, budget, GRACE, ask_to_end)?;
+        let ended = match waited {
+            Waited::Over(status) => {
                 let text = fs::read_to_string(&output).context("no report")?;
-                let reports: Result<[Report; 1], _> = serde_json::from_str(&text);
-                let ended = match reports {
-                    Ok([report]) => Ended::Reported(report),
-                    Err(_) => Ended::ByTheSystem,
-                };
-                (ended, used)
+                reported(&text, status).with_context(|| format!("mutant {number} in {model}"))?
             }
-        })
+            Waited::Hung => Ended::NotAtAll,
+            Waited::Starved => Ended::TooLate,
+        };
+        Ok((ended, used))
     }
 }
 
-/// Waits until a process has ended by itself; one that has had more than `budget` of the processor
-/// is asked to end, and one that does not within `grace` is ended: of those it is said how. Also how
-/// much of the processor it has had.
+/// How a run has ended that left this text.
+///
+/// # Errors
+/// If it is no report, and the program says that it could not run: that is nothing that a mutant does.
+fn reported(text: &str, status: ExitStatus) -> Result<Ended> {
+    let reports: Result<[Report; 1], _> = serde_json::from_str(text);
+    match reports {
+        Ok([report]) => Ok(Ended::Reported(report)),
+        Err(_) if status.code().is_none_or(|code| code == PANICKED) => Ok(Ended::Aborted),
+        Err(error) => bail!("no report, and {status}: {error}"),
+    }
+}
+
+/// Waits until a process has ended; one that has had more than `budget` of the processor is asked to
+/// end, and one that does not within `grace` is ended. Also how much of the processor it has had.
 fn wait(
     mut child: Child,
     budget: Duration,
     grace: Duration,
     ask_to_end: fn(&Child),
-) -> Result<(Option<Ended>, Duration)> {
+) -> Result<(Waited, Duration)> {
     let started = Instant::now();
     let mut used = Duration::ZERO;
     let mut asked = false;
     loop {
         let waited = started.elapsed();
         used = processor_time(child.id()).unwrap_or(waited).max(used);
-        if child
-            .try_wait()
-            .context("cannot wait for a mutant")?
-            .is_some()
-        {
-            return Ok((None, used));
+        if let Some(status) = child.try_wait().context("cannot wait for a mutant")? {
+            return Ok((Waited::Over(status), used));
         }
         if used > budget && !asked {
             ask_to_end(&child);
@@ -406,12 +424,8 @@ fn wait(
         if hangs || waited > budget + PATIENCE {
             child.kill().context("cannot end a mutant")?;
             child.wait().context("cannot wait for a mutant")?;
-            let ended = if hangs {
-                Ended::NotAtAll
-            } else {
-                Ended::TooLate
-            };
-            return Ok((Some(ended), used));
+            let waited = if hangs { Waited::Hung } else { Waited::Starved };
+            return Ok((waited, used));
         }
         thread::sleep(LOOK_UP);
     }
@@ -482,7 +496,7 @@ mod tests {
 
     /// What comes of a shell that does this, and may have a tenth of a second of the processor.
     #[cfg(unix)]
-    fn ended(script: &str) -> Option<Ended> {
+    fn waited(script: &str) -> Waited {
         let shell = Command::new("sh").args(["-c", script]).spawn();
         let (budget, grace) = (Duration::from_millis(100), Duration::from_millis(200));
         // An interrupt is ignored by what a script starts in the background, and all that it starts.
@@ -491,23 +505,37 @@ mod tests {
             let process = nix::unistd::Pid::from_raw(process);
             nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGTERM).expect("it runs");
         };
-        let ended = wait(shell.expect("a shell"), budget, grace, terminate);
-        let (ended, used) = ended.expect("it can be ended");
-        let is_over = used > budget;
-        assert_eq!(is_over, script.contains("while"), "{used:?}");
-        ended
+        let waited = wait(shell.expect("a shell"), budget, grace, terminate);
+        let (waited, used) = waited.expect("it can be ended");
+        assert_eq!(used > budget, script.contains("while"), "{used:?}");
+        waited
     }
 
     #[cfg(unix)]
     #[test]
     fn a_run_that_goes_on_is_asked_to_end_and_one_that_does_not_hangs() {
-        assert!(ended("sleep 0.4").is_none(), "waiting costs nothing");
-        assert!(
-            ended("while :; do :; done").is_none(),
-            "it ends when it is asked to"
-        );
-        let deaf = ended("trap '' TERM; while :; do :; done");
-        assert!(matches!(deaf, Some(Ended::NotAtAll)));
+        let costs_nothing = waited("sleep 0.4");
+        assert!(matches!(costs_nothing, Waited::Over(status) if status.success()));
+        let ends_when_asked = waited("while :; do :; done");
+        assert!(matches!(ends_when_asked, Waited::Over(status) if !status.success()));
+        let is_deaf = waited("trap '' TERM; while :; do :; done");
+        assert!(matches!(is_deaf, Waited::Hung));
+    }
+
+    /// A program that cannot run refutes nothing.
+    #[cfg(unix)]
+    #[test]
+    fn a_run_without_a_report_aborts_only_by_a_panic_or_a_signal() {
+        let ended = |script: &str| {
+            let output = Command::new("sh").args(["-c", script]).output();
+            let output = output.expect("a shell");
+            reported(&String::from_utf8_lossy(&output.stdout), output.status)
+        };
+        assert!(matches!(ended("exit 101"), Ok(Ended::Aborted)));
+        assert!(matches!(ended("kill -KILL $$"), Ok(Ended::Aborted)));
+        assert!(ended("exit 2").is_err());
+        let held = ended(r#"echo '[{"verdict":"held"}]'; exit 0"#);
+        assert!(matches!(held, Ok(Ended::Reported(_))));
     }
 
     #[test]

@@ -11,7 +11,8 @@ pub enum Verdict {
     Property(Refuted),
     /// No property is, but something that must be shown is not.
     Witness(Refuted),
-    /// The program that ran it was ended by the system: no memory or no stack was left.
+    /// The program that ran it ended without a report: by the system, no memory or no stack being
+    /// left, or by a panic where the model's beginning could not be made with it.
     Aborts(String),
     /// A step did not end.
     Hangs(String),

@@ -300,11 +300,11 @@ impl<P: Specification> World<P> {
             }
         }
         for (client, state) in self.clients.iter().enumerate() {
-            // Who may ask more than once does so when it loses patience; who may not waits as
-            // long as somebody owes it an answer.
             let Some(command) = scenario.scripts[client].get(state.next) else {
                 continue;
             };
+            // Who may ask more than once does so when it loses patience; who may not waits as
+            // long as somebody owes it an answer.
             let tries = scenario.tries_of(command);
             let is_impatient = tries > 1 || state.waits_at.is_empty();
             if is_impatient && state.tries >= tries {

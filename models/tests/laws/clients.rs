@@ -123,6 +123,30 @@ fn a_client_that_hears_nothing_asks_again_so_often() {
     assert_eq!(asks, [ask(1, 1)], "the first client has no try left");
 }
 
+/// What must not be asked twice is asked once, however often a client may ask; a refusal is no try of
+/// it either.
+#[test]
+fn what_is_not_asked_again_is_asked_once() {
+    let mut scenario = Scenario {
+        asks_again: |&command| command != 7,
+        ..asked(3)
+    };
+    scenario.faults.lost_replies = 2;
+    let unheard = |client| Action::AskUnheard {
+        client,
+        node: NodeId(0),
+    };
+    let mut world = World::initial(&scenario);
+    apply(&scenario, &mut world, &ask(0, 1));
+    for client in [0, 1] {
+        apply(&scenario, &mut world, &unheard(client));
+    }
+    let asks = world.actions(&scenario).into_iter();
+    let asks: Vec<_> = asks.filter(|action| action.kind() == Kind::Ask).collect();
+    assert_eq!(asks, [ask(1, 0), ask(1, 1)]);
+    assert!(world.apply(&scenario, &ask(0, 0)).is_err());
+}
+
 /// An answer that is lost on its way leaves its client asking, and the node none the wiser;
 /// so many get lost, and no more.
 #[test]

@@ -316,7 +316,7 @@ fn names(incarnations: impl Iterator<Item = u64>) -> Vec<Command> {
     names.collect()
 }
 
-/// As [`identities`], with a host for each node: one that was asked in vain keeps no other waiting.
+/// As [`identities`], with as many hosts as nodes: one that has heard nothing keeps no other waiting.
 pub(super) fn identities_of_hosts(
     size: u16,
     draws: u64,

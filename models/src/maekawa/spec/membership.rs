@@ -28,20 +28,26 @@ pub(super) const WHO_HAS_LEFT_IS_TOLD: Law<Maekawa> = Law {
 pub(super) const LATE_WORDS_ARE_NOT_HEARD: Law<Maekawa> = Law {
     name: "A late word to leave is not heard, and one in time is →",
     source: "who has left one epoch may be a member of the next",
-    holds: |_, before, action, after| a_late_word_is_not_heard(before, action, after),
+    holds: |_, before, action, after| {
+        heard(before, action, after).is_none_or(|heard| a_late_word_is_not_heard(&heard))
+    },
 };
 
 pub(super) const NO_EPOCH_IS_BELIEVED_EARLY: Law<Maekawa> = Law {
     name: "Who says that it was where nobody has been yet is not heard →",
     source: "nobody is told of an epoch before the orchestrator has begun it; and who counts \
              the members is none",
-    holds: |_, before, action, after| who_was_in_no_epoch_is_not_heard(before, action, after),
+    holds: |_, before, action, after| {
+        heard(before, action, after).is_none_or(|heard| who_was_in_no_epoch_is_not_heard(&heard))
+    },
 };
 
 pub(super) const WHO_KNOWS_IS_NOT_TOLD: Law<Maekawa> = Law {
     name: "Who knows the epoch is not told of it again →",
     source: "an Install is said again where it may be lost",
-    holds: |_, before, action, after| who_knows_is_not_told(before, action, after),
+    holds: |_, before, action, after| {
+        heard(before, action, after).is_none_or(|heard| who_knows_is_not_told(&heard, after))
+    },
 };
 
 pub(super) const NOBODY_SENDS_ITSELF: Law<Maekawa> = Law {
@@ -92,11 +98,11 @@ fn who_is_told_that_it_has_left_has(
         let is_member = membership_of(host.node()?).is_some();
         Some((is_member, host.durable().registered))
     };
-    let (Some((was_member, _)), Some((is_member, is_to_be))) = (running(before), running(after))
-    else {
-        return true;
-    };
-    let Some((_, done)) = before.done(scenario, action, after) else {
+    let (Some((was_member, _)), Some((is_member, is_to_be)), Some((_, done))) = (
+        running(before),
+        running(after),
+        before.done(scenario, action, after),
+    ) else {
         return true;
     };
     let is_told = { done.emitted.iter() }.any(|event| matches!(event, Event::Left { .. }));
@@ -107,29 +113,30 @@ fn who_is_told_that_it_has_left_has(
     }
 }
 
-/// The orchestrator's disk before and after a message, if it is to it.
+/// What the orchestrator hears, and its disk before and after.
+struct Heard<'a> {
+    envelope: &'a Envelope<Message>,
+    old: &'a Persistent,
+    new: &'a Persistent,
+}
+
+/// The message, if it is to the orchestrator.
 fn heard<'a>(
     before: &'a World<Maekawa>,
     action: &'a Action<Maekawa>,
     after: &'a World<Maekawa>,
-) -> Option<(&'a Envelope<Message>, &'a Persistent, &'a Persistent)> {
+) -> Option<Heard<'a>> {
     let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
         return None;
     };
-    if envelope.to != NodeId(0) {
-        return None;
-    }
-    Some((envelope, orchestrator(before)?, orchestrator(after)?))
+    (envelope.to == NodeId(0)).then_some(Heard {
+        envelope,
+        old: orchestrator(before)?,
+        new: orchestrator(after)?,
+    })
 }
 
-fn a_late_word_is_not_heard(
-    before: &World<Maekawa>,
-    action: &Action<Maekawa>,
-    after: &World<Maekawa>,
-) -> bool {
-    let Some((envelope, old, new)) = heard(before, action, after) else {
-        return true;
-    };
+fn a_late_word_is_not_heard(&Heard { envelope, old, new }: &Heard<'_>) -> bool {
     match envelope.message {
         Message::Deregister { epoch } if epoch == old.epoch => !new.roster.contains(&envelope.from),
         Message::Deregister { .. } => (&old.roster, old.changing) == (&new.roster, new.changing),
@@ -137,14 +144,7 @@ fn a_late_word_is_not_heard(
     }
 }
 
-fn who_was_in_no_epoch_is_not_heard(
-    before: &World<Maekawa>,
-    action: &Action<Maekawa>,
-    after: &World<Maekawa>,
-) -> bool {
-    let Some((envelope, old, new)) = heard(before, action, after) else {
-        return true;
-    };
+fn who_was_in_no_epoch_is_not_heard(&Heard { envelope, old, new }: &Heard<'_>) -> bool {
     let Message::Register { after } = envelope.message else {
         return true;
     };
@@ -153,13 +153,9 @@ fn who_was_in_no_epoch_is_not_heard(
 }
 
 fn who_knows_is_not_told(
-    before: &World<Maekawa>,
-    action: &Action<Maekawa>,
+    &Heard { envelope, old, new }: &Heard<'_>,
     after: &World<Maekawa>,
 ) -> bool {
-    let Some((envelope, old, new)) = heard(before, action, after) else {
-        return true;
-    };
     let known: Epoch = match envelope.message {
         Message::Pong { epoch } | Message::Deregister { epoch } => epoch,
         _ => return true,

@@ -1,8 +1,10 @@
 //! What a node owes to those who ask it: that each is answered once, by what was delivered; that who
 //! is answered waits no more, and nobody else is forgotten by it.
 
+use alloc::vec::Vec;
+
 use crate::machine::StateMachine;
-use crate::protocol::{Node, NodeId};
+use crate::protocol::Node;
 use crate::session::RequestId;
 use crate::specification::Law;
 use crate::world::{Action, Done, Host, Scenario, World};
@@ -15,6 +17,8 @@ use super::Bounded;
 use super::invariants::serves;
 
 type W<M, E> = World<Zab<M, E>>;
+type N<M, E> = Node<Zab<M, E>>;
+type Step<'a, M, E> = (Vec<Event<M>>, &'a N<M, E>, &'a N<M, E>);
 
 impl<M: StateMachine, E: Bounded> Zab<M, E> {
     pub(super) const ANSWERED_ONCE: Law<Self> = Law {
@@ -49,8 +53,16 @@ fn answered<M: StateMachine>(event: &Event<M>) -> Option<RequestId> {
     }
 }
 
-fn node<M: StateMachine, E: Bounded>(world: &W<M, E>, id: NodeId) -> Option<&Node<Zab<M, E>>> {
-    world.host(id).and_then(Host::node)
+/// What a node says in the step that it takes and lives through, and the node before and after.
+fn step<'a, M: StateMachine, E: Bounded>(
+    scenario: &Scenario<Zab<M, E>>,
+    before: &'a W<M, E>,
+    action: &Action<Zab<M, E>>,
+    after: &'a W<M, E>,
+) -> Option<Step<'a, M, E>> {
+    let (id, Done { emitted, .. }) = before.done(scenario, action, after)?;
+    let node = |world: &'a W<M, E>| world.host(id).and_then(Host::node);
+    Some((emitted, node(before)?, node(after)?))
 }
 
 /// Whether this is what waits for `command`.
@@ -68,10 +80,7 @@ fn answered_once<M: StateMachine, E: Bounded>(
     action: &Action<Zab<M, E>>,
     after: &W<M, E>,
 ) -> bool {
-    let Some((id, Done { emitted, .. })) = before.done(scenario, action, after) else {
-        return true;
-    };
-    let (Some(old), Some(new)) = (node(before, id), node(after, id)) else {
+    let Some((emitted, old, new)) = step(scenario, before, action, after) else {
         return true;
     };
     // Who takes no part is deaf to clients, too.
@@ -101,10 +110,7 @@ fn answered_rightly<M: StateMachine, E: Bounded>(
     action: &Action<Zab<M, E>>,
     after: &W<M, E>,
 ) -> bool {
-    let Some((id, Done { emitted, .. })) = before.done(scenario, action, after) else {
-        return true;
-    };
-    let (Some(old), Some(new)) = (node(before, id), node(after, id)) else {
+    let Some((emitted, old, new)) = step(scenario, before, action, after) else {
         return true;
     };
     let ghost = &after.ghost;

@@ -433,14 +433,14 @@ fn what_a_quorum_has_is_committed<M: StateMachine, E: Bounded>(
 fn nobody_waits_in_vain<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
     world.all_hosts().all(|(_, host)| match host {
         Host::Up { node, armed, .. } => {
-            let (serves, timers) = expected(&node.volatile.role);
+            let role = &node.volatile.role;
             let runs = |timer| armed.contains(&Timer::Election(timer));
             let looks_in_vain = node.durable().takes_part()
-                && node.volatile.role == Role::Looking
+                && *role == Role::Looking
                 && !E::goes_on(&node.volatile.election, runs);
             !looks_in_vain
-                && (serves || node.volatile.waiting.is_empty())
-                && timers.iter().all(|timer| armed.contains(timer))
+                && (serves(role) || node.volatile.waiting.is_empty())
+                && due(role).iter().all(|timer| armed.contains(timer))
         }
         Host::Down { .. } => true,
     })
@@ -467,17 +467,13 @@ pub(super) fn serves(role: &Role) -> bool {
     }
 }
 
-/// Whether a node in this role serves clients, and which timers must run.
-pub(super) fn expected<E: Election>(role: &Role) -> (bool, BTreeSet<Timer<E>>) {
+/// The timers of a node in this role, but for its election's.
+pub(super) fn due<E: Election>(role: &Role) -> BTreeSet<Timer<E>> {
     match role {
-        Role::Looking => (false, [].into()),
-        Role::Following(following) if following.phase == Phase::Broadcast => {
-            (true, [Timer::Sync].into())
-        }
-        Role::Leading(Leading::Primary(primary)) if primary.established => {
-            (true, [Timer::Sync, Timer::Ping].into())
-        }
-        Role::Following(_) | Role::Leading(_) => (false, [Timer::Init].into()),
+        Role::Looking => [].into(),
+        role if !serves(role) => [Timer::Init].into(),
+        Role::Following(_) => [Timer::Sync].into(),
+        Role::Leading(_) => [Timer::Sync, Timer::Ping].into(),
     }
 }
 

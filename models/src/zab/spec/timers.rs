@@ -9,7 +9,7 @@ use crate::zab::state::{Phase, Role};
 use crate::zab::{Timer, Zab};
 
 use super::Bounded;
-use super::invariants::expected;
+use super::invariants::due;
 
 impl<M: StateMachine, E: Bounded> Zab<M, E> {
     pub(super) const NO_TIMER_RUNS_ON: Invariant<Self> = Invariant {
@@ -19,7 +19,7 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
         holds: |_, world| {
             world.all_hosts().all(|(_, host)| match host.node() {
                 Some(node) => {
-                    let (_, due) = expected(&node.volatile.role);
+                    let due = due(&node.volatile.role);
                     let mut armed = host.armed();
                     armed.all(|timer| matches!(timer, Timer::Election(_)) || due.contains(timer))
                 }
