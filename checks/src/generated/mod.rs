@@ -37,8 +37,6 @@ pub struct Subject {
     sources: &'static [&'static str],
     /// The rows of the catalogue whose models judge.
     pub rows: &'static [&'static str],
-    /// Whether `gate` asks for the results: all are judged there, and few are open.
-    pub is_judged: bool,
 }
 
 /// All of which mutants are generated.
@@ -47,31 +45,26 @@ pub const SUBJECTS: [Subject; 5] = [
         protocol: "bully",
         sources: &["bully"],
         rows: &["bully", "zab-bully"],
-        is_judged: true,
     },
     Subject {
         protocol: "counter",
         sources: &["counter"],
         rows: &["counter"],
-        is_judged: true,
     },
     Subject {
         protocol: "maekawa",
         sources: &["maekawa"],
         rows: &["maekawa"],
-        is_judged: true,
     },
     Subject {
         protocol: "raft",
         sources: &["raft", "session.rs"],
         rows: &["raft"],
-        is_judged: false,
     },
     Subject {
         protocol: "zab",
         sources: &["zab"],
         rows: &["zab", "zab-bully"],
-        is_judged: true,
     },
 ];
 

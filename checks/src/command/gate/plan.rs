@@ -59,9 +59,7 @@ impl<'a> Plan<'a> {
             jobs.extend(mutants.map(|mutant| Job::mutant(row, mutant.as_ref())));
             parts.push(PartPlan::Mutants(row, first..jobs.len()));
         }
-        let is_run = |subject: &&Subject| {
-            subject.is_judged && protocols.iter().any(|row| row.name == subject.protocol)
-        };
+        let is_run = |subject: &&Subject| protocols.iter().any(|row| row.name == subject.protocol);
         parts.extend(SUBJECTS.iter().filter(is_run).map(PartPlan::Generated));
         for row in protocols {
             for model in &row.fuzzed {
