@@ -12,13 +12,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lockstep::driver::{NodeBuilder, NodeOptions, RunningNode, format, mailbox};
-use lockstep::journal::{FileJournal, FileJournalOptions};
 use lockstep::kv::config::Timing;
-use lockstep::kv::machine::{Command, MAX_APPEND_WEIGHT, Response};
-use lockstep::kv::waiters::{Verdict, Waiters};
+use lockstep::kv::request::pending::{Verdict, Waiters};
+use lockstep::kv::store::{Command, MAX_APPEND_WEIGHT, Response};
 use lockstep::kv::{KvRaft, PROTOCOL, VERSION, node};
-use lockstep::transport::tcp::{Tcp, TcpConfig};
+use lockstep::runtime::driver::{NodeBuilder, NodeOptions, RunningNode, format, mailbox};
+use lockstep::runtime::journal::{FileJournal, FileJournalOptions};
+use lockstep::runtime::transport::tcp::{Tcp, TcpConfig};
 use lockstep::{ClusterId, Identity};
 use models::raft::message::Message;
 use models::raft::session::{ClientId, RequestId, Sequence};

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use lockstep::kv::bootstrap::found_all;
 use lockstep::kv::client::Client;
 use lockstep::kv::config::{Config, Limits, LogLimits, NodeConfig, Timing};
-use lockstep::kv::node::{KvNode, Listeners};
+use lockstep::kv::membership::bootstrap::found_all;
+use lockstep::kv::server::node::{KvNode, Listeners};
 use models::NodeId;
 use models::raft::state::Role;
 use tokio::net::TcpListener;

@@ -15,7 +15,7 @@ use models::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use serde::{Deserialize, Serialize};
 
 /// An append carries so many bytes of entries at most, as in the key-value service.
-const MAX_APPEND_BYTES: usize = lockstep::kv::machine::MAX_APPEND_WEIGHT;
+const MAX_APPEND_BYTES: usize = lockstep::kv::store::MAX_APPEND_WEIGHT;
 const NODES: u16 = 3;
 const LEADER: NodeId = NodeId(0);
 
@@ -42,7 +42,7 @@ impl StateMachine for Count {
     }
 
     fn weight(command: &Bytes) -> usize {
-        lockstep::kv::machine::ENTRY_OVERHEAD + command.len()
+        lockstep::kv::store::ENTRY_OVERHEAD + command.len()
     }
 }
 

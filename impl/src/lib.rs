@@ -1,11 +1,9 @@
 //! The models, running: tokio, TCP, a write-ahead log, and the services on top.
 //!
-//! [`driver`] runs one node of any [`Protocol`](models::Protocol): it hands inputs to the
-//! step function, puts the records on disk, and only then lets the effects leave. [`journal`]
-//! is the disk, [`transport`] the network, [`clock`] and [`timers`] the time; each has a real
-//! and a simulated side. [`sim`] runs a whole cluster on one thread from a seed.
-//!
-//! **Nothing here knows any protocol**: the runtime holds for all of them or for none.
+//! [`runtime`] runs one node of any [`Protocol`](models::Protocol): it hands inputs to the step
+//! function, puts the records on disk, and only then lets the effects leave. **It knows no
+//! protocol**: it holds for all of them or for none. [`service`] is what the process of every node
+//! has beside that, and each service has a folder: [`kv`].
 //!
 //! A node over TCP, with its journal in a directory:
 //!
@@ -15,10 +13,10 @@
 //! use std::time::Duration;
 //!
 //! use lockstep::{ClusterId, Identity, random_disk};
-//! use lockstep::driver::{NodeBuilder, mailbox};
-//! use lockstep::journal::{FileJournal, FileJournalOptions};
-//! use lockstep::timers::TimerSpan;
-//! use lockstep::transport::tcp::{Tcp, TcpConfig};
+//! use lockstep::runtime::driver::{NodeBuilder, mailbox};
+//! use lockstep::runtime::journal::{FileJournal, FileJournalOptions};
+//! use lockstep::runtime::timers::TimerSpan;
+//! use lockstep::runtime::transport::tcp::{Tcp, TcpConfig};
 //! use models::NodeId;
 //!
 //! let identity = Identity {
@@ -62,36 +60,10 @@
 )]
 
 #[cfg(not(lockstep_loom))]
-pub mod clock;
-#[cfg(not(lockstep_loom))]
-mod codec;
-#[cfg(not(lockstep_loom))]
-mod connection_limit;
-#[cfg(not(lockstep_loom))]
-pub mod driver;
-pub mod gate;
-#[cfg(not(lockstep_loom))]
-mod identity;
-#[cfg(not(lockstep_loom))]
-pub mod journal;
-#[cfg(not(lockstep_loom))]
 pub mod kv;
+pub mod runtime;
 #[cfg(not(lockstep_loom))]
-pub mod logging;
-#[cfg(not(lockstep_loom))]
-pub mod metrics;
-#[cfg(not(lockstep_loom))]
-pub mod open_files;
-pub mod queue;
-#[cfg(not(lockstep_loom))]
-pub mod sim;
-mod sync;
-#[cfg(not(lockstep_loom))]
-mod throttle;
-#[cfg(not(lockstep_loom))]
-pub mod timers;
-#[cfg(not(lockstep_loom))]
-pub mod transport;
+pub mod service;
 
 #[cfg(not(lockstep_loom))]
-pub use identity::{ClusterId, Identity, random_disk};
+pub use runtime::identity::{ClusterId, Identity, random_disk};

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep::clock::ManualClock;
-use lockstep::driver::{
+use lockstep::runtime::clock::ManualClock;
+use lockstep::runtime::driver::{
     AskError, Failure, FileRecorder, Inbox, NodeBuilder, NodeOptions, NodeStopped, RunningNode,
     Status, mailbox, read_recording,
 };
-use lockstep::journal::{FileJournalOptions, Journal, MemoryDisk, MemoryJournal};
-use lockstep::transport::NoTransport;
+use lockstep::runtime::journal::{FileJournalOptions, Journal, MemoryDisk, MemoryJournal};
+use lockstep::runtime::transport::NoTransport;
 use models::NodeId;
 use tempfile::tempdir;
 

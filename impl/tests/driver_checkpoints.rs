@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use lockstep::clock::ManualClock;
-use lockstep::driver::{AskError, NodeBuilder, NodeOptions, RunningNode, mailbox};
-use lockstep::journal::{FileJournalOptions, Journal, MemoryDisk, MemoryJournal};
-use lockstep::transport::NoTransport;
+use lockstep::runtime::clock::ManualClock;
+use lockstep::runtime::driver::{AskError, NodeBuilder, NodeOptions, RunningNode, mailbox};
+use lockstep::runtime::journal::{FileJournalOptions, Journal, MemoryDisk, MemoryJournal};
+use lockstep::runtime::transport::NoTransport;
 use tempfile::tempdir;
 
 use crate::driver::{alone, ask};

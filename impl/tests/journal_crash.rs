@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lockstep::journal::{FileJournalOptions, Journal};
+use lockstep::runtime::journal::{FileJournalOptions, Journal};
 use proptest::prelude::*;
 use tempfile::{TempDir, tempdir};
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use lockstep::journal::{FileJournal, FileJournalOptions, Journal, JournalError};
+use lockstep::runtime::journal::{FileJournal, FileJournalOptions, Journal, JournalError};
 use lockstep::{ClusterId, Identity};
 use models::{DiskId, NodeId};
 use proptest::prelude::*;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use lockstep::kv::client::Client;
 use lockstep::kv::config::Timing;
-use lockstep::kv::process::Processes;
+use lockstep::kv::local::cluster::Processes;
 use lockstep::kv::status::Report;
 
 use crate::support::kv::PATIENCE;

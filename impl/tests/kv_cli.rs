@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use lockstep::kv::config::{LogLimits, Timing};
-use lockstep::kv::process::Processes;
+use lockstep::kv::local::cluster::Processes;
 use models::NodeId;
 use tempfile::tempdir;
 

@@ -9,8 +9,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use lockstep::kv::config::Timing;
-use lockstep::kv::machine::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
-use lockstep::kv::process::Processes;
+use lockstep::kv::local::cluster::Processes;
+use lockstep::kv::store::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use serde_json::{Value, json};
 use tempfile::tempdir;
 

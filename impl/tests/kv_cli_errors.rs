@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use lockstep::kv::client::Client;
 use lockstep::kv::config::Timing;
-use lockstep::kv::process::Processes;
+use lockstep::kv::local::cluster::Processes;
 use lockstep::kv::status::Report;
 use models::NodeId;
 use tokio::runtime::Runtime;

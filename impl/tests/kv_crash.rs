@@ -11,7 +11,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use lockstep::kv::client::Client;
 use lockstep::kv::config::Timing;
-use lockstep::kv::process::Processes;
+use lockstep::kv::local::cluster::Processes;
 use tokio::task::JoinSet;
 
 const ROUNDS: u64 = 4;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use lockstep::kv::client::Client;
 use lockstep::kv::config::Timing;
-use lockstep::kv::process::Processes;
+use lockstep::kv::local::cluster::Processes;
 
 use crate::support::processes::{
     ONE, TWO, address, client, empty, lockstep, page, refused, succeeded, wait_for,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lockstep::kv::config::{Limits, Timing};
 use lockstep::kv::headers::{CLIENT, SEQUENCE, SINCE};
-use lockstep::kv::machine::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use lockstep::kv::store::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lockstep::kv::client::{Client, ClientError};
 use lockstep::kv::config::Timing;
-use lockstep::kv::process::Processes;
+use lockstep::kv::local::cluster::Processes;
 use serde_json::Value;
 
 use crate::support::processes::{

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use lockstep::kv::Kv;
-use lockstep::kv::machine::{
+use lockstep::kv::store::{
     Command, ENTRY_OVERHEAD, MAX_APPEND_WEIGHT, MAX_KEY_BYTES, MAX_RANGE_BYTES, MAX_RANGE_ENTRIES,
     MAX_VALUE_BYTES, Query, Response, Unfit, check_command,
 };
-use lockstep::transport::tcp::TcpConfig;
+use lockstep::runtime::transport::tcp::TcpConfig;
 use models::raft::log::{Content, Entry, Term};
 use models::raft::machine::StateMachine;
 use models::raft::session::{ClientId, RequestId, Sequence};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use lockstep::kv::process::Processes;
+use lockstep::kv::local::cluster::Processes;
 use models::NodeId;
 
 use crate::support::processes::{

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use lockstep::kv::machine::Response;
-use lockstep::kv::sessions::{FIRST_RESERVED, Sessions};
-use lockstep::kv::waiters::{Verdict, Waiters};
+use lockstep::kv::request::pending::{Verdict, Waiters};
+use lockstep::kv::request::session_pool::{FIRST_RESERVED, Sessions};
+use lockstep::kv::store::Response;
 use models::NodeId;
 use models::raft::Event;
 use models::raft::log::Term;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use lockstep::kv::client::Client;
 use lockstep::kv::config::{NodeConfig, Timing};
-use lockstep::kv::process::Processes;
+use lockstep::kv::local::cluster::Processes;
 use lockstep::kv::status::Report;
 use tempfile::tempdir;
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lockstep::kv::config::Timing;
-use lockstep::kv::process::Processes;
+use lockstep::kv::local::cluster::Processes;
 use models::NodeId;
 use tempfile::TempDir;
 

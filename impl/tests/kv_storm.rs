@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use lockstep::kv::config::Timing;
-use lockstep::kv::machine::{Command, Response};
-use lockstep::kv::node::spans;
+use lockstep::kv::server::node::spans;
+use lockstep::kv::store::{Command, Response};
 use lockstep::kv::{Kv, KvRaft};
-use lockstep::sim::{Simulation, SimulationOptions};
+use lockstep::runtime::sim::{Simulation, SimulationOptions};
 use models::NodeId;
 use models::raft::log::{Content, Entry};
 use models::raft::session::{ClientId, RequestId, Sequence};

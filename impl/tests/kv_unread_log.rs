@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use lockstep::kv::client::Client;
 use lockstep::kv::config::Timing;
-use lockstep::kv::process::Processes;
+use lockstep::kv::local::cluster::Processes;
 use tempfile::{TempDir, tempdir};
 
 use crate::support::kv::PATIENCE;

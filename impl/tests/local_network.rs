@@ -1,8 +1,8 @@
 //! Running nodes joined within the process.
 
-use lockstep::driver::{NodeBuilder, RunningNode, mailbox};
-use lockstep::journal::{MemoryDisk, MemoryJournal};
-use lockstep::transport::LocalNetwork;
+use lockstep::runtime::driver::{NodeBuilder, RunningNode, mailbox};
+use lockstep::runtime::journal::{MemoryDisk, MemoryJournal};
+use lockstep::runtime::transport::LocalNetwork;
 use models::NodeId;
 
 use crate::support::tally::{Command, Event, Message, Tally, spans};

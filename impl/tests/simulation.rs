@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockstep::sim::{SimulatedEvent, Simulation, SimulationOptions};
+use lockstep::runtime::sim::{SimulatedEvent, Simulation, SimulationOptions};
 use models::NodeId;
 use proptest::prelude::*;
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep::metrics::Metrics;
-use lockstep::transport::tcp::{Known, Tcp, TcpConfig, TcpTransport};
-use lockstep::transport::{Deliver, Transport};
+use lockstep::runtime::metrics::Metrics;
+use lockstep::runtime::transport::tcp::{Known, Tcp, TcpConfig, TcpTransport};
+use lockstep::runtime::transport::{Deliver, Transport};
 use models::NodeId;
 use tempfile::tempdir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

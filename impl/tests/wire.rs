@@ -1,7 +1,7 @@
 //! The decoder of frames, fed with anything.
 
 use bytes::BytesMut;
-use lockstep::transport::{FrameError, decode_frame, encode_frame};
+use lockstep::runtime::transport::{FrameError, decode_frame, encode_frame};
 use proptest::prelude::*;
 
 const LIMIT: usize = 1000;

@@ -18,7 +18,7 @@ pub(super) enum Demo {
 pub(super) async fn run(demo: Demo) -> anyhow::Result<ExitCode> {
     let executable = std::env::current_exe().context("where is this program?")?;
     match demo {
-        Demo::Kv => lockstep::kv::demo::run(&executable, &mut std::io::stdout()).await?,
+        Demo::Kv => lockstep::kv::local::demo::run(&executable, &mut std::io::stdout()).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

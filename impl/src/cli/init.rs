@@ -8,7 +8,7 @@ use anyhow::bail;
 use clap::Args;
 use lockstep::kv::Config;
 use lockstep::kv::admin::Admin;
-use lockstep::kv::founding::Founding;
+use lockstep::kv::membership::founding::Founding;
 
 /// Founds the cluster of a file, once: all its nodes must run, on empty data directories
 ///

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use lockstep::kv::admin::Admin;
-use lockstep::kv::members::MemberRole;
-use lockstep::kv::members_api::Members;
+use lockstep::kv::membership::members::MemberRole;
+use lockstep::kv::server::members_api::Members;
 use models::NodeId;
 
 use super::target::TargetArgs;

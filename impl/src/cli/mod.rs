@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use lockstep::logging;
+use lockstep::service::logging;
 
 const NOT_FOUND: u8 = 1;
 const ERROR: u8 = 2;

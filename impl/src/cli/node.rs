@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use lockstep::driver::Status;
-use lockstep::kv::node::Listeners;
-use lockstep::kv::waiting::until_member;
+use lockstep::kv::membership::waiting::until_member;
+use lockstep::kv::server::node::Listeners;
 use lockstep::kv::{Config, KvNode};
-use lockstep::open_files;
+use lockstep::runtime::driver::Status;
+use lockstep::service::open_files;
 use models::NodeId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;

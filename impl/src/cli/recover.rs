@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Args;
 use lockstep::kv::Config;
-use lockstep::kv::recover::recover;
+use lockstep::kv::recovery::recover::recover;
 use models::NodeId;
 
 /// The last resort when the disks of a majority are lost for good: makes a cluster of its own of

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use lockstep::kv::machine::MAX_VALUE_BYTES;
+use lockstep::kv::store::MAX_VALUE_BYTES;
 
 /// A value that is to be written.
 #[derive(Debug, Args)]

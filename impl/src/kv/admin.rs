@@ -6,10 +6,10 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use super::asking::{Nodes, SetUpError, in_full};
-use super::founding::{Founded, Founding};
-use super::headers;
-use super::members_api::Members;
+use crate::kv::headers;
+use crate::kv::membership::founding::{Founded, Founding};
+use crate::kv::server::members_api::Members;
+use crate::service::http_client::{Nodes, SetUpError, in_full};
 
 /// The pause between two rounds over all nodes.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -15,13 +15,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep};
 
-use super::asking::{Nodes, SetUpError, in_full};
-use super::encoding::decode_base64;
-use super::headers;
-use super::machine::{MAX_VALUE_BYTES, Unfit, check_key};
-use super::render::add_bytes;
-use super::sessions::FIRST_RESERVED;
-use super::status::Report;
+use crate::kv::encoding::decode_base64;
+use crate::kv::headers;
+use crate::kv::json_bytes::add_bytes;
+use crate::kv::request::session_pool::FIRST_RESERVED;
+use crate::kv::status::Report;
+use crate::kv::store::{MAX_VALUE_BYTES, Unfit, check_key};
+use crate::service::http_client::{Nodes, SetUpError, in_full};
 
 /// The pause between two rounds over all nodes.
 const PAUSE: Duration = Duration::from_millis(50);

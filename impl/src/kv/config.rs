@@ -11,9 +11,9 @@ use std::time::Duration;
 use models::NodeId;
 use serde::{Deserialize, Serialize};
 
-use super::address::Address;
-use super::node::PEER_QUEUE;
-use crate::transport::tcp::MAX_MESSAGE_BYTES;
+use crate::kv::server::node::PEER_QUEUE;
+use crate::runtime::transport::tcp::MAX_MESSAGE_BYTES;
+use crate::service::address::Address;
 
 /// What a message has beside a chunk of a snapshot takes less than 1 KiB.
 const MAX_CHUNK_BYTES: usize = MAX_MESSAGE_BYTES - 1024;

@@ -1,54 +1,32 @@
 //! A key-value store over Raft: linearizable, with exactly-once writes, on every node.
 //!
-//! [`machine`] is what is replicated. [`node`] puts one node together: Raft over TCP and a
-//! journal, and in front of it `http` on a [`server`], which hands requests to the [`service`]. The service
-//! asks the local Raft node, correlates what comes back ([`waiters`]), and takes a request to
-//! the leader where the node does not lead (`forward`). [`client`] talks to a cluster,
-//! [`process`] starts one as processes, [`demo`] shows it failing over.
+//! [`store`] is what is replicated. [`server::node`] puts one node together: Raft over TCP and a
+//! journal, and in front of it HTTP (`server::api`), which hands requests to the
+//! [router](request::router). That asks the local Raft node, correlates what comes back
+//! ([`request::pending`]), and takes a request to the leader where the node does not lead
+//! (`request::forward`). [`client`] talks to a cluster, [`local`] starts one as processes and shows
+//! it failing over.
 //!
 //! **An answer of success means committed and applied.** A write whose outcome is not known
 //! is answered as such (504), never as a failure; a retry with the same client and sequence
 //! is applied at most once and gets the first answer.
 
-mod additions;
-pub mod address;
 pub mod admin;
-pub mod asking;
-pub mod bootstrap;
 pub mod client;
 pub mod config;
-pub mod data_directory;
-pub mod demo;
 pub mod encoding;
-mod events;
-mod failure;
-mod forward;
-pub mod founding;
-pub mod handover;
-mod http;
-mod log_page;
-pub mod machine;
-pub mod members;
-pub mod members_api;
-mod membership;
-mod metrics_page;
-pub mod node;
-pub mod process;
-mod range_query;
-pub mod recover;
-mod render;
-mod replacement;
+pub(crate) mod json_bytes;
+pub mod local;
+pub mod membership;
+pub mod recovery;
+pub mod request;
 pub mod server;
-pub mod service;
-pub mod sessions;
 pub mod status;
-mod survivors;
-pub mod waiters;
-pub mod waiting;
+pub mod store;
 
 pub use config::Config;
-pub use machine::Kv;
-pub use node::KvNode;
+pub use server::node::KvNode;
+pub use store::Kv;
 
 /// The protocol that a node runs.
 pub type KvRaft = models::raft::Raft<Kv>;

@@ -7,9 +7,9 @@ use models::raft::state::Role;
 use models::{Node, NodeId};
 use serde::{Deserialize, Serialize};
 
-use super::KvRaft;
-use crate::identity::Identity;
-use crate::metrics::FlushTimes;
+use crate::kv::KvRaft;
+use crate::runtime::identity::Identity;
+use crate::runtime::metrics::FlushTimes;
 
 /// How a node fares: what `/status` shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,7 +67,7 @@ pub struct DiskReport {
 }
 
 /// How a node's disk fares, where an fsync is slow that takes `slow`.
-pub(super) fn disk_report(flushes: &FlushTimes, slow: Duration) -> DiskReport {
+pub(crate) fn disk_report(flushes: &FlushTimes, slow: Duration) -> DiskReport {
     let in_progress = flushes.in_progress();
     let millis = |lasts: Duration| u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
     DiskReport {
@@ -77,7 +77,7 @@ pub(super) fn disk_report(flushes: &FlushTimes, slow: Duration) -> DiskReport {
 }
 
 /// How the node fares, as far as it knows itself.
-pub(super) fn report(identity: &Identity, node: &Node<KvRaft>, disk: DiskReport) -> Report {
+pub(crate) fn report(identity: &Identity, node: &Node<KvRaft>, disk: DiskReport) -> Report {
     let id = identity.node;
     let (durable, volatile) = (node.durable(), &node.volatile);
     let applied = &volatile.applied;

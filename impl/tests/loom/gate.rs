@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 
 use std::time::Duration;
 
-use lockstep::gate::{Early, Gate, Released, Shut, Ticket};
-use lockstep::queue::Queue;
+use lockstep::runtime::gate::{Early, Gate, Released, Shut, Ticket};
+use lockstep::runtime::queue::Queue;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;

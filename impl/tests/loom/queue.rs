@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use lockstep::queue::{Queue, Refused};
+use lockstep::runtime::queue::{Queue, Refused};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use lockstep::Identity;
-use lockstep::driver::{NodeBuilder, RunningNode, mailbox};
-use lockstep::journal::{FileJournal, FileJournalOptions};
-use lockstep::transport::tcp::{Tcp, TcpConfig};
+use lockstep::runtime::driver::{NodeBuilder, RunningNode, mailbox};
+use lockstep::runtime::journal::{FileJournal, FileJournalOptions};
+use lockstep::runtime::transport::tcp::{Tcp, TcpConfig};
 use models::NodeId;
 use tokio::net::TcpListener;
 

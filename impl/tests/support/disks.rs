@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use lockstep::journal::{
+use lockstep::runtime::journal::{
     Checkpoint, CheckpointError, Encode, Journal, JournalError, MemoryDisk, MemoryJournal,
     Recovered, Visitor,
 };

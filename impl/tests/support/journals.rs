@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lockstep::journal::{Entry, FileJournal, FileJournalOptions, Journal, JournalError, Recovered};
+use lockstep::runtime::journal::{
+    Entry, FileJournal, FileJournalOptions, Journal, JournalError, Recovered,
+};
 use lockstep::{ClusterId, Identity};
 use models::{DiskId, NodeId};
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lockstep::kv::bootstrap::found_all;
 use lockstep::kv::config::{Config, Limits, LogLimits, NodeConfig, Timing};
-use lockstep::kv::node::Listeners;
+use lockstep::kv::membership::bootstrap::found_all;
+use lockstep::kv::server::node::Listeners;
 use lockstep::kv::status::Report;
 use lockstep::kv::{KvNode, headers};
 use models::NodeId;

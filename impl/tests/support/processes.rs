@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use lockstep::kv::client::Client;
 use lockstep::kv::config::Timing;
-use lockstep::kv::process::Processes;
+use lockstep::kv::local::cluster::Processes;
 use models::NodeId;
 use serde_json::Value;
 

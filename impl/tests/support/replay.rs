@@ -3,7 +3,7 @@
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use lockstep::driver::{Recorded, Recorder};
+use lockstep::runtime::driver::{Recorded, Recorder};
 use models::{Effect, Input, Node, Outbox, Protocol};
 
 use super::tally::{Record, Tallies, Tally};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lockstep::timers::TimerSpan;
+use lockstep::runtime::timers::TimerSpan;
 use models::{Durable, Input, Node, NodeId, Outbox, Protocol};
 use serde::{Deserialize, Serialize};
 

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use lockstep::transport::Transport;
+use lockstep::runtime::transport::Transport;
 use models::NodeId;
 
 use super::tally::{Event, Message};

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Config, Fault, NodeConfig, fault};
-use crate::kv::address::Address;
+use crate::service::address::Address;
 
 impl Config {
-    pub(super) fn check_addresses(&self) -> Result<(), Fault> {
+    pub(crate) fn check_addresses(&self) -> Result<(), Fault> {
         let mut everywhere = Taken::default();
         for (position, node) in self.nodes.iter().enumerate() {
             let [peer, client] = node.dialled(position);

@@ -1,0 +1,314 @@
+//! `lockstep demo kv`: three nodes as processes, a leader that is killed, and everything
+//! still there. Checks what it shows.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use models::NodeId;
+use serde_json::Value;
+use tokio::time::sleep;
+
+use crate::kv::client::{Client, ClientError};
+use crate::kv::config::Timing;
+use crate::kv::local::cluster::{ProcessError, Processes};
+use crate::kv::status::Report;
+
+/// Every step has this long, however busy the machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(10);
+const KEYS: usize = 20;
+
+/// Why the demo did not pass.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// Something else happened than should.
+    #[error("expected: {expected}\nfound:    {found}\n{logs}")]
+    Unexpected {
+        /// What should have happened.
+        expected: String,
+        /// What did.
+        found: String,
+        /// The ends of the nodes' logs.
+        logs: String,
+    },
+    /// A node could not be started, killed or stopped.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// There is no client.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+struct Demo<'a> {
+    nodes: Processes,
+    client: Client,
+    /// Asks single nodes, with little patience.
+    watcher: Client,
+    out: &'a mut (dyn Write + Send),
+    step: usize,
+    /// What the store must hold.
+    written: BTreeMap<String, String>,
+}
+
+/// Runs the demo with nodes of `executable`, and tells its steps to `out`.
+///
+/// # Errors
+/// When a step does not show what it should.
+pub async fn run(executable: &Path, out: &mut (dyn Write + Send)) -> Result<(), DemoError> {
+    let nodes = Processes::start(executable, 3, Timing::default())?;
+    let mut demo = Demo {
+        client: Client::new(nodes.client_addresses(), PATIENCE)?,
+        watcher: Client::new(nodes.client_addresses(), Duration::from_secs(2))?,
+        nodes,
+        out,
+        step: 0,
+        written: BTreeMap::new(),
+    };
+    demo.show().await
+}
+
+impl Demo<'_> {
+    async fn show(&mut self) -> Result<(), DemoError> {
+        self.tell_start();
+        let first = self.leader(3, 0).await?;
+        self.say(format!("{} leads in term {}", first.id, first.term));
+        self.write("before", KEYS).await?;
+        self.read_back().await?;
+        let (second, dead) = self.fail_over(&first).await?;
+        self.read_back().await?;
+        self.write("after", KEYS).await?;
+        self.delete("before-0").await?;
+        self.catch_up(dead, &second).await?;
+        self.read_through(dead).await?;
+        self.stop()?;
+        self.tell("PASS");
+        Ok(())
+    }
+
+    fn tell_start(&mut self) {
+        let ids = self.nodes.config().nodes.iter().map(|node| node.id);
+        let pids: Vec<String> = ids
+            .filter_map(|id| Some(format!("{id} is process {}", self.nodes.pid(id)?)))
+            .collect();
+        self.say(format!("three nodes started: {}", pids.join(", ")));
+    }
+
+    async fn write(&mut self, name: &str, count: usize) -> Result<(), DemoError> {
+        for number in 0..count {
+            let (key, value) = (format!("{name}-{number}"), format!("value {number} {name}"));
+            let done = self.client.put(key.as_bytes(), value.clone().into()).await;
+            self.check(&format!("{key} is written"), done)?;
+            self.written.insert(key, value);
+        }
+        self.say(format!(
+            "{count} keys written: {name}-0 to {name}-{}",
+            count - 1
+        ));
+        Ok(())
+    }
+
+    async fn delete(&mut self, key: &str) -> Result<(), DemoError> {
+        let done = self.client.delete(key.as_bytes()).await;
+        let was_there = self.check(&format!("{key} is deleted"), done)?;
+        self.require(&format!("{key} was there"), was_there, "it was not")?;
+        self.written.remove(key);
+        let left = self.client.get(key.as_bytes()).await;
+        let left = self.check(&format!("{key} is read"), left)?;
+        self.require(
+            &format!("{key} is gone"),
+            left.is_none(),
+            "it is still there",
+        )?;
+        self.say(format!("{key} deleted"));
+        Ok(())
+    }
+
+    async fn read_back(&mut self) -> Result<(), DemoError> {
+        for (key, value) in self.written.clone() {
+            let read = self.client.get(key.as_bytes()).await;
+            let read = self.check(&format!("{key} is read"), read)?;
+            let same = read == Some(Bytes::from(value.clone()));
+            self.require(&format!("{key} is `{value}`"), same, &format!("{read:?}"))?;
+        }
+        self.say(format!("all {} keys read back", self.written.len()));
+        Ok(())
+    }
+
+    /// Kills the leader and waits for the next. Returns it, and who is dead.
+    async fn fail_over(&mut self, seen: &Report) -> Result<(Report, NodeId), DemoError> {
+        // On a busy machine the lead may have passed on since it was last looked at.
+        let leader = self.leader(3, seen.term).await?;
+        let killed = Instant::now();
+        self.nodes.kill(leader.id)?;
+        self.say(format!("{}, the leader, killed (SIGKILL)", leader.id));
+        let next = self.leader(2, leader.term + 1).await?;
+        let elected = killed.elapsed();
+        let (key, value) = ("failover".to_owned(), "done".to_owned());
+        let done = self.client.put(key.as_bytes(), value.clone().into()).await;
+        self.check("a write is done after the failover", done)?;
+        self.written.insert(key, value);
+        let (id, term) = (next.id, next.term);
+        self.say(format!(
+            "{id} leads in term {term}: known to both {} ms after the kill, and a write was done \
+             after {} ms",
+            elected.as_millis(),
+            killed.elapsed().as_millis()
+        ));
+        Ok((next, leader.id))
+    }
+
+    /// Restarts `dead` and waits until its log is that of the leader.
+    async fn catch_up(&mut self, dead: NodeId, seen: &Report) -> Result<(), DemoError> {
+        let restarted = Instant::now();
+        self.nodes.launch(dead)?;
+        self.say(format!("{dead} restarted"));
+        let leader = self.leader(3, seen.term).await?;
+        let expected = format!("{dead} has the committed log of {}", leader.id);
+        let end = Instant::now() + PATIENCE;
+        let (log, report) = loop {
+            let theirs = self.committed_log(leader.id).await;
+            let ours = self.committed_log(dead).await;
+            let report = self.status(dead).await;
+            match (theirs, ours, report) {
+                (Ok(theirs), Ok(ours), Ok(report)) if theirs == ours => break (ours, report),
+                (_, ours, report) if Instant::now() >= end => {
+                    let found = format!("{ours:?}, {report:?}");
+                    return self.require(&expected, false, &found);
+                }
+                _ => sleep(POLL).await,
+            }
+        };
+        let keys = self.written.len() as u64;
+        self.require(
+            &format!("{keys} keys at {dead}"),
+            report.keys == keys,
+            &format!("{report:?}"),
+        )?;
+        let millis = restarted.elapsed().as_millis();
+        self.say(format!(
+            "{dead} has caught up after {millis} ms: {} entries committed, {keys} keys, the same \
+             log as {}",
+            log.len(),
+            leader.id
+        ));
+        Ok(())
+    }
+
+    /// Reads everything through one node, which asks the leader.
+    async fn read_through(&mut self, id: NodeId) -> Result<(), DemoError> {
+        let mut through = Client::new(vec![self.address(id)], PATIENCE)?;
+        for (key, value) in self.written.clone() {
+            let read = through.get(key.as_bytes()).await;
+            let read = self.check(&format!("{key} is read through {id}"), read)?;
+            let same = read == Some(Bytes::from(value.clone()));
+            self.require(
+                &format!("{key} is `{value}` at {id}"),
+                same,
+                &format!("{read:?}"),
+            )?;
+        }
+        self.say(format!("all {} keys read through {id}", self.written.len()));
+        Ok(())
+    }
+
+    fn stop(&mut self) -> Result<(), DemoError> {
+        for (id, status) in self.nodes.stop_all()? {
+            self.require(
+                &format!("{id} stops in order"),
+                status.success(),
+                &status.to_string(),
+            )?;
+        }
+        self.say("all nodes stopped in order".to_owned());
+        Ok(())
+    }
+
+    /// Waits until `count` nodes agree on a leader, which is one of them, in `term` or later.
+    async fn leader(&mut self, count: usize, term: u64) -> Result<Report, DemoError> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let mut reports = Vec::new();
+            for node in self.nodes.config().nodes.clone() {
+                reports.extend(self.status(node.id).await.ok());
+            }
+            if let Some(leader) = agreed(&reports, count, term) {
+                return Ok(leader);
+            }
+            if Instant::now() >= end {
+                let expected = format!("{count} nodes agree on a leader in term {term} or later");
+                return Err(self.unexpected(&expected, &format!("{reports:?}")));
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    async fn status(&self, id: NodeId) -> Result<Report, String> {
+        if self.nodes.pid(id).is_none() {
+            return Err(format!("{id} is dead"));
+        }
+        self.watcher.status(&self.address(id)).await
+    }
+
+    /// A node's whole committed log, page by page.
+    async fn committed_log(&self, id: NodeId) -> Result<Vec<Value>, String> {
+        let mut entries = Vec::new();
+        let mut next = Some(1);
+        while let Some(index) = next {
+            let path = format!("/log?index={index}");
+            let text = self.watcher.page(&self.address(id), &path).await?;
+            let page: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+            entries.extend(page["entries"].as_array().into_iter().flatten().cloned());
+            next = page["next"].as_u64();
+        }
+        Ok(entries)
+    }
+
+    fn address(&self, id: NodeId) -> String {
+        let node = self.nodes.config().node(id);
+        node.map(|node| node.client_address.clone())
+            .unwrap_or_default()
+    }
+
+    fn say(&mut self, text: String) {
+        self.step += 1;
+        let line = format!("{:>2}. {text}", self.step);
+        self.tell(&line);
+    }
+
+    fn tell(&mut self, line: &str) {
+        // Whether the demo passes does not depend on whether somebody reads along.
+        let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+    }
+
+    fn check<T>(&self, expected: &str, done: Result<T, ClientError>) -> Result<T, DemoError> {
+        done.map_err(|error| self.unexpected(expected, &error.to_string()))
+    }
+
+    fn require(&self, expected: &str, holds: bool, found: &str) -> Result<(), DemoError> {
+        if holds {
+            Ok(())
+        } else {
+            Err(self.unexpected(expected, found))
+        }
+    }
+
+    fn unexpected(&self, expected: &str, found: &str) -> DemoError {
+        DemoError::Unexpected {
+            expected: expected.to_owned(),
+            found: found.to_owned(),
+            logs: self.nodes.log_tails(),
+        }
+    }
+}
+
+/// The leader on which all of `reports` agree.
+fn agreed(reports: &[Report], count: usize, term: u64) -> Option<Report> {
+    let leader = reports.iter().find(|report| report.role == "leader")?;
+    let same = reports
+        .iter()
+        .all(|report| (report.leader, report.term) == (Some(leader.id), leader.term));
+    (reports.len() == count && leader.term >= term && same).then(|| leader.clone())
+}

@@ -1,0 +1,223 @@
+//! A node that belongs to no cluster yet, as a process: it serves nothing, says why on its client
+//! port, and takes the word to found the cluster there.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `POST /init`, the cluster that is wanted as JSON, or nothing | 200 and the cluster id once the cluster is founded; 409 at another node than the first, or one whose file lists other nodes; 503 and what hinders it |
+//! | anything else | 503, and what the node waits for, as JSON |
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::post;
+use models::NodeId;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::kv::config::Config;
+use crate::kv::headers;
+use crate::kv::membership::bootstrap::{BlankNode, Progress, blank_identity};
+use crate::kv::membership::founding::{Founded, Founding};
+use crate::kv::server::node::{Listeners, StartError};
+use crate::runtime::identity::Identity;
+use crate::runtime::journal::DirectoryLock;
+use crate::runtime::metrics::Metrics;
+use crate::service::data_directory::{self, Held};
+use crate::service::http_server::ServerLimits;
+use crate::service::{http_server as server, open_files};
+
+/// `POST /init` is answered after this time at the latest: before who asks gives up, who would not
+/// hear what hinders it then.
+const INIT_LIMIT: Duration = Duration::from_secs(1);
+/// Requests that run when the node begins to serve have this long to end.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Waits until node `id` of `config` belongs to a cluster, if it does not yet, and gives the
+/// listeners back. Must be called within a tokio runtime.
+///
+/// # Errors
+/// When the data directory is of no use, or belongs to another node.
+pub async fn until_member(
+    config: &Config,
+    id: NodeId,
+    listeners: Listeners,
+) -> Result<Listeners, StartError> {
+    let lock = DirectoryLock::acquire(&config.node(id)?.data_directory)?;
+    let Held::Nothing(disk) = data_directory::examine(&lock)? else {
+        return Ok(listeners);
+    };
+    let others = config.nodes.len() - 1;
+    let clients = open_files::client_connections(others, config.limits.max_client_connections)?;
+    let identity = blank_identity(config, id, disk);
+    tracing::warn!(
+        node = %id, %disk, clients = config.node(id)?.client_address,
+        "the data directory is empty: this node belongs to no cluster yet, and waits; {}",
+        what_to_do(config, id)
+    );
+    let progress = watch::Sender::new(Progress::default());
+    let page = Page {
+        identity: identity.clone(),
+        founder: config.founder(),
+        founding: Founding::of(config),
+        advice: what_to_do(config, id),
+        progress: progress.clone(),
+    };
+    let (client, shared) = share(listeners.client)?;
+    let stop = watch::Sender::new(false);
+    let server = tokio::spawn(server::serve(
+        shared,
+        api(Arc::new(page)),
+        ServerLimits::new(clients),
+        Arc::new(Metrics::default()),
+        stop.subscribe(),
+    ));
+    let blank = BlankNode {
+        config,
+        identity,
+        lock,
+        progress,
+    };
+    let waited = blank.wait(&listeners.peer).await;
+    stop.send_replace(true);
+    let abort = server.abort_handle();
+    if timeout(GRACE, server).await.is_err() {
+        abort.abort();
+    }
+    waited?;
+    Ok(Listeners {
+        client,
+        ..listeners
+    })
+}
+
+/// What an operator has to do.
+fn what_to_do(config: &Config, id: NodeId) -> String {
+    let founder = config.founder();
+    let is_listed = config.nodes.iter().any(|node| node.id == id && node.member);
+    match founder {
+        Some(founder) if is_listed && config.init_on_first_start => format!(
+            "a new cluster begins when all nodes of the file run and {founder} finds them all; a \
+             node that is to join a cluster which there is already is added by `lockstep members add`"
+        ),
+        Some(_) if is_listed => {
+            "a new cluster begins with `lockstep init`, once; a node that is to \
+             join a cluster which there is already is added by `lockstep members add`"
+                .to_owned()
+        }
+        _ => "it joins a cluster when it is added by `lockstep members add`".to_owned(),
+    }
+}
+
+/// Two ends of one listener: what waits to be accepted is accepted by either.
+fn share(listener: TcpListener) -> io::Result<(TcpListener, TcpListener)> {
+    let listener = listener.into_std()?;
+    let other = listener.try_clone()?;
+    Ok((
+        TcpListener::from_std(listener)?,
+        TcpListener::from_std(other)?,
+    ))
+}
+
+struct Page {
+    identity: Identity,
+    founder: Option<NodeId>,
+    /// The cluster that it would found.
+    founding: Founding,
+    advice: String,
+    progress: watch::Sender<Progress>,
+}
+
+fn api(page: Arc<Page>) -> Router {
+    Router::new()
+        .route("/init", post(init))
+        .fallback(not_yet)
+        .with_state(page)
+}
+
+async fn init(State(page): State<Arc<Page>>, body: Bytes) -> Response {
+    let wanted = match Founding::parse(&body) {
+        Ok(wanted) => wanted,
+        Err(words) => return page.sign((StatusCode::BAD_REQUEST, words + "\n")),
+    };
+    if let Some(difference) = wanted.and_then(|wanted| page.founding.differs_from(&wanted)) {
+        let text = format!(
+            "the file of node {} lists {difference}, as this request wants it; nothing was \
+             changed: start all nodes with the same file\n",
+            page.identity.node.0
+        );
+        return page.sign((StatusCode::CONFLICT, text));
+    }
+    if page.founder != Some(page.identity.node) {
+        let founder = page.founder.map_or(0, |founder| founder.0);
+        let text = format!(
+            "node {founder}, the first of the file, founds the cluster: ask that one; nothing was \
+             changed\n"
+        );
+        return page.sign((StatusCode::CONFLICT, text));
+    }
+    page.progress.send_modify(|progress| progress.asked = true);
+    let mut progress = page.progress.subscribe();
+    let founded = progress.wait_for(|progress| progress.cluster_id.is_some());
+    let founded = timeout(INIT_LIMIT, founded).await;
+    let cluster_id = match founded {
+        Ok(Ok(progress)) => progress.cluster_id,
+        _ => None,
+    };
+    match cluster_id {
+        Some(cluster_id) => page.sign(Json(Founded {
+            cluster_id: cluster_id.to_string(),
+            already: false,
+        })),
+        None => page.sign((StatusCode::SERVICE_UNAVAILABLE, Json(page.describe()))),
+    }
+}
+
+async fn not_yet(State(page): State<Arc<Page>>) -> Response {
+    let retry = [(header::RETRY_AFTER, "1")];
+    page.sign((
+        StatusCode::SERVICE_UNAVAILABLE,
+        retry,
+        Json(page.describe()),
+    ))
+}
+
+impl Page {
+    /// Names the node in its answer.
+    fn sign(&self, answer: impl IntoResponse) -> Response {
+        let mut answer = answer.into_response();
+        let fields = answer.headers_mut();
+        fields.insert(headers::NODE, self.identity.node.0.into());
+        fields.insert(headers::LEADER, "unknown".parse().unwrap_or(0.into()));
+        answer
+    }
+
+    fn describe(&self) -> Value {
+        let progress = self.progress.borrow().clone();
+        let hindrances = progress.hindrances.iter();
+        let denied = progress.denied.map(|(cluster_id, reason)| {
+            json!({ "cluster_id": cluster_id.to_string(), "reason": reason })
+        });
+        json!({
+            "id": self.identity.node,
+            "role": "blank",
+            "cluster": self.identity.cluster,
+            "disk_id": self.identity.disk.to_string(),
+            "message": format!(
+                "this node's data directory is empty, so it belongs to no cluster, and nothing was \
+                 changed; {}", self.advice
+            ),
+            "denied_by": denied,
+            "waits_for": hindrances
+                .map(|(node, reason)| json!({ "node": node, "reason": reason }))
+                .collect::<Vec<_>>(),
+        })
+    }
+}

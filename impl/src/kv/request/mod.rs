@@ -1,0 +1,6 @@
+//! The way of a request: to the local node, to the leader, and back.
+
+pub(crate) mod forward;
+pub mod pending;
+pub mod router;
+pub mod session_pool;

@@ -1,0 +1,406 @@
+//! The HTTP API of a node, on its client port.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `PUT /kv/{key}`, the body is the value | 200, revisions as JSON |
+//! | `GET /kv/{key}?here=` | 200 and the value, or 404; linearizable |
+//! | `DELETE /kv/{key}` | 200, revisions as JSON, or 404 |
+//! | `GET /kv?prefix=&after=&limit=&here=` | 200, a page of keys and values as JSON; linearizable |
+//! | `GET /kv?prefix_base64=&after_base64=` | the same; both are byte strings in either form |
+//! | `GET /status` | 200, how this node and its disk fare, as JSON |
+//! | `GET /log?index=&limit=` | 200, a page of this node's committed log as JSON, from the first entry that is not discarded |
+//!
+//! `/status` and `/log` do not wait for this node's disk: what they show of it may not be on
+//! its disk yet. The [members](super::members_api) have paths of their own.
+//!
+//! `here=true` asks this very node for the answer, leader or not, and spares the leader most of
+//! the work. A key is a byte string, percent-encoded; with `key_encoding=base64` in the query it is
+//! base64, which also names the keys `.` and `..` that most HTTP clients cannot send as a path.
+//! 400, 405, 413 and 414 say what is wrong with the
+//! request; 409 that a later one was applied; 410 that its session has expired; 503 that nothing was changed and when to try
+//! again; 408 that a body came too slowly, and nothing was changed; 504 that the outcome is not known.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{DefaultBodyLimit, Query, RawQuery, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, post};
+use models::Node;
+use models::raft::log::Index;
+use models::raft::session::{ClientId, Position, RequestId, Sequence};
+use percent_encoding::percent_decode;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::time::{Instant, timeout};
+
+use crate::kv::encoding::decode_base64;
+use crate::kv::json_bytes::add_bytes;
+use crate::kv::membership::founding::{Founded, Founding};
+use crate::kv::request::forward;
+use crate::kv::request::router::{Limits, MAX_HOPS, Service};
+use crate::kv::request::session_pool::FIRST_RESERVED;
+use crate::kv::server::http_error::{Failure, bad};
+use crate::kv::server::range_query::RangeQuery;
+use crate::kv::server::{log_page, members_api, metrics_page};
+use crate::kv::status::{self, Report};
+use crate::kv::store::{Command, MAX_KEY_BYTES, MAX_VALUE_BYTES, Unfit, check_key};
+use crate::kv::{Kv, KvRaft, headers, store as machine};
+use crate::runtime::codec;
+use crate::runtime::driver::NodeStopped;
+
+type Shared = State<Arc<Service>>;
+
+const ENDPOINTS: &str = "there are PUT, GET, DELETE /kv/{key}, GET /kv?prefix=, GET /status, \
+                         GET /log?index=, GET /members";
+/// A node that answers no question for so long is stuck.
+const LOOK_PATIENCE: Duration = Duration::from_secs(1);
+/// Room for everything in a forwarded request beside its value.
+const FORWARD_BYTES: usize = MAX_VALUE_BYTES + MAX_KEY_BYTES + 1024;
+
+/// The client API.
+pub(crate) fn api(service: Arc<Service>) -> Router {
+    let forward = post(take_forwarded).layer(DefaultBodyLimit::max(FORWARD_BYTES));
+    let key = get(get_key).put(put_key).delete(delete_key);
+    Router::new()
+        .route("/kv", get(range))
+        .route("/kv/", get(empty_key).put(empty_key).delete(empty_key))
+        .route(
+            "/kv/{*key}",
+            key.layer(DefaultBodyLimit::max(MAX_VALUE_BYTES)),
+        )
+        .route("/status", get(status))
+        .route("/log", get(log))
+        .route(forward::PATH, forward)
+        .route("/init", post(init))
+        .merge(members_api::routes())
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(service.clone(), sign))
+        .with_state(service)
+}
+
+/// The metrics, on a port of their own.
+pub(crate) fn metrics(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/metrics", get(show_metrics))
+        .with_state(service)
+}
+
+/// Names the node and its leader in every answer, whatever it is.
+async fn sign(State(service): Shared, request: Request, next: Next) -> Response {
+    let mut answer = next.run(request).await;
+    let leader = service.leader();
+    let leader = leader.map_or(HeaderValue::from_static("unknown"), |id| id.0.into());
+    let fields = answer.headers_mut();
+    fields.insert(headers::NODE, service.id.0.into());
+    fields.insert(headers::LEADER, leader);
+    answer
+}
+
+/// The query of a request that names a key.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyQuery {
+    #[serde(default)]
+    here: bool,
+    #[serde(default)]
+    key_encoding: KeyEncoding,
+}
+
+/// How the key in the path is written, beneath percent-encoding.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum KeyEncoding {
+    #[default]
+    Bytes,
+    Base64,
+}
+
+async fn get_key(
+    State(service): Shared,
+    uri: Uri,
+    query: Result<Query<KeyQuery>, QueryRejection>,
+) -> Result<Response, Failure> {
+    let Query(KeyQuery { here, key_encoding }) = query?;
+    let key = key_in(&uri, key_encoding)?;
+    let query = machine::Query::Get { key };
+    let machine::Response::Value(found) = service.read(query, here).await? else {
+        return Err(mismatch());
+    };
+    let Some(found) = found else {
+        return Err(Failure::Bad(StatusCode::NOT_FOUND, "no such key".into()));
+    };
+    let fields = [
+        (
+            header::CONTENT_TYPE.as_str(),
+            "application/octet-stream".to_owned(),
+        ),
+        (headers::REVISION, found.revision.to_string()),
+    ];
+    Ok((fields, found.value).into_response())
+}
+
+async fn put_key(
+    State(service): Shared,
+    uri: Uri,
+    query: Result<Query<KeyQuery>, QueryRejection>,
+    fields: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Failure> {
+    let key = key_in(&uri, encoding_for_write(query)?)?;
+    let request = session_in(&fields)?;
+    let value = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Unfit::ValueTooLarge.into(),
+        status => Failure::Bad(status, rejection.body_text()),
+    })?;
+    let command = Command::Put { key, value };
+    let answer = service.write(command, request).await?;
+    let machine::Response::Put { revision, previous } = answer else {
+        return Err(mismatch());
+    };
+    Ok(changed(StatusCode::OK, revision, previous))
+}
+
+async fn delete_key(
+    State(service): Shared,
+    uri: Uri,
+    query: Result<Query<KeyQuery>, QueryRejection>,
+    fields: HeaderMap,
+) -> Result<Response, Failure> {
+    let key = key_in(&uri, encoding_for_write(query)?)?;
+    let request = session_in(&fields)?;
+    let answer = service.write(Command::Delete { key }, request).await?;
+    let machine::Response::Deleted { revision, previous } = answer else {
+        return Err(mismatch());
+    };
+    let status = previous.map_or(StatusCode::NOT_FOUND, |_| StatusCode::OK);
+    Ok(changed(status, revision, previous))
+}
+
+fn changed(status: StatusCode, revision: u64, previous: Option<u64>) -> Response {
+    let fields = [(headers::REVISION, revision.to_string())];
+    let body = json!({ "revision": revision, "previous_revision": previous });
+    (status, fields, Json(body)).into_response()
+}
+
+/// A session that was used for a request of another kind answers with that kind.
+fn mismatch() -> Failure {
+    bad(
+        "this Lockstep-Client and Lockstep-Sequence were used for a request of another kind, \
+         which was done; this one was not. Give each request a sequence of its own",
+    )
+}
+
+async fn range(State(service): Shared, RawQuery(raw): RawQuery) -> Result<Response, Failure> {
+    let query = RangeQuery::parse(raw.as_deref().unwrap_or_default())?;
+    let here = query.here();
+    let query = query.into_query();
+    let machine::Response::Range { entries, more } = service.read(query, here).await? else {
+        return Err(mismatch());
+    };
+    let entries: Vec<Value> = entries
+        .iter()
+        .map(|(key, versioned)| {
+            let mut object = Map::new();
+            add_bytes(&mut object, "key", key);
+            add_bytes(&mut object, "value", &versioned.value);
+            object.insert("revision".into(), versioned.revision.into());
+            Value::Object(object)
+        })
+        .collect();
+    Ok(Json(json!({ "entries": entries, "more": more })).into_response())
+}
+
+async fn status(State(service): Shared) -> Result<Response, Failure> {
+    Ok(Json(report(&service).await?).into_response())
+}
+
+async fn report(service: &Service) -> Result<Report, Failure> {
+    let identity = service.identity.clone();
+    let disk = status::disk_report(
+        &service.inbox.metrics().flushes,
+        service.timing.slow_flush(),
+    );
+    let report = look(service, move |node| status::report(&identity, node, disk)).await?;
+    let configuration = service.membership.configuration();
+    let overridden = service.membership.overridden(&configuration);
+    Ok(Report {
+        addresses_from_file: overridden.into_iter().collect(),
+        voters: configuration.voters.into_iter().collect(),
+        learners: configuration.learners.into_iter().collect(),
+        refused: service.membership.refused(),
+        ..report
+    })
+}
+
+/// Looks at the node without waiting for its disk: who looks here may look because of that.
+/// Nor is a node waited for that does not answer at all.
+async fn look<R: Send + 'static>(
+    service: &Service,
+    look: impl FnOnce(&Node<KvRaft>) -> R + Send + 'static,
+) -> Result<R, Failure> {
+    let looked = timeout(LOOK_PATIENCE, service.inbox.inspect_unflushed(look)).await;
+    match looked {
+        Ok(Ok(seen)) => Ok(seen),
+        Ok(Err(NodeStopped)) => Err(Failure::Ended),
+        Err(_) => Err(Failure::Silent),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LogQuery {
+    index: Option<u64>,
+    limit: Option<usize>,
+}
+
+async fn log(
+    State(service): Shared,
+    query: Result<Query<LogQuery>, QueryRejection>,
+) -> Result<Response, Failure> {
+    let Query(query) = query?;
+    let from = Index(query.index.unwrap_or(1));
+    let limit = query.limit.unwrap_or(log_page::MAX_ENTRIES);
+    let page = look(&service, move |node| log_page::read(node, from, limit)).await?;
+    Ok(Json(page.to_json()).into_response())
+}
+
+async fn show_metrics(State(service): Shared) -> Response {
+    let report = report(&service).await.ok();
+    let page = metrics_page::render(service.inbox.metrics(), &service.transfers, report.as_ref());
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    (kind, page).into_response()
+}
+
+/// A request that another node has forwarded, and its answer, both in the runtime's encoding.
+async fn take_forwarded(
+    State(service): Shared,
+    fields: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Failure> {
+    let hops = number_in(&fields, headers::HOPS)?.unwrap_or(u64::from(MAX_HOPS));
+    let timeout = number_in(&fields, headers::TIMEOUT)?.unwrap_or(0);
+    let command: models::raft::Command<Kv> = codec::decode(&body)
+        .map_err(|error| bad(format!("a forwarded request is not understood: {error}")))?;
+    if let models::raft::Command::Propose { command, .. } = &command {
+        machine::check_command(command)?;
+    }
+    let limit = service.timing.request_timeout();
+    let limits = Limits {
+        hops: u8::try_from(hops).unwrap_or(u8::MAX),
+        deadline: Instant::now() + Duration::from_millis(timeout).min(limit),
+    };
+    let answer = service.carry_out(command, limits).await;
+    let body = codec::encode(&answer)
+        .map_err(|error| Failure::Bad(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    Ok(body.into_response())
+}
+
+/// A cluster is founded once. Whoever asks for this very one again is told that it is there: the
+/// answer to an earlier try may have been lost.
+async fn init(State(service): Shared, body: Bytes) -> Result<Json<Founded>, Failure> {
+    let identity = &service.identity;
+    let wanted = Founding::parse(&body).map_err(bad)?;
+    let initial = service.membership.initial();
+    let (id, cluster, cluster_id) = (identity.node.0, &identity.cluster, identity.cluster_id);
+    if initial.voters.is_empty() {
+        let text = format!(
+            "node {id} was added to the cluster `{cluster}`, {cluster_id}, when that was there \
+             already; nothing was changed"
+        );
+        return Err(Failure::Bad(StatusCode::CONFLICT, text));
+    }
+    let founded = Founding::done(cluster, &initial);
+    if let Some(difference) = wanted.and_then(|wanted| founded.differs_from(&wanted)) {
+        let text = format!(
+            "node {id} belongs to the cluster `{cluster}`, {cluster_id}, already, which was \
+             founded with {difference}, as this request wants it; nothing was changed. Who belongs \
+             to it now, `lockstep members` shows and changes"
+        );
+        return Err(Failure::Bad(StatusCode::CONFLICT, text));
+    }
+    Ok(Json(Founded {
+        cluster_id: cluster_id.to_string(),
+        already: true,
+    }))
+}
+
+async fn empty_key() -> Failure {
+    Unfit::EmptyKey.into()
+}
+
+async fn unknown_path(uri: Uri) -> Failure {
+    let text = format!("nothing is at {}; {ENDPOINTS}", uri.path());
+    Failure::Bad(StatusCode::NOT_FOUND, text)
+}
+
+async fn wrong_method() -> Failure {
+    let text = format!("this path has no such method; {ENDPOINTS}");
+    Failure::Bad(StatusCode::METHOD_NOT_ALLOWED, text)
+}
+
+/// How a write names its key. Only a read can be answered by this very node.
+fn encoding_for_write(
+    query: Result<Query<KeyQuery>, QueryRejection>,
+) -> Result<KeyEncoding, Failure> {
+    let Query(KeyQuery { here, key_encoding }) = query?;
+    if here {
+        return Err(bad(
+            "`here` is for reads: a write goes to the leader. Nothing was changed",
+        ));
+    }
+    Ok(key_encoding)
+}
+
+/// The key in the path: a byte string, which need not be UTF-8.
+fn key_in(uri: &Uri, encoding: KeyEncoding) -> Result<Bytes, Failure> {
+    let encoded = uri.path().strip_prefix("/kv/").unwrap_or_default();
+    let written: Vec<u8> = percent_decode(encoded.as_bytes()).collect();
+    let key = match encoding {
+        KeyEncoding::Bytes => written,
+        KeyEncoding::Base64 => decode_base64(&String::from_utf8_lossy(&written))
+            .map_err(|error| bad(format!("the key {error}; nothing was changed")))?,
+    };
+    check_key(&key)?;
+    Ok(key.into())
+}
+
+/// The session that a client brings, if it brings one.
+fn session_in(fields: &HeaderMap) -> Result<Option<RequestId>, Failure> {
+    let client = number_in(fields, headers::CLIENT)?;
+    let sequence = number_in(fields, headers::SEQUENCE)?;
+    let since = number_in(fields, headers::SINCE)?.map(Position);
+    match (client, sequence) {
+        (None, None) => Ok(None),
+        (Some(client), Some(_)) if client >= FIRST_RESERVED => Err(bad(format!(
+            "Lockstep-Client must be below 2^63, and is {client}; nothing was changed"
+        ))),
+        (Some(client), Some(sequence)) => Ok(Some(RequestId {
+            client: ClientId::new(client).anew(since.unwrap_or_default()),
+            sequence: Sequence(sequence),
+        })),
+        (Some(_), None) | (None, Some(_)) => Err(bad(
+            "Lockstep-Client and Lockstep-Sequence go together; nothing was changed",
+        )),
+    }
+}
+
+fn number_in(fields: &HeaderMap, name: &str) -> Result<Option<u64>, Failure> {
+    let mut values = fields.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let number = value.to_str().ok().and_then(|text| text.parse().ok());
+    match number {
+        Some(number) if values.next().is_none() => Ok(Some(number)),
+        _ => Err(bad(format!(
+            "the header {name} must be one whole number from 0 to 2^64 - 1; nothing was changed"
+        ))),
+    }
+}

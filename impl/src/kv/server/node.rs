@@ -1,0 +1,451 @@
+//! One node of the store, put together: Raft over TCP and a journal, the HTTP API in front.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use models::NodeId;
+use models::raft::message::Message;
+use models::raft::progress::Window;
+use models::raft::state::Persistent;
+use models::raft::{Compaction, Timer};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::Identity;
+use crate::kv::config::{Config, Fault, NodeConfig, Timing};
+use crate::kv::membership::bootstrap::blank_identity;
+use crate::kv::membership::configured as membership;
+use crate::kv::membership::configured::Membership;
+use crate::kv::request::forward::Forwarder;
+use crate::kv::request::pending::Waiters;
+use crate::kv::request::router::Service;
+use crate::kv::request::session_pool::Sessions;
+use crate::kv::server::api as http;
+use crate::kv::server::events::{halted_words, log_event, obey};
+use crate::kv::server::handover::{self, HandOver, Transfers};
+use crate::kv::store::{Command, MAX_APPEND_WEIGHT};
+use crate::kv::{Kv, KvRaft};
+use crate::runtime::driver::{
+    self, Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox,
+};
+use crate::runtime::journal::{
+    DirectoryLock, FileJournal, FileJournalOptions, Journal, JournalError,
+};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::timers::TimerSpan;
+use crate::runtime::transport::tcp::{Tcp, TcpConfig};
+use crate::service::data_directory::{self, DirectoryError, Held};
+use crate::service::http_server as server;
+use crate::service::http_server::ServerLimits;
+use crate::service::open_files::{self, METRICS_CONNECTIONS, OpenFilesError};
+
+/// So many messages and commands wait for the node; more are refused.
+const INBOX: usize = 4096;
+/// So many writes without a session of their own run at a time; more are refused.
+const SESSIONS: usize = 1024;
+/// So many messages wait for a peer. Few, for a message may carry 2 MiB of entries, and what
+/// a peer missed while it was away is sent again anyway.
+pub(crate) const PEER_QUEUE: usize = 64;
+/// Entries of so many bytes may be under way to a peer.
+const MAX_WEIGHT_IN_FLIGHT: usize = 8 << 20;
+/// Bounds on how often a node shows an idle peer that it lives.
+const FASTEST_KEEP_ALIVE: Duration = Duration::from_millis(250);
+const SLOWEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// Requests that run when the node is told to stop have this long to end.
+const GRACE: Duration = Duration::from_secs(1);
+/// A node that is told to stop waits this long for an fsync,
+const DISK_PATIENCE: Duration = Duration::from_secs(3);
+/// and this long for everything that it had taken.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is at fault.
+    #[error(transparent)]
+    Config(#[from] Fault),
+    /// An address cannot be had.
+    #[error(
+        "cannot listen on {address} ({what}): {source}; nothing was started. Choose a free \
+         address of this machine; where the others reach it at another address, peer_listen \
+         and client_listen say what to listen on"
+    )]
+    Listen {
+        /// The field of the configuration.
+        what: &'static str,
+        /// The address.
+        address: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The process may open too few files.
+    #[error(transparent)]
+    OpenFiles(#[from] OpenFilesError),
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The data directory is of no use.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The data directory belongs to no cluster.
+    #[error(
+        "the data directory {0} is empty: this node belongs to no cluster yet, and nothing was \
+         started"
+    )]
+    Blank(PathBuf),
+    /// The file and the disk contradict each other.
+    #[error("{0}; nothing was started")]
+    Contradiction(String),
+    /// The node refused to start.
+    #[error(transparent)]
+    Node(#[from] driver::StartError),
+    /// The HTTP client cannot be had.
+    #[error("the HTTP client did not start: {0}; nothing was started")]
+    Http(#[from] reqwest::Error),
+    /// A listener is of no use.
+    #[error("a listener failed: {0}; nothing was started")]
+    Io(#[from] io::Error),
+}
+
+/// A node's three listeners.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For the other nodes.
+    pub peer: TcpListener,
+    /// For clients.
+    pub client: TcpListener,
+    /// For metrics.
+    pub metrics: TcpListener,
+}
+
+/// A running node.
+pub struct KvNode {
+    raft: RunningNode<KvRaft>,
+    /// Why the node takes part no more, once it does not.
+    halted: watch::Receiver<Option<String>>,
+    service: Arc<Service>,
+    tcp: Tcp<Message<Command>>,
+    servers: Vec<JoinHandle<()>>,
+    stop: watch::Sender<bool>,
+    client_address: SocketAddr,
+    metrics_address: SocketAddr,
+}
+
+impl Listeners {
+    /// Listens where `config` says.
+    ///
+    /// # Errors
+    /// When an address cannot be had.
+    pub async fn bind(config: &NodeConfig) -> Result<Self, StartError> {
+        Ok(Self {
+            peer: listen(
+                match config.peer_listen {
+                    Some(_) => "peer_listen",
+                    None => "peer_address",
+                },
+                config.peer_listen(),
+            )
+            .await?,
+            client: listen(
+                match config.client_listen {
+                    Some(_) => "client_listen",
+                    None => "client_address",
+                },
+                config.client_listen(),
+            )
+            .await?,
+            metrics: listen("metrics_address", &config.metrics_address()).await?,
+        })
+    }
+}
+
+async fn listen(what: &'static str, address: &str) -> Result<TcpListener, StartError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| StartError::Listen {
+        what,
+        address: address.to_owned(),
+        source,
+    })
+}
+
+impl KvNode {
+    /// Starts node `id` of `config` on `listeners`. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When it cannot. Nothing was sent to anybody then.
+    pub fn start(config: &Config, id: NodeId, listeners: Listeners) -> Result<Self, StartError> {
+        let (identity, journal) = Self::open_journal(config, id)?;
+        Self::start_on(config, listeners, identity, journal)
+    }
+
+    /// Opens the journal of node `id`, and tells whose it is.
+    ///
+    /// # Errors
+    /// When it cannot be had, or belongs to no cluster yet. Nothing was started then.
+    pub fn open_journal(
+        config: &Config,
+        id: NodeId,
+    ) -> Result<(Identity, FileJournal), StartError> {
+        let directory = &config.node(id)?.data_directory;
+        let lock = DirectoryLock::acquire(directory)?;
+        let Held::Journal(found) = data_directory::examine(&lock)? else {
+            return Err(StartError::Blank(directory.clone()));
+        };
+        let identity = Identity {
+            cluster_id: found.cluster_id,
+            ..blank_identity(config, id, found.disk)
+        };
+        let options = FileJournalOptions::default();
+        let journal = FileJournal::in_locked(lock, identity.clone(), options);
+        Ok((identity, journal))
+    }
+
+    /// As [`KvNode::start`], on a journal that the caller has opened: such as one that a test
+    /// has put something in front of.
+    ///
+    /// # Errors
+    /// When it cannot. Nothing was sent to anybody then.
+    pub fn start_on(
+        config: &Config,
+        listeners: Listeners,
+        identity: Identity,
+        journal: impl Journal,
+    ) -> Result<Self, StartError> {
+        let id = identity.node;
+        let others = config.nodes.len() - 1;
+        let clients = open_files::client_connections(others, config.limits.max_client_connections)?;
+        let client_address = listeners.client.local_addr()?;
+        let metrics_address = listeners.metrics.local_addr()?;
+
+        let seed = fastrand::u64(..);
+        tracing::info!(node = %id, seed, "timers and session ids are drawn from this seed");
+        let (inbox, mailbox) = mailbox(INBOX);
+        let waiters = Arc::new(Waiters::new(id));
+        let forwarder = Arc::new(Forwarder::new()?);
+        let peers = peer_config(config, identity.clone());
+        let metrics = inbox.metrics().clone();
+        let (tcp, transport) = Tcp::start(listeners.peer, peers, inbox.clone(), metrics.clone())?;
+        let membership = Membership::new(config, id, tcp.peers().clone(), forwarder.clone());
+        let transfers = Arc::new(Transfers::default());
+        let service = Arc::new(Service {
+            id,
+            identity: identity.clone(),
+            inbox: inbox.clone(),
+            waiters: waiters.clone(),
+            transfers: transfers.clone(),
+            sessions: Sessions::new(seed, SESSIONS),
+            forwarder,
+            membership: membership.clone(),
+            timing: config.timing.clone(),
+        });
+        let options = NodeOptions {
+            seed,
+            slow_flush: config.timing.slow_flush(),
+            early_patience: config.timing.early_patience(),
+            ..NodeOptions::default()
+        };
+        let halted = watch::Sender::new(None);
+        let halt = halted.clone();
+        let members = membership.clone();
+        let sink = move |event| {
+            log_event(id, &event);
+            obey(&event, &members, &halt);
+            transfers.take(&event);
+            waiters.take(event);
+        };
+        let file = config.clone();
+        let check = move |durable: &Persistent<Kv>| {
+            if let Some(contradiction) = &durable.halted {
+                return Err(halted_words(contradiction));
+            }
+            if let Some(words) = membership::contradiction(&file, durable) {
+                return Err(words);
+            }
+            membership.recover(durable);
+            Ok(())
+        };
+        let raft = NodeBuilder::new(raft(config, id), spans(&config.timing), sink)
+            .check(check)
+            .options(options)
+            .spawn((inbox, mailbox), journal, transport)?;
+
+        tcp.begin_accepting();
+
+        let stop = watch::Sender::new(false);
+        let serve = |listener, router: Router, connections: usize, metrics: &Arc<Metrics>| {
+            let limits = ServerLimits::new(connections);
+            let stop = stop.subscribe();
+            tokio::spawn(server::serve(
+                listener,
+                router,
+                limits,
+                metrics.clone(),
+                stop,
+            ))
+        };
+        let api = http::api(service.clone());
+        let api = serve(listeners.client, api, clients, &metrics);
+        let page = http::metrics(service.clone());
+        let page = serve(listeners.metrics, page, METRICS_CONNECTIONS, &metrics);
+        let Identity {
+            cluster_id, disk, ..
+        } = identity;
+        tracing::info!(
+            node = %id, %cluster_id, %disk, clients = %client_address, metrics = %metrics_address,
+            max_client_connections = clients, "serving"
+        );
+        Ok(Self {
+            raft,
+            halted: halted.subscribe(),
+            service,
+            tcp,
+            servers: vec![api, page],
+            stop,
+            client_address,
+            metrics_address,
+        })
+    }
+
+    /// Where clients are served.
+    pub fn client_address(&self) -> SocketAddr {
+        self.client_address
+    }
+
+    /// Where metrics are served.
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.metrics_address
+    }
+
+    /// The Raft node.
+    pub fn raft(&self) -> &RunningNode<KvRaft> {
+        &self.raft
+    }
+
+    /// Waits until the node has stopped or failed. End the process when it has failed.
+    pub async fn ended(&self) -> Status {
+        let mut halted = self.halted.clone();
+        let reason = async {
+            match halted
+                .wait_for(Option::is_some)
+                .await
+                .map(|reason| reason.clone())
+            {
+                Ok(Some(reason)) => reason,
+                // The node has ended for another reason.
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            status = self.raft.ended() => status,
+            reason = reason => Status::Failed(Failure::Halted(reason)),
+        }
+    }
+
+    /// Hands leadership over, if the node leads, to the voter that is best prepared, and serves on
+    /// meanwhile. Takes an election time-out at most. Nothing is lost, whatever comes of it.
+    pub async fn hand_over(&self) -> HandOver {
+        let node = self.service.id;
+        let outcome = handover::hand_over(&self.service).await;
+        match outcome {
+            HandOver::NotLeading | HandOver::Alone => {}
+            HandOver::Done { leader } => {
+                tracing::info!(%node, %leader, "has handed its leadership over");
+            }
+            HandOver::Failed(_) | HandOver::TimedOut | HandOver::Unasked => tracing::warn!(
+                %node,
+                why = %outcome,
+                "has not handed its leadership over; the others will elect a leader"
+            ),
+        }
+        outcome
+    }
+
+    /// Hands leadership over, takes no more requests, gives those that run a short while, puts
+    /// everything on disk and closes all connections. Does not wait for a disk that hangs: after a
+    /// few seconds what is not on disk is given up, and nobody was told of it. End the process
+    /// then.
+    ///
+    /// # Errors
+    /// When the node had failed before, fails on the way, or hangs.
+    pub async fn shutdown(self) -> Result<(), Failure> {
+        self.hand_over().await;
+        self.stop.send_replace(true);
+        let deadline = tokio::time::Instant::now() + GRACE;
+        for server in self.servers {
+            let abort = server.abort_handle();
+            if tokio::time::timeout_at(deadline, server).await.is_err() {
+                abort.abort();
+            }
+        }
+        let stopped = self
+            .raft
+            .shutdown_within(DISK_PATIENCE, STOP_PATIENCE)
+            .await;
+        self.tcp.shutdown().await;
+        stopped
+    }
+}
+
+fn raft(config: &Config, id: NodeId) -> KvRaft {
+    // Who the members are is on the disk: here it is only said to an empty one.
+    let mut raft = KvRaft::joining(id);
+    raft.max_append_weight = MAX_APPEND_WEIGHT;
+    raft.max_sessions = config.limits.max_sessions;
+    raft.max_pending_reads = config.limits.max_pending_reads;
+    raft.pre_vote = true;
+    raft.check_quorum = true;
+    raft.ordered_delivery = true;
+    raft.early_heartbeats = true;
+    raft.window = Window {
+        appends: config.log.appends_in_flight,
+        weight: MAX_WEIGHT_IN_FLIGHT,
+    };
+    raft.compaction = Compaction {
+        snapshot_after: match config.log.snapshot_after_bytes {
+            0 => usize::MAX,
+            bytes => bytes,
+        },
+        trailing: config.log.trailing_bytes,
+    };
+    raft.max_chunk_bytes = config.log.chunk_bytes;
+    raft
+}
+
+/// How a node talks to its peers. A peer that gives no sign of life for four elections is taken
+/// for gone: long enough for a busy machine, and short enough that a node which is back at
+/// another address is found in seconds.
+fn peer_config(config: &Config, identity: Identity) -> TcpConfig {
+    let election = Duration::from_millis(config.timing.election_max_ms);
+    let own = config.node(identity.node).ok();
+    let address = own.map(|node| node.peer_address.clone());
+    let keep_alive = election.clamp(FASTEST_KEEP_ALIVE, SLOWEST_KEEP_ALIVE);
+    TcpConfig {
+        queue_messages: PEER_QUEUE,
+        keep_alive,
+        dead_after: 4 * keep_alive,
+        accepts_at_once: false,
+        address,
+        ..TcpConfig::new(identity, BTreeMap::new())
+    }
+}
+
+/// How long Raft's timers last.
+pub fn spans(timing: &Timing) -> impl Fn(&Timer) -> TimerSpan + Send + Sync + 'static {
+    let heartbeat = Duration::from_millis(timing.heartbeat_ms);
+    let lease = Duration::from_millis(timing.election_min_ms);
+    let election = lease..=Duration::from_millis(timing.election_max_ms);
+    move |timer| match timer {
+        Timer::Election => TimerSpan::Between(election.clone()),
+        Timer::Heartbeat => TimerSpan::Exactly(heartbeat),
+        Timer::Lease => TimerSpan::Exactly(lease),
+        Timer::Transfer => TimerSpan::Exactly(*election.end()),
+        // Due with the batch that armed it, behind all its inputs.
+        Timer::Snapshot => TimerSpan::Exactly(Duration::ZERO),
+    }
+}
