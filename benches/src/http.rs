@@ -8,10 +8,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lockstep::kv::client::Client;
-use lockstep::kv::config::{Config, Limits, LogLimits, NodeConfig, Timing};
-use lockstep::kv::membership::bootstrap::found_all;
-use lockstep::kv::server::node::{KvNode, Listeners};
+use lockstep::kv::config::{Config, Limits, LogLimits, Timing};
+use lockstep::kv::server::node::KvNode;
+use lockstep::service::config::NodeConfig;
+use lockstep::service::config::{ServiceConfig, ServiceKind};
+use lockstep::service::founding::bootstrap::found_all;
+use lockstep::service::start::Listeners;
 use models::NodeId;
+use models::raft::configuration::Configuration;
 use models::raft::state::Role;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -43,6 +47,7 @@ impl HttpCluster {
     /// If a node does not start, or none comes to lead.
     pub async fn start(folder: &Path) -> Self {
         let mut config = Config {
+            service: ServiceKind::Kv,
             cluster: "bench".to_owned(),
             init_on_first_start: false,
             timing: timing(),
@@ -71,7 +76,7 @@ impl HttpCluster {
                 data_directory: folder.join(id.to_string()),
             });
         }
-        found_all(&config).expect("the folders are empty");
+        found_all::<Configuration>(&config.cluster_config()).expect("the folders are empty");
         let ids = config.nodes.iter().map(|node| node.id);
         let nodes: Vec<KvNode> = ids
             .zip(listeners)

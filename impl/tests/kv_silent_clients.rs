@@ -10,9 +10,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lockstep::kv::client::Client;
-use lockstep::kv::config::{NodeConfig, Timing};
+use lockstep::kv::config::Timing;
 use lockstep::kv::local::cluster::Processes;
 use lockstep::kv::status::Report;
+use lockstep::service::config::NodeConfig;
 use tempfile::tempdir;
 
 use crate::support::kv::PATIENCE;

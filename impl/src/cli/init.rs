@@ -8,7 +8,8 @@ use anyhow::bail;
 use clap::Args;
 use lockstep::kv::Config;
 use lockstep::kv::admin::Admin;
-use lockstep::kv::membership::founding::Founding;
+use lockstep::service::config::ServiceConfig;
+use lockstep::service::founding::request::Founding;
 
 /// Founds the cluster of a file, once: all its nodes must run, on empty data directories
 ///
@@ -37,12 +38,12 @@ pub(super) struct InitArgs {
 /// Asks the first node of the file.
 pub(super) async fn run(args: InitArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load(&args.config)?;
-    let Some(founder) = config.founder() else {
+    let Some(founder) = config.cluster_config().founder() else {
         bail!("the file has no node that is to be a member; nothing was done");
     };
     let address = config.node(founder)?.client_address.clone();
     let mut admin = Admin::new(vec![address], Duration::from_secs(args.timeout))?;
-    let founded = admin.init(&Founding::of(&config)).await?;
+    let founded = admin.init(&Founding::of(&config.cluster_config())).await?;
     let already = if founded.already { " already" } else { "" };
     let (cluster, cluster_id) = (&config.cluster, founded.cluster_id);
     println!("the cluster `{cluster}` is founded{already}: {cluster_id}");

@@ -6,11 +6,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use lockstep::kv::membership::waiting::until_member;
-use lockstep::kv::server::node::Listeners;
-use lockstep::kv::{Config, KvNode};
+use lockstep::kv::KvNode;
 use lockstep::runtime::driver::Status;
+use lockstep::service::config::{ServiceConfig, ServiceKind, service_of};
+use lockstep::service::founding::waiting::until_member;
 use lockstep::service::open_files;
+use lockstep::service::running::ServiceNode;
+use lockstep::service::start::Listeners;
 use models::NodeId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -66,10 +68,18 @@ pub(super) struct NodeArgs {
 
 /// Runs the node until it is told to stop.
 pub(super) async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
-    let config = Config::load(&args.config)?;
+    match service_of(&args.config)? {
+        ServiceKind::Kv => run_service::<KvNode>(args).await,
+        ServiceKind::Files => bail!("not there yet"),
+    }
+}
+
+async fn run_service<N: ServiceNode>(args: NodeArgs) -> anyhow::Result<ExitCode> {
+    let config = N::Config::load(&args.config)?;
+    let cluster = config.cluster_config();
     let id = NodeId(args.id);
     let file = args.config.display();
-    let own = config.node(id).with_context(|| file.to_string())?;
+    let own = cluster.node(id).with_context(|| file.to_string())?;
     // Before anything is served: a signal that comes now must find somebody.
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
@@ -80,14 +90,16 @@ pub(super) async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
     }
     let listeners = Listeners::bind(own).await?;
     let mut stdin = std::pin::pin!(stdin);
+    let clients = config.max_client_connections();
+    let waiting = until_member::<N::Members>(&cluster, id, clients, listeners);
     let listeners = tokio::select! {
         biased;
-        listeners = until_member(&config, id, listeners) => listeners?,
+        listeners = waiting => listeners?,
         _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
         _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
         () = &mut stdin => return Ok(ExitCode::SUCCESS),
     };
-    let node = KvNode::start(&config, id, listeners)?;
+    let node = N::start(&config, id, listeners)?;
     tokio::select! {
         biased;
         status = node.ended() => match status {

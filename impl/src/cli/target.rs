@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use lockstep::kv::Config;
-use lockstep::kv::config::ConfigError;
+use lockstep::service::config::ConfigError;
 
 /// The nodes that a command asks, and for how long.
 #[derive(Debug, Args)]

@@ -7,8 +7,8 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::kv::headers;
-use crate::kv::membership::founding::{Founded, Founding};
 use crate::kv::server::members_api::Members;
+use crate::service::founding::request::{Founded, Founding};
 use crate::service::http_client::{Nodes, SetUpError, in_full};
 
 /// The pause between two rounds over all nodes.

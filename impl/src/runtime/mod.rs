@@ -10,6 +10,8 @@ pub mod clock;
 #[cfg(not(lockstep_loom))]
 pub(crate) mod codec;
 #[cfg(not(lockstep_loom))]
+pub(crate) mod connection_limit;
+#[cfg(not(lockstep_loom))]
 pub mod driver;
 pub mod gate;
 #[cfg(not(lockstep_loom))]

@@ -1,6 +1,9 @@
 //! `host:port`, as a cluster file and a command line name it. Checked before anything is dialled:
 //! what is no address at all would otherwise look like a node that is down.
 
+use serde::{Deserialize, Serialize};
+
+use crate::service::config::NodeConfig;
 use std::fmt::{self, Display};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -179,6 +182,46 @@ fn error(problem: impl Into<String>, remedy: impl Into<String>) -> AddressError 
     AddressError {
         problem: problem.into(),
         remedy: remedy.into(),
+    }
+}
+
+/// Where a node is to be reached: what the others are told of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Addresses {
+    /// `host:port` for the other nodes.
+    pub peer: String,
+    /// `host:port` for clients.
+    pub client: String,
+}
+
+impl Addresses {
+    /// Those that a configuration file gives.
+    pub fn of(node: &NodeConfig) -> Self {
+        Self {
+            peer: node.peer_address.clone(),
+            client: node.client_address.clone(),
+        }
+    }
+
+    /// Whether others can dial them.
+    ///
+    /// # Errors
+    /// In words, with the field that is at fault.
+    pub fn check(&self) -> Result<(), String> {
+        for (field, text) in [
+            ("peer_address", &self.peer),
+            ("client_address", &self.client),
+        ] {
+            let address = text.parse::<Address>();
+            let address = address.map_err(|error| format!("{field}: {error}"))?;
+            if address.is_unspecified() || address.port == 0 {
+                return Err(format!(
+                    "{field}: `{text}` is nowhere that another node could reach; write the address \
+                     and the port at which the others reach it"
+                ));
+            }
+        }
+        Ok(())
     }
 }
 

@@ -65,6 +65,14 @@ pub enum DirectoryError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// It cannot be set up for this node.
+    #[error("{path}: {reason}; nothing was started")]
+    Unusable {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// The first entry could not be written.
     #[error("the journal was not begun: {0}")]
     Format(#[from] driver::FormatError),

@@ -27,9 +27,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
 
+use crate::runtime::connection_limit::{Admission, Busy, ConnectionLimit, Handle, Slot};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::throttle::Throttle;
-use crate::service::connection_limit::{Admission, Busy, ConnectionLimit, Handle, Slot};
 
 /// What one that was closed to make room has for what it still writes.
 const LAST_WRITE: Duration = Duration::from_secs(1);

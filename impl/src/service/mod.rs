@@ -2,10 +2,21 @@
 //! limits, a data directory, open files, a log.
 
 pub mod address;
-pub(crate) mod connection_limit;
+pub mod config;
 pub mod data_directory;
+pub mod founding;
 pub mod http_client;
 pub mod http_server;
 pub mod logging;
 pub mod open_files;
 pub(crate) mod replacement;
+pub mod running;
+pub mod start;
+
+/// The names of the headers that every service adds to HTTP.
+pub mod headers {
+    /// Answer: the node that gives it.
+    pub const NODE: &str = "lockstep-node";
+    /// Answer: the leader as far as that node knows, or `unknown`.
+    pub const LEADER: &str = "lockstep-leader";
+}

@@ -6,10 +6,9 @@
 
 use std::io;
 
-use crate::service::connection_limit::CLOSING;
+use crate::runtime::connection_limit::CLOSING;
+use crate::runtime::transport::tcp::UNAUTHENTICATED;
 
-/// Callers on the peer port that have not said who they are.
-pub(crate) const UNAUTHENTICATED: usize = 64;
 /// Connections to the metrics port.
 pub(crate) const METRICS_CONNECTIONS: usize = 8;
 /// More clients than this are served only where the configuration says so.

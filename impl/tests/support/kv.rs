@@ -3,12 +3,15 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use lockstep::kv::config::{Config, Limits, LogLimits, NodeConfig, Timing};
-use lockstep::kv::membership::bootstrap::found_all;
-use lockstep::kv::server::node::Listeners;
+use lockstep::kv::config::{Config, Limits, LogLimits, Timing};
 use lockstep::kv::status::Report;
 use lockstep::kv::{KvNode, headers};
+use lockstep::service::config::NodeConfig;
+use lockstep::service::config::{ServiceConfig, ServiceKind};
+use lockstep::service::founding::bootstrap::found_all;
+use lockstep::service::start::Listeners;
 use models::NodeId;
+use models::raft::configuration::Configuration;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -82,6 +85,7 @@ impl KvCluster {
             listeners.push(three);
         }
         let config = Config {
+            service: ServiceKind::Kv,
             cluster: "blue".into(),
             init_on_first_start: false,
             timing,
@@ -90,7 +94,7 @@ impl KvCluster {
             nodes,
         };
         config.check().expect("a good configuration");
-        found_all(&config).expect("the folders are empty");
+        found_all::<Configuration>(&config.cluster_config()).expect("the folders are empty");
         let ids = (1..=count).map(NodeId);
         let troubles: Vec<Trouble> = ids.clone().map(|_| Trouble::default()).collect();
         let start = |((id, listeners), trouble)| Some(launch(&config, id, listeners, trouble));

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use models::NodeId;
 
-use crate::kv::config::{Config, Limits, LogLimits, NodeConfig, Timing};
+use crate::kv::config::{Config, Limits, LogLimits, Timing};
+use crate::service::config::{NodeConfig, ServiceKind};
 
 /// A node has this long to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -132,6 +133,7 @@ impl Processes {
     ) -> Result<Self, ProcessError> {
         let folder = tempfile::tempdir().map_err(failed("creating a temporary folder"))?;
         let config = Config {
+            service: ServiceKind::Kv,
             cluster: "loopback".to_owned(),
             init_on_first_start: false,
             timing,

@@ -7,10 +7,11 @@ use models::NodeId;
 use models::raft::configuration::{Configuration, Contact};
 use models::raft::membership::Change;
 
-use crate::kv::membership::bootstrap::{PROBE_LIMIT, too_large_to_join};
-use crate::kv::membership::members::Addresses;
+use crate::kv::membership::invitation::too_large_to_join;
 use crate::kv::request::router::{Refusal, Service};
 use crate::runtime::transport::tcp::{Probed, other_disk, probe};
+use crate::service::address::Addresses;
+use crate::service::founding::bootstrap::PROBE_LIMIT;
 
 impl Service {
     /// Adds node `id`, which must run on an empty disk at `addresses`, as a learner. Nothing is

@@ -21,12 +21,13 @@ use tokio::runtime::Handle;
 
 use crate::kv::Kv;
 use crate::kv::config::Config;
-use crate::kv::membership::bootstrap;
-use crate::kv::membership::members::{Addresses, Member, members};
+use crate::kv::membership::invitation::invitation;
+use crate::kv::membership::members::{Member, members};
 use crate::kv::request::forward::Forwarder;
 use crate::kv::store::Command;
 use crate::runtime::sync::Mutex;
 use crate::runtime::transport::tcp::{Known, Peers};
+use crate::service::address::Addresses;
 
 /// A node that has left is told so by its last messages: it stays a peer for so long.
 const FAREWELL: Duration = Duration::from_secs(10);
@@ -121,8 +122,8 @@ impl Membership {
             view.connected.insert(node);
             self.forwarder.set(node, addresses.client);
             if node != self.id {
-                let invitation = bootstrap::invitation(&view.initial, &view.committed, node);
-                let invitation = invitation.filter(|_| {
+                let invited = invitation(&view.initial, &view.committed, node);
+                let invitation = invited.filter(|_| {
                     let committed = view.committed.contacts.get(&node);
                     committed.is_some_and(|known| known.disk == contact.disk)
                 });
@@ -262,11 +263,12 @@ mod tests {
     use models::DiskId;
     use tokio::net::TcpListener;
 
-    use super::super::bootstrap::blank_identity;
     use super::*;
     use crate::runtime::metrics::Metrics;
     use crate::runtime::transport::Deliver;
     use crate::runtime::transport::tcp::{Tcp, TcpConfig};
+    use crate::service::config::ServiceConfig;
+    use crate::service::founding::bootstrap::blank_identity;
 
     #[derive(Clone)]
     struct Nowhere;
@@ -302,7 +304,8 @@ mod tests {
         let text = "cluster = \"blue\"\nnodes = []";
         let config: Config = toml::from_str(text).expect("a file");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
-        let identity = blank_identity(&config, NodeId(1), DiskId([1; 16]));
+        let identity =
+            blank_identity::<Configuration>(&config.cluster_config(), NodeId(1), DiskId([1; 16]));
         let tcp_config = TcpConfig::new(identity, BTreeMap::new());
         let metrics = Arc::new(Metrics::default());
         let (tcp, _) = Tcp::start(listener, tcp_config, Nowhere, metrics).expect("starts");
@@ -355,7 +358,7 @@ mod tests {
     fn nobody_is_invited_by_what_may_be_undone() {
         let (before, after) = (configuration(&[]), configuration(&[4]));
         let invited = |committed: &Configuration, node| {
-            bootstrap::invitation(&before, committed, NodeId(node)).is_some()
+            invitation(&before, committed, NodeId(node)).is_some()
         };
         assert!(invited(&before, 2), "a founder");
         assert!(!invited(&before, 4));

@@ -6,18 +6,8 @@ use models::raft::configuration::{Configuration, Contact};
 use models::{DiskId, NodeId};
 use serde::{Deserialize, Serialize};
 
-use crate::kv::config::NodeConfig;
 use crate::runtime::codec;
-use crate::service::address::Address;
-
-/// Where a node is to be reached: what its contact in the replicated configuration carries.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Addresses {
-    /// `host:port` for the other nodes.
-    pub peer: String,
-    /// `host:port` for clients.
-    pub client: String,
-}
+use crate::service::address::Addresses;
 
 /// A member as `/members` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,35 +40,6 @@ pub enum MemberRole {
 }
 
 impl Addresses {
-    /// Those that a configuration file gives.
-    pub fn of(node: &NodeConfig) -> Self {
-        Self {
-            peer: node.peer_address.clone(),
-            client: node.client_address.clone(),
-        }
-    }
-
-    /// Whether others can dial them.
-    ///
-    /// # Errors
-    /// In words, with the field that is at fault.
-    pub fn check(&self) -> Result<(), String> {
-        for (field, text) in [
-            ("peer_address", &self.peer),
-            ("client_address", &self.client),
-        ] {
-            let address = text.parse::<Address>();
-            let address = address.map_err(|error| format!("{field}: {error}"))?;
-            if address.is_unspecified() || address.port == 0 {
-                return Err(format!(
-                    "{field}: `{text}` is nowhere that another node could reach; write the address \
-                     and the port at which the others reach it"
-                ));
-            }
-        }
-        Ok(())
-    }
-
     /// As a contact carries them, for a node with this disk.
     ///
     /// # Errors

@@ -15,8 +15,7 @@ use models::raft::log::{Content, Entry, Index};
 use models::raft::state::{Persistent, Record};
 use models::{DiskId, NodeId};
 
-use crate::kv::config::{Config, Fault};
-use crate::kv::membership::members::Addresses;
+use crate::kv::config::Config;
 use crate::kv::recovery::survivors::survivors;
 use crate::kv::store::Command;
 use crate::kv::{Kv, KvRaft};
@@ -26,6 +25,8 @@ use crate::runtime::identity::{ClusterId, Identity, random_disk};
 use crate::runtime::journal::{
     DirectoryLock, FileJournal, FileJournalOptions, Journal, JournalError,
 };
+use crate::service::address::Addresses;
+use crate::service::config::Fault;
 use crate::service::data_directory::{self, DirectoryError, Held};
 use crate::service::replacement;
 

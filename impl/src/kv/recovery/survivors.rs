@@ -9,9 +9,9 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::kv::config::Config;
-use crate::kv::membership::members::Addresses;
 use crate::runtime::identity::Identity;
 use crate::runtime::transport::tcp::is_member;
+use crate::service::address::Addresses;
 use crate::service::http_client::http_client;
 
 /// A node has this long to answer.

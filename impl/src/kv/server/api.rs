@@ -41,7 +41,6 @@ use tokio::time::{Instant, timeout};
 
 use crate::kv::encoding::decode_base64;
 use crate::kv::json_bytes::add_bytes;
-use crate::kv::membership::founding::{Founded, Founding};
 use crate::kv::request::forward;
 use crate::kv::request::router::{Limits, MAX_HOPS, Service};
 use crate::kv::request::session_pool::FIRST_RESERVED;
@@ -53,6 +52,8 @@ use crate::kv::store::{Command, MAX_KEY_BYTES, MAX_VALUE_BYTES, Unfit, check_key
 use crate::kv::{Kv, KvRaft, headers, store as machine};
 use crate::runtime::codec;
 use crate::runtime::driver::NodeStopped;
+use crate::service::address::Addresses;
+use crate::service::founding::request::{Founded, Founding};
 
 type Shared = State<Arc<Service>>;
 
@@ -316,7 +317,13 @@ async fn init(State(service): Shared, body: Bytes) -> Result<Json<Founded>, Fail
         );
         return Err(Failure::Bad(StatusCode::CONFLICT, text));
     }
-    let founded = Founding::done(cluster, &initial);
+    let founded = Founding::done(
+        cluster,
+        { initial.voters.iter() }.map(|id| {
+            let known = initial.contacts.get(id).and_then(Addresses::in_contact);
+            (*id, known.map(|known| known.peer))
+        }),
+    );
     if let Some(difference) = wanted.and_then(|wanted| founded.differs_from(&wanted)) {
         let text = format!(
             "node {id} belongs to the cluster `{cluster}`, {cluster_id}, already, which was \

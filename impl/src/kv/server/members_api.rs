@@ -26,9 +26,10 @@ use models::raft::configuration::Configuration;
 use models::raft::membership::Change;
 use serde::{Deserialize, Serialize};
 
-use crate::kv::membership::members::{Addresses, Member};
+use crate::kv::membership::members::Member;
 use crate::kv::request::router::Service;
 use crate::kv::server::http_error::{Failure, bad};
+use crate::service::address::Addresses;
 
 type Shared = State<Arc<Service>>;
 

@@ -1,9 +1,7 @@
 //! One node of the store, put together: Raft over TCP and a journal, the HTTP API in front.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +11,11 @@ use models::raft::message::Message;
 use models::raft::progress::Window;
 use models::raft::state::Persistent;
 use models::raft::{Compaction, Timer};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::Identity;
-use crate::kv::config::{Config, Fault, NodeConfig, Timing};
-use crate::kv::membership::bootstrap::blank_identity;
+use crate::kv::config::{Config, Timing};
 use crate::kv::membership::configured as membership;
 use crate::kv::membership::configured::Membership;
 use crate::kv::request::forward::Forwarder;
@@ -31,19 +27,20 @@ use crate::kv::server::events::{halted_words, log_event, obey};
 use crate::kv::server::handover::{self, HandOver, Transfers};
 use crate::kv::store::{Command, MAX_APPEND_WEIGHT};
 use crate::kv::{Kv, KvRaft};
-use crate::runtime::driver::{
-    self, Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox,
-};
-use crate::runtime::journal::{
-    DirectoryLock, FileJournal, FileJournalOptions, Journal, JournalError,
-};
+use crate::runtime::driver::{Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
+use crate::runtime::journal::{DirectoryLock, FileJournal, FileJournalOptions, Journal};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::timers::TimerSpan;
 use crate::runtime::transport::tcp::{Tcp, TcpConfig};
-use crate::service::data_directory::{self, DirectoryError, Held};
+use crate::service::config::ServiceConfig;
+use crate::service::data_directory::{self, Held};
+use crate::service::founding::bootstrap::blank_identity;
 use crate::service::http_server as server;
 use crate::service::http_server::ServerLimits;
-use crate::service::open_files::{self, METRICS_CONNECTIONS, OpenFilesError};
+use crate::service::open_files::{self, METRICS_CONNECTIONS};
+use crate::service::running::ServiceNode;
+use crate::service::start::{Listeners, StartError};
+use models::raft::configuration::Configuration;
 
 /// So many messages and commands wait for the node; more are refused.
 const INBOX: usize = 4096;
@@ -64,66 +61,6 @@ const DISK_PATIENCE: Duration = Duration::from_secs(3);
 /// and this long for everything that it had taken.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Why a node did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration is at fault.
-    #[error(transparent)]
-    Config(#[from] Fault),
-    /// An address cannot be had.
-    #[error(
-        "cannot listen on {address} ({what}): {source}; nothing was started. Choose a free \
-         address of this machine; where the others reach it at another address, peer_listen \
-         and client_listen say what to listen on"
-    )]
-    Listen {
-        /// The field of the configuration.
-        what: &'static str,
-        /// The address.
-        address: String,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// The process may open too few files.
-    #[error(transparent)]
-    OpenFiles(#[from] OpenFilesError),
-    /// The journal cannot be opened.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The data directory is of no use.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// The data directory belongs to no cluster.
-    #[error(
-        "the data directory {0} is empty: this node belongs to no cluster yet, and nothing was \
-         started"
-    )]
-    Blank(PathBuf),
-    /// The file and the disk contradict each other.
-    #[error("{0}; nothing was started")]
-    Contradiction(String),
-    /// The node refused to start.
-    #[error(transparent)]
-    Node(#[from] driver::StartError),
-    /// The HTTP client cannot be had.
-    #[error("the HTTP client did not start: {0}; nothing was started")]
-    Http(#[from] reqwest::Error),
-    /// A listener is of no use.
-    #[error("a listener failed: {0}; nothing was started")]
-    Io(#[from] io::Error),
-}
-
-/// A node's three listeners.
-#[derive(Debug)]
-pub struct Listeners {
-    /// For the other nodes.
-    pub peer: TcpListener,
-    /// For clients.
-    pub client: TcpListener,
-    /// For metrics.
-    pub metrics: TcpListener,
-}
-
 /// A running node.
 pub struct KvNode {
     raft: RunningNode<KvRaft>,
@@ -135,43 +72,6 @@ pub struct KvNode {
     stop: watch::Sender<bool>,
     client_address: SocketAddr,
     metrics_address: SocketAddr,
-}
-
-impl Listeners {
-    /// Listens where `config` says.
-    ///
-    /// # Errors
-    /// When an address cannot be had.
-    pub async fn bind(config: &NodeConfig) -> Result<Self, StartError> {
-        Ok(Self {
-            peer: listen(
-                match config.peer_listen {
-                    Some(_) => "peer_listen",
-                    None => "peer_address",
-                },
-                config.peer_listen(),
-            )
-            .await?,
-            client: listen(
-                match config.client_listen {
-                    Some(_) => "client_listen",
-                    None => "client_address",
-                },
-                config.client_listen(),
-            )
-            .await?,
-            metrics: listen("metrics_address", &config.metrics_address()).await?,
-        })
-    }
-}
-
-async fn listen(what: &'static str, address: &str) -> Result<TcpListener, StartError> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|source| StartError::Listen {
-        what,
-        address: address.to_owned(),
-        source,
-    })
 }
 
 impl KvNode {
@@ -199,7 +99,7 @@ impl KvNode {
         };
         let identity = Identity {
             cluster_id: found.cluster_id,
-            ..blank_identity(config, id, found.disk)
+            ..blank_identity::<Configuration>(&config.cluster_config(), id, found.disk)
         };
         let options = FileJournalOptions::default();
         let journal = FileJournal::in_locked(lock, identity.clone(), options);
@@ -389,6 +289,23 @@ impl KvNode {
             .await;
         self.tcp.shutdown().await;
         stopped
+    }
+}
+
+impl ServiceNode for KvNode {
+    type Config = Config;
+    type Members = Configuration;
+
+    fn start(config: &Config, id: NodeId, listeners: Listeners) -> Result<Self, StartError> {
+        Self::start(config, id, listeners)
+    }
+
+    async fn ended(&self) -> Status {
+        self.ended().await
+    }
+
+    async fn shutdown(self) -> Result<(), Failure> {
+        self.shutdown().await
     }
 }
 

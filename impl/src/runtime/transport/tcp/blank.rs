@@ -10,12 +10,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::UNAUTHENTICATED;
 use super::admission::{Known, other_disk};
 use super::handshake::{self, Call, HandshakeError};
 use super::turned_away::TurnedAway;
+use crate::runtime::connection_limit::{Admission, ConnectionLimit, Slot};
 use crate::runtime::identity::{ClusterId, Identity};
-use crate::service::connection_limit::{Admission, ConnectionLimit, Slot};
-use crate::service::open_files::UNAUTHENTICATED;
 
 /// The pause after a connection that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(100);

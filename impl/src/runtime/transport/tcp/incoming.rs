@@ -15,16 +15,16 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
 
+use super::UNAUTHENTICATED;
 use super::handshake::{self, Caller, HandshakeError};
 use super::peers::Peers;
 use super::{Shared, TcpConfig, prepare, turned_away};
 use crate::runtime::codec;
+use crate::runtime::connection_limit::{Admission, ConnectionLimit};
 use crate::runtime::sync::Mutex;
 use crate::runtime::throttle::Throttle;
 use crate::runtime::transport::Deliver;
 use crate::runtime::transport::wire::{self, FrameError};
-use crate::service::connection_limit::{Admission, ConnectionLimit};
-use crate::service::open_files::UNAUTHENTICATED;
 
 const READ_BYTES: usize = 64 << 10;
 /// The pause after a connection that could not be accepted.

@@ -51,6 +51,10 @@ use crate::runtime::sync::Mutex;
 /// The usual limit on a message, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 64 << 20;
 
+/// So many callers at a time may be about to say who they are; of more, those that have said nothing
+/// for longest make room.
+pub(crate) const UNAUTHENTICATED: usize = 64;
+
 /// How a node talks to its peers.
 #[derive(Clone, Debug)]
 pub struct TcpConfig {

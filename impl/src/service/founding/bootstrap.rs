@@ -12,21 +12,20 @@
 //! members of its cluster, and founds no other.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use models::raft::configuration::Configuration;
-use models::raft::state::Record;
-use models::{DiskId, NodeId, Protocol};
+use models::{DiskId, NodeId};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use crate::kv::config::Config;
-use crate::kv::membership::members::Addresses;
-use crate::kv::{Kv, KvRaft, PROTOCOL, VERSION};
-use crate::runtime::codec;
+use super::InitialMembers;
+use crate::runtime::driver::FormatError;
 use crate::runtime::identity::{ClusterId, Identity};
 use crate::runtime::journal::DirectoryLock;
 use crate::runtime::transport::tcp::{Blank, Invitation, MAX_INVITATION_BYTES, Probed, probe};
+use crate::service::address::Addresses;
+use crate::service::config::ClusterConfig;
 use crate::service::data_directory::{self, DirectoryError, Held};
 
 /// A node that is asked for its disk has this long to answer.
@@ -48,53 +47,57 @@ pub struct Progress {
 }
 
 /// A node on an empty disk.
-pub(crate) struct BlankNode<'a> {
-    pub(crate) config: &'a Config,
+pub(crate) struct BlankNode<'a, M> {
+    pub(crate) config: &'a ClusterConfig,
     pub(crate) identity: Identity,
     pub(crate) lock: DirectoryLock,
     pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) members: PhantomData<fn() -> M>,
 }
 
 /// Who node `id` of `config` is on an empty disk: nobody's.
-pub(crate) fn blank_identity(config: &Config, id: NodeId, disk: DiskId) -> Identity {
+pub(crate) fn blank_identity<M: InitialMembers>(
+    config: &ClusterConfig,
+    id: NodeId,
+    disk: DiskId,
+) -> Identity {
     Identity {
         cluster: config.cluster.clone(),
         cluster_id: ClusterId::default(),
-        protocol: PROTOCOL.to_owned(),
-        version: VERSION,
+        protocol: M::PROTOCOL.to_owned(),
+        version: M::VERSION,
         node: id,
         disk,
     }
 }
 
-impl BlankNode<'_> {
+impl<M: InitialMembers> BlankNode<'_, M> {
     /// Waits until the node belongs to a cluster, and its disk says so.
     ///
     /// # Errors
     /// When the disk cannot be written, or the listener fails.
     pub(crate) async fn wait(&self, peers: &TcpListener) -> Result<(), DirectoryError> {
-        let (cluster_id, configuration) = tokio::select! {
+        let (cluster_id, members) = tokio::select! {
             invited = self.be_invited(peers) => invited,
-            configuration = self.found() => {
+            members = self.found() => {
                 let cluster_id = ClusterId::random().map_err(DirectoryError::random)?;
-                tracing::info!(%cluster_id, %configuration, "founds the cluster");
-                (cluster_id, configuration)
+                tracing::info!(%cluster_id, %members, "founds the cluster");
+                (cluster_id, members)
             }
         };
         let identity = Identity {
             cluster_id,
             ..self.identity.clone()
         };
-        let raft = KvRaft::with_initial(self.identity.node, configuration);
-        data_directory::format(&self.lock, identity, &raft)?;
+        members.format(&self.lock, identity)?;
         self.progress
             .send_modify(|progress| progress.cluster_id = Some(cluster_id));
         Ok(())
     }
 
-    /// Waits for a member that invites this node. Returns its cluster, and the configuration to
-    /// start from.
-    async fn be_invited(&self, peers: &TcpListener) -> (ClusterId, Configuration) {
+    /// Waits for a member that invites this node. Returns its cluster, and the members to start
+    /// from.
+    async fn be_invited(&self, peers: &TcpListener) -> (ClusterId, M) {
         let blank = Blank {
             identity: &self.identity,
             limit: PROBE_LIMIT,
@@ -106,10 +109,10 @@ impl BlankNode<'_> {
                 from,
                 records,
             } = blank.wait_for_invitation(peers, on_other_disk).await;
-            match read_invitation(&records) {
-                Some(configuration) => {
+            match M::decode(&records) {
+                Some(members) => {
                     tracing::info!(%cluster_id, %from, "joins the cluster");
-                    return (cluster_id, configuration);
+                    return (cluster_id, members);
                 }
                 None => tracing::error!(
                     %cluster_id, %from,
@@ -135,7 +138,7 @@ impl BlankNode<'_> {
 
     /// Waits for leave to found the cluster and for all its nodes, and returns who they are.
     /// Never returns at a node that is not the first of the file.
-    async fn found(&self) -> Configuration {
+    async fn found(&self) -> M {
         if self.config.founder() != Some(self.identity.node) {
             return std::future::pending().await;
         }
@@ -148,7 +151,7 @@ impl BlankNode<'_> {
         }
         loop {
             match self.gather().await {
-                Ok(configuration) => return configuration,
+                Ok(members) => return members,
                 Err(hindrances) => self.note_hindrances(hindrances),
             }
             tokio::time::sleep(PAUSE).await;
@@ -170,8 +173,8 @@ impl BlankNode<'_> {
 
     /// Asks every other node of the file for its disk. A cluster that is there already, by the word
     /// of any of them, keeps this node from founding another.
-    async fn gather(&self) -> Result<Configuration, BTreeMap<NodeId, String>> {
-        let mut configuration = Configuration::default();
+    async fn gather(&self) -> Result<M, BTreeMap<NodeId, String>> {
+        let mut members = M::default();
         let mut hindrances = BTreeMap::new();
         for node in &self.config.nodes {
             let addresses = Addresses::of(node);
@@ -180,102 +183,43 @@ impl BlankNode<'_> {
             } else {
                 probe(&addresses.peer, &self.identity, node.id, PROBE_LIMIT).await
             };
-            let contact = match probed {
+            let added = match probed {
                 // No founder; but were there a cluster already, it would know.
                 Probed::Blank(_) | Probed::Silent(_) if !node.member => continue,
-                Probed::Blank(disk) => addresses.contact(disk).map_err(|error| error.to_string()),
+                Probed::Blank(disk) => members.add(node.id, disk, &addresses),
                 Probed::Refuses(reason) => Err(format!("it refuses: {reason}")),
                 Probed::Silent(reason) => Err(format!("it cannot be reached: {reason}")),
             };
-            match contact {
-                Ok(contact) => {
-                    configuration.voters.insert(node.id);
-                    configuration.contacts.insert(node.id, contact);
-                }
-                Err(reason) => {
-                    hindrances.insert(node.id, reason);
-                }
+            if let Err(reason) = added {
+                hindrances.insert(node.id, reason);
             }
         }
         if let Some((_, reason)) = &self.progress.borrow().denied {
             let reason = format!("its cluster knows it already: {reason}");
             hindrances.insert(self.identity.node, reason);
         }
-        if let Some(reason) = too_large(configuration.clone()) {
+        if let Some(reason) = too_large(&members) {
             hindrances.insert(self.identity.node, reason);
         }
         if hindrances.is_empty() {
-            Ok(configuration)
+            Ok(members)
         } else {
             Err(hindrances)
         }
     }
 }
 
-/// What invites `node`, a member by `committed`, by the disk that it has there: the configuration
-/// that the cluster started with if it was a founder, on that very disk; one of no voters if it
-/// joins later.
-pub(crate) fn invitation(
-    initial: &Configuration,
-    committed: &Configuration,
-    node: NodeId,
-) -> Option<Vec<u8>> {
-    if !committed.is_member(node) {
-        return None;
-    }
-    let known = committed.contacts.get(&node)?;
-    let is_founder = initial
-        .contacts
-        .get(&node)
-        .is_some_and(|first| first.disk == known.disk);
-    let configuration = if is_founder && !initial.voters.is_empty() {
-        initial.clone()
-    } else {
-        to_a_newcomer(committed)
-    };
-    encode_invitation(node, configuration)
-}
-
-/// What a node begins with that joins the members of `configuration`: it learns who votes from
-/// the log, and must be able to answer whoever sends it that.
-fn to_a_newcomer(configuration: &Configuration) -> Configuration {
-    let mut contacts = configuration.contacts.clone();
-    contacts.retain(|&node, _| configuration.is_member(node));
-    Configuration {
-        contacts,
-        ..Configuration::default()
-    }
-}
-
-fn encode_invitation(node: NodeId, configuration: Configuration) -> Option<Vec<u8>> {
-    let raft = KvRaft::with_initial(node, configuration);
-    codec::encode(&raft.format()).ok()
-}
-
-/// In words, why nobody could be invited to the members of `configuration`, if so: an invitation
-/// tells who they all are, in one message.
-pub(crate) fn too_large_to_join(configuration: &Configuration) -> Option<String> {
-    too_large(to_a_newcomer(configuration))
-}
-
-/// In words, why nobody could be invited to begin with `configuration`, if so.
-fn too_large(configuration: Configuration) -> Option<String> {
-    let nodes = configuration.contacts.len();
-    let invitation = encode_invitation(NodeId(u16::MAX), configuration);
+/// In words, why nobody could be invited to begin with `members`, if so: an invitation tells who they
+/// all are, in one message.
+pub(crate) fn too_large<M: InitialMembers>(members: &M) -> Option<String> {
+    let invitation = members.encode(NodeId(u16::MAX));
     let bytes = invitation.map_or(usize::MAX, |invitation| invitation.len());
     (bytes > MAX_INVITATION_BYTES).then(|| {
         format!(
-            "{nodes} nodes with these addresses take {bytes} bytes in an invitation, which has \
-             room for {MAX_INVITATION_BYTES}: remove members that are gone, or use shorter names"
+            "{} nodes with these addresses take {bytes} bytes in an invitation, which has \
+             room for {MAX_INVITATION_BYTES}: remove members that are gone, or use shorter names",
+            members.count()
         )
-    })
-}
-
-fn read_invitation(bytes: &[u8]) -> Option<Configuration> {
-    let records: Vec<Record<Kv>> = codec::decode(bytes).ok()?;
-    records.into_iter().find_map(|record| match record {
-        Record::Initialize { configuration } => Some(configuration),
-        _ => None,
     })
 }
 
@@ -284,32 +228,28 @@ fn read_invitation(bytes: &[u8]) -> Option<Configuration> {
 ///
 /// # Errors
 /// When a directory is not empty, or cannot be written.
-pub fn found_all(config: &Config) -> Result<ClusterId, DirectoryError> {
+pub fn found_all<M: InitialMembers>(config: &ClusterConfig) -> Result<ClusterId, DirectoryError> {
     let cluster_id = ClusterId::random().map_err(DirectoryError::random)?;
-    let mut configuration = Configuration::default();
+    let mut members = M::default();
     let mut blank = Vec::new();
     for node in &config.nodes {
         let lock = DirectoryLock::acquire(&node.data_directory)?;
         let Held::Nothing(disk) = data_directory::examine(&lock)? else {
-            return Err(driver_not_empty());
+            return Err(FormatError::NotEmpty.into());
         };
-        let contact = Addresses::of(node).contact(disk);
-        let contact = contact.map_err(crate::runtime::driver::FormatError::from)?;
-        configuration.voters.insert(node.id);
-        configuration.contacts.insert(node.id, contact);
-        blank.push((lock, blank_identity(config, node.id, disk)));
+        let added = members.add(node.id, disk, &Addresses::of(node));
+        added.map_err(|reason| DirectoryError::Unusable {
+            path: node.data_directory.clone(),
+            reason,
+        })?;
+        blank.push((lock, blank_identity::<M>(config, node.id, disk)));
     }
     for (lock, identity) in blank {
-        let raft = KvRaft::with_initial(identity.node, configuration.clone());
         let identity = Identity {
             cluster_id,
             ..identity
         };
-        data_directory::format(&lock, identity, &raft)?;
+        members.format(&lock, identity)?;
     }
     Ok(cluster_id)
-}
-
-fn driver_not_empty() -> DirectoryError {
-    crate::runtime::driver::FormatError::NotEmpty.into()
 }

@@ -7,6 +7,7 @@
 //! | anything else | 503, and what the node waits for, as JSON |
 
 use std::io;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,17 +23,17 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::kv::config::Config;
-use crate::kv::headers;
-use crate::kv::membership::bootstrap::{BlankNode, Progress, blank_identity};
-use crate::kv::membership::founding::{Founded, Founding};
-use crate::kv::server::node::{Listeners, StartError};
+use super::InitialMembers;
+use super::bootstrap::{BlankNode, Progress, blank_identity};
+use super::request::{Founded, Founding};
 use crate::runtime::identity::Identity;
 use crate::runtime::journal::DirectoryLock;
 use crate::runtime::metrics::Metrics;
+use crate::service::config::ClusterConfig;
 use crate::service::data_directory::{self, Held};
-use crate::service::http_server::ServerLimits;
-use crate::service::{http_server as server, open_files};
+use crate::service::http_server::{self, ServerLimits};
+use crate::service::start::{Listeners, StartError};
+use crate::service::{headers, open_files};
 
 /// `POST /init` is answered after this time at the latest: before who asks gives up, who would not
 /// hear what hinders it then.
@@ -45,9 +46,10 @@ const GRACE: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// When the data directory is of no use, or belongs to another node.
-pub async fn until_member(
-    config: &Config,
+pub async fn until_member<M: InitialMembers>(
+    config: &ClusterConfig,
     id: NodeId,
+    max_client_connections: Option<usize>,
     listeners: Listeners,
 ) -> Result<Listeners, StartError> {
     let lock = DirectoryLock::acquire(&config.node(id)?.data_directory)?;
@@ -55,35 +57,36 @@ pub async fn until_member(
         return Ok(listeners);
     };
     let others = config.nodes.len() - 1;
-    let clients = open_files::client_connections(others, config.limits.max_client_connections)?;
-    let identity = blank_identity(config, id, disk);
+    let clients = open_files::client_connections(others, max_client_connections)?;
+    let identity = blank_identity::<M>(config, id, disk);
     tracing::warn!(
         node = %id, %disk, clients = config.node(id)?.client_address,
         "the data directory is empty: this node belongs to no cluster yet, and waits; {}",
-        what_to_do(config, id)
+        what_to_do::<M>(config, id)
     );
     let progress = watch::Sender::new(Progress::default());
     let page = Page {
         identity: identity.clone(),
         founder: config.founder(),
         founding: Founding::of(config),
-        advice: what_to_do(config, id),
+        advice: what_to_do::<M>(config, id),
         progress: progress.clone(),
     };
     let (client, shared) = share(listeners.client)?;
     let stop = watch::Sender::new(false);
-    let server = tokio::spawn(server::serve(
+    let server = tokio::spawn(http_server::serve(
         shared,
         api(Arc::new(page)),
         ServerLimits::new(clients),
         Arc::new(Metrics::default()),
         stop.subscribe(),
     ));
-    let blank = BlankNode {
+    let blank = BlankNode::<M> {
         config,
         identity,
         lock,
         progress,
+        members: PhantomData,
     };
     let waited = blank.wait(&listeners.peer).await;
     stop.send_replace(true);
@@ -99,20 +102,19 @@ pub async fn until_member(
 }
 
 /// What an operator has to do.
-fn what_to_do(config: &Config, id: NodeId) -> String {
+fn what_to_do<M: InitialMembers>(config: &ClusterConfig, id: NodeId) -> String {
     let founder = config.founder();
     let is_listed = config.nodes.iter().any(|node| node.id == id && node.member);
     match founder {
         Some(founder) if is_listed && config.init_on_first_start => format!(
-            "a new cluster begins when all nodes of the file run and {founder} finds them all; a \
-             node that is to join a cluster which there is already is added by `lockstep members add`"
+            "a new cluster begins when all nodes of the file run and {founder} finds them all; {}",
+            M::HOW_TO_JOIN
         ),
-        Some(_) if is_listed => {
-            "a new cluster begins with `lockstep init`, once; a node that is to \
-             join a cluster which there is already is added by `lockstep members add`"
-                .to_owned()
-        }
-        _ => "it joins a cluster when it is added by `lockstep members add`".to_owned(),
+        Some(_) if is_listed => format!(
+            "a new cluster begins with `lockstep init`, once; {}",
+            M::HOW_TO_JOIN
+        ),
+        _ => M::HOW_TO_JOIN.to_owned(),
     }
 }
 

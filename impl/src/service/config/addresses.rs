@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Config, Fault, NodeConfig, fault};
+use super::{ClusterConfig, Fault, NodeConfig, fault};
 use crate::service::address::Address;
 
-impl Config {
+impl ClusterConfig {
     pub(crate) fn check_addresses(&self) -> Result<(), Fault> {
         let mut everywhere = Taken::default();
         for (position, node) in self.nodes.iter().enumerate() {

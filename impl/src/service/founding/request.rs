@@ -4,11 +4,9 @@
 use std::collections::BTreeMap;
 
 use models::NodeId;
-use models::raft::configuration::Configuration;
 use serde::{Deserialize, Serialize};
 
-use crate::kv::config::Config;
-use crate::kv::membership::members::Addresses;
+use crate::service::config::ClusterConfig;
 
 /// The cluster that is to be founded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +29,7 @@ pub struct Founded {
 
 impl Founding {
     /// What a file asks for.
-    pub fn of(config: &Config) -> Self {
+    pub fn of(config: &ClusterConfig) -> Self {
         let members = config.nodes.iter().filter(|node| node.member);
         Self {
             cluster: config.cluster.clone(),
@@ -41,16 +39,17 @@ impl Founding {
         }
     }
 
-    /// What a cluster of this name was founded with, which began with `initial`.
-    pub(crate) fn done(cluster: &str, initial: &Configuration) -> Self {
-        let address = |id| {
-            let known = initial.contacts.get(id).and_then(Addresses::in_contact);
-            known.map_or_else(String::new, |known| known.peer)
-        };
-        let voters = initial.voters.iter();
+    /// What a cluster of this name was founded with: these nodes, at these addresses.
+    pub(crate) fn done(
+        cluster: &str,
+        nodes: impl IntoIterator<Item = (NodeId, Option<String>)>,
+    ) -> Self {
+        let nodes = nodes.into_iter();
         Self {
             cluster: cluster.to_owned(),
-            nodes: voters.map(|id| (*id, address(id))).collect(),
+            nodes: nodes
+                .map(|(id, address)| (id, address.unwrap_or_default()))
+                .collect(),
         }
     }
 

@@ -1,0 +1,358 @@
+//! `cluster.toml`: what stands in it whichever service it is of. Each service has a file of its own for
+//! the rest.
+
+mod addresses;
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Display};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use models::NodeId;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::service::address::Address;
+
+/// A service, as the file names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceKind {
+    /// The key-value store, over Raft.
+    #[default]
+    Kv,
+    /// The replicated file system, over ZAB with Bully.
+    Files,
+}
+
+impl Display for ServiceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kv => "kv",
+            Self::Files => "files",
+        })
+    }
+}
+
+/// What every service needs to know of its cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// The name of the cluster. Nodes of another name are refused.
+    pub cluster: String,
+    /// Whether the first node founds the cluster by itself when all nodes are there and on empty
+    /// disks. Otherwise it waits for `lockstep init`.
+    pub init_on_first_start: bool,
+    /// The nodes.
+    pub nodes: Vec<NodeConfig>,
+}
+
+/// A service's configuration: the whole file.
+pub trait ServiceConfig: DeserializeOwned {
+    /// The service that it is of.
+    const SERVICE: ServiceKind;
+
+    /// What is not the service's own.
+    fn cluster_config(&self) -> ClusterConfig;
+
+    /// How many clients may be connected to a node, if the file says so.
+    fn max_client_connections(&self) -> Option<usize>;
+
+    /// The nodes.
+    fn nodes_mut(&mut self) -> &mut [NodeConfig];
+
+    /// Checks that the service's own values make sense together.
+    ///
+    /// # Errors
+    /// With the first value that does not.
+    fn check_service(&self) -> Result<(), Fault>;
+
+    /// Checks that the values make sense together.
+    ///
+    /// # Errors
+    /// With the first value that does not.
+    fn check(&self) -> Result<(), Fault> {
+        let cluster = self.cluster_config();
+        cluster.check_name()?;
+        self.check_service()?;
+        cluster.check_nodes()
+    }
+
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not right in every respect.
+    fn load(file: &Path) -> Result<Self, ConfigError> {
+        let named = service_of(file)?;
+        if named != Self::SERVICE {
+            let problem = format!("it is `{named}`, and this is asked of `{}`", Self::SERVICE);
+            return Err(ConfigError::Faulty {
+                file: file.to_owned(),
+                fault: fault("service", problem, "name a file of that service"),
+            });
+        }
+        let mut config: Self = parse(file, &read(file)?)?;
+        config.check().map_err(|fault| ConfigError::Faulty {
+            file: file.to_owned(),
+            fault,
+        })?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        for node in config.nodes_mut() {
+            node.data_directory = folder.join(&node.data_directory);
+        }
+        Ok(config)
+    }
+}
+
+/// One node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// Its number. Never to be given to another node.
+    pub id: NodeId,
+    /// Whether it is to be a member of the cluster. Not so for a node that is yet to be added, or
+    /// has been removed.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub member: bool,
+    /// `host:port` at which the other nodes reach it.
+    pub peer_address: String,
+    /// `host:port` at which clients, and nodes that forward their requests, reach it.
+    pub client_address: String,
+    /// `host:port` to listen on for the other nodes, where that is not `peer_address`:
+    /// `0.0.0.0:7400` for all interfaces, say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_listen: Option<String>,
+    /// `host:port` to listen on for clients, where that is not `client_address`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_listen: Option<String>,
+    /// `host:port` to listen on for metrics: where clients are listened for, with the next port,
+    /// if nothing is said; port 0 for any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics_address: Option<String>,
+    /// Where it keeps its journal. Relative to the folder of the configuration file.
+    pub data_directory: PathBuf,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+/// What is wrong with a configuration. Nothing was started then.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("{file}: cannot be read: {source}. Name an existing cluster file with --config")]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// It is no TOML, or has fields that are missing, unknown or of another type.
+    #[error("{file}: {message}")]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// What the parser said: the line, the field, what was expected.
+        message: String,
+    },
+    /// It makes no sense.
+    #[error("{file}: {fault}")]
+    Faulty {
+        /// The file.
+        file: PathBuf,
+        /// What makes no sense.
+        fault: Fault,
+    },
+}
+
+/// A value that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}; {remedy}")]
+pub struct Fault {
+    /// The field.
+    pub field: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What would be right.
+    pub remedy: String,
+}
+
+impl ClusterConfig {
+    /// The node that founds the cluster: the member with the lowest id.
+    pub fn founder(&self) -> Option<NodeId> {
+        let members = self.nodes.iter().filter(|node| node.member);
+        members.map(|node| node.id).min()
+    }
+
+    /// The node `id`.
+    ///
+    /// # Errors
+    /// When it is not in the file.
+    pub fn node(&self, id: NodeId) -> Result<&NodeConfig, Fault> {
+        node(&self.nodes, id)
+    }
+
+    fn check_name(&self) -> Result<(), Fault> {
+        if self.cluster.is_empty() {
+            let remedy = "give the cluster a name, such as \"blue\"";
+            return Err(fault("cluster", "it is empty", remedy));
+        }
+        Ok(())
+    }
+
+    fn check_nodes(&self) -> Result<(), Fault> {
+        if self.nodes.is_empty() {
+            let remedy = "list each node under [[nodes]]";
+            return Err(fault("nodes", "there is no node", remedy));
+        }
+        self.check_ids()?;
+        self.check_addresses()?;
+        self.check_directories()
+    }
+
+    fn check_ids(&self) -> Result<(), Fault> {
+        let mut seen = BTreeMap::new();
+        for (position, node) in self.nodes.iter().enumerate() {
+            if let Some(first) = seen.insert(node.id, position) {
+                return Err(fault(
+                    format!("nodes[{position}].id"),
+                    format!("{} is the id of nodes[{first}] already", node.id.0),
+                    "give each node an id of its own",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_directories(&self) -> Result<(), Fault> {
+        let mut seen = BTreeMap::new();
+        for (position, node) in self.nodes.iter().enumerate() {
+            let field = format!("nodes[{position}].data_directory");
+            let directory = &node.data_directory;
+            if directory.as_os_str().is_empty() {
+                let remedy = "name a folder, such as \"data/1\"";
+                return Err(fault(field, "it is empty", remedy));
+            }
+            if let Some(first) = seen.insert(directory.clone(), position) {
+                return Err(fault(
+                    field,
+                    format!(
+                        "`{}` is that of nodes[{first}] already",
+                        directory.display()
+                    ),
+                    "give each node a folder of its own",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The node `id` of `nodes`.
+///
+/// # Errors
+/// When it is not among them.
+pub(crate) fn node(nodes: &[NodeConfig], id: NodeId) -> Result<&NodeConfig, Fault> {
+    let found = nodes.iter().find(|node| node.id == id);
+    found.ok_or_else(|| {
+        let ids: Vec<String> = nodes.iter().map(|node| node.id.0.to_string()).collect();
+        fault(
+            "nodes",
+            format!("there is no node with id {}", id.0),
+            format!("the file has the ids {}", ids.join(", ")),
+        )
+    })
+}
+
+/// The service that a file is of.
+///
+/// # Errors
+/// When it cannot be read, or names none.
+pub fn service_of(file: &Path) -> Result<ServiceKind, ConfigError> {
+    /// The rest is looked at once the service is known.
+    #[derive(Deserialize)]
+    struct Named {
+        #[serde(default)]
+        service: ServiceKind,
+    }
+    parse(file, &read(file)?).map(|named: Named| named.service)
+}
+
+fn read(file: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
+        file: file.to_owned(),
+        source,
+    })
+}
+
+fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|error| ConfigError::Malformed {
+        file: file.to_owned(),
+        message: in_words(&error),
+    })
+}
+
+impl NodeConfig {
+    /// Where to listen for the other nodes.
+    pub fn peer_listen(&self) -> &str {
+        self.peer_listen.as_deref().unwrap_or(&self.peer_address)
+    }
+
+    /// Where to listen for clients.
+    pub fn client_listen(&self) -> &str {
+        let listen = self.client_listen.as_deref();
+        listen.unwrap_or(&self.client_address)
+    }
+
+    /// Where to listen for metrics.
+    pub fn metrics_address(&self) -> String {
+        self.metrics_address.clone().unwrap_or_else(|| {
+            let listen = self.client_listen();
+            match listen.parse::<Address>() {
+                Ok(address) => address.next_port().to_string(),
+                // Which `check` refuses.
+                Err(_) => listen.to_owned(),
+            }
+        })
+    }
+}
+
+pub(crate) fn fault(
+    field: impl Into<String>,
+    problem: impl Into<String>,
+    remedy: impl Into<String>,
+) -> Fault {
+    Fault {
+        field: field.into(),
+        problem: problem.into(),
+        remedy: remedy.into(),
+    }
+}
+
+/// What the parser says. For a name that is not known, the nearest one that is.
+fn in_words(error: &toml::de::Error) -> String {
+    let text = error.to_string().trim_end().to_owned();
+    match nearest_name(error.message()) {
+        Some(name) => format!("{text}\ndid you mean `{name}`?"),
+        None => text,
+    }
+}
+
+/// Of the names that are known, the one most like the unknown one that `message` is about:
+/// "unknown field `a`, expected one of `b`, `c`".
+fn nearest_name(message: &str) -> Option<&str> {
+    let names = message
+        .strip_prefix("unknown field ")
+        .or_else(|| message.strip_prefix("unknown variant "))?;
+    let mut names = names.split('`').skip(1).step_by(2);
+    let unknown = names.next()?;
+    let rated = names.map(|name| (strsim::jaro(unknown, name), name));
+    let (likeness, nearest) = rated.max_by(|one, other| one.0.total_cmp(&other.0))?;
+    // As clap does: what is less alike than that would be a guess.
+    (likeness > 0.7).then_some(nearest)
+}

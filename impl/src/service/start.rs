@@ -1,0 +1,109 @@
+//! What the start of every node has: its listeners, and why it does not start.
+
+use std::io;
+use std::path::PathBuf;
+
+use tokio::net::TcpListener;
+
+use crate::runtime::driver;
+use crate::runtime::journal::JournalError;
+use crate::service::config::{Fault, NodeConfig};
+use crate::service::data_directory::DirectoryError;
+use crate::service::open_files::OpenFilesError;
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is at fault.
+    #[error(transparent)]
+    Config(#[from] Fault),
+    /// An address cannot be had.
+    #[error(
+        "cannot listen on {address} ({what}): {source}; nothing was started. Choose a free \
+         address of this machine; where the others reach it at another address, peer_listen \
+         and client_listen say what to listen on"
+    )]
+    Listen {
+        /// The field of the configuration.
+        what: &'static str,
+        /// The address.
+        address: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The process may open too few files.
+    #[error(transparent)]
+    OpenFiles(#[from] OpenFilesError),
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The data directory is of no use.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The data directory belongs to no cluster.
+    #[error(
+        "the data directory {0} is empty: this node belongs to no cluster yet, and nothing was \
+         started"
+    )]
+    Blank(PathBuf),
+    /// The file and the disk contradict each other.
+    #[error("{0}; nothing was started")]
+    Contradiction(String),
+    /// The node refused to start.
+    #[error(transparent)]
+    Node(#[from] driver::StartError),
+    /// The HTTP client cannot be had.
+    #[error("the HTTP client did not start: {0}; nothing was started")]
+    Http(#[from] reqwest::Error),
+    /// A listener is of no use.
+    #[error("a listener failed: {0}; nothing was started")]
+    Io(#[from] io::Error),
+}
+
+/// A node's three listeners.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For the other nodes.
+    pub peer: TcpListener,
+    /// For clients.
+    pub client: TcpListener,
+    /// For metrics.
+    pub metrics: TcpListener,
+}
+
+impl Listeners {
+    /// Listens where `config` says.
+    ///
+    /// # Errors
+    /// When an address cannot be had.
+    pub async fn bind(config: &NodeConfig) -> Result<Self, StartError> {
+        Ok(Self {
+            peer: listen(
+                match config.peer_listen {
+                    Some(_) => "peer_listen",
+                    None => "peer_address",
+                },
+                config.peer_listen(),
+            )
+            .await?,
+            client: listen(
+                match config.client_listen {
+                    Some(_) => "client_listen",
+                    None => "client_address",
+                },
+                config.client_listen(),
+            )
+            .await?,
+            metrics: listen("metrics_address", &config.metrics_address()).await?,
+        })
+    }
+}
+
+async fn listen(what: &'static str, address: &str) -> Result<TcpListener, StartError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|source| StartError::Listen {
+        what,
+        address: address.to_owned(),
+        source,
+    })
+}
