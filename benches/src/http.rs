@@ -11,8 +11,10 @@ use lockstep::kv::client::Client;
 use lockstep::kv::config::{Config, Limits, LogLimits, Timing};
 use lockstep::kv::server::node::KvNode;
 use lockstep::service::config::NodeConfig;
+
 use lockstep::service::config::{ServiceConfig, ServiceKind};
 use lockstep::service::founding::bootstrap::found_all;
+use lockstep::service::security::SecurityConfig;
 use lockstep::service::start::Listeners;
 use models::NodeId;
 use models::raft::configuration::Configuration;
@@ -48,6 +50,7 @@ impl HttpCluster {
     pub async fn start(folder: &Path) -> Self {
         let mut config = Config {
             service: ServiceKind::Kv,
+            security: SecurityConfig::plaintext(),
             cluster: "bench".to_owned(),
             init_on_first_start: false,
             timing: timing(),

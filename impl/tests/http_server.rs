@@ -58,7 +58,14 @@ async fn served(connections: usize, head_timeout: Duration, body_timeout: Durati
         head_timeout,
         body_timeout,
     };
-    let server = serve(listener, router, limits, metrics.clone(), stop.subscribe());
+    let server = serve(
+        listener,
+        None,
+        router,
+        limits,
+        metrics.clone(),
+        stop.subscribe(),
+    );
     Served {
         address,
         metrics,

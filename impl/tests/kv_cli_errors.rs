@@ -171,7 +171,7 @@ fn a_node_listens_where_the_file_says_and_is_dialled_at_its_address() {
     let (peer, client, metrics) = (free(), free(), free());
     let file = folder.path().join("cluster.toml");
     let text = format!(
-        "cluster = \"blue\"\ninit_on_first_start = true\n[[nodes]]\nid = 1\n\
+        "cluster = \"blue\"\nsecurity.plaintext = true\ninit_on_first_start = true\n[[nodes]]\nid = 1\n\
          peer_address = \"localhost:{peer}\"\nclient_address = \"localhost:{client}\"\n\
          peer_listen = \"0.0.0.0:{peer}\"\nclient_listen = \"0.0.0.0:{client}\"\n\
          metrics_address = \"0.0.0.0:{metrics}\"\ndata_directory = \"data\"\n"

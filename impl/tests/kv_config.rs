@@ -8,7 +8,7 @@ use models::NodeId;
 use tempfile::tempdir;
 
 const GOOD: &str = r#"cluster = "blue"
-
+security.plaintext = true
 [timing]
 heartbeat_ms = 20
 election_min_ms = 100
@@ -364,7 +364,7 @@ fn every_node_may_listen_on_all_interfaces_of_its_machine() {
 
 #[test]
 fn a_cluster_has_nodes() {
-    let said = load("cluster = \"blue\"").expect_err("no nodes");
+    let said = load("cluster = \"blue\"\nsecurity.plaintext = true").expect_err("no nodes");
     assert!(
         said.contains("nodes: there is no node; list each node under [[nodes]]"),
         "{said}"

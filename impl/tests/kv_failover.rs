@@ -1,5 +1,6 @@
 //! What clients see while leaders come and go.
 
+use lockstep::service::http_client::Access;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -127,8 +128,9 @@ async fn writers_survive_leader_changes_and_every_write_counts_once() {
 
 /// Writes 1, 2, 3, … to the writer's key, each until it is acknowledged.
 async fn write_until_done(writer: u64, writes: u64, urls: &[String]) {
-    let client = reqwest::Client::builder()
-        .no_proxy()
+    let client = Access::plaintext()
+        .client(Duration::from_secs(2))
+        .expect("a client")
         .build()
         .expect("a client");
     let end = Instant::now() + 2 * PATIENCE;

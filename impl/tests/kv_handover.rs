@@ -3,11 +3,12 @@
 //! Verifies that it does, that what was acknowledged is kept, and that requests are answered
 //! meanwhile. Does not verify how long anybody waits: `benches` measures that.
 
+use lockstep::service::http_client::Access;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use lockstep::kv::client::{Client, ClientError};
@@ -152,7 +153,10 @@ async fn requests_are_served_or_forwarded_while_leadership_is_handed_over() {
 
 async fn metrics(cluster: &KvCluster, id: u16) -> String {
     let url = format!("http://{}/metrics", cluster.node(id).metrics_address());
-    let client = reqwest::Client::builder().no_proxy().build();
+    let client = Access::plaintext()
+        .client(Duration::from_secs(2))
+        .expect("a client")
+        .build();
     let asked = client.expect("a client").get(url).send().await;
     asked.expect("an answer").text().await.expect("text")
 }

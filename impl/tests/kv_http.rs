@@ -1,5 +1,6 @@
 //! The HTTP API, over a cluster in this process.
 
+use lockstep::service::http_client::Access;
 use std::time::Duration;
 
 use lockstep::kv::config::{Limits, Timing};
@@ -419,8 +420,9 @@ async fn metrics_are_on_a_port_of_their_own() {
     cluster.leader().await;
     cluster.put(1, "k", "v").await;
     let url = format!("http://{}/metrics", cluster.node(1).metrics_address());
-    let client = reqwest::Client::builder()
-        .no_proxy()
+    let client = Access::plaintext()
+        .client(Duration::from_secs(2))
+        .expect("a client")
         .build()
         .expect("a client");
     let page = client

@@ -1,6 +1,7 @@
 //! Changes of membership that are asked for again, at nodes that lag, and that come to nothing; with
 //! real processes.
 
+use lockstep::service::http_client::Access;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -39,7 +40,11 @@ async fn add_fourth(
     client: &str,
 ) -> (StatusCode, String) {
     let url = format!("http://{}/members", address(nodes, at));
-    let http = reqwest::Client::builder().no_proxy().build().expect("one");
+    let http = Access::plaintext()
+        .client(Duration::from_secs(2))
+        .expect("a client")
+        .build()
+        .expect("one");
     let body = json!({ "id": 4, "peer_address": peer, "client_address": client });
     let asked = http
         .request(Method::POST, url)

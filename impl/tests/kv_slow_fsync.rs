@@ -2,6 +2,7 @@
 //! library that is loaded before libc's delays it. Where there is no C compiler there is no such
 //! library, and nothing is tested.
 
+use lockstep::service::http_client::Access;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -99,7 +100,11 @@ fn metrics_address(nodes: &Processes, id: NodeId) -> String {
 }
 
 async fn metrics_answer(address: &str) {
-    let http = reqwest::Client::builder().no_proxy().build().expect("one");
+    let http = Access::plaintext()
+        .client(Duration::from_secs(2))
+        .expect("a client")
+        .build()
+        .expect("one");
     let page = http.get(format!("http://{address}/metrics"));
     let page = page.timeout(AT_ONCE).send().await.expect("an answer");
     let page = page.text().await.expect("a page");

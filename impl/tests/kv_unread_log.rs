@@ -3,6 +3,7 @@
 //! Verifies that a full pipe behind standard error delays no write and no end, that strangers
 //! who knock do not either, and that what is dropped is counted and told of.
 
+use lockstep::service::http_client::Access;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -122,7 +123,7 @@ impl Talkative {
         let [peer, client, metrics] = held.map(|held| held.local_addr().expect("bound"));
         let file = folder.path().join("cluster.toml");
         let text = format!(
-            "cluster = \"talk\"\ninit_on_first_start = true\n[[nodes]]\nid = 1\npeer_address = \"{peer}\"\n\
+            "cluster = \"talk\"\nsecurity.plaintext = true\ninit_on_first_start = true\n[[nodes]]\nid = 1\npeer_address = \"{peer}\"\n\
              client_address = \"{client}\"\nmetrics_address = \"{metrics}\"\n\
              data_directory = \"data\"\n"
         );
@@ -159,7 +160,14 @@ impl Talkative {
     }
 
     async fn dropped_lines(&self) -> u64 {
-        let page = reqwest::get(format!("http://{}/metrics", self.metrics)).await;
+        let page = Access::plaintext()
+            .client(Duration::from_secs(2))
+            .expect("a client")
+            .build()
+            .expect("a client")
+            .get(format!("http://{}/metrics", self.metrics))
+            .send()
+            .await;
         let page = page.expect("served").text().await.expect("a page");
         let name = "lockstep_log_lines_dropped_total";
         assert!(page.contains(&format!("# TYPE {name} counter\n")), "{page}");

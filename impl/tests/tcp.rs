@@ -17,11 +17,11 @@ use crate::support::tally::{Command, Event};
 use crate::support::watch::{Watch, eventually, watch};
 
 /// The bare network of one node: sends text, shows what arrives.
-struct End {
-    tcp: Tcp<String>,
+pub(crate) struct End {
+    pub(crate) tcp: Tcp<String>,
     out: TcpTransport<String>,
-    arrived: Watch<(NodeId, String)>,
-    metrics: Arc<Metrics>,
+    pub(crate) arrived: Watch<(NodeId, String)>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 #[derive(Clone)]
@@ -35,7 +35,7 @@ impl Deliver<String> for Show {
 }
 
 impl End {
-    fn start(listener: TcpListener, config: TcpConfig) -> Self {
+    pub(crate) fn start(listener: TcpListener, config: TcpConfig) -> Self {
         let (sender, arrived) = watch();
         let metrics = Arc::new(Metrics::default());
         let (tcp, out) =
@@ -48,16 +48,16 @@ impl End {
         }
     }
 
-    fn send(&mut self, to: u16, text: impl Into<String>) {
+    pub(crate) fn send(&mut self, to: u16, text: impl Into<String>) {
         self.out.send(NodeId(to), text.into());
     }
 
-    fn expect(&self, from: u16, text: impl Into<String>) {
+    pub(crate) fn expect(&self, from: u16, text: impl Into<String>) {
         self.arrived.expect((NodeId(from), text.into()));
     }
 
     /// Sends until it arrives: what was on its way when a connection broke is lost.
-    fn send_until_it_arrives(&mut self, to: &End, to_id: u16, from: u16, text: &str) {
+    pub(crate) fn send_until_it_arrives(&mut self, to: &End, to_id: u16, from: u16, text: &str) {
         let wanted = (NodeId(from), text.to_owned());
         for _ in 0..500 {
             self.send(to_id, text);

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
-use lockstep::kv::Config;
 use lockstep::kv::admin::Admin;
-use lockstep::service::config::ServiceConfig;
 use lockstep::service::founding::request::Founding;
+
+use super::cluster_file::load_cluster;
+use super::target::access;
 
 /// Founds the cluster of a file, once: all its nodes must run, on empty data directories
 ///
@@ -29,6 +30,10 @@ pub(super) struct InitArgs {
     /// The cluster file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// A file that holds the token to show, and nothing else; the environment variable
+    /// LOCKSTEP_TOKEN, if nothing is said
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// Give up after so many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30,
           value_parser = clap::value_parser!(u64).range(1..=86_400))]
@@ -37,13 +42,14 @@ pub(super) struct InitArgs {
 
 /// Asks the first node of the file.
 pub(super) async fn run(args: InitArgs) -> anyhow::Result<ExitCode> {
-    let config = Config::load(&args.config)?;
-    let Some(founder) = config.cluster_config().founder() else {
+    let config = load_cluster(&args.config)?;
+    let Some(founder) = config.founder() else {
         bail!("the file has no node that is to be a member; nothing was done");
     };
     let address = config.node(founder)?.client_address.clone();
-    let mut admin = Admin::new(vec![address], Duration::from_secs(args.timeout))?;
-    let founded = admin.init(&Founding::of(&config.cluster_config())).await?;
+    let access = access(config.security.ca.as_deref(), args.token_file.as_deref())?;
+    let mut admin = Admin::new(access, vec![address], Duration::from_secs(args.timeout))?;
+    let founded = admin.init(&Founding::of(&config)).await?;
     let already = if founded.already { " already" } else { "" };
     let (cluster, cluster_id) = (&config.cluster, founded.cluster_id);
     println!("the cluster `{cluster}` is founded{already}: {cluster_id}");

@@ -85,7 +85,11 @@ struct ListArgs {
 
 /// Asks the cluster.
 pub(super) async fn run(args: KvArgs) -> anyhow::Result<ExitCode> {
-    let mut client = Client::new(args.target.nodes()?, args.target.timeout())?;
+    let mut client = Client::with_access(
+        args.target.access()?,
+        args.target.nodes()?,
+        args.target.timeout(),
+    )?;
     let found = match args.command {
         KvCommand::Put { key, value } => {
             let key = key.bytes()?;

@@ -84,7 +84,7 @@ struct NewNode {
 /// Asks the cluster.
 pub(super) async fn run(args: MembersArgs) -> anyhow::Result<ExitCode> {
     let target = &args.target;
-    let mut admin = Admin::new(target.nodes()?, target.timeout())?;
+    let mut admin = Admin::new(target.access()?, target.nodes()?, target.timeout())?;
     let members = match args.command {
         MembersCommand::List { json } => {
             let members = admin.members().await?;
@@ -113,7 +113,7 @@ pub(super) async fn run(args: MembersArgs) -> anyhow::Result<ExitCode> {
 
 impl NewNode {
     async fn add(&self, target: &TargetArgs, admin: &mut Admin) -> anyhow::Result<Members> {
-        let config = target.config()?;
+        let config = target.cluster()?;
         let listed = config.as_ref().and_then(|config| {
             let mut nodes = config.nodes.iter();
             nodes.find(|node| node.id == NodeId(self.id))

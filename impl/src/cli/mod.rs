@@ -1,5 +1,9 @@
 //! The command line: a file for each command.
 
+mod certs;
+mod cluster_file;
+mod completions;
+mod config;
 mod demo;
 mod init;
 mod keys;
@@ -7,13 +11,14 @@ mod kv;
 mod members;
 mod node;
 mod recover;
+mod status;
 mod target;
 mod values;
 
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use lockstep::service::logging;
 
 const NOT_FOUND: u8 = 1;
@@ -32,13 +37,23 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Node(node::NodeArgs),
+    Config(config::ConfigArgs),
+    Certs(certs::CertsArgs),
+    Status(status::StatusArgs),
     Init(init::InitArgs),
     Members(members::MembersArgs),
     Recover(recover::RecoverArgs),
     Kv(kv::KvArgs),
+    Completions(completions::CompletionsArgs),
+    Man(completions::ManArgs),
     /// Shows a service at work on this machine, and checks what it shows
     #[command(subcommand)]
     Demo(demo::Demo),
+}
+
+/// The program's commands and options.
+fn command_line() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs the program.
@@ -76,6 +91,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     let code = runtime.block_on(async {
         match command {
             Command::Node(args) => node::run(args).await,
+            Command::Config(args) => config::run(args),
+            Command::Certs(args) => certs::run(args),
+            Command::Status(args) => status::run(args).await,
+            Command::Completions(args) => completions::run_completions(args),
+            Command::Man(args) => completions::run_man(args),
             Command::Init(args) => init::run(args).await,
             Command::Members(args) => members::run(args).await,
             Command::Recover(args) => recover::run(args).await,

@@ -17,7 +17,7 @@ use models::NodeId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-/// Runs one node of a key-value cluster, until Ctrl-C or SIGTERM
+/// Runs one node of a cluster, of the service that its file names, until Ctrl-C or SIGTERM
 ///
 /// A node that is told to stop hands its leadership over first if it leads, and finishes the
 /// requests that run: that takes a second or two at most. Killed, it loses nothing
@@ -32,8 +32,12 @@ pub(super) struct NodeArgs {
     ///
     /// For example:
     ///
+    ///   service = "kv"
     ///   cluster = "blue"
     ///   init_on_first_start = true   # optional: else the cluster waits for `lockstep init`
+    ///
+    ///   [security]
+    ///   plaintext = true             # or certificates: see `lockstep certs --help`
     ///
     ///   [timing]                     # all optional; these are the defaults
     ///   heartbeat_ms = 50

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::kv::headers;
 use crate::kv::server::members_api::Members;
 use crate::service::founding::request::{Founded, Founding};
-use crate::service::http_client::{Nodes, SetUpError, in_full};
+use crate::service::http_client::{Access, Nodes, SetUpError, in_full};
 
 /// The pause between two rounds over all nodes.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -62,8 +62,8 @@ impl Admin {
     ///
     /// # Errors
     /// When there are none, one is no address, or the HTTP client cannot be had.
-    pub fn new(nodes: Vec<String>, timeout: Duration) -> Result<Self, AdminError> {
-        let nodes = Nodes::new(nodes, timeout)?;
+    pub fn new(access: Access, nodes: Vec<String>, timeout: Duration) -> Result<Self, AdminError> {
+        let nodes = Nodes::new(access, nodes, timeout)?;
         Ok(Self { nodes })
     }
 
@@ -209,7 +209,7 @@ impl Admin {
         let mut request = self
             .nodes
             .http
-            .request(method, format!("http://{node}{path}"))
+            .request(method, self.nodes.access.url(&node, path))
             .timeout(limit);
         if let Some(body) = body {
             request = request

@@ -21,7 +21,7 @@ use crate::kv::json_bytes::add_bytes;
 use crate::kv::request::session_pool::FIRST_RESERVED;
 use crate::kv::status::Report;
 use crate::kv::store::{MAX_VALUE_BYTES, Unfit, check_key};
-use crate::service::http_client::{Nodes, SetUpError, in_full};
+use crate::service::http_client::{Access, Nodes, SetUpError, in_full};
 
 /// The pause between two rounds over all nodes.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -171,8 +171,20 @@ impl Client {
     /// # Errors
     /// When there are none, one has no such address, or the HTTP client cannot be had.
     pub fn new(nodes: Vec<String>, timeout: Duration) -> Result<Self, ClientError> {
+        Self::with_access(Access::plaintext(), nodes, timeout)
+    }
+
+    /// The same, in TLS or with a token.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn with_access(
+        access: Access,
+        nodes: Vec<String>,
+        timeout: Duration,
+    ) -> Result<Self, ClientError> {
         Ok(Self {
-            nodes: Nodes::new(nodes, timeout)?,
+            nodes: Nodes::new(access, nodes, timeout)?,
             session: fastrand::u64(..FIRST_RESERVED),
             since: 0,
             sequence: 0,
@@ -259,7 +271,7 @@ impl Client {
     /// # Errors
     /// In words, when it shows nothing.
     pub async fn page(&self, address: &str, path: &str) -> Result<String, String> {
-        let asked = self.nodes.http.get(format!("http://{address}{path}"));
+        let asked = self.nodes.http.get(self.nodes.access.url(address, path));
         let answer = asked.timeout(self.nodes.timeout).send().await;
         let answer = answer.map_err(|error| in_full(&error))?;
         let status = answer.status();
@@ -345,7 +357,7 @@ impl Client {
         let mut request = self
             .nodes
             .http
-            .request(method.clone(), format!("http://{node}{path}"))
+            .request(method.clone(), self.nodes.access.url(&node, path))
             .timeout(timeout)
             .body(body);
         if method != Method::GET {

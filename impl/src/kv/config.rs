@@ -11,6 +11,7 @@ use crate::runtime::transport::tcp::MAX_MESSAGE_BYTES;
 use crate::service::config::{
     self, ClusterConfig, ConfigError, Fault, NodeConfig, ServiceConfig, ServiceKind, fault,
 };
+use crate::service::security::SecurityConfig;
 
 /// What a message has beside a chunk of a snapshot takes less than 1 KiB.
 const MAX_CHUNK_BYTES: usize = MAX_MESSAGE_BYTES - 1024;
@@ -28,6 +29,9 @@ pub struct Config {
     /// disks. Otherwise it waits for `lockstep init`.
     #[serde(default)]
     pub init_on_first_start: bool,
+    /// How the nodes know each other, and their clients.
+    #[serde(default)]
+    pub security: SecurityConfig,
     /// How patient the nodes are.
     #[serde(default)]
     pub timing: Timing,
@@ -175,12 +179,17 @@ impl ServiceConfig for Config {
         ClusterConfig {
             cluster: self.cluster.clone(),
             init_on_first_start: self.init_on_first_start,
+            security: self.security.clone(),
             nodes: self.nodes.clone(),
         }
     }
 
     fn max_client_connections(&self) -> Option<usize> {
         self.limits.max_client_connections
+    }
+
+    fn security_mut(&mut self) -> &mut SecurityConfig {
+        &mut self.security
     }
 
     fn nodes_mut(&mut self) -> &mut [NodeConfig] {

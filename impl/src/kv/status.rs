@@ -48,6 +48,12 @@ pub struct Report {
     /// The members for which its file has other addresses than the log: the file's are used.
     #[serde(default)]
     pub addresses_from_file: Vec<NodeId>,
+    /// The nodes whose connections it reads now.
+    #[serde(default)]
+    pub hears: Vec<NodeId>,
+    /// For how many milliseconds it has run.
+    #[serde(default)]
+    pub uptime_ms: u64,
     /// How many keys its store has.
     pub keys: u64,
     /// How many changes its store has seen.
@@ -104,6 +110,8 @@ pub(crate) fn report(identity: &Identity, node: &Node<KvRaft>, disk: DiskReport)
         learners: Vec::new(),
         refused: BTreeMap::new(),
         addresses_from_file: Vec::new(),
+        hears: Vec::new(),
+        uptime_ms: 0,
         keys: applied.machine.len() as u64,
         revision: applied.machine.revision(),
         disk,

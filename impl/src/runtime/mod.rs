@@ -22,11 +22,15 @@ pub mod journal;
 pub mod metrics;
 pub mod queue;
 #[cfg(not(lockstep_loom))]
+pub(crate) mod secure_stream;
+#[cfg(not(lockstep_loom))]
 pub mod sim;
 pub(crate) mod sync;
 #[cfg(not(lockstep_loom))]
 pub(crate) mod throttle;
 #[cfg(not(lockstep_loom))]
 pub mod timers;
+#[cfg(not(lockstep_loom))]
+pub mod tls;
 #[cfg(not(lockstep_loom))]
 pub mod transport;

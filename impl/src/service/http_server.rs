@@ -26,10 +26,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 
 use crate::runtime::connection_limit::{Admission, Busy, ConnectionLimit, Handle, Slot};
 use crate::runtime::metrics::Metrics;
+use crate::runtime::secure_stream::SecureStream;
 use crate::runtime::throttle::Throttle;
+use crate::runtime::tls::Tls;
 
 /// What one that was closed to make room has for what it still writes.
 const LAST_WRITE: Duration = Duration::from_secs(1);
@@ -65,16 +68,18 @@ impl ServerLimits {
     }
 }
 
-/// Serves `router` on `listener` until `stop` holds true; requests that run then are finished.
+/// Serves `router` on `listener`, in TLS if there is any, until `stop` holds true; requests that run then are finished.
 /// Dropping what is returned ends everything at once.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Arc<Tls>>,
     router: Router,
     limits: ServerLimits,
     metrics: Arc<Metrics>,
     stop: watch::Receiver<bool>,
 ) {
     let server = Server {
+        tls,
         router: TowerToHyperService::new(router),
         limits,
         slots: ConnectionLimit::new(limits.connections),
@@ -87,6 +92,7 @@ pub async fn serve(
 }
 
 struct Server {
+    tls: Option<Arc<Tls>>,
     router: TowerToHyperService<Router>,
     limits: ServerLimits,
     slots: ConnectionLimit,
@@ -128,13 +134,30 @@ impl Server {
             Admission::Refused => {
                 self.metrics.client_connections_refused.increment();
                 self.tell_of_the_crowd("all are busy, and more are refused");
-                refuse(&stream);
+                self.refuse(&stream);
             }
         }
     }
 
+    /// Says why, as far as there is room in the kernel, and closes the connection. In TLS there is
+    /// nothing that could be said so soon.
+    fn refuse(&self, stream: &TcpStream) {
+        let socket = socket2::SockRef::from(stream);
+        if self.tls.is_none() {
+            let answer = format!(
+                "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\n\
+                 retry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{REFUSAL}",
+                REFUSAL.len()
+            );
+            // The caller sees a closed connection if this fails, which says as much.
+            let _ = socket.send(answer.as_bytes());
+        }
+        let _ = socket.shutdown(std::net::Shutdown::Write);
+    }
+
     fn connection(&self, slot: Slot) -> Connection {
         Connection {
+            tls: self.tls.clone(),
             router: self.router.clone(),
             limits: self.limits,
             slot,
@@ -174,19 +197,8 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Says why, as far as there is room in the kernel, and closes the connection.
-fn refuse(stream: &TcpStream) {
-    let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\n\
-         retry-after: 1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{REFUSAL}",
-        REFUSAL.len()
-    );
-    // The caller sees a closed connection if this fails, which says as much.
-    let _ = socket2::SockRef::from(stream).send(answer.as_bytes());
-    let _ = socket2::SockRef::from(stream).shutdown(std::net::Shutdown::Write);
-}
-
 struct Connection {
+    tls: Option<Arc<Tls>>,
     router: TowerToHyperService<Router>,
     limits: ServerLimits,
     slot: Slot,
@@ -213,6 +225,16 @@ impl Drop for Open {
 impl Connection {
     async fn run(mut self, stream: TcpStream) {
         self.prepare(&stream);
+        let mut stop = self.stop.clone();
+        let secured = tokio::select! {
+            biased;
+            secured = self.secure(stream) => secured,
+            () = self.slot.evicted() => return,
+            () = stopped(&mut stop) => return,
+        };
+        let Some(stream) = secured else {
+            return;
+        };
         let answers = Answers {
             router: self.router.clone(),
             limits: self.limits,
@@ -246,6 +268,25 @@ impl Connection {
                 self.open.0.client_connections_timed_out.increment();
             }
             tracing::debug!(%error, "a client connection has ended");
+        }
+    }
+
+    /// In TLS, if the server is; none where it does not come about in time.
+    async fn secure(&self, stream: TcpStream) -> Option<SecureStream> {
+        let Some(tls) = &self.tls else {
+            return Some(SecureStream::Plain(stream));
+        };
+        let accepting = TlsAcceptor::from(tls.for_clients()).accept(stream);
+        match timeout(self.limits.head_timeout, accepting).await {
+            Ok(Ok(stream)) => Some(SecureStream::Tls(Box::new(stream.into()))),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a client's TLS has failed");
+                None
+            }
+            Err(_) => {
+                self.open.0.client_connections_timed_out.increment();
+                None
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 //! limits, a data directory, open files, a log.
 
 pub mod address;
+pub mod certs;
+pub mod cluster_status;
 pub mod config;
 pub mod data_directory;
 pub mod founding;
@@ -11,7 +13,9 @@ pub mod logging;
 pub mod open_files;
 pub(crate) mod replacement;
 pub mod running;
+pub mod security;
 pub mod start;
+pub mod tokens;
 
 /// The names of the headers that every service adds to HTTP.
 pub mod headers {

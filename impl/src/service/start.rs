@@ -7,9 +7,12 @@ use tokio::net::TcpListener;
 
 use crate::runtime::driver;
 use crate::runtime::journal::JournalError;
+use crate::runtime::tls::TlsError;
 use crate::service::config::{Fault, NodeConfig};
 use crate::service::data_directory::DirectoryError;
+use crate::service::http_client::SetUpError;
 use crate::service::open_files::OpenFilesError;
+use crate::service::tokens::TokensError;
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +34,12 @@ pub enum StartError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The credentials are of no use.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The tokens are of no use.
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
     /// The process may open too few files.
     #[error(transparent)]
     OpenFiles(#[from] OpenFilesError),
@@ -53,8 +62,8 @@ pub enum StartError {
     #[error(transparent)]
     Node(#[from] driver::StartError),
     /// The HTTP client cannot be had.
-    #[error("the HTTP client did not start: {0}; nothing was started")]
-    Http(#[from] reqwest::Error),
+    #[error("the client of other nodes did not start: {0}; nothing was started")]
+    Http(#[from] SetUpError),
     /// A listener is of no use.
     #[error("a listener failed: {0}; nothing was started")]
     Io(#[from] io::Error),

@@ -1,5 +1,6 @@
 //! Key-value clusters in this process, and talking to them.
 
+use lockstep::service::http_client::Access;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -7,8 +8,10 @@ use lockstep::kv::config::{Config, Limits, LogLimits, Timing};
 use lockstep::kv::status::Report;
 use lockstep::kv::{KvNode, headers};
 use lockstep::service::config::NodeConfig;
+
 use lockstep::service::config::{ServiceConfig, ServiceKind};
 use lockstep::service::founding::bootstrap::found_all;
+use lockstep::service::security::SecurityConfig;
 use lockstep::service::start::Listeners;
 use models::NodeId;
 use models::raft::configuration::Configuration;
@@ -86,6 +89,7 @@ impl KvCluster {
         }
         let config = Config {
             service: ServiceKind::Kv,
+            security: SecurityConfig::plaintext(),
             cluster: "blue".into(),
             init_on_first_start: false,
             timing,
@@ -103,8 +107,9 @@ impl KvCluster {
             nodes,
             troubles,
             config,
-            http: reqwest::Client::builder()
-                .no_proxy()
+            http: Access::plaintext()
+                .client(Duration::from_secs(2))
+                .expect("a client")
                 .build()
                 .expect("a client"),
             _folder: folder,

@@ -1,5 +1,6 @@
 //! Clusters of real processes, and what they show.
 
+use lockstep::service::http_client::Access;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -35,7 +36,11 @@ pub(crate) fn address(nodes: &Processes, id: NodeId) -> String {
 /// What the node shows at `path`, whatever its status.
 pub(crate) async fn page(nodes: &Processes, id: NodeId, path: &str) -> Value {
     let url = format!("http://{}{path}", address(nodes, id));
-    let http = reqwest::Client::builder().no_proxy().build().expect("one");
+    let http = Access::plaintext()
+        .client(Duration::from_secs(2))
+        .expect("a client")
+        .build()
+        .expect("one");
     let Ok(answer) = http.get(url).send().await else {
         return Value::Null;
     };

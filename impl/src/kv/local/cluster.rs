@@ -17,6 +17,7 @@ use models::NodeId;
 
 use crate::kv::config::{Config, Limits, LogLimits, Timing};
 use crate::service::config::{NodeConfig, ServiceKind};
+use crate::service::security::SecurityConfig;
 
 /// A node has this long to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -134,6 +135,7 @@ impl Processes {
         let folder = tempfile::tempdir().map_err(failed("creating a temporary folder"))?;
         let config = Config {
             service: ServiceKind::Kv,
+            security: SecurityConfig::plaintext(),
             cluster: "loopback".to_owned(),
             init_on_first_start: false,
             timing,

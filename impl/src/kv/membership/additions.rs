@@ -28,7 +28,15 @@ impl Service {
         if before.is_member(id) {
             return self.keep_member(before, id, &addresses).await;
         }
-        let disk = match probe(&addresses.peer, &self.identity, id, PROBE_LIMIT).await {
+        let disk = match probe(
+            &addresses.peer,
+            &self.security,
+            &self.identity,
+            id,
+            PROBE_LIMIT,
+        )
+        .await
+        {
             Probed::Blank(disk) => disk,
             Probed::Refuses(reason) => {
                 // Another try may have added it meanwhile.
@@ -100,7 +108,15 @@ impl Service {
             return Err(refused(reason));
         }
         let expected = contact.disk;
-        match probe(&addresses.peer, &self.identity, id, PROBE_LIMIT).await {
+        match probe(
+            &addresses.peer,
+            &self.security,
+            &self.identity,
+            id,
+            PROBE_LIMIT,
+        )
+        .await
+        {
             Probed::Blank(disk) if disk != expected => Err(refused(other_disk(id, expected, disk))),
             Probed::Blank(_) | Probed::Refuses(_) | Probed::Silent(_) => Ok(current),
         }

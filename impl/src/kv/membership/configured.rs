@@ -169,6 +169,11 @@ impl Membership {
         self.view.lock().current.clone()
     }
 
+    /// The nodes whose connections are read now.
+    pub(crate) fn heard(&self) -> Vec<NodeId> {
+        self.peers.heard()
+    }
+
     /// The members that are refused, and why.
     pub(crate) fn refused(&self) -> BTreeMap<NodeId, String> {
         let mut refused = self.peers.refused();
@@ -309,7 +314,7 @@ mod tests {
         let tcp_config = TcpConfig::new(identity, BTreeMap::new());
         let metrics = Arc::new(Metrics::default());
         let (tcp, _) = Tcp::start(listener, tcp_config, Nowhere, metrics).expect("starts");
-        let forwarder = Arc::new(Forwarder::new().expect("a client"));
+        let forwarder = Arc::new(Forwarder::new(None, None).expect("a client"));
         let membership = Membership::new(&config, NodeId(1), tcp.peers().clone(), forwarder);
         let founded = configuration(&[]);
         *membership.view.lock() = View {

@@ -25,9 +25,11 @@ use crate::runtime::identity::{ClusterId, Identity, random_disk};
 use crate::runtime::journal::{
     DirectoryLock, FileJournal, FileJournalOptions, Journal, JournalError,
 };
+use crate::runtime::tls::TlsError;
 use crate::service::address::Addresses;
 use crate::service::config::Fault;
 use crate::service::data_directory::{self, DirectoryError, Held};
+use crate::service::http_client::SetUpError;
 use crate::service::replacement;
 
 /// Why nothing was recovered. The data directory is as it was.
@@ -69,9 +71,12 @@ pub enum RecoverError {
         /// The node that was to be recovered.
         id: u16,
     },
-    /// The HTTP client cannot be had.
-    #[error("the HTTP client did not start: {0}; nothing was changed")]
-    Http(#[from] reqwest::Error),
+    /// The others cannot be asked.
+    #[error("the others cannot be asked whether they live: {0}; nothing was changed")]
+    SetUp(#[from] SetUpError),
+    /// The credentials are of no use.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// Nodes of the old cluster that live, and where.
@@ -159,7 +164,8 @@ async fn refuse_if_others_live(
     old: &Identity,
     before: &Configuration,
 ) -> Result<(), RecoverError> {
-    let alive = survivors(config, old, before).await?;
+    let credentials = config.security.credentials(old.node)?;
+    let alive = survivors(config, old, before, credentials.as_ref()).await?;
     if alive.is_empty() {
         return Ok(());
     }

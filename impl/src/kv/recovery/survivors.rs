@@ -1,6 +1,7 @@
 //! Who of a cluster lives, as far as can be told from outside of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use models::NodeId;
@@ -10,9 +11,11 @@ use tokio::task::JoinSet;
 
 use crate::kv::config::Config;
 use crate::runtime::identity::Identity;
+use crate::runtime::tls::Tls;
 use crate::runtime::transport::tcp::is_member;
 use crate::service::address::Addresses;
-use crate::service::http_client::http_client;
+use crate::service::http_client::{Access, SetUpError};
+use crate::service::security::peer_security;
 
 /// A node has this long to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -28,8 +31,14 @@ pub(crate) async fn survivors(
     config: &Config,
     identity: &Identity,
     configuration: &Configuration,
-) -> Result<BTreeMap<NodeId, String>, reqwest::Error> {
-    let http = http_client(PATIENCE).timeout(PATIENCE).build()?;
+    credentials: Option<&Arc<Tls>>,
+) -> Result<BTreeMap<NodeId, String>, SetUpError> {
+    let security = peer_security(credentials);
+    let mut access = Access::plaintext();
+    if let Some(tls) = credentials {
+        access = access.with_tls(tls.for_calls());
+    }
+    let http = access.client(PATIENCE)?.timeout(PATIENCE).build()?;
     let mut asked = JoinSet::new();
     for id in configuration.members() {
         if id == identity.node {
@@ -44,10 +53,11 @@ pub(crate) async fn survivors(
             .map(|known| &known.client)
             .collect::<BTreeSet<_>>()
         {
-            let (http, address) = (http.clone(), client.clone());
+            let (http, url) = (http.clone(), access.url(client, "/status"));
+            let address = client.clone();
             let cluster_id = identity.cluster_id.to_string();
             asked.spawn(async move {
-                let shown = status(&http, &address).await?;
+                let shown = status(&http, &url).await?;
                 let is_one = shown["cluster_id"] == cluster_id && shown["id"] == id.0;
                 is_one.then_some((id, address))
             });
@@ -58,8 +68,9 @@ pub(crate) async fn survivors(
             .collect::<BTreeSet<_>>()
         {
             let (identity, address) = (identity.clone(), peer.clone());
+            let security = security.clone();
             asked.spawn(async move {
-                let is_one = is_member(&address, &identity, id, PATIENCE).await;
+                let is_one = is_member(&address, &security, &identity, id, PATIENCE).await;
                 is_one.then_some((id, address))
             });
         }
@@ -72,8 +83,8 @@ pub(crate) async fn survivors(
     Ok(found)
 }
 
-async fn status(http: &reqwest::Client, address: &str) -> Option<Value> {
-    let answer = http.get(format!("http://{address}/status")).send().await;
+async fn status(http: &reqwest::Client, url: &str) -> Option<Value> {
+    let answer = http.get(url).send().await;
     let text = answer.ok()?.text().await.ok()?;
     serde_json::from_str(&text).ok()
 }

@@ -2,18 +2,21 @@
 //! takes it, so that it keeps its id.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use models::NodeId;
 use models::raft::Command;
 use reqwest::StatusCode;
+use reqwest::header::HeaderValue;
 use tokio::time::Instant;
 
 use crate::kv::request::router::{Answer, Limits, Refusal};
 use crate::kv::{Kv, headers};
 use crate::runtime::codec;
 use crate::runtime::sync::Mutex;
-use crate::service::http_client::{http_client, in_full};
+use crate::runtime::tls::Tls;
+use crate::service::http_client::{NodeClient, NodeTimeouts, SetUpError, in_full};
 
 /// Where forwarded requests arrive. The version is that of what they carry.
 pub(crate) const PATH: &str = "/internal/v2/forward";
@@ -34,18 +37,23 @@ pub(crate) enum ForwardError {
 
 /// Takes requests to other nodes.
 pub(crate) struct Forwarder {
-    http: reqwest::Client,
+    client: NodeClient,
     addresses: Mutex<BTreeMap<NodeId, String>>,
 }
 
 impl Forwarder {
     /// To nobody, yet.
-    pub(crate) fn new() -> Result<Self, reqwest::Error> {
-        let http = http_client(CONNECT_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .build()?;
+    pub(crate) fn new(
+        credentials: Option<Arc<Tls>>,
+        token: Option<HeaderValue>,
+    ) -> Result<Self, SetUpError> {
+        let timeouts = NodeTimeouts {
+            connect: CONNECT_TIMEOUT,
+            idle: IDLE_TIMEOUT,
+        };
+        let client = NodeClient::new(credentials, token, timeouts)?;
         let addresses = Mutex::default();
-        Ok(Self { http, addresses })
+        Ok(Self { client, addresses })
     }
 
     /// The node's client address.
@@ -72,9 +80,9 @@ impl Forwarder {
         let body =
             codec::encode(command).map_err(|error| ForwardError::NotSent(error.to_string()))?;
         let left = limits.deadline.saturating_duration_since(Instant::now());
-        let sent = self
-            .http
-            .post(format!("http://{address}{PATH}"))
+        let (access, http) = self.client.current();
+        let sent = http
+            .post(access.url(&address, PATH))
             .header(headers::HOPS, u64::from(limits.hops))
             .header(headers::TIMEOUT, left.as_millis().to_string())
             .timeout(left)

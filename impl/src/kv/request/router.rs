@@ -24,6 +24,7 @@ use crate::kv::store::{Query, Response};
 use crate::kv::{Kv, KvRaft, store as machine};
 use crate::runtime::driver::{AskError, Inbox};
 use crate::runtime::identity::Identity;
+use crate::runtime::transport::tcp::Security;
 
 /// A request that was forwarded so often stays where it is.
 pub const MAX_HOPS: u8 = 2;
@@ -116,6 +117,8 @@ impl Refusal {
 pub struct Service {
     pub(crate) id: NodeId,
     pub(crate) identity: Identity,
+    pub(crate) started: Instant,
+    pub(crate) security: Security,
     pub(crate) inbox: Inbox<KvRaft>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) transfers: Arc<Transfers>,

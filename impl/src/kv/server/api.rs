@@ -8,6 +8,8 @@
 //! | `GET /kv?prefix=&after=&limit=&here=` | 200, a page of keys and values as JSON; linearizable |
 //! | `GET /kv?prefix_base64=&after_base64=` | the same; both are byte strings in either form |
 //! | `GET /status` | 200, how this node and its disk fare, as JSON |
+//! | `GET /healthz` | 200 while the node answers |
+//! | `GET /readyz` | 200 while it knows a leader and its disk is not slow, else 503 and why |
 //! | `GET /log?index=&limit=` | 200, a page of this node's committed log as JSON, from the first entry that is not discarded |
 //!
 //! `/status` and `/log` do not wait for this node's disk: what they show of it may not be on
@@ -23,11 +25,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::service::tokens::{Role, Tokens, protect};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, RawQuery, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -57,6 +60,18 @@ use crate::service::founding::request::{Founded, Founding};
 
 type Shared = State<Arc<Service>>;
 
+/// What a request takes, where clients must show tokens.
+fn needed_role(method: &Method, path: &str) -> Option<Role> {
+    let changes_cluster = path.starts_with("/members") || path == "/init";
+    match *method {
+        // What supervises processes has no token.
+        _ if ["/healthz", "/readyz"].contains(&path) => None,
+        Method::GET | Method::HEAD => Some(Role::Read),
+        _ if changes_cluster || path == forward::PATH => Some(Role::Admin),
+        _ => Some(Role::Write),
+    }
+}
+
 const ENDPOINTS: &str = "there are PUT, GET, DELETE /kv/{key}, GET /kv?prefix=, GET /status, \
                          GET /log?index=, GET /members";
 /// A node that answers no question for so long is stuck.
@@ -65,10 +80,10 @@ const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 const FORWARD_BYTES: usize = MAX_VALUE_BYTES + MAX_KEY_BYTES + 1024;
 
 /// The client API.
-pub(crate) fn api(service: Arc<Service>) -> Router {
+pub(crate) fn api(service: Arc<Service>, tokens: &Tokens) -> Router {
     let forward = post(take_forwarded).layer(DefaultBodyLimit::max(FORWARD_BYTES));
     let key = get(get_key).put(put_key).delete(delete_key);
-    Router::new()
+    let router = Router::new()
         .route("/kv", get(range))
         .route("/kv/", get(empty_key).put(empty_key).delete(empty_key))
         .route(
@@ -76,12 +91,15 @@ pub(crate) fn api(service: Arc<Service>) -> Router {
             key.layer(DefaultBodyLimit::max(MAX_VALUE_BYTES)),
         )
         .route("/status", get(status))
+        .route("/healthz", get(health))
+        .route("/readyz", get(readiness))
         .route("/log", get(log))
         .route(forward::PATH, forward)
         .route("/init", post(init))
         .merge(members_api::routes())
         .fallback(unknown_path)
-        .method_not_allowed_fallback(wrong_method)
+        .method_not_allowed_fallback(wrong_method);
+    protect(router, tokens, needed_role)
         .layer(middleware::from_fn_with_state(service.clone(), sign))
         .with_state(service)
 }
@@ -222,6 +240,29 @@ async fn status(State(service): Shared) -> Result<Response, Failure> {
     Ok(Json(report(&service).await?).into_response())
 }
 
+/// The process lives, and its node answers.
+async fn health(State(service): Shared) -> Result<&'static str, Failure> {
+    look(&service, |_| ()).await?;
+    Ok("ok\n")
+}
+
+/// The node can serve: it knows a leader, and its disk is not slow.
+async fn readiness(State(service): Shared) -> Result<Response, Failure> {
+    let report = report(&service).await?;
+    let hindrance = match report.leader {
+        None => Some("this node knows no leader"),
+        Some(_) if report.disk.slow => Some("this node's disk is slow"),
+        Some(_) => None,
+    };
+    Ok(match hindrance {
+        None => "ok\n".into_response(),
+        Some(words) => {
+            let retry = [(header::RETRY_AFTER, "1")];
+            (StatusCode::SERVICE_UNAVAILABLE, retry, format!("{words}\n")).into_response()
+        }
+    })
+}
+
 async fn report(service: &Service) -> Result<Report, Failure> {
     let identity = service.identity.clone();
     let disk = status::disk_report(
@@ -236,6 +277,8 @@ async fn report(service: &Service) -> Result<Report, Failure> {
         voters: configuration.voters.into_iter().collect(),
         learners: configuration.learners.into_iter().collect(),
         refused: service.membership.refused(),
+        hears: service.membership.heard(),
+        uptime_ms: u64::try_from(service.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         ..report
     })
 }

@@ -13,6 +13,7 @@ use models::raft::state::Persistent;
 use models::raft::{Compaction, Timer};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::Identity;
 use crate::kv::config::{Config, Timing};
@@ -31,7 +32,7 @@ use crate::runtime::driver::{Failure, NodeBuilder, NodeOptions, RunningNode, Sta
 use crate::runtime::journal::{DirectoryLock, FileJournal, FileJournalOptions, Journal};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::timers::TimerSpan;
-use crate::runtime::transport::tcp::{Tcp, TcpConfig};
+use crate::runtime::transport::tcp::{Security, Tcp, TcpConfig};
 use crate::service::config::ServiceConfig;
 use crate::service::data_directory::{self, Held};
 use crate::service::founding::bootstrap::blank_identity;
@@ -39,7 +40,9 @@ use crate::service::http_server as server;
 use crate::service::http_server::ServerLimits;
 use crate::service::open_files::{self, METRICS_CONNECTIONS};
 use crate::service::running::ServiceNode;
+use crate::service::security::peer_security;
 use crate::service::start::{Listeners, StartError};
+use crate::service::tokens::Tokens;
 use models::raft::configuration::Configuration;
 
 /// So many messages and commands wait for the node; more are refused.
@@ -125,10 +128,13 @@ impl KvNode {
 
         let seed = fastrand::u64(..);
         tracing::info!(node = %id, seed, "timers and session ids are drawn from this seed");
+        let credentials = config.security.credentials(id)?;
+        let tokens = Tokens::load(config.security.tokens.as_deref())?;
+        let security = peer_security(credentials.as_ref());
         let (inbox, mailbox) = mailbox(INBOX);
         let waiters = Arc::new(Waiters::new(id));
-        let forwarder = Arc::new(Forwarder::new()?);
-        let peers = peer_config(config, identity.clone());
+        let forwarder = Arc::new(Forwarder::new(credentials.clone(), tokens.for_nodes())?);
+        let peers = peer_config(config, identity.clone(), security.clone());
         let metrics = inbox.metrics().clone();
         let (tcp, transport) = Tcp::start(listeners.peer, peers, inbox.clone(), metrics.clone())?;
         let membership = Membership::new(config, id, tcp.peers().clone(), forwarder.clone());
@@ -136,6 +142,8 @@ impl KvNode {
         let service = Arc::new(Service {
             id,
             identity: identity.clone(),
+            started: Instant::now(),
+            security,
             inbox: inbox.clone(),
             waiters: waiters.clone(),
             transfers: transfers.clone(),
@@ -178,21 +186,22 @@ impl KvNode {
         tcp.begin_accepting();
 
         let stop = watch::Sender::new(false);
-        let serve = |listener, router: Router, connections: usize, metrics: &Arc<Metrics>| {
+        let serve = |listener, tls, router: Router, connections: usize, metrics: &Arc<Metrics>| {
             let limits = ServerLimits::new(connections);
             let stop = stop.subscribe();
             tokio::spawn(server::serve(
                 listener,
+                tls,
                 router,
                 limits,
                 metrics.clone(),
                 stop,
             ))
         };
-        let api = http::api(service.clone());
-        let api = serve(listeners.client, api, clients, &metrics);
+        let api = http::api(service.clone(), &tokens);
+        let api = serve(listeners.client, credentials, api, clients, &metrics);
         let page = http::metrics(service.clone());
-        let page = serve(listeners.metrics, page, METRICS_CONNECTIONS, &metrics);
+        let page = serve(listeners.metrics, None, page, METRICS_CONNECTIONS, &metrics);
         let Identity {
             cluster_id, disk, ..
         } = identity;
@@ -337,7 +346,7 @@ fn raft(config: &Config, id: NodeId) -> KvRaft {
 /// How a node talks to its peers. A peer that gives no sign of life for four elections is taken
 /// for gone: long enough for a busy machine, and short enough that a node which is back at
 /// another address is found in seconds.
-fn peer_config(config: &Config, identity: Identity) -> TcpConfig {
+fn peer_config(config: &Config, identity: Identity, security: Security) -> TcpConfig {
     let election = Duration::from_millis(config.timing.election_max_ms);
     let own = config.node(identity.node).ok();
     let address = own.map(|node| node.peer_address.clone());
@@ -347,6 +356,7 @@ fn peer_config(config: &Config, identity: Identity) -> TcpConfig {
         keep_alive,
         dead_after: 4 * keep_alive,
         accepts_at_once: false,
+        security,
         address,
         ..TcpConfig::new(identity, BTreeMap::new())
     }

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::service::address::Address;
+use crate::service::security::SecurityConfig;
 
 /// A service, as the file names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +44,8 @@ pub struct ClusterConfig {
     /// Whether the first node founds the cluster by itself when all nodes are there and on empty
     /// disks. Otherwise it waits for `lockstep init`.
     pub init_on_first_start: bool,
+    /// How the nodes know each other, and their clients.
+    pub security: SecurityConfig,
     /// The nodes.
     pub nodes: Vec<NodeConfig>,
 }
@@ -57,6 +60,9 @@ pub trait ServiceConfig: DeserializeOwned {
 
     /// How many clients may be connected to a node, if the file says so.
     fn max_client_connections(&self) -> Option<usize>;
+
+    /// How the nodes know each other, and their clients.
+    fn security_mut(&mut self) -> &mut SecurityConfig;
 
     /// The nodes.
     fn nodes_mut(&mut self) -> &mut [NodeConfig];
@@ -74,6 +80,7 @@ pub trait ServiceConfig: DeserializeOwned {
     fn check(&self) -> Result<(), Fault> {
         let cluster = self.cluster_config();
         cluster.check_name()?;
+        cluster.security.check()?;
         self.check_service()?;
         cluster.check_nodes()
     }
@@ -97,6 +104,7 @@ pub trait ServiceConfig: DeserializeOwned {
             fault,
         })?;
         let folder = file.parent().unwrap_or(Path::new(""));
+        config.security_mut().relative_to(folder);
         for node in config.nodes_mut() {
             node.data_directory = folder.join(&node.data_directory);
         }

@@ -23,7 +23,9 @@ use super::InitialMembers;
 use crate::runtime::driver::FormatError;
 use crate::runtime::identity::{ClusterId, Identity};
 use crate::runtime::journal::DirectoryLock;
-use crate::runtime::transport::tcp::{Blank, Invitation, MAX_INVITATION_BYTES, Probed, probe};
+use crate::runtime::transport::tcp::{
+    Blank, Invitation, MAX_INVITATION_BYTES, Probed, Security, probe,
+};
 use crate::service::address::Addresses;
 use crate::service::config::ClusterConfig;
 use crate::service::data_directory::{self, DirectoryError, Held};
@@ -49,6 +51,7 @@ pub struct Progress {
 /// A node on an empty disk.
 pub(crate) struct BlankNode<'a, M> {
     pub(crate) config: &'a ClusterConfig,
+    pub(crate) security: Security,
     pub(crate) identity: Identity,
     pub(crate) lock: DirectoryLock,
     pub(crate) progress: watch::Sender<Progress>,
@@ -99,6 +102,7 @@ impl<M: InitialMembers> BlankNode<'_, M> {
     /// from.
     async fn be_invited(&self, peers: &TcpListener) -> (ClusterId, M) {
         let blank = Blank {
+            security: &self.security,
             identity: &self.identity,
             limit: PROBE_LIMIT,
         };
@@ -181,7 +185,14 @@ impl<M: InitialMembers> BlankNode<'_, M> {
             let probed = if node.id == self.identity.node {
                 Probed::Blank(self.identity.disk)
             } else {
-                probe(&addresses.peer, &self.identity, node.id, PROBE_LIMIT).await
+                probe(
+                    &addresses.peer,
+                    &self.security,
+                    &self.identity,
+                    node.id,
+                    PROBE_LIMIT,
+                )
+                .await
             };
             let added = match probed {
                 // No founder; but were there a cluster already, it would know.

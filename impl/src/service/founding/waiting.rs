@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use models::NodeId;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -32,7 +33,9 @@ use crate::runtime::metrics::Metrics;
 use crate::service::config::ClusterConfig;
 use crate::service::data_directory::{self, Held};
 use crate::service::http_server::{self, ServerLimits};
+use crate::service::security::peer_security;
 use crate::service::start::{Listeners, StartError};
+use crate::service::tokens::{Role, Tokens, protect};
 use crate::service::{headers, open_files};
 
 /// `POST /init` is answered after this time at the latest: before who asks gives up, who would not
@@ -58,6 +61,8 @@ pub async fn until_member<M: InitialMembers>(
     };
     let others = config.nodes.len() - 1;
     let clients = open_files::client_connections(others, max_client_connections)?;
+    let credentials = config.security.credentials(id)?;
+    let tokens = Tokens::load(config.security.tokens.as_deref())?;
     let identity = blank_identity::<M>(config, id, disk);
     tracing::warn!(
         node = %id, %disk, clients = config.node(id)?.client_address,
@@ -76,13 +81,15 @@ pub async fn until_member<M: InitialMembers>(
     let stop = watch::Sender::new(false);
     let server = tokio::spawn(http_server::serve(
         shared,
-        api(Arc::new(page)),
+        credentials.clone(),
+        api(Arc::new(page), &tokens),
         ServerLimits::new(clients),
         Arc::new(Metrics::default()),
         stop.subscribe(),
     ));
     let blank = BlankNode::<M> {
         config,
+        security: peer_security(credentials.as_ref()),
         identity,
         lock,
         progress,
@@ -137,17 +144,38 @@ struct Page {
     progress: watch::Sender<Progress>,
 }
 
-fn api(page: Arc<Page>) -> Router {
-    Router::new()
+fn api(page: Arc<Page>, tokens: &Tokens) -> Router {
+    let router = Router::new()
         .route("/init", post(init))
-        .fallback(not_yet)
+        .route("/healthz", get("ok\n"))
+        .fallback(not_yet);
+    protect(router, tokens, needed_role)
+        .layer(middleware::from_fn_with_state(page.clone(), sign))
         .with_state(page)
+}
+
+/// Names the node in every answer.
+async fn sign(State(page): State<Arc<Page>>, request: Request, next: Next) -> Response {
+    let mut answer = next.run(request).await;
+    let fields = answer.headers_mut();
+    fields.insert(headers::NODE, page.identity.node.0.into());
+    fields.insert(headers::LEADER, HeaderValue::from_static("unknown"));
+    answer
+}
+
+/// To found a cluster takes an operator.
+fn needed_role(method: &Method, path: &str) -> Option<Role> {
+    match *method {
+        _ if ["/healthz", "/readyz"].contains(&path) => None,
+        Method::GET => Some(Role::Read),
+        _ => Some(Role::Admin),
+    }
 }
 
 async fn init(State(page): State<Arc<Page>>, body: Bytes) -> Response {
     let wanted = match Founding::parse(&body) {
         Ok(wanted) => wanted,
-        Err(words) => return page.sign((StatusCode::BAD_REQUEST, words + "\n")),
+        Err(words) => return (StatusCode::BAD_REQUEST, words + "\n").into_response(),
     };
     if let Some(difference) = wanted.and_then(|wanted| page.founding.differs_from(&wanted)) {
         let text = format!(
@@ -155,7 +183,7 @@ async fn init(State(page): State<Arc<Page>>, body: Bytes) -> Response {
              changed: start all nodes with the same file\n",
             page.identity.node.0
         );
-        return page.sign((StatusCode::CONFLICT, text));
+        return (StatusCode::CONFLICT, text).into_response();
     }
     if page.founder != Some(page.identity.node) {
         let founder = page.founder.map_or(0, |founder| founder.0);
@@ -163,7 +191,7 @@ async fn init(State(page): State<Arc<Page>>, body: Bytes) -> Response {
             "node {founder}, the first of the file, founds the cluster: ask that one; nothing was \
              changed\n"
         );
-        return page.sign((StatusCode::CONFLICT, text));
+        return (StatusCode::CONFLICT, text).into_response();
     }
     page.progress.send_modify(|progress| progress.asked = true);
     let mut progress = page.progress.subscribe();
@@ -174,33 +202,22 @@ async fn init(State(page): State<Arc<Page>>, body: Bytes) -> Response {
         _ => None,
     };
     match cluster_id {
-        Some(cluster_id) => page.sign(Json(Founded {
+        Some(cluster_id) => Json(Founded {
             cluster_id: cluster_id.to_string(),
             already: false,
-        })),
-        None => page.sign((StatusCode::SERVICE_UNAVAILABLE, Json(page.describe()))),
+        })
+        .into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, Json(page.describe())).into_response(),
     }
 }
 
 async fn not_yet(State(page): State<Arc<Page>>) -> Response {
     let retry = [(header::RETRY_AFTER, "1")];
-    page.sign((
-        StatusCode::SERVICE_UNAVAILABLE,
-        retry,
-        Json(page.describe()),
-    ))
+    let page = Json(page.describe());
+    (StatusCode::SERVICE_UNAVAILABLE, retry, page).into_response()
 }
 
 impl Page {
-    /// Names the node in its answer.
-    fn sign(&self, answer: impl IntoResponse) -> Response {
-        let mut answer = answer.into_response();
-        let fields = answer.headers_mut();
-        fields.insert(headers::NODE, self.identity.node.0.into());
-        fields.insert(headers::LEADER, "unknown".parse().unwrap_or(0.into()));
-        answer
-    }
-
     fn describe(&self) -> Value {
         let progress = self.progress.borrow().clone();
         let hindrances = progress.hindrances.iter();

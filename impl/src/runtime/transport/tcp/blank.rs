@@ -13,9 +13,11 @@ use tokio::time::{sleep, timeout};
 use super::UNAUTHENTICATED;
 use super::admission::{Known, other_disk};
 use super::handshake::{self, Call, HandshakeError};
+use super::security::{Security, certified};
 use super::turned_away::TurnedAway;
 use crate::runtime::connection_limit::{Admission, ConnectionLimit, Slot};
 use crate::runtime::identity::{ClusterId, Identity};
+use crate::runtime::secure_stream::SecureStream;
 
 /// The pause after a connection that could not be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -33,13 +35,20 @@ pub enum Probed {
 
 /// Asks the node `to` at `address` for its disk, before there is a cluster, or before it belongs
 /// to one. Tells it nothing that it could join.
-pub async fn probe(address: &str, identity: &Identity, to: NodeId, limit: Duration) -> Probed {
+pub async fn probe(
+    address: &str,
+    security: &Security,
+    identity: &Identity,
+    to: NodeId,
+    limit: Duration,
+) -> Probed {
     let identity = Identity {
         cluster_id: ClusterId::default(),
         ..identity.clone()
     };
     let exchange = async {
-        let mut stream = TcpStream::connect(address).await?;
+        let stream = TcpStream::connect(address).await?;
+        let mut stream = security.connect(stream, to, limit).await?;
         handshake::call(&mut stream, (&identity, None), to, Known::default(), limit).await
     };
     match timeout(limit, exchange).await {
@@ -53,9 +62,16 @@ pub async fn probe(address: &str, identity: &Identity, to: NodeId, limit: Durati
 
 /// Whether node `to` at `address` belongs to the cluster of `identity`, which is that of a member
 /// that does not run.
-pub async fn is_member(address: &str, identity: &Identity, to: NodeId, limit: Duration) -> bool {
+pub async fn is_member(
+    address: &str,
+    security: &Security,
+    identity: &Identity,
+    to: NodeId,
+    limit: Duration,
+) -> bool {
     let exchange = async {
-        let mut stream = TcpStream::connect(address).await?;
+        let stream = TcpStream::connect(address).await?;
+        let mut stream = security.connect(stream, to, limit).await?;
         handshake::call(&mut stream, (identity, None), to, Known::default(), limit).await
     };
     matches!(timeout(limit, exchange).await, Ok(Ok(_)))
@@ -75,6 +91,8 @@ pub struct Invitation {
 /// A node that belongs to no cluster.
 #[derive(Debug)]
 pub struct Blank<'a> {
+    /// How the nodes know each other.
+    pub security: &'a Security,
     /// Who it is; its cluster id is nobody's.
     pub identity: &'a Identity,
     /// A caller has this long to say who it is.
@@ -83,6 +101,7 @@ pub struct Blank<'a> {
 
 /// Answers one caller.
 struct Answerer {
+    security: Security,
     identity: Arc<Identity>,
     limit: Duration,
     /// Whether an invitation is accepted already: it is the only one.
@@ -130,6 +149,7 @@ impl Blank<'_> {
                 continue;
             };
             let answerer = Answerer {
+                security: self.security.clone(),
                 identity: identity.clone(),
                 limit: self.limit,
                 invited: invited.clone(),
@@ -154,18 +174,18 @@ impl Blank<'_> {
 }
 
 impl Answerer {
-    async fn answer(self, mut stream: TcpStream, slot: Slot) -> Option<Call> {
+    async fn answer(self, stream: TcpStream, slot: Slot) -> Option<Call> {
         let caller = stream.peer_addr().ok();
         let heard = tokio::select! {
             biased;
-            heard = handshake::hear_blank(&mut stream, &self.identity, self.limit) => heard,
+            heard = self.hear(stream) => heard,
             () = slot.evicted() => {
                 self.turned_away.evicted(caller);
                 return None;
             }
         };
         let tell = |error: &HandshakeError| self.turned_away.failed(caller, error);
-        let mut heard = heard.inspect_err(tell).ok()?;
+        let (mut stream, mut heard) = heard.inspect_err(tell).ok()?;
         if let Ok(call) = &mut heard
             && call.invitation.is_some()
             && self.invited.swap(true, Ordering::Relaxed)
@@ -180,5 +200,19 @@ impl Answerer {
         }
         let heard = heard.map_err(HandshakeError::RefusedHere);
         heard.inspect_err(tell).ok()
+    }
+
+    /// What a caller says, who is who its certificate says it is.
+    async fn hear(
+        &self,
+        stream: TcpStream,
+    ) -> Result<(SecureStream, Result<Call, String>), HandshakeError> {
+        let mut stream = self.security.accept(stream, self.limit).await?;
+        let heard = handshake::hear_blank(&mut stream, &self.identity, self.limit).await?;
+        let heard = heard.and_then(|call| match certified(&stream).objection(call.from.node) {
+            None => Ok(call),
+            Some(reason) => Err(reason),
+        });
+        Ok((stream, heard))
     }
 }

@@ -64,7 +64,7 @@ enum Answer {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HandshakeError {
     #[error(transparent)]
-    Io(#[from] io::Error),
+    Io(io::Error),
     #[error("it did not finish its handshake in time")]
     TimedOut,
     #[error("it does not speak this program's language: {0}")]
@@ -289,6 +289,12 @@ fn understand(payload: &[u8]) -> Result<Result<Hello, String>, FrameError> {
     Ok(Ok(codec::decode(payload)?))
 }
 
+/// Whether these are the first bytes of a record of TLS: a handshake or an alert, of version 3.x. Read as
+/// a frame's, they would announce more than a handshake has.
+fn is_tls(header: [u8; wire::HEADER]) -> bool {
+    matches!(header, [0x15 | 0x16, 0x03, ..])
+}
+
 async fn write<S: AsyncWrite + Unpin>(
     stream: &mut S,
     value: &impl Serialize,
@@ -311,6 +317,11 @@ where
 async fn read_payload<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Vec<u8>, HandshakeError> {
     let mut header = [0; wire::HEADER];
     stream.read_exact(&mut header).await?;
+    if is_tls(header) {
+        return Err(HandshakeError::RefusedHere(
+            "it speaks TLS, and this node's file says that peers speak in the clear".into(),
+        ));
+    }
     let (bytes, checksum) = wire::split_header(header);
     let limit = MAX_BYTES;
     if bytes > limit {

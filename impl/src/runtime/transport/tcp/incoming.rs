@@ -18,9 +18,11 @@ use tokio::time::{interval, sleep, timeout};
 use super::UNAUTHENTICATED;
 use super::handshake::{self, Caller, HandshakeError};
 use super::peers::Peers;
+use super::security::certified;
 use super::{Shared, TcpConfig, prepare, turned_away};
 use crate::runtime::codec;
 use crate::runtime::connection_limit::{Admission, ConnectionLimit};
+use crate::runtime::secure_stream::SecureStream;
 use crate::runtime::sync::Mutex;
 use crate::runtime::throttle::Throttle;
 use crate::runtime::transport::Deliver;
@@ -68,22 +70,22 @@ pub(super) async fn accept<M, D>(
         };
         // A caller that says nothing makes room: no peer waits for it.
         let Admission::Admitted { slot, .. } = unauthenticated.admit().await else {
-            shared.turn_away(&stream);
+            shared.turn_away(stream.peer_addr().ok());
             continue;
         };
         let (shared, peers, deliver) = (shared.clone(), peers.clone(), deliver.clone());
         connections.spawn(async move {
-            let mut stream = stream;
+            let from = stream.peer_addr().ok();
             let peer = tokio::select! {
                 biased;
-                peer = welcome(&mut stream, &shared) => peer,
+                peer = welcome(stream, &shared) => peer,
                 () = slot.evicted() => {
-                    shared.turn_away(&stream);
+                    shared.turn_away(from);
                     None
                 }
             };
             drop(slot);
-            if let Some(caller) = peer {
+            if let Some((caller, stream)) = peer {
                 let peer = caller.node;
                 let _guest = peers.introduce(caller);
                 serve(peer, stream, &shared, &deliver).await;
@@ -93,30 +95,41 @@ pub(super) async fn accept<M, D>(
 }
 
 /// Answers the handshake, and says who calls if it is a peer.
-async fn welcome<M>(stream: &mut TcpStream, shared: &Shared<M>) -> Option<Caller> {
+async fn welcome<M>(stream: TcpStream, shared: &Shared<M>) -> Option<(Caller, SecureStream)> {
     let config = &shared.config;
     let limit = config.handshake_timeout;
-    let speaks_against = |caller: &Caller| shared.speaks_against(caller);
-    match handshake::answer(stream, &config.identity, speaks_against, limit).await {
-        Ok(caller) => {
+    let from = stream.peer_addr().ok();
+    let welcomed = async {
+        let mut stream = config.security.accept(stream, limit).await?;
+        let certified = certified(&stream);
+        let speaks_against = |caller: &Caller| {
+            let certificate = certified.objection(caller.node);
+            certificate.or_else(|| shared.speaks_against(caller))
+        };
+        let answered = handshake::answer(&mut stream, &config.identity, speaks_against, limit);
+        answered.await.map(|caller| (caller, stream))
+    };
+    match welcomed.await {
+        Ok(welcomed) => {
             shared.metrics.connections_accepted.increment();
-            Some(caller)
+            Some(welcomed)
         }
         Err(error) => {
             match &error {
                 HandshakeError::Malformed(_) => shared.metrics.malformed_frames.increment(),
-                HandshakeError::RefusedHere(_) => shared.metrics.handshakes_refused.increment(),
+                HandshakeError::RefusedHere(_) | HandshakeError::RefusedByPeer(_) => {
+                    shared.metrics.handshakes_refused.increment();
+                }
                 _ => {}
             }
-            let caller = stream.peer_addr().ok();
-            shared.turned_away.failed(caller, &error);
+            shared.turned_away.failed(from, &error);
             None
         }
     }
 }
 
 /// Reads a peer's messages until the connection ends.
-async fn serve<M, D>(peer: NodeId, stream: TcpStream, shared: &Shared<M>, deliver: &D)
+async fn serve<M, D>(peer: NodeId, stream: SecureStream, shared: &Shared<M>, deliver: &D)
 where
     M: DeserializeOwned,
     D: Deliver<M>,
@@ -151,7 +164,7 @@ enum ReadError {
 
 async fn read_all<M, D>(
     peer: NodeId,
-    mut stream: TcpStream,
+    stream: SecureStream,
     shared: &Shared<M>,
     deliver: &D,
 ) -> ReadError
@@ -160,10 +173,10 @@ where
     D: Deliver<M>,
 {
     let config = &shared.config;
-    if let Err(error) = prepare(&stream, config) {
+    if let Err(error) = prepare(stream.socket(), config) {
         return error.into();
     }
-    let (mut reader, mut writer) = stream.split();
+    let (mut reader, mut writer) = tokio::io::split(stream);
     let mut answers = Answers::new(config);
     let mut buffer = BytesMut::new();
     loop {
@@ -207,9 +220,15 @@ impl Answers {
             return Ok(());
         }
         self.last = Instant::now();
-        let answered = timeout(self.patience, writer.write_all(&wire::KEEP_ALIVE)).await;
+        let answered = timeout(self.patience, show(writer)).await;
         Ok(answered.map_err(|_| ReadError::Silent(self.patience))??)
     }
+}
+
+/// Flushed at once: TLS would keep it back.
+async fn show(writer: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+    writer.write_all(&wire::KEEP_ALIVE).await?;
+    writer.flush().await
 }
 
 /// Delivers the messages that have arrived whole.
@@ -262,6 +281,15 @@ impl Readers {
             reader.turn.clone()
         };
         (cancelled, turn.lock_owned().await)
+    }
+
+    /// The peers that have a connection which is read.
+    pub(super) fn reading(&self) -> Vec<NodeId> {
+        let readers = self.0.lock();
+        let reading = readers
+            .iter()
+            .filter(|(_, reader)| reader.turn.try_lock().is_err());
+        reading.map(|(&peer, _)| peer).collect()
     }
 
     /// Cancels the peer's connection.

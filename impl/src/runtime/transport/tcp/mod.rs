@@ -8,8 +8,8 @@
 //! Each connection begins with a handshake; a peer of another cluster, protocol or version,
 //! and one that was meant for another node, is refused in words. A connection that is lost
 //! is made again, with growing pauses, at whatever addresses its name has then. A malformed frame harms its own connection only. Who
-//! a peer is, is its own word: what is well formed is believed, so the peer ports must not be
-//! open to strangers.
+//! a peer is, its certificate says; in the clear it is its own word, and then the peer ports must not
+//! be open to strangers.
 
 mod admission;
 mod blank;
@@ -18,6 +18,7 @@ mod incoming;
 mod outgoing;
 mod peers;
 mod resolver;
+mod security;
 mod turned_away;
 
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ use self::handshake::Caller;
 pub use self::handshake::MAX_INVITATION_BYTES;
 use self::incoming::Readers;
 pub use self::peers::Peers;
+pub use self::security::Security;
 use self::turned_away::TurnedAway;
 use super::{Deliver, Transport};
 use crate::runtime::identity::Identity;
@@ -60,6 +62,8 @@ pub(crate) const UNAUTHENTICATED: usize = 64;
 pub struct TcpConfig {
     /// Who this node is.
     pub identity: Identity,
+    /// How the nodes know each other.
+    pub security: Security,
     /// Where this node is reached: told to a peer that does not know it yet, because it was away
     /// when this node was added.
     pub address: Option<String>,
@@ -94,6 +98,7 @@ impl TcpConfig {
     pub fn new(identity: Identity, peers: BTreeMap<NodeId, String>) -> Self {
         Self {
             identity,
+            security: Security::default(),
             address: None,
             peers,
             max_message_bytes: MAX_MESSAGE_BYTES,
@@ -248,9 +253,9 @@ impl<M> Shared<M> {
     }
 
     /// A caller must make room for others.
-    fn turn_away(&self, stream: &TcpStream) {
+    fn turn_away(&self, caller: Option<SocketAddr>) {
         self.metrics.callers_evicted.increment();
-        self.turned_away.evicted(stream.peer_addr().ok());
+        self.turned_away.evicted(caller);
     }
 }
 

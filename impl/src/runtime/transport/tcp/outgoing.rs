@@ -16,6 +16,7 @@ use super::admission::Admission;
 use super::handshake::{self, HandshakeError};
 use super::resolver::Resolver;
 use super::{Shared, TcpConfig, prepare};
+use crate::runtime::secure_stream::SecureStream;
 use crate::runtime::transport::wire;
 
 /// At most so many messages are taken from the queue at once.
@@ -74,7 +75,7 @@ impl<M: Serialize> Writer<M> {
     }
 
     /// Tries each address that the peer's name has now, and says which one it was.
-    async fn connect(&mut self) -> Result<(TcpStream, SocketAddr), ConnectError> {
+    async fn connect(&mut self) -> Result<(SecureStream, SocketAddr), ConnectError> {
         let addresses = self
             .resolver
             .resolve()
@@ -85,8 +86,8 @@ impl<M: Serialize> Writer<M> {
     }
 
     /// Writes what is queued, for as long as the peer shows that it reads.
-    async fn write_all(&mut self, stream: TcpStream) -> End {
-        let (mut reader, mut writer) = stream.into_split();
+    async fn write_all(&mut self, stream: SecureStream) -> End {
+        let (mut reader, mut writer) = tokio::io::split(stream);
         let dead_after = self.shared.config.dead_after;
         tokio::select! {
             biased;
@@ -145,6 +146,7 @@ impl<M: Serialize> Writer<M> {
         count: u64,
     ) -> io::Result<()> {
         writer.write_all(buffer).await?;
+        writer.flush().await?;
         let metrics = &self.shared.metrics;
         metrics.writes.increment();
         metrics.messages_sent.add(count);
@@ -177,7 +179,10 @@ impl<M: Serialize> Writer<M> {
     /// Says what is wrong once, not each time it is tried again.
     fn complain(&self, error: &ConnectError, last: &mut String) {
         if let ConnectError::At {
-            error: HandshakeError::RefusedByPeer(_) | HandshakeError::Objection(_),
+            error:
+                HandshakeError::RefusedByPeer(_)
+                | HandshakeError::RefusedHere(_)
+                | HandshakeError::Objection(_),
             ..
         } = error
         {
@@ -199,7 +204,7 @@ async fn connect_to_any(
     peer: NodeId,
     admission: &Admission,
     config: &TcpConfig,
-) -> Result<(TcpStream, SocketAddr), ConnectError> {
+) -> Result<(SecureStream, SocketAddr), ConnectError> {
     let mut last = ConnectError::Resolve(io::ErrorKind::NotFound.into());
     for &at in addresses {
         match connect_to(at, peer, admission, config).await {
@@ -215,12 +220,16 @@ async fn connect_to(
     peer: NodeId,
     admission: &Admission,
     config: &TcpConfig,
-) -> Result<TcpStream, HandshakeError> {
+) -> Result<SecureStream, HandshakeError> {
     let refused = |_| io::Error::new(io::ErrorKind::TimedOut, "no connection in time");
-    let mut stream = timeout(config.connect_timeout, TcpStream::connect(at))
+    let stream = timeout(config.connect_timeout, TcpStream::connect(at))
         .await
         .map_err(refused)??;
     prepare(&stream, config)?;
+    let safe = config
+        .security
+        .connect(stream, peer, config.handshake_timeout);
+    let mut stream = safe.await?;
     let called = handshake::call(
         &mut stream,
         (&config.identity, config.address.as_deref()),

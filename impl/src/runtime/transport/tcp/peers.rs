@@ -42,6 +42,11 @@ impl<M> Peers<M> {
         self.shared.admission.refusals()
     }
 
+    /// The peers whose connections are read now.
+    pub fn heard(&self) -> Vec<NodeId> {
+        self.shared.readers.reading()
+    }
+
     /// Forgets a peer and closes its connections.
     pub fn remove(&self, id: NodeId) {
         let removed = self.shared.peers.lock().remove(&id);

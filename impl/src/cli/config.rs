@@ -1,0 +1,227 @@
+//! `lockstep config`: cluster files, checked and made.
+
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Args, Subcommand, ValueEnum};
+use lockstep::service::config::{ServiceKind, service_of};
+
+use super::cluster_file::load_cluster;
+
+/// Ports of the first node, and how far those of the next are from them: there is room for the metrics.
+const PEER_PORT: u16 = 7400;
+const CLIENT_PORT: u16 = 7500;
+const PORT_STEP: u16 = 10;
+
+/// Checks a cluster file, or writes one
+#[derive(Debug, Args)]
+pub(super) struct ConfigArgs {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Says whether a cluster file is right in every respect, and of which service it is. Starts
+    /// nothing
+    ///
+    /// Exit code: 0 when it is; 2 when it is not, with the line or the field, and the remedy.
+    Check {
+        /// The cluster file
+        file: PathBuf,
+    },
+    /// Writes a commented cluster file, of nodes on this machine, that works as it stands
+    Init {
+        /// The service
+        service: Service,
+        /// How many nodes
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=100))]
+        nodes: u16,
+        /// The name of the cluster
+        #[arg(long, default_value = "example")]
+        cluster: String,
+        /// Where to write; a file that is there is left alone
+        #[arg(long, value_name = "FILE", default_value = "cluster.toml")]
+        file: PathBuf,
+        /// With certificates instead of in the clear: make them with `lockstep certs`
+        #[arg(long)]
+        tls: bool,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Service {
+    /// The key-value store, over Raft
+    Kv,
+    /// The replicated file system, over ZAB with Bully
+    Files,
+}
+
+/// Checks or writes.
+pub(super) fn run(args: ConfigArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        ConfigCommand::Check { file } => check(&file),
+        ConfigCommand::Init {
+            service,
+            nodes,
+            cluster,
+            file,
+            tls,
+        } => {
+            let text = text(service, nodes, &cluster, tls);
+            let mut options = OpenOptions::new();
+            let opened = options.write(true).create_new(true).open(&file);
+            opened
+                .and_then(|mut opened| opened.write_all(text.as_bytes()))
+                .with_context(|| format!("{}: nothing was written", file.display()))?;
+            println!("{} is written", file.display());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn check(file: &Path) -> anyhow::Result<ExitCode> {
+    let service = service_of(file)?;
+    let cluster = load_cluster(file)?;
+    let nodes: Vec<String> = { cluster.nodes.iter() }
+        .map(|node| node.id.0.to_string())
+        .collect();
+    println!(
+        "{}: a cluster of {service}, `{}`, of the nodes {}",
+        file.display(),
+        cluster.cluster,
+        nodes.join(", ")
+    );
+    for node in &cluster.nodes {
+        cluster.security.credentials(node.id).with_context(|| {
+            format!(
+                "the file is right, and node {} could not start with it",
+                node.id.0
+            )
+        })?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The text of a file.
+fn text(service: Service, nodes: u16, cluster: &str, tls: bool) -> String {
+    let kind = match service {
+        Service::Kv => ServiceKind::Kv,
+        Service::Files => ServiceKind::Files,
+    };
+    let mut text = format!(
+        "# A cluster of {nodes} nodes on this machine, the same file for all of them and for clients. Start\n\
+         # each in a terminal of its own:\n\
+         #\n\
+         #   lockstep node --config cluster.toml --id 1\n\
+         \n\
+         service = \"{kind}\"\n\
+         cluster = {}                   # nodes of a cluster of another name are refused\n\
+         \n\
+         # The cluster begins, once, when all nodes run and find each other on empty data directories. With\n\
+         # false it waits for `lockstep init --config cluster.toml`.\n\
+         init_on_first_start = true\n\n",
+        toml_string(cluster)
+    );
+    text.push_str(if tls { WITH_TLS } else { IN_THE_CLEAR });
+    text.push_str(match service {
+        Service::Kv => KV,
+        Service::Files => FILES,
+    });
+    for position in 0..nodes {
+        let (id, ports) = (position + 1, position * PORT_STEP);
+        let (peer, client) = (PEER_PORT + ports, CLIENT_PORT + ports);
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "\n[[nodes]]\n\
+             id = {id}                                # never to be given to another node\n\
+             peer_address = \"127.0.0.1:{peer}\"      # where the other nodes reach it, and clients: an\n\
+             client_address = \"127.0.0.1:{client}\"    # address or a name; IPv6 in brackets\n\
+             # peer_listen = \"0.0.0.0:{peer}\"       # what to listen on, where that differs\n\
+             # client_listen = \"0.0.0.0:{client}\"\n\
+             # metrics_address = \"127.0.0.1:{}\"   # client port + 1, if nothing is said\n\
+             data_directory = \"data/{id}\"           # relative to this file\n",
+            client + 1
+        );
+    }
+    text
+}
+
+fn toml_string(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+const IN_THE_CLEAR: &str = "\
+[security]
+plaintext = true              # for a network that belongs to the cluster alone; else certificates:
+# ca = \"certs/ca.pem\"                   # made by `lockstep certs init`
+# certificate = \"certs/node-{id}.pem\"   # made by `lockstep certs node`; {id} stands for the number
+# key = \"certs/node-{id}.key\"
+# tokens = \"tokens.toml\"                # the tokens of which clients must show one
+
+";
+
+const WITH_TLS: &str = "\
+[security]
+ca = \"certs/ca.pem\"                     # made by `lockstep certs init`
+certificate = \"certs/node-{id}.pem\"     # made by `lockstep certs node`; {id} stands for the number
+key = \"certs/node-{id}.key\"
+# tokens = \"tokens.toml\"                # the tokens of which clients must show one
+
+";
+
+const KV: &str = "\
+[timing]                      # all optional; these are the defaults
+heartbeat_ms = 50             # a leader shows that it lives this often
+election_min_ms = 300         # a node that hears of no leader for so long stands for
+election_max_ms = 600         # election; drawn anew each time
+request_timeout_ms = 5000     # a client is answered after this time at the latest
+
+[log]                         # all optional; these are the defaults
+snapshot_after_bytes = 16777216  # compact the log whenever so much has been applied; 0: never
+trailing_bytes = 4194304      # keep so much of it for nodes that are a little behind
+chunk_bytes = 1048576         # send a snapshot in chunks of so many bytes
+appends_in_flight = 16        # so many messages with entries on their way to a node
+";
+
+const FILES: &str = "";
+
+#[cfg(test)]
+mod tests {
+    use lockstep::service::config::{ServiceConfig, ServiceKind, service_of};
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_works_as_it_stands() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (service, kind) in [
+            (Service::Kv, ServiceKind::Kv),
+            (Service::Files, ServiceKind::Files),
+        ] {
+            for (nodes, tls) in [(1, false), (3, false), (5, true), (100, false)] {
+                let file = folder.path().join("cluster.toml");
+                std::fs::write(&file, text(service, nodes, "it's \"blue\"", tls)).expect("written");
+                let cluster = load_cluster(&file).expect("right in every respect");
+                assert_eq!(service_of(&file).expect("named"), kind);
+                assert_eq!(cluster.nodes.len(), usize::from(nodes));
+                assert_eq!(cluster.cluster, "it's \"blue\"");
+                assert_eq!(cluster.security.plaintext, !tls);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_said_to_be_the_default_is() {
+        let text = text(Service::Kv, 1, "blue", false);
+        let written: lockstep::kv::Config = toml::from_str(&text).expect("a file");
+        assert_eq!(written.timing, lockstep::kv::config::Timing::default());
+        assert_eq!(written.log, lockstep::kv::config::LogLimits::default());
+        written.check().expect("right");
+    }
+}

@@ -1,0 +1,175 @@
+//! How all nodes of a cluster fare, each by its own word.
+
+use std::time::Duration;
+
+use models::NodeId;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use crate::service::http_client::{Access, SetUpError, in_full};
+
+/// How a node fares.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Its client address.
+    pub address: String,
+    /// Why it does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The node.
+    pub id: Option<NodeId>,
+    /// What it is: `leader`, `follower`, `blank` and so on.
+    pub role: Option<String>,
+    /// Its term or epoch.
+    pub term: Option<u64>,
+    /// The leader, as far as it knows.
+    pub leader: Option<NodeId>,
+    /// How far what it knows to be committed goes.
+    pub committed: Option<u64>,
+    /// How far what it has applied goes.
+    pub applied: Option<u64>,
+    /// How far its log goes.
+    pub last: Option<u64>,
+    /// The nodes whose connections it reads.
+    pub hears: Vec<NodeId>,
+    /// Whether its disk is slow.
+    pub slow_disk: bool,
+    /// For how many milliseconds it has run.
+    pub uptime_ms: Option<u64>,
+}
+
+/// Asks all nodes at these client addresses at the same time. In the order of their ids, with those
+/// that do not say theirs behind.
+///
+/// # Errors
+/// When there is no HTTP client.
+pub async fn ask_all(
+    access: &Access,
+    addresses: &[String],
+    patience: Duration,
+) -> Result<Vec<NodeStatus>, SetUpError> {
+    let http = access.client(patience)?.timeout(patience).build()?;
+    let mut asked = JoinSet::new();
+    for address in addresses {
+        let (http, address) = (http.clone(), address.clone());
+        let url = access.url(&address, "/status");
+        asked.spawn(async move { ask(&http, address, &url).await });
+    }
+    let mut statuses: Vec<NodeStatus> = asked.join_all().await;
+    statuses.sort_by(|one, other| {
+        let key = |status: &NodeStatus| (status.id.is_none(), status.id, status.address.clone());
+        key(one).cmp(&key(other))
+    });
+    Ok(statuses)
+}
+
+async fn ask(http: &reqwest::Client, address: String, url: &str) -> NodeStatus {
+    let said = async {
+        let answer = http
+            .get(url)
+            .send()
+            .await
+            .map_err(|error| in_full(&error))?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(|error| in_full(&error))?;
+        match serde_json::from_str::<Value>(&text) {
+            // A node that belongs to no cluster yet says so with 503.
+            Ok(page @ Value::Object(_)) => Ok(page),
+            _ => Err(format!("it answers {status}: {}", text.trim())),
+        }
+    };
+    match said.await {
+        Ok(page) => read(address, &page),
+        Err(error) => NodeStatus {
+            address,
+            error: Some(error),
+            ..NodeStatus::default()
+        },
+    }
+}
+
+/// What a page says, whichever service it is of.
+fn read(address: String, page: &Value) -> NodeStatus {
+    let number = |names: &[&str]| names.iter().find_map(|name| page[*name].as_u64());
+    let node = |value: &Value| {
+        let id = value.as_u64().and_then(|id| u16::try_from(id).ok());
+        id.map(NodeId)
+    };
+    let hears = page["hears"].as_array().into_iter().flatten();
+    NodeStatus {
+        address,
+        error: None,
+        id: node(&page["id"]),
+        role: page["role"].as_str().map(str::to_owned),
+        term: number(&["term", "epoch"]),
+        leader: node(&page["leader"]),
+        committed: number(&["commit_index", "committed"]),
+        applied: number(&["last_applied", "applied"]),
+        last: number(&["last_index", "last"]),
+        hears: hears.filter_map(node).collect(),
+        slow_disk: page["disk"]["slow"].as_bool().unwrap_or(false),
+        uptime_ms: number(&["uptime_ms"]),
+    }
+}
+
+/// Whether all say how they fare, and name the same leader in the same term.
+pub fn agree(statuses: &[NodeStatus]) -> bool {
+    let first = statuses.first().map(|status| (status.leader, status.term));
+    let Some((Some(leader), Some(term))) = first else {
+        return false;
+    };
+    let same = |status: &NodeStatus| (status.leader, status.term) == (Some(leader), Some(term));
+    statuses.iter().all(same)
+}
+
+/// By how many entries a node is behind the one that is furthest.
+pub fn lag(status: &NodeStatus, all: &[NodeStatus]) -> Option<u64> {
+    let furthest = all.iter().filter_map(|status| status.last).max()?;
+    Some(furthest.saturating_sub(status.last?))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn node(id: u16, leader: u16, term: u64, last: u64) -> NodeStatus {
+        let page = json!({
+            "id": id, "role": "follower", "term": term, "leader": leader, "last_index": last,
+            "hears": [1, 2], "disk": { "slow": true }, "uptime_ms": 5,
+        });
+        read(format!("a:{id}"), &page)
+    }
+
+    #[test]
+    fn nodes_agree_on_a_leader_of_one_term_or_not_at_all() {
+        assert!(agree(&[node(1, 1, 3, 9), node(2, 1, 3, 8)]));
+        assert!(!agree(&[node(1, 1, 3, 9), node(2, 1, 2, 8)]));
+        assert!(!agree(&[node(1, 1, 3, 9), node(2, 2, 3, 8)]));
+        let silent = NodeStatus::default();
+        assert!(!agree(&[node(1, 1, 3, 9), silent.clone()]));
+        assert!(!agree(&[silent.clone(), silent]));
+        assert!(!agree(&[]));
+    }
+
+    #[test]
+    fn a_page_of_any_service_is_read() {
+        let raft = node(2, 1, 3, 8);
+        assert_eq!(
+            (raft.term, raft.last, raft.slow_disk),
+            (Some(3), Some(8), true)
+        );
+        assert_eq!(raft.hears, [NodeId(1), NodeId(2)]);
+        let zab = read(
+            "a:1".into(),
+            &json!({ "epoch": 4, "committed": 7, "leader": null }),
+        );
+        assert_eq!(
+            (zab.term, zab.committed, zab.leader),
+            (Some(4), Some(7), None)
+        );
+        assert_eq!(lag(&node(2, 1, 3, 8), &[node(1, 1, 3, 11), zab]), Some(3));
+    }
+}
