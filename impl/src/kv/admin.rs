@@ -209,7 +209,7 @@ impl Admin {
         let mut request = self
             .nodes
             .http
-            .request(method, self.nodes.access.url(&node, path))
+            .request(method, self.nodes.access.url(node, path))
             .timeout(limit);
         if let Some(body) = body {
             request = request

@@ -357,7 +357,7 @@ impl Client {
         let mut request = self
             .nodes
             .http
-            .request(method.clone(), self.nodes.access.url(&node, path))
+            .request(method.clone(), self.nodes.access.url(node, path))
             .timeout(timeout)
             .body(body);
         if method != Method::GET {

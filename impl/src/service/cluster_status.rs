@@ -49,28 +49,34 @@ pub async fn ask_all(
     addresses: &[String],
     patience: Duration,
 ) -> Result<Vec<NodeStatus>, SetUpError> {
-    let http = access.client(patience)?.timeout(patience).build()?;
+    let http = access.client(patience)?.build()?;
+    Ok(ask_with(access, &http, addresses, patience).await)
+}
+
+/// The same, with an HTTP client that is there.
+pub(crate) async fn ask_with(
+    access: &Access,
+    http: &reqwest::Client,
+    addresses: &[String],
+    patience: Duration,
+) -> Vec<NodeStatus> {
     let mut asked = JoinSet::new();
     for address in addresses {
-        let (http, address) = (http.clone(), address.clone());
-        let url = access.url(&address, "/status");
-        asked.spawn(async move { ask(&http, address, &url).await });
+        let address = address.clone();
+        let request = http.get(access.url(&address, "/status")).timeout(patience);
+        asked.spawn(ask(request, address));
     }
     let mut statuses: Vec<NodeStatus> = asked.join_all().await;
     statuses.sort_by(|one, other| {
         let key = |status: &NodeStatus| (status.id.is_none(), status.id, status.address.clone());
         key(one).cmp(&key(other))
     });
-    Ok(statuses)
+    statuses
 }
 
-async fn ask(http: &reqwest::Client, address: String, url: &str) -> NodeStatus {
+async fn ask(request: reqwest::RequestBuilder, address: String) -> NodeStatus {
     let said = async {
-        let answer = http
-            .get(url)
-            .send()
-            .await
-            .map_err(|error| in_full(&error))?;
+        let answer = request.send().await.map_err(|error| in_full(&error))?;
         let status = answer.status();
         let text = answer.text().await.map_err(|error| in_full(&error))?;
         match serde_json::from_str::<Value>(&text) {

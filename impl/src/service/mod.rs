@@ -15,6 +15,7 @@ pub(crate) mod replacement;
 pub mod running;
 pub mod security;
 pub mod start;
+pub mod status_page;
 pub mod tokens;
 
 /// The names of the headers that every service adds to HTTP.

@@ -56,6 +56,11 @@ impl Forwarder {
         Ok(Self { client, addresses })
     }
 
+    /// What other nodes are asked with.
+    pub(crate) fn client(&self) -> &NodeClient {
+        &self.client
+    }
+
     /// The node's client address.
     pub(crate) fn set(&self, node: NodeId, address: String) {
         self.addresses.lock().insert(node, address);

@@ -8,6 +8,8 @@
 //! | `GET /kv?prefix=&after=&limit=&here=` | 200, a page of keys and values as JSON; linearizable |
 //! | `GET /kv?prefix_base64=&after_base64=` | the same; both are byte strings in either form |
 //! | `GET /status` | 200, how this node and its disk fare, as JSON |
+//! | `GET /` | a page for people that shows the cluster live |
+//! | `GET /cluster` | 200, what all members say of themselves, as JSON |
 //! | `GET /healthz` | 200 while the node answers |
 //! | `GET /readyz` | 200 while it knows a leader and its disk is not slow, else 503 and why |
 //! | `GET /log?index=&limit=` | 200, a page of this node's committed log as JSON, from the first entry that is not discarded |
@@ -25,6 +27,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::service::cluster_status::ask_with;
+use crate::service::status_page::{self, CLUSTER_PATH, ClusterPage};
 use crate::service::tokens::{Role, Tokens, protect};
 use axum::Router;
 use axum::body::Bytes;
@@ -65,7 +69,7 @@ fn needed_role(method: &Method, path: &str) -> Option<Role> {
     let changes_cluster = path.starts_with("/members") || path == "/init";
     match *method {
         // What supervises processes has no token.
-        _ if ["/healthz", "/readyz"].contains(&path) => None,
+        _ if ["/healthz", "/readyz"].contains(&path) || status_page::is_open(path) => None,
         Method::GET | Method::HEAD => Some(Role::Read),
         _ if changes_cluster || path == forward::PATH => Some(Role::Admin),
         _ => Some(Role::Write),
@@ -74,6 +78,8 @@ fn needed_role(method: &Method, path: &str) -> Option<Role> {
 
 const ENDPOINTS: &str = "there are PUT, GET, DELETE /kv/{key}, GET /kv?prefix=, GET /status, \
                          GET /log?index=, GET /members";
+/// Another node has this long to say how it fares.
+const PAGE_PATIENCE: Duration = Duration::from_secs(1);
 /// A node that answers no question for so long is stuck.
 const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// Room for everything in a forwarded request beside its value.
@@ -93,6 +99,8 @@ pub(crate) fn api(service: Arc<Service>, tokens: &Tokens) -> Router {
         .route("/status", get(status))
         .route("/healthz", get(health))
         .route("/readyz", get(readiness))
+        .route(CLUSTER_PATH, get(cluster))
+        .merge(status_page::routes())
         .route("/log", get(log))
         .route(forward::PATH, forward)
         .route("/init", post(init))
@@ -260,6 +268,19 @@ async fn readiness(State(service): Shared) -> Result<Response, Failure> {
             let retry = [(header::RETRY_AFTER, "1")];
             (StatusCode::SERVICE_UNAVAILABLE, retry, format!("{words}\n")).into_response()
         }
+    })
+}
+
+/// What all members say of themselves, for people who look at this node's page.
+async fn cluster(State(service): Shared) -> Json<ClusterPage> {
+    let configuration = service.membership.configuration();
+    let members = service.membership.members(&configuration).into_iter();
+    let addresses: Vec<String> = members.map(|member| member.client_address).collect();
+    let (access, http) = service.forwarder.client().current();
+    Json(ClusterPage {
+        cluster: service.identity.cluster.clone(),
+        asked: service.id.0,
+        nodes: ask_with(&access, &http, &addresses, PAGE_PATIENCE).await,
     })
 }
 

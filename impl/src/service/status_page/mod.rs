@@ -1,0 +1,43 @@
+//! A page for people that shows a cluster live, and what it asks for: what all nodes say of
+//! themselves, by way of one.
+
+use axum::Router;
+use axum::http::header;
+use axum::response::{Html, IntoResponse};
+use axum::routing::get;
+use serde::Serialize;
+
+use crate::service::cluster_status::NodeStatus;
+
+/// Where the page asks what all nodes say.
+pub(crate) const CLUSTER_PATH: &str = "/cluster";
+
+/// A cluster, as one of its nodes has heard of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ClusterPage {
+    /// Its name.
+    pub cluster: String,
+    /// The node that has asked the others.
+    pub asked: u16,
+    /// What each says.
+    pub nodes: Vec<NodeStatus>,
+}
+
+/// The page. It holds nothing of the cluster itself.
+pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    let styles = || async { with_type("text/css; charset=utf-8", include_str!("page.css")) };
+    let script = || async { with_type("text/javascript; charset=utf-8", include_str!("page.js")) };
+    Router::new()
+        .route("/", get(|| async { Html(include_str!("page.html")) }))
+        .route("/status-page/page.css", get(styles))
+        .route("/status-page/page.js", get(script))
+}
+
+/// Whether anybody may have what is at `path`, whatever the tokens.
+pub(crate) fn is_open(path: &str) -> bool {
+    path == "/" || path.starts_with("/status-page/")
+}
+
+fn with_type(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, kind)], text)
+}
