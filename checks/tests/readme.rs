@@ -92,6 +92,26 @@ const NOT_RUN: [(&str, &str); 15] = [
         "serves until it is stopped; see impl/tests",
     ),
     (
+        "cargo run -p lockstep -- status --config cluster.example.toml",
+        "needs the cluster; see impl/tests",
+    ),
+    (
+        "cargo run -p lockstep -- config init kv --nodes 3 --tls",
+        "is of another package; see impl/tests/secured_cluster.rs",
+    ),
+    (
+        "cargo run -p lockstep -- certs init",
+        "is of another package; see impl/tests/secured_cluster.rs",
+    ),
+    (
+        "cargo run -p lockstep -- certs node --config cluster.toml",
+        "is of another package; see impl/tests/secured_cluster.rs",
+    ),
+    (
+        "cargo run -p lockstep -- config check cluster.toml",
+        "is of another package; see impl/tests/secured_cluster.rs",
+    ),
+    (
         "cargo run -p lockstep -- kv --config cluster.example.toml put colour blue",
         "needs the cluster; see impl/tests",
     ),

@@ -172,6 +172,22 @@ fn a_cluster_with_certificates_and_tokens_serves_whom_it_should() {
     let listed = succeeded(&secured.run(Some(READER), &["members", "list"]));
     assert_eq!(listed.matches("voter").count(), 3, "{listed}");
 
+    // What a node logs is changed while it runs, by an operator alone.
+    let said = secured.run(Some(WRITER), &["log-level", "debug"]);
+    assert!(
+        refused(&said).contains("the token allows to read and write"),
+        "{said:?}"
+    );
+    let said = succeeded(&secured.run(Some(ADMIN), &["log-level", "debug"]));
+    assert_eq!(said.matches("debug, which was info").count(), 3, "{said}");
+    let said = refused(&secured.run(Some(ADMIN), &["log-level", "loud"]));
+    assert!(
+        said.contains("`loud` is no log level") && said.contains("nothing was changed"),
+        "{said}"
+    );
+    let said = succeeded(&secured.run(Some(READER), &["log-level"]));
+    assert_eq!(said.matches(": debug").count(), 3, "{said}");
+
     // Who believes another authority does not talk to these nodes.
     let other = tempdir().expect("a folder");
     succeeded(&run(other.path(), None, &["certs", "init", "--dir", "."]));

@@ -8,6 +8,7 @@ mod demo;
 mod init;
 mod keys;
 mod kv;
+mod log_level;
 mod members;
 mod node;
 mod recover;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
-use lockstep::service::logging;
+use lockstep::service::logging::{self, LogFormat};
 
 const NOT_FOUND: u8 = 1;
 const ERROR: u8 = 2;
@@ -40,6 +41,7 @@ enum Command {
     Config(config::ConfigArgs),
     Certs(certs::CertsArgs),
     Status(status::StatusArgs),
+    LogLevel(log_level::LogLevelArgs),
     Init(init::InitArgs),
     Members(members::MembersArgs),
     Recover(recover::RecoverArgs),
@@ -59,8 +61,17 @@ fn command_line() -> clap::Command {
 /// Runs the program.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
-    let quiet = !matches!(cli.command, Command::Node(_));
-    let log = logging::start(if quiet { "error" } else { "info" });
+    let started = match &cli.command {
+        Command::Node(args) => logging::start(args.log_level(), "info", args.log_format()),
+        _ => logging::start(None, "error", LogFormat::Text),
+    };
+    let log = match started {
+        Ok(log) => log,
+        Err(words) => {
+            eprintln!("error: --log-level: {words}; nothing was started");
+            return ExitCode::from(ERROR);
+        }
+    };
     let (code, last_words) = match run(cli.command) {
         Ok(code) => (code, None),
         Err(error) => {
@@ -94,6 +105,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Command::Config(args) => config::run(args),
             Command::Certs(args) => certs::run(args),
             Command::Status(args) => status::run(args).await,
+            Command::LogLevel(args) => log_level::run(args).await,
             Command::Completions(args) => completions::run_completions(args),
             Command::Man(args) => completions::run_man(args),
             Command::Init(args) => init::run(args).await,

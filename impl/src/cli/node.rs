@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use lockstep::kv::KvNode;
 use lockstep::runtime::driver::Status;
 use lockstep::service::config::{ServiceConfig, ServiceKind, service_of};
 use lockstep::service::founding::waiting::until_member;
+use lockstep::service::logging::LogFormat;
 use lockstep::service::open_files;
 use lockstep::service::running::ServiceNode;
 use lockstep::service::start::Listeners;
@@ -65,9 +66,39 @@ pub(super) struct NodeArgs {
     /// Which of its nodes this is
     #[arg(long, value_name = "ID")]
     id: u16,
+    /// What is logged: error, warn, info, debug, trace or off, or a list such as
+    /// warn,lockstep::runtime=debug. RUST_LOG, if nothing is said, or else info. It can be changed while
+    /// the node runs: see `lockstep log-level`
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// In what form lines are written
+    #[arg(long, value_enum, default_value_t)]
+    log_format: Format,
     /// Also stop when standard input ends: for a parent that must not leave nodes behind
     #[arg(long)]
     stop_with_stdin: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: an object of JSON a line
+    Json,
+}
+
+impl NodeArgs {
+    pub(super) fn log_level(&self) -> Option<&str> {
+        self.log_level.as_deref()
+    }
+
+    pub(super) fn log_format(&self) -> LogFormat {
+        match self.log_format {
+            Format::Text => LogFormat::Text,
+            Format::Json => LogFormat::Json,
+        }
+    }
 }
 
 /// Runs the node until it is told to stop.

@@ -70,7 +70,7 @@ impl Access {
     }
 
     /// Where `path` is at the node of this client address.
-    pub(crate) fn url(&self, address: &str, path: &str) -> String {
+    pub fn url(&self, address: &str, path: &str) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{address}{path}")
     }

@@ -13,25 +13,44 @@ use std::thread;
 use std::time::Duration;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::{EnvFilter, reload};
 
 /// So many lines wait.
 const LINES: usize = 8192;
 /// The end of the process waits this long for the last lines.
 const GRACE: Duration = Duration::from_millis(500);
 
+static LOG: OnceLock<Log> = OnceLock::new();
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// The log of this process, until it is finished.
 #[must_use = "lines that still wait are lost unless the log is finished"]
 pub struct Logging(WorkerGuard);
 
-/// Starts the log. `RUST_LOG` says what is logged, or else `default`. Panics are logged too.
+/// In what form lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs: an object of JSON a line.
+    Json,
+}
+
+/// Starts the log at `level`, such as `info` or `warn,lockstep::runtime=debug`; or as `RUST_LOG` says,
+/// where there is none. Panics are logged too.
+///
+/// # Errors
+/// In words, when the level is none.
 ///
 /// # Panics
 /// When the process has a log already.
-pub fn start(default: &str) -> Logging {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+pub fn start(level: Option<&str>, default: &str, format: LogFormat) -> Result<Logging, String> {
+    let filter = match level {
+        Some(level) => parse(level)?,
+        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default)),
+    };
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(LINES)
         .lossy(true)
@@ -39,11 +58,22 @@ pub fn start(default: &str) -> Logging {
         .finish(Telling::new(io::stderr()));
     // Only the first log of a process is counted, and there is no second.
     let _ = DROPPED.set(writer.error_counter());
-    tracing_subscriber::fmt()
+    let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
+        .with_ansi(io::stderr().is_terminal());
+    match format {
+        LogFormat::Text => {
+            let builder = builder.with_filter_reloading();
+            keep(builder.reload_handle());
+            builder.init();
+        }
+        LogFormat::Json => {
+            let builder = builder.json().with_filter_reloading();
+            keep(builder.reload_handle());
+            builder.init();
+        }
+    }
     // The usual hook would wait for standard error itself.
     panic::set_hook(Box::new(|info| {
         let backtrace = Backtrace::capture();
@@ -52,7 +82,58 @@ pub fn start(default: &str) -> Logging {
             _ => tracing::error!("{info}"),
         }
     }));
-    Logging(guard)
+    Ok(Logging(guard))
+}
+
+/// From now on logs what `level` says. Returns what was logged until now.
+///
+/// # Errors
+/// In words, when that is no level, or this process has no log; it is what it was then.
+pub fn set_level(level: &str) -> Result<String, String> {
+    let filter = parse(level)?;
+    let log = LOG.get().ok_or("this process has no log of its own")?;
+    let before = (log.level)();
+    (log.reload)(filter)?;
+    tracing::info!(before, now = level, "the log level is changed");
+    Ok(before)
+}
+
+/// What is logged; none where this process has no log of its own.
+pub fn level() -> Option<String> {
+    LOG.get().map(|log| (log.level)())
+}
+
+/// A running log's level.
+struct Log {
+    level: Box<dyn Fn() -> String + Send + Sync>,
+    reload: Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>,
+}
+
+fn keep<S: 'static>(handle: reload::Handle<EnvFilter, S>) {
+    let look = handle.clone();
+    let log = Log {
+        level: Box::new(move || {
+            let level = look.with_current(ToString::to_string);
+            level.unwrap_or_default()
+        }),
+        reload: Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())),
+    };
+    // Only the first log of a process is kept, and there is no second.
+    let _ = LOG.set(log);
+}
+
+fn parse(level: &str) -> Result<EnvFilter, String> {
+    // A word alone is a level, not the name of a part of the program that happens to be misspelt.
+    let is_a_word = !level.contains(['=', ',']);
+    if level.trim().is_empty() || (is_a_word && level.parse::<LevelFilter>().is_err()) {
+        return Err(format!(
+            "`{level}` is no log level: say error, warn, info, debug, trace or off, or a list such \
+             as warn,lockstep::runtime=debug"
+        ));
+    }
+    EnvFilter::builder().parse(level).map_err(|error| {
+        format!("`{level}` is not understood as a log level: {error}; say, for example, warn,lockstep::runtime=debug")
+    })
 }
 
 /// How many lines were dropped because nobody read the log.
@@ -123,6 +204,17 @@ mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
+
+    #[test]
+    fn a_level_that_is_none_is_refused() {
+        for level in ["info", "off", "warn,lockstep::runtime=debug", "DEBUG"] {
+            assert!(parse(level).is_ok(), "{level}");
+        }
+        for level in ["", "inof", "lockstep=loud", "=,="] {
+            let error = parse(level).err().expect("refused");
+            assert!(error.contains("log level"), "{error}");
+        }
+    }
 
     static COUNT: AtomicU64 = AtomicU64::new(0);
 

@@ -9,6 +9,7 @@ pub mod data_directory;
 pub mod founding;
 pub mod http_client;
 pub mod http_server;
+pub(crate) mod log_level_api;
 pub mod logging;
 pub mod open_files;
 pub(crate) mod replacement;

@@ -10,6 +10,7 @@
 //! | `GET /status` | 200, how this node and its disk fare, as JSON |
 //! | `GET /` | a page for people that shows the cluster live |
 //! | `GET /cluster` | 200, what all members say of themselves, as JSON |
+//! | `GET`, `PUT /log-level` | 200, what this process logs; the body of `PUT` changes it until it ends |
 //! | `GET /healthz` | 200 while the node answers |
 //! | `GET /readyz` | 200 while it knows a leader and its disk is not slow, else 503 and why |
 //! | `GET /log?index=&limit=` | 200, a page of this node's committed log as JSON, from the first entry that is not discarded |
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::service::cluster_status::ask_with;
+use crate::service::log_level_api;
 use crate::service::status_page::{self, CLUSTER_PATH, ClusterPage};
 use crate::service::tokens::{Role, Tokens, protect};
 use axum::Router;
@@ -66,7 +68,8 @@ type Shared = State<Arc<Service>>;
 
 /// What a request takes, where clients must show tokens.
 fn needed_role(method: &Method, path: &str) -> Option<Role> {
-    let changes_cluster = path.starts_with("/members") || path == "/init";
+    let changes_cluster =
+        path.starts_with("/members") || ["/init", log_level_api::PATH].contains(&path);
     match *method {
         // What supervises processes has no token.
         _ if ["/healthz", "/readyz"].contains(&path) || status_page::is_open(path) => None,
@@ -101,6 +104,7 @@ pub(crate) fn api(service: Arc<Service>, tokens: &Tokens) -> Router {
         .route("/readyz", get(readiness))
         .route(CLUSTER_PATH, get(cluster))
         .merge(status_page::routes())
+        .merge(log_level_api::routes())
         .route("/log", get(log))
         .route(forward::PATH, forward)
         .route("/init", post(init))

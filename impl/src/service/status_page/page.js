@@ -122,7 +122,7 @@ function summarize(nodes) {
   if (!first) return ["no node answers", true];
   if (silent > 0) return [`${silent} of ${nodes.length} nodes do not answer`, true];
   if (leaders.size > 1 || first.leader === null) return ["the nodes do not agree on a leader", true];
-  return [`all ${nodes.length} nodes follow node ${first.leader} in ${first.term}`, false];
+  return [`all ${nodes.length} nodes follow node ${first.leader}, in term or epoch ${first.term}`, false];
 }
 
 function show(page) {
