@@ -71,7 +71,7 @@ impl Secured {
         let mut text = fs::read_to_string(&file).expect("written");
         let free: [u16; 9] = ports();
         let written = [
-            "7400", "7410", "7420", "7500", "7510", "7520", "7501", "7511", "7521",
+            "7400", "7410", "7420", "7405", "7415", "7425", "7406", "7416", "7426",
         ];
         for (old, new) in written.iter().zip(free) {
             text = text.replace(&format!(":{old}\""), &format!(":{new}\""));

@@ -12,10 +12,11 @@ use lockstep::service::config::{ServiceKind, service_of};
 
 use super::cluster_file::load_cluster;
 
-/// Ports of the first node, and how far those of the next are from them: there is room for the metrics.
-const PEER_PORT: u16 = 7400;
-const CLIENT_PORT: u16 = 7500;
+/// The first node's port for the others. The next node's is so far from it that there is room between
+/// for clients and metrics.
+const FIRST_PORT: u16 = 7400;
 const PORT_STEP: u16 = 10;
+const CLIENT_OFFSET: u16 = 5;
 
 /// Checks a cluster file, or writes one
 #[derive(Debug, Args)]
@@ -134,7 +135,8 @@ fn text(service: Service, nodes: u16, cluster: &str, tls: bool) -> String {
     });
     for position in 0..nodes {
         let (id, ports) = (position + 1, position * PORT_STEP);
-        let (peer, client) = (PEER_PORT + ports, CLIENT_PORT + ports);
+        let peer = FIRST_PORT + ports;
+        let client = peer + CLIENT_OFFSET;
         // Writing to a string cannot fail.
         let _ = write!(
             text,
