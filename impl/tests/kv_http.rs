@@ -148,7 +148,13 @@ async fn bad_requests_are_refused_in_words_and_change_nothing() {
     let long = format!("/kv/{}", "k".repeat(MAX_KEY_BYTES + 1));
     let reserved = (1u64 << 63).to_string();
     let bad: &[Bad<'_>] = &[
-        ("GET", "/", &[], 404, "nothing is at /; there are"),
+        (
+            "GET",
+            "/nowhere",
+            &[],
+            404,
+            "nothing is at /nowhere; there are",
+        ),
         ("GET", "/kvs/a", &[], 404, "nothing is at /kvs/a"),
         ("POST", "/kv/a", &[], 405, "no such method"),
         ("PUT", "/kv/", &[], 400, "the key is empty"),

@@ -78,7 +78,12 @@ pub(super) fn run(args: ConfigArgs) -> anyhow::Result<ExitCode> {
             let opened = options.write(true).create_new(true).open(&file);
             opened
                 .and_then(|mut opened| opened.write_all(text.as_bytes()))
-                .with_context(|| format!("{}: nothing was written", file.display()))?;
+                .with_context(|| {
+                    format!(
+                        "{}: nothing was written; --file names another place",
+                        file.display()
+                    )
+                })?;
             println!("{} is written", file.display());
             Ok(ExitCode::SUCCESS)
         }

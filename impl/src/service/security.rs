@@ -37,8 +37,6 @@ pub struct SecurityConfig {
     pub tokens: Option<PathBuf>,
 }
 
-// The shape is serde's.
-#[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_no(value: &bool) -> bool {
     !*value
 }

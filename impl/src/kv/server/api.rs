@@ -68,8 +68,9 @@ type Shared = State<Arc<Service>>;
 
 /// What a request takes, where clients must show tokens.
 fn needed_role(method: &Method, path: &str) -> Option<Role> {
-    let changes_cluster =
-        path.starts_with("/members") || ["/init", log_level_api::PATH].contains(&path);
+    let changes_cluster = path.starts_with("/members")
+        || path.starts_with("/leader")
+        || ["/init", log_level_api::PATH].contains(&path);
     match *method {
         // What supervises processes has no token.
         _ if ["/healthz", "/readyz"].contains(&path) || status_page::is_open(path) => None,
