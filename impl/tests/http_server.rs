@@ -57,6 +57,7 @@ async fn served(connections: usize, head_timeout: Duration, body_timeout: Durati
         connections,
         head_timeout,
         body_timeout,
+        ..ServerLimits::new(connections)
     };
     let server = serve(
         listener,

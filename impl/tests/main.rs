@@ -20,6 +20,7 @@ mod kv_identity;
 mod kv_machine;
 mod kv_membership;
 mod kv_moved_node;
+mod kv_overload;
 mod kv_recover;
 mod kv_sessions;
 mod kv_silent_clients;

@@ -189,6 +189,7 @@ counters! {
     callers_evicted: "Callers on the peer port turned away before their handshake, to make room.",
     accepts_failed: "Connections that could not be accepted, most often for want of files.",
     client_connections_refused: "Connections from clients refused because all others were busy.",
+    client_requests_refused: "Requests of clients refused because as many were under way as a node bears.",
     client_connections_evicted: "Idle connections from clients closed to make room for others.",
     client_connections_timed_out: "Connections from clients closed because a request did not come, or came too slowly.",
     ;

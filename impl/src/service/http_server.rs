@@ -6,6 +6,7 @@
 //! that runs is never cut off, and nobody is left waiting in the backlog.**
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::{Request, Response, StatusCode, header};
+use axum::http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -23,7 +24,7 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -44,6 +45,13 @@ const LOG_PERIOD: Duration = Duration::from_secs(5);
 const REFUSAL: &str = "all client connections of this node are busy; nothing was changed: \
                        try again, or ask another node\n";
 
+/// What is read ahead of a connection: thousands of them have it at the same time. The head of a
+/// request is no longer than that.
+const READ_BYTES: usize = 64 << 10;
+
+const OVERLOAD: &str = "this node has as many requests under way as it bears; nothing was changed: try \
+                        again, or ask another node\n";
+
 /// What a server bears.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
@@ -55,7 +63,15 @@ pub struct ServerLimits {
     pub head_timeout: Duration,
     /// A request's body has this long to arrive.
     pub body_timeout: Duration,
+    /// So many requests run at a time; of more, the last are told so (503) at once.
+    pub requests: usize,
+    /// The bodies of the requests that run have so many bytes together; of more, the last are told so
+    /// at once. One whose length is not said beforehand counts as [`UNSAID_BYTES`].
+    pub body_bytes: usize,
 }
+
+/// What a body counts for whose length is not said beforehand.
+pub const UNSAID_BYTES: usize = 2 << 20;
 
 impl ServerLimits {
     /// The usual patience with so many connections.
@@ -64,6 +80,8 @@ impl ServerLimits {
             connections,
             head_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
+            requests: 4096,
+            body_bytes: 256 << 20,
         }
     }
 }
@@ -83,6 +101,7 @@ pub async fn serve(
         router: TowerToHyperService::new(router),
         limits,
         slots: ConnectionLimit::new(limits.connections),
+        load: Load::new(limits),
         metrics,
         stop,
         crowded: Throttle::new(LOG_PERIOD),
@@ -96,6 +115,7 @@ struct Server {
     router: TowerToHyperService<Router>,
     limits: ServerLimits,
     slots: ConnectionLimit,
+    load: Load,
     metrics: Arc<Metrics>,
     stop: watch::Receiver<bool>,
     crowded: Throttle,
@@ -161,6 +181,7 @@ impl Server {
             router: self.router.clone(),
             limits: self.limits,
             slot,
+            load: self.load.clone(),
             open: Open::new(self.metrics.clone()),
             stop: self.stop.clone(),
         }
@@ -202,6 +223,7 @@ struct Connection {
     router: TowerToHyperService<Router>,
     limits: ServerLimits,
     slot: Slot,
+    load: Load,
     open: Open,
     stop: watch::Receiver<bool>,
 }
@@ -239,12 +261,14 @@ impl Connection {
             router: self.router.clone(),
             limits: self.limits,
             handle: self.slot.handle(),
+            load: self.load.clone(),
             metrics: self.open.0.clone(),
         };
         let service = service_fn(|request| answers.answer(request));
         let http = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.head_timeout)
+            .max_buf_size(READ_BYTES)
             .serve_connection(TokioIo::new(stream), service);
         let mut http = pin!(http);
         let ended = tokio::select! {
@@ -310,6 +334,7 @@ struct Answers {
     router: TowerToHyperService<Router>,
     limits: ServerLimits,
     handle: Handle,
+    load: Load,
     metrics: Arc<Metrics>,
 }
 
@@ -319,6 +344,7 @@ impl Answers {
         request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
         let busy = self.handle.busy();
+        let share = self.load.take(request.headers());
         let late = Arc::new(AtomicBool::new(false));
         let metrics = self.metrics.clone();
         let request = request.map(|body| {
@@ -328,16 +354,33 @@ impl Answers {
                 late: late.clone(),
             })
         });
-        let answering = self.router.call(request);
+        let handling = match &share {
+            Some(_) => Handling::Taken(self.router.call(request)),
+            None => Handling::Refused(request.into_body()),
+        };
         async move {
-            let mut answer = answering.await?;
+            let mut answer = match handling {
+                Handling::Taken(answering) => answering.await?,
+                Handling::Refused(body) => {
+                    metrics.client_requests_refused.increment();
+                    discard(body).await;
+                    overloaded()
+                }
+            };
             if late.load(Ordering::Relaxed) {
                 metrics.client_connections_timed_out.increment();
                 *answer.status_mut() = StatusCode::REQUEST_TIMEOUT;
                 let close = header::HeaderValue::from_static("close");
                 answer.headers_mut().insert(header::CONNECTION, close);
             }
-            Ok(answer.map(|body| Body::new(Answer { body, _busy: busy })))
+            Ok(answer.map(|body| {
+                let _share = share;
+                Body::new(Answer {
+                    body,
+                    _busy: busy,
+                    _share,
+                })
+            }))
         }
     }
 }
@@ -385,6 +428,70 @@ impl http_body::Body for TimedBody {
 struct Answer {
     body: Body,
     _busy: Busy,
+    /// Of what all requests may have together.
+    _share: Option<Share>,
+}
+
+/// What all requests of a server may have together.
+#[derive(Clone)]
+struct Load {
+    requests: Arc<Semaphore>,
+    body_bytes: Arc<Semaphore>,
+}
+
+/// What a request has of it, until its answer is written.
+struct Share {
+    _request: OwnedSemaphorePermit,
+    _body: OwnedSemaphorePermit,
+}
+
+impl Load {
+    fn new(limits: ServerLimits) -> Self {
+        let semaphore = |permits: usize| Arc::new(Semaphore::new(permits));
+        Self {
+            requests: semaphore(limits.requests),
+            body_bytes: semaphore(limits.body_bytes),
+        }
+    }
+
+    /// None where there is no room. A body that is larger than all of it finds none.
+    fn take(&self, headers: &HeaderMap) -> Option<Share> {
+        let length = headers.get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse::<u32>().ok());
+        let unsaid = headers.contains_key(header::TRANSFER_ENCODING);
+        let bytes = length.unwrap_or(if unsaid { UNSAID_BYTES as u32 } else { 0 });
+        Some(Share {
+            _request: self.requests.clone().try_acquire_owned().ok()?,
+            _body: { self.body_bytes.clone() }
+                .try_acquire_many_owned(bytes)
+                .ok()?,
+        })
+    }
+}
+
+/// What becomes of a request.
+enum Handling<F> {
+    Taken(F),
+    Refused(Body),
+}
+
+/// Reads a body to its end and keeps none of it: a client that is still sending would not see the
+/// answer, but a connection that is reset.
+async fn discard(mut body: Body) {
+    while let Some(Ok(_)) =
+        poll_fn(|context| http_body::Body::poll_frame(Pin::new(&mut body), context)).await
+    {}
+}
+
+/// The answer to a request that finds no room.
+fn overloaded() -> Response<Body> {
+    let mut answer = Response::new(Body::from(OVERLOAD));
+    *answer.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    let fields = answer.headers_mut();
+    let text = header::HeaderValue::from_static("text/plain; charset=utf-8");
+    fields.insert(header::CONTENT_TYPE, text);
+    fields.insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+    answer
 }
 
 impl http_body::Body for Answer {
