@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use lockstep::kv::Config;
-use lockstep::service::config::ConfigError;
+use lockstep::service::config::{ConfigError, ServiceConfig};
 
 /// The nodes that a command asks, and for how long.
 #[derive(Debug, Args)]
@@ -30,9 +30,15 @@ impl TargetArgs {
 
     /// The client addresses of the nodes.
     pub(super) fn nodes(&self) -> Result<Vec<String>, ConfigError> {
+        self.nodes_of::<Config>()
+    }
+
+    /// The same, of a cluster of another service.
+    pub(super) fn nodes_of<C: ServiceConfig>(&self) -> Result<Vec<String>, ConfigError> {
         let mut nodes = self.node.clone();
-        if let Some(config) = self.config()? {
-            nodes.extend(config.nodes.into_iter().map(|node| node.client_address));
+        if let Some(file) = &self.config {
+            let listed = C::load(file)?.cluster_config().nodes.into_iter();
+            nodes.extend(listed.map(|node| node.client_address));
         }
         Ok(nodes)
     }

@@ -183,7 +183,7 @@ impl ServiceConfig for Config {
         self.limits.max_client_connections
     }
 
-    fn nodes_mut(&mut self) -> &mut [NodeConfig] {
+    fn nodes_mut(&mut self) -> &mut Vec<NodeConfig> {
         &mut self.nodes
     }
 

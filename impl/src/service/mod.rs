@@ -4,13 +4,20 @@
 pub mod address;
 pub mod config;
 pub mod data_directory;
+pub mod disk_report;
 pub mod founding;
 pub mod http_client;
 pub mod http_server;
 pub mod logging;
+pub(crate) mod metrics_text;
 pub mod open_files;
+pub mod pending;
+pub mod processes;
 pub(crate) mod replacement;
 pub mod running;
+pub mod session_client;
+pub(crate) mod session_fields;
+pub mod session_pool;
 pub mod start;
 
 /// The names of the headers that every service adds to HTTP.
@@ -19,4 +26,11 @@ pub mod headers {
     pub const NODE: &str = "lockstep-node";
     /// Answer: the leader as far as that node knows, or `unknown`.
     pub const LEADER: &str = "lockstep-leader";
+    /// Request: the number of the client's session, below 2^63. Goes with [`SEQUENCE`].
+    pub const CLIENT: &str = "lockstep-client";
+    /// Request: the number of the request within the session. A retry bears the same.
+    pub const SEQUENCE: &str = "lockstep-sequence";
+    /// Request: where the client's session begins, 0 if nothing is said. A part of the session's
+    /// name. Answer, with the status 410: where another session may begin.
+    pub const SINCE: &str = "lockstep-since";
 }
