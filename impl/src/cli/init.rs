@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
-use lockstep::kv::Config;
 use lockstep::kv::admin::Admin;
-use lockstep::service::config::ServiceConfig;
+use lockstep::service::config::{ServiceConfig, ServiceKind, service_of};
 use lockstep::service::founding::request::Founding;
+use lockstep::{files, kv};
 
 /// Founds the cluster of a file, once: all its nodes must run, on empty data directories
 ///
@@ -20,8 +20,8 @@ use lockstep::service::founding::request::Founding;
 /// It may be asked again: where this very cluster, of this file's name and nodes, was founded
 /// already, that is success. Of other nodes it is an error, and nothing is changed.
 ///
-/// A node whose data directory has been emptied is never invited again under its id: remove it
-/// with `lockstep members remove`, and add another with `lockstep members add`.
+/// A node whose data directory has been emptied is never invited again under its id: in a key-value
+/// cluster, remove it with `lockstep members remove`, and add another with `lockstep members add`.
 ///
 /// Exit code: 0 when the cluster is founded, now or before; 2 on any error.
 #[derive(Debug, Args)]
@@ -37,13 +37,16 @@ pub(super) struct InitArgs {
 
 /// Asks the first node of the file.
 pub(super) async fn run(args: InitArgs) -> anyhow::Result<ExitCode> {
-    let config = Config::load(&args.config)?;
-    let Some(founder) = config.cluster_config().founder() else {
+    let config = match service_of(&args.config)? {
+        ServiceKind::Kv => kv::Config::load(&args.config)?.cluster_config(),
+        ServiceKind::Files => files::Config::load(&args.config)?.cluster_config(),
+    };
+    let Some(founder) = config.founder() else {
         bail!("the file has no node that is to be a member; nothing was done");
     };
     let address = config.node(founder)?.client_address.clone();
     let mut admin = Admin::new(vec![address], Duration::from_secs(args.timeout))?;
-    let founded = admin.init(&Founding::of(&config.cluster_config())).await?;
+    let founded = admin.init(&Founding::of(&config)).await?;
     let already = if founded.already { " already" } else { "" };
     let (cluster, cluster_id) = (&config.cluster, founded.cluster_id);
     println!("the cluster `{cluster}` is founded{already}: {cluster_id}");

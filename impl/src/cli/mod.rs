@@ -1,6 +1,8 @@
 //! The command line: a file for each command.
 
 mod demo;
+mod files;
+mod files_shell;
 mod init;
 mod keys;
 mod kv;
@@ -36,6 +38,7 @@ enum Command {
     Members(members::MembersArgs),
     Recover(recover::RecoverArgs),
     Kv(kv::KvArgs),
+    Files(files::FilesArgs),
     /// Shows a service at work on this machine, and checks what it shows
     #[command(subcommand)]
     Demo(demo::Demo),
@@ -80,6 +83,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Command::Members(args) => members::run(args).await,
             Command::Recover(args) => recover::run(args).await,
             Command::Kv(args) => kv::run(args).await,
+            Command::Files(args) => files::run(args).await,
             Command::Demo(demo) => demo::run(demo).await,
         }
     });
