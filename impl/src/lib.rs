@@ -60,6 +60,8 @@
 )]
 
 #[cfg(not(lockstep_loom))]
+pub mod files;
+#[cfg(not(lockstep_loom))]
 pub mod kv;
 pub mod runtime;
 #[cfg(not(lockstep_loom))]

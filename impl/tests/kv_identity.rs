@@ -9,6 +9,7 @@ use std::time::Duration;
 use lockstep::kv::client::{Client, ClientError};
 use lockstep::kv::config::Timing;
 use lockstep::kv::local::cluster::Processes;
+use lockstep::service::session_client::RequestError;
 use serde_json::Value;
 
 use crate::support::processes::{
@@ -97,7 +98,10 @@ async fn an_emptied_node_helps_nobody_to_forget_an_acknowledged_write() {
     // Time for several elections, were the two a quorum.
     let read = reader.get(b"acknowledged").await;
     assert!(
-        matches!(read, Err(ClientError::NoLeader { .. })),
+        matches!(
+            read,
+            Err(ClientError::Request(RequestError::NoLeader { .. }))
+        ),
         "{read:?}\n{}",
         nodes.log_tails()
     );

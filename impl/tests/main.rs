@@ -3,6 +3,10 @@
 
 mod driver;
 mod driver_checkpoints;
+mod files_cli;
+mod files_crash;
+mod files_http;
+mod files_machine;
 mod http_server;
 mod journal_crash;
 mod journal_file;

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use lockstep::kv;
 use lockstep::service::config::{
     ClusterConfig, ConfigError, ServiceConfig, ServiceKind, service_of,
 };
+use lockstep::{files, kv};
 
 /// Reads and checks a file, and returns what every service has in it.
 pub(super) fn load_cluster(file: &Path) -> Result<ClusterConfig, ConfigError> {
     Ok(match service_of(file)? {
         ServiceKind::Kv => kv::Config::load(file)?.cluster_config(),
-        ServiceKind::Files => kv::Config::load(file)?.cluster_config(),
+        ServiceKind::Files => files::Config::load(file)?.cluster_config(),
     })
 }

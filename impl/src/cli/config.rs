@@ -196,7 +196,21 @@ chunk_bytes = 1048576         # send a snapshot in chunks of so many bytes
 appends_in_flight = 16        # so many messages with entries on their way to a node
 ";
 
-const FILES: &str = "";
+const FILES: &str = "\
+[timing]                      # all optional; these are the defaults
+tick_ms = 100                 # what the others are counted in
+ping_ticks = 2                # a leader shows that it lives this often
+sync_ticks = 12               # so long a follower does without its leader, and a leader without a quorum
+init_ticks = 50               # so long it may take to find an epoch and take over the leader's files
+okay_ticks = 4                # Bully: whoever is up has answered a candidate by then
+coordinator_ticks = 12        # Bully: whoever is higher has won, or failed, by then
+request_timeout_ms = 10000    # a client is answered after this time at the latest
+
+[log]                         # all optional; these are the defaults
+snapshot_every = 4096         # put all files into the journal anew after so many changes
+retained = 1024               # keep so many of those: a node that lacks no more gets no SNAP
+diff_bytes = 1048576          # send what a node lacks in messages of so many bytes
+";
 
 #[cfg(test)]
 mod tests {
@@ -229,6 +243,11 @@ mod tests {
         let written: lockstep::kv::Config = toml::from_str(&text).expect("a file");
         assert_eq!(written.timing, lockstep::kv::config::Timing::default());
         assert_eq!(written.log, lockstep::kv::config::LogLimits::default());
+        written.check().expect("right");
+        let text = super::text(Service::Files, 1, "blue", false);
+        let written: lockstep::files::Config = toml::from_str(&text).expect("a file");
+        assert_eq!(written.timing, lockstep::files::config::Timing::default());
+        assert_eq!(written.log, lockstep::files::config::LogLimits::default());
         written.check().expect("right");
     }
 }

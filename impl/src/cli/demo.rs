@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
@@ -12,13 +12,29 @@ pub(super) enum Demo {
     ///
     /// Exit code: 0 and PASS when everything is as it should be, else 2.
     Kv,
+    /// Three nodes of the file service as processes: kills the leader while files are written, reads
+    /// everything back, brings dead nodes up to date by DIFF and by SNAP, and refuses one that has
+    /// lost its disk
+    ///
+    /// Exit code: 0 and PASS when everything is as it should be, else 2.
+    Files,
 }
 
 /// Runs the demo.
 pub(super) async fn run(demo: Demo) -> anyhow::Result<ExitCode> {
     let executable = std::env::current_exe().context("where is this program?")?;
-    match demo {
-        Demo::Kv => lockstep::kv::local::demo::run(&executable, &mut std::io::stdout()).await?,
+    let mut out = std::io::stdout();
+    let showing = async {
+        match demo {
+            Demo::Kv => lockstep::kv::local::demo::run(&executable, &mut out).await?,
+            Demo::Files => lockstep::files::local::demo::run(&executable, &mut out).await?,
+        }
+        anyhow::Ok(ExitCode::SUCCESS)
+    };
+    tokio::select! {
+        biased;
+        // What the demo has started ends with it, and its folder goes.
+        _ = tokio::signal::ctrl_c() => bail!("interrupted: nothing is left running"),
+        shown = showing => shown,
     }
-    Ok(ExitCode::SUCCESS)
 }

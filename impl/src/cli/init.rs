@@ -21,8 +21,8 @@ use super::target::access;
 /// It may be asked again: where this very cluster, of this file's name and nodes, was founded
 /// already, that is success. Of other nodes it is an error, and nothing is changed.
 ///
-/// A node whose data directory has been emptied is never invited again under its id: remove it
-/// with `lockstep members remove`, and add another with `lockstep members add`.
+/// A node whose data directory has been emptied is never invited again under its id: in a key-value
+/// cluster, remove it with `lockstep members remove`, and add another with `lockstep members add`.
 ///
 /// Exit code: 0 when the cluster is founded, now or before; 2 on any error.
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use lockstep::kv::Config;
 use lockstep::kv::client::{Client, Entry};
 use lockstep::kv::encoding::escape;
 
@@ -87,7 +88,7 @@ struct ListArgs {
 pub(super) async fn run(args: KvArgs) -> anyhow::Result<ExitCode> {
     let mut client = Client::with_access(
         args.target.access()?,
-        args.target.nodes()?,
+        args.target.nodes_of::<Config>()?,
         args.target.timeout(),
     )?;
     let found = match args.command {

@@ -5,6 +5,8 @@ mod cluster_file;
 mod completions;
 mod config;
 mod demo;
+mod files;
+mod files_shell;
 mod init;
 mod keys;
 mod kv;
@@ -48,6 +50,7 @@ enum Command {
     Kv(kv::KvArgs),
     Completions(completions::CompletionsArgs),
     Man(completions::ManArgs),
+    Files(files::FilesArgs),
     /// Shows a service at work on this machine, and checks what it shows
     #[command(subcommand)]
     Demo(demo::Demo),
@@ -112,6 +115,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Command::Members(args) => members::run(args).await,
             Command::Recover(args) => recover::run(args).await,
             Command::Kv(args) => kv::run(args).await,
+            Command::Files(args) => files::run(args).await,
             Command::Demo(demo) => demo::run(demo).await,
         }
     });

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
+use lockstep::files::FilesNode;
 use lockstep::kv::KvNode;
 use lockstep::runtime::driver::Status;
 use lockstep::service::config::{ServiceConfig, ServiceKind, service_of};
@@ -20,7 +21,10 @@ use tokio::sync::oneshot;
 
 /// Runs one node of a cluster, of the service that its file names, until Ctrl-C or SIGTERM
 ///
-/// A node that is told to stop hands its leadership over first if it leads, and finishes the
+/// The file says of which service: a key-value store, or files (service = "files").
+///
+/// A node that is told to stop hands its leadership over first if it leads a key-value cluster, and
+/// finishes the
 /// requests that run: that takes a second or two at most. Killed, it loses nothing
 /// either, but the others need an election time-out to notice.
 ///
@@ -61,6 +65,29 @@ pub(super) struct NodeArgs {
     ///   client_listen = "0.0.0.0:7500"
     ///   metrics_address = "0.0.0.0:7501"    # optional: what to listen on; client port + 1
     ///   data_directory = "data/1"           # relative to this file
+    ///
+    /// A file service has the same, but for service = "files", no `member`, and instead:
+    ///
+    ///   service = "files"
+    ///
+    ///   [timing]                     # all optional; these are the defaults
+    ///   tick_ms = 100
+    ///   ping_ticks = 2               # how often a leader shows that it lives
+    ///   sync_ticks = 12              # how long a follower does without
+    ///   init_ticks = 50              # how long it may take to bring a follower up to date
+    ///   okay_ticks = 4               # Bully: whoever is up has answered by then,
+    ///   coordinator_ticks = 12       # and whoever is higher has won
+    ///   request_timeout_ms = 10000
+    ///
+    ///   [log]                        # all optional; these are the defaults
+    ///   snapshot_every = 4096        # transactions
+    ///   retained = 1024              # of them stay: who lacks no more needs no snapshot
+    ///   diff_bytes = 1048576
+    ///
+    /// Or it is a list of nodes, nodes.txt, a line for each, and everything else is as usual:
+    ///
+    ///   # id  address    peer port  client port
+    ///   1     10.0.0.1   7400       7500
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     config: PathBuf,
     /// Which of its nodes this is
@@ -105,7 +132,7 @@ impl NodeArgs {
 pub(super) async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
     match service_of(&args.config)? {
         ServiceKind::Kv => run_service::<KvNode>(args).await,
-        ServiceKind::Files => bail!("not there yet"),
+        ServiceKind::Files => run_service::<FilesNode>(args).await,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use clap::Args;
 use lockstep::runtime::tls::client_of;
-use lockstep::service::config::{ClusterConfig, ConfigError};
+use lockstep::service::config::{ClusterConfig, ConfigError, ServiceConfig};
 use lockstep::service::http_client::Access;
 
 use super::cluster_file::load_cluster;
@@ -44,13 +44,21 @@ impl TargetArgs {
         self.config.as_deref().map(load_cluster).transpose()
     }
 
-    /// The client addresses of the nodes.
+    /// The client addresses of the nodes, of whichever service.
     pub(super) fn nodes(&self) -> Result<Vec<String>, ConfigError> {
-        let mut nodes = self.node.clone();
-        if let Some(cluster) = self.cluster()? {
-            nodes.extend(cluster.nodes.into_iter().map(|node| node.client_address));
-        }
-        Ok(nodes)
+        Ok(self.with(self.cluster()?))
+    }
+
+    /// The client addresses of the nodes, which must be of this service.
+    pub(super) fn nodes_of<C: ServiceConfig>(&self) -> Result<Vec<String>, ConfigError> {
+        let config = self.config.as_deref().map(C::load).transpose()?;
+        Ok(self.with(config.map(|config| config.cluster_config())))
+    }
+
+    fn with(&self, cluster: Option<ClusterConfig>) -> Vec<String> {
+        let listed = cluster.into_iter().flat_map(|cluster| cluster.nodes);
+        let listed = listed.map(|node| node.client_address);
+        self.node.iter().cloned().chain(listed).collect()
     }
 
     /// How to speak to them.

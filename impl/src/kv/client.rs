@@ -1,8 +1,4 @@
 //! A client of the store, which tries all nodes and retries until a deadline.
-//!
-//! **What it says of a request that brought no result is what is known**: that a write may have
-//! been done is said only where a try of it may have reached a node that did not answer, or that
-//! does not know. A read changes nothing, whatever becomes of it.
 
 use std::time::Duration;
 
@@ -13,49 +9,30 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tokio::time::{Instant, sleep};
 
 use crate::kv::encoding::decode_base64;
 use crate::kv::headers;
 use crate::kv::json_bytes::add_bytes;
-use crate::kv::request::session_pool::FIRST_RESERVED;
 use crate::kv::status::Report;
 use crate::kv::store::{MAX_VALUE_BYTES, Unfit, check_key};
-use crate::service::http_client::{Access, Nodes, SetUpError, in_full};
-
-/// The pause between two rounds over all nodes.
-const PAUSE: Duration = Duration::from_millis(50);
+use crate::service::http_client::{Access, SetUpError};
+use crate::service::session_client::{Answer, Question, RequestError, SessionClient};
 
 /// A client with a session of its own: one request at a time, each done once at most.
 #[derive(Debug)]
 pub struct Client {
-    /// The one that answered last is asked first.
-    nodes: Nodes,
-    session: u64,
-    /// Where the session begins.
-    since: u64,
-    sequence: u64,
+    session: SessionClient,
 }
 
 /// Why a request brought no result. Every message says whether anything was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody can be asked.
+    /// It was refused, or there was no answer.
     #[error(transparent)]
-    SetUp(#[from] SetUpError),
+    Request(#[from] RequestError),
     /// The key or the value is not fit: no node would take it.
     #[error("nothing was sent: {0}")]
     Unfit(#[from] Unfit),
-    /// A node refused the request for good.
-    #[error("{node} answers {status}: {text}")]
-    Refused {
-        /// The node.
-        node: String,
-        /// Its status code.
-        status: StatusCode,
-        /// What it says.
-        text: String,
-    },
     /// A node's answer is not understood.
     #[error(
         "{node} answers what is not understood: {problem}; the request was a read and changed nothing"
@@ -66,52 +43,12 @@ pub enum ClientError {
         /// What is wrong with the answer.
         problem: String,
     },
-    /// No connection to any node came about.
-    #[error(
-        "no node could be reached within {timeout:?}, the last try ended so: {last}; nothing was \
-         changed. Are the nodes running, and are these their client addresses: {}?", .nodes.join(", ")
-    )]
-    Unreachable {
-        /// The deadline.
-        timeout: Duration,
-        /// The nodes that were tried.
-        nodes: Vec<String>,
-        /// How the last try ended.
-        last: String,
-    },
-    /// Nodes answer, and none knows a leader.
-    #[error(
-        "no leader within {timeout:?}, so nothing can be read or written; nothing was changed. A \
-         majority of the nodes must be running and able to reach each other. The last try ended so: {last}"
-    )]
-    NoLeader {
-        /// The deadline.
-        timeout: Duration,
-        /// How the last try ended.
-        last: String,
-    },
-    /// There was no answer in time, and the request has changed nothing.
-    #[error(
-        "no answer within {timeout:?}, the last try ended so: {last}; nothing was changed by this \
-         request. Try again"
-    )]
-    TimedOut {
-        /// The deadline.
-        timeout: Duration,
-        /// How the last try ended.
-        last: String,
-    },
-    /// There was no answer to a write in time, and a node may have taken it.
-    #[error(
-        "no answer within {timeout:?}, the last try ended so: {last}; the write may have been done, \
-         or may yet be. Read it back before you try again"
-    )]
-    Uncertain {
-        /// The deadline.
-        timeout: Duration,
-        /// How the last try ended.
-        last: String,
-    },
+}
+
+impl From<SetUpError> for ClientError {
+    fn from(error: SetUpError) -> Self {
+        Self::Request(error.into())
+    }
 }
 
 /// A key of a listing, with its value.
@@ -134,37 +71,6 @@ pub struct Page {
     pub more: bool,
 }
 
-/// An answer that is final.
-struct Answer {
-    status: StatusCode,
-    revision: Option<u64>,
-    since: Option<u64>,
-    body: Bytes,
-    /// Whether the node knows no leader.
-    is_without_leader: bool,
-}
-
-/// How a try ended that brought no answer.
-enum Lost {
-    /// There was no connection: nobody has seen the request.
-    Unsent(String),
-    /// The request may have arrived.
-    Unanswered(String),
-}
-
-/// What the tries of one request have shown so far.
-struct Tries {
-    is_write: bool,
-    /// How the last one ended.
-    last: String,
-    /// Whether any has had a connection.
-    reached: bool,
-    /// Whether the last answer came from a node that knows no leader.
-    is_without_leader: bool,
-    /// Whether one may have been done, or may yet be.
-    uncertain: bool,
-}
-
 impl Client {
     /// Talks to the nodes with these client addresses; each request may take `timeout`.
     ///
@@ -183,12 +89,8 @@ impl Client {
         nodes: Vec<String>,
         timeout: Duration,
     ) -> Result<Self, ClientError> {
-        Ok(Self {
-            nodes: Nodes::new(access, nodes, timeout)?,
-            session: fastrand::u64(..FIRST_RESERVED),
-            since: 0,
-            sequence: 0,
-        })
+        let session = SessionClient::new(access, nodes, timeout)?;
+        Ok(Self { session })
     }
 
     /// Sets `key`. Returns the revision of the change.
@@ -203,7 +105,7 @@ impl Client {
             return Err(Unfit::ValueTooLarge.into());
         }
         let answer = self.request(Method::PUT, &key_path(key), value).await?;
-        Ok(answer.revision)
+        Ok(answer.number(headers::REVISION))
     }
 
     /// The value of `key`, or nothing if it has none.
@@ -252,7 +154,7 @@ impl Client {
         }
         let answer = self.request(Method::GET, &path, Bytes::new()).await?;
         Page::parse(&answer.body).map_err(|problem| ClientError::Malformed {
-            node: self.nodes.next().to_owned(),
+            node: self.session.nodes().next().to_owned(),
             problem,
         })
     }
@@ -271,165 +173,21 @@ impl Client {
     /// # Errors
     /// In words, when it shows nothing.
     pub async fn page(&self, address: &str, path: &str) -> Result<String, String> {
-        let asked = self.nodes.http.get(self.nodes.access.url(address, path));
-        let answer = asked.timeout(self.nodes.timeout).send().await;
-        let answer = answer.map_err(|error| in_full(&error))?;
-        let status = answer.status();
-        let text = answer.text().await.map_err(|error| in_full(&error))?;
-        if status.is_success() {
-            Ok(text)
-        } else {
-            Err(format!("{address} answers {status}: {}", text.trim_end()))
-        }
+        self.session.page(address, path).await
     }
 
-    /// Tries node after node, with the same sequence each time, until one gives an answer
-    /// that is final: a success, "not there", or a fault of the request.
     async fn request(
         &mut self,
         method: Method,
         path: &str,
         body: Bytes,
     ) -> Result<Answer, ClientError> {
-        self.sequence += 1;
-        let deadline = Instant::now() + self.nodes.timeout;
-        let mut tries = Tries::of(&method);
-        loop {
-            for _ in 0..self.nodes.addresses.len() {
-                let Some(timeout) = self.nodes.time_for_a_try(deadline) else {
-                    return Err(self.give_up(tries));
-                };
-                match self.attempt(&method, path, body.clone(), timeout).await {
-                    // No try of this request was done, and none will be.
-                    Ok(answer) if answer.status == StatusCode::GONE && !tries.uncertain => {
-                        tries.answered(self.nodes.next(), &answer);
-                        self.since = answer.since.unwrap_or(self.since);
-                        continue;
-                    }
-                    Ok(answer) if is_final(answer.status) => return self.settle(answer),
-                    Ok(answer) => tries.answered(self.nodes.next(), &answer),
-                    Err(lost) => tries.lost(lost),
-                }
-                self.nodes.rotate();
-            }
-            sleep(PAUSE).await;
-        }
-    }
-
-    fn give_up(&self, tries: Tries) -> ClientError {
-        let (timeout, last) = (self.nodes.timeout, tries.last);
-        if tries.uncertain {
-            ClientError::Uncertain { timeout, last }
-        } else if !tries.reached {
-            let mut nodes = self.nodes.addresses.clone();
-            nodes.sort_unstable();
-            ClientError::Unreachable {
-                timeout,
-                nodes,
-                last,
-            }
-        } else if tries.is_without_leader {
-            ClientError::NoLeader { timeout, last }
-        } else {
-            ClientError::TimedOut { timeout, last }
-        }
-    }
-
-    fn settle(&self, answer: Answer) -> Result<Answer, ClientError> {
+        let path = path.to_owned();
+        let asked = Question { method, path, body };
+        let answer = self.session.request(&asked).await?;
         match answer.status {
             StatusCode::OK | StatusCode::NOT_FOUND => Ok(answer),
-            status => Err(ClientError::Refused {
-                node: self.nodes.next().to_owned(),
-                status,
-                text: String::from_utf8_lossy(&answer.body).trim_end().to_owned(),
-            }),
-        }
-    }
-
-    async fn attempt(
-        &self,
-        method: &Method,
-        path: &str,
-        body: Bytes,
-        timeout: Duration,
-    ) -> Result<Answer, Lost> {
-        let node = self.nodes.next();
-        let mut request = self
-            .nodes
-            .http
-            .request(method.clone(), self.nodes.access.url(node, path))
-            .timeout(timeout)
-            .body(body);
-        if method != Method::GET {
-            request = request
-                .header(headers::CLIENT, self.session)
-                .header(headers::SINCE, self.since)
-                .header(headers::SEQUENCE, self.sequence);
-        }
-        let answer = request.send().await.map_err(|error| Lost::from(&error))?;
-        let field = |name| answer.headers().get(name)?.to_str().ok();
-        if field(headers::NODE).is_none() {
-            let words = format!("{node} is no node of a cluster");
-            return Err(Lost::Unanswered(words));
-        }
-        let number = |name| field(name)?.parse().ok();
-        let (revision, since) = (number(headers::REVISION), number(headers::SINCE));
-        let is_without_leader = field(headers::LEADER) == Some("unknown");
-        let status = answer.status();
-        let body = answer.bytes().await.map_err(|error| Lost::from(&error))?;
-        Ok(Answer {
-            status,
-            revision,
-            since,
-            body,
-            is_without_leader,
-        })
-    }
-}
-
-impl Tries {
-    fn of(method: &Method) -> Self {
-        Self {
-            is_write: *method != Method::GET,
-            last: String::from("there was no time for one"),
-            reached: false,
-            is_without_leader: false,
-            uncertain: false,
-        }
-    }
-
-    /// 503 says that nothing was changed. Of what another answer means, nothing is known.
-    fn answered(&mut self, node: &str, answer: &Answer) {
-        let is_harmless = matches!(
-            answer.status,
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::GONE
-        );
-        self.reached = true;
-        self.uncertain |= self.is_write && !is_harmless;
-        self.is_without_leader = answer.is_without_leader;
-        self.last = describe(node, answer);
-    }
-
-    fn lost(&mut self, lost: Lost) {
-        let (sent, words) = match lost {
-            Lost::Unsent(words) => (false, words),
-            Lost::Unanswered(words) => (true, words),
-        };
-        self.reached |= sent;
-        self.uncertain |= self.is_write && sent;
-        // That a node is down says nothing of whether the others have a leader.
-        self.is_without_leader &= !sent;
-        self.last = words;
-    }
-}
-
-impl From<&reqwest::Error> for Lost {
-    fn from(error: &reqwest::Error) -> Self {
-        let words = in_full(error);
-        if error.is_connect() {
-            Self::Unsent(words)
-        } else {
-            Self::Unanswered(words)
+            _ => Err(self.session.refused(&answer).into()),
         }
     }
 }
@@ -504,14 +262,4 @@ fn key_path(key: &[u8]) -> String {
         return format!("/kv/{key}?key_encoding=base64");
     }
     format!("/kv/{}", percent_encode(key, NON_ALPHANUMERIC))
-}
-
-/// 5xx may be otherwise at another node, or later.
-fn is_final(status: StatusCode) -> bool {
-    !status.is_server_error()
-}
-
-fn describe(node: &str, answer: &Answer) -> String {
-    let text = String::from_utf8_lossy(&answer.body);
-    format!("{node} answers {}: {}", answer.status, text.trim_end())
 }

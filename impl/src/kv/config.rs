@@ -192,7 +192,7 @@ impl ServiceConfig for Config {
         &mut self.security
     }
 
-    fn nodes_mut(&mut self) -> &mut [NodeConfig] {
+    fn nodes_mut(&mut self) -> &mut Vec<NodeConfig> {
         &mut self.nodes
     }
 

@@ -38,15 +38,8 @@ pub const VERSION: u32 = 3;
 
 /// The names of the headers that this service adds to HTTP.
 pub mod headers {
-    pub use crate::service::headers::{LEADER, NODE};
+    pub use crate::service::headers::{CLIENT, LEADER, NODE, SEQUENCE, SINCE};
 
-    /// Request: the number of the client's session, below 2^63. Goes with [`SEQUENCE`].
-    pub const CLIENT: &str = "lockstep-client";
-    /// Request: the number of the request within the session. A retry bears the same.
-    pub const SEQUENCE: &str = "lockstep-sequence";
-    /// Request: where the client's session begins, 0 if nothing is said. A part of the session's
-    /// name. Answer, with the status 410: where another session may begin.
-    pub const SINCE: &str = "lockstep-since";
     /// Answer: the revision of the value, or of the change.
     pub const REVISION: &str = "lockstep-revision";
     /// Between nodes: how often the request has been forwarded.

@@ -1,7 +1,6 @@
 //! How a node fares: what `/status` shows.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use models::raft::state::Role;
 use models::{Node, NodeId};
@@ -9,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::kv::KvRaft;
 use crate::runtime::identity::Identity;
-use crate::runtime::metrics::FlushTimes;
+pub use crate::service::disk_report::DiskReport;
+pub(crate) use crate::service::disk_report::disk_report;
 
 /// How a node fares: what `/status` shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,26 +60,6 @@ pub struct Report {
     pub revision: u64,
     /// How its disk fares.
     pub disk: DiskReport,
-}
-
-/// How a node's disk fares.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DiskReport {
-    /// How many milliseconds the fsync under way has taken already; none if none is.
-    pub fsync_in_progress_ms: Option<u64>,
-    /// The fsync under way, or the last one, has taken at least half the least election
-    /// timeout: elections must be expected.
-    pub slow: bool,
-}
-
-/// How a node's disk fares, where an fsync is slow that takes `slow`.
-pub(crate) fn disk_report(flushes: &FlushTimes, slow: Duration) -> DiskReport {
-    let in_progress = flushes.in_progress();
-    let millis = |lasts: Duration| u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX);
-    DiskReport {
-        fsync_in_progress_ms: in_progress.map(millis),
-        slow: in_progress.unwrap_or_default().max(flushes.last()) >= slow,
-    }
 }
 
 /// How the node fares, as far as it knows itself.

@@ -110,9 +110,9 @@ fn read(address: String, page: &Value) -> NodeStatus {
         role: page["role"].as_str().map(str::to_owned),
         term: number(&["term", "epoch"]),
         leader: node(&page["leader"]),
-        committed: number(&["commit_index", "committed"]),
-        applied: number(&["last_applied", "applied"]),
-        last: number(&["last_index", "last"]),
+        committed: number(&["commit_index", "position"]),
+        applied: number(&["last_applied", "position"]),
+        last: number(&["last_index", "position"]),
         hears: hears.filter_map(node).collect(),
         slow_disk: page["disk"]["slow"].as_bool().unwrap_or(false),
         uptime_ms: number(&["uptime_ms"]),
@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(raft.hears, [NodeId(1), NodeId(2)]);
         let zab = read(
             "a:1".into(),
-            &json!({ "epoch": 4, "committed": 7, "leader": null }),
+            &json!({ "epoch": 4, "position": 7, "leader": null }),
         );
         assert_eq!(
             (zab.term, zab.committed, zab.leader),

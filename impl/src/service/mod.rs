@@ -6,15 +6,22 @@ pub mod certs;
 pub mod cluster_status;
 pub mod config;
 pub mod data_directory;
+pub mod disk_report;
 pub mod founding;
 pub mod http_client;
 pub mod http_server;
 pub(crate) mod log_level_api;
 pub mod logging;
+pub(crate) mod metrics_text;
 pub mod open_files;
+pub mod pending;
+pub mod processes;
 pub(crate) mod replacement;
 pub mod running;
 pub mod security;
+pub mod session_client;
+pub(crate) mod session_fields;
+pub mod session_pool;
 pub mod start;
 pub mod status_page;
 pub mod tokens;
@@ -25,4 +32,11 @@ pub mod headers {
     pub const NODE: &str = "lockstep-node";
     /// Answer: the leader as far as that node knows, or `unknown`.
     pub const LEADER: &str = "lockstep-leader";
+    /// Request: the number of the client's session, below 2^63. Goes with [`SEQUENCE`].
+    pub const CLIENT: &str = "lockstep-client";
+    /// Request: the number of the request within the session. A retry bears the same.
+    pub const SEQUENCE: &str = "lockstep-sequence";
+    /// Request: where the client's session begins, 0 if nothing is said. A part of the session's
+    /// name. Answer, with the status 410: where another session may begin.
+    pub const SINCE: &str = "lockstep-since";
 }

@@ -55,6 +55,9 @@ pub enum StartError {
          started"
     )]
     Blank(PathBuf),
+    /// The data directory does not say who the members are.
+    #[error("{0}")]
+    Members(String),
     /// The file and the disk contradict each other.
     #[error("{0}; nothing was started")]
     Contradiction(String),

@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 pub(crate) mod disks;
+pub(crate) mod files;
 pub(crate) mod journals;
 pub(crate) mod kv;
 pub(crate) mod processes;

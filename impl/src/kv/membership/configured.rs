@@ -28,9 +28,12 @@ use crate::kv::store::Command;
 use crate::runtime::sync::Mutex;
 use crate::runtime::transport::tcp::{Known, Peers};
 use crate::service::address::Addresses;
+use crate::service::founding::InitialMembers;
 
 /// A node that has left is told so by its last messages: it stays a peer for so long.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// What every refusal comes to in the end: where it does not say so itself, it is added.
+const REMEDY: &str = "lockstep members remove";
 
 /// What is to be told when the members change.
 #[derive(Clone)]
@@ -179,6 +182,12 @@ impl Membership {
         let mut refused = self.peers.refused();
         let view = self.view.lock();
         refused.retain(|node, _| view.current.is_member(*node) || view.committed.is_member(*node));
+        for reason in refused
+            .values_mut()
+            .filter(|reason| !reason.contains(REMEDY))
+        {
+            *reason = format!("{reason}. {}", Configuration::AFTER_LOSS);
+        }
         refused
     }
 

@@ -19,6 +19,8 @@ impl InitialMembers for Configuration {
     const VERSION: u32 = VERSION;
     const HOW_TO_JOIN: &'static str = "a node that is to join a cluster which there is already is \
                                        added by `lockstep members add`";
+    const AFTER_LOSS: &'static str = "Remove it (lockstep members remove ID), and add it under an id \
+                                      that no node has had (lockstep members add)";
 
     fn add(&mut self, node: NodeId, disk: DiskId, addresses: &Addresses) -> Result<(), String> {
         let contact = addresses.contact(disk).map_err(|error| error.to_string())?;

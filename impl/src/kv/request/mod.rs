@@ -3,4 +3,5 @@
 pub(crate) mod forward;
 pub mod pending;
 pub mod router;
-pub mod session_pool;
+
+pub use crate::service::session_pool;

@@ -1,7 +1,5 @@
 //! Brings each answer to the request that asked: by request id, never by order of arrival.
 
-use std::collections::{BTreeMap, VecDeque};
-
 use models::NodeId;
 use models::raft::configuration::Configuration;
 use models::raft::membership;
@@ -11,7 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::kv::Kv;
 use crate::kv::store::Response;
-use crate::runtime::sync::Mutex;
+use crate::service::pending::Pending;
 
 /// What the local node says to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +48,7 @@ pub struct View {
 #[derive(Debug)]
 pub struct Waiters {
     id: NodeId,
-    /// Two tries of one request may wait at a time. They are in the order in which they were
-    /// asked, which is the order of their redirects.
-    waiting: Mutex<BTreeMap<RequestId, VecDeque<oneshot::Sender<Verdict>>>>,
+    waiting: Pending<Verdict>,
     view: watch::Sender<View>,
 }
 
@@ -61,7 +57,7 @@ impl Waiters {
     pub fn new(id: NodeId) -> Self {
         Self {
             id,
-            waiting: Mutex::new(BTreeMap::new()),
+            waiting: Pending::default(),
             view: watch::Sender::new(View::default()),
         }
     }
@@ -78,49 +74,52 @@ impl Waiters {
         request: RequestId,
         ask: impl FnOnce() -> Result<(), E>,
     ) -> Result<oneshot::Receiver<Verdict>, E> {
-        let mut waiting = self.waiting.lock();
-        ask()?;
-        let (sender, receiver) = oneshot::channel();
-        let tries = waiting.entry(request).or_default();
-        tries.push_back(sender);
-        Ok(receiver)
+        self.waiting.ask(request, ask)
     }
 
     /// Takes an event of the local node. Never blocks for long.
     pub fn take(&self, event: Event<Kv>) {
         match event {
             Event::Reply { request, response } => {
-                self.tell_all_of(request, &Verdict::Reply(response));
+                self.waiting.tell_all_of(request, &Verdict::Reply(response));
             }
-            Event::Superseded { request } => self.tell_all_of(request, &Verdict::Superseded),
-            Event::Overloaded { request } => self.tell_first_of(request, Verdict::Busy),
+            Event::Superseded { request } => {
+                self.waiting.tell_all_of(request, &Verdict::Superseded)
+            }
+            Event::Overloaded { request } => self.waiting.tell_first_of(request, &Verdict::Busy),
             // A try that is older was answered already: what it appended is applied by now.
             Event::SessionExpired { request, since } => {
-                self.tell_all_of(request, &Verdict::SessionExpired(since));
+                self.waiting
+                    .tell_all_of(request, &Verdict::SessionExpired(since));
             }
             Event::Redirect { request, leader } => {
                 // A node that stands for election knows no leader, and says so here only.
                 if leader != self.view.borrow().leader {
                     self.learn(leader);
                 }
-                self.tell_first_of(request, Verdict::Redirect(leader));
+                self.waiting
+                    .tell_first_of(request, &Verdict::Redirect(leader));
             }
             Event::Transfer { request, outcome } => {
-                self.tell_all_of(request, &Verdict::Transfer(outcome));
+                self.waiting
+                    .tell_all_of(request, &Verdict::Transfer(outcome));
             }
             Event::Changed {
                 request,
                 configuration,
-            } => self.tell_all_of(request, &Verdict::Changed(configuration)),
+            } => self
+                .waiting
+                .tell_all_of(request, &Verdict::Changed(configuration)),
             Event::Refused { request, refusal } => {
-                self.tell_all_of(request, &Verdict::NotChanged(refusal));
+                self.waiting
+                    .tell_all_of(request, &Verdict::NotChanged(refusal));
             }
             // Only a follower installs a snapshot, and nobody waits at a follower.
             Event::Installed { .. } => {}
             Event::Leading { .. } => self.learn(Some(self.id)),
             Event::Following { leader, .. } => {
                 self.learn(leader);
-                self.tell_everybody(&Verdict::Deposed);
+                self.waiting.tell_everybody(&Verdict::Deposed);
             }
             Event::MembershipChanged { .. }
             | Event::MembershipCommitted { .. }
@@ -132,18 +131,12 @@ impl Waiters {
 
     /// Forgets `request` once the last of its waiters has gone: nobody asks any more.
     pub fn forget(&self, request: RequestId) {
-        let mut waiting = self.waiting.lock();
-        if let Some(tries) = waiting.get_mut(&request) {
-            // The places stay while another try waits: redirects go by position.
-            if tries.iter().all(oneshot::Sender::is_closed) {
-                waiting.remove(&request);
-            }
-        }
+        self.waiting.forget(request);
     }
 
     /// How many requests wait.
     pub fn len(&self) -> usize {
-        self.waiting.lock().len()
+        self.waiting.len()
     }
 
     /// Whether none waits.
@@ -156,40 +149,5 @@ impl Waiters {
             view.leader = leader;
             view.news += 1;
         });
-    }
-
-    /// A reply holds for every try of a request: they are the same request.
-    fn tell_all_of(&self, request: RequestId, verdict: &Verdict) {
-        let tries = self.waiting.lock().remove(&request).unwrap_or_default();
-        tell(tries, verdict);
-    }
-
-    /// A redirect is about one try: the one that was asked first.
-    fn tell_first_of(&self, request: RequestId, verdict: Verdict) {
-        let mut waiting = self.waiting.lock();
-        let Some(tries) = waiting.get_mut(&request) else {
-            return;
-        };
-        let first = tries.pop_front();
-        if tries.is_empty() {
-            waiting.remove(&request);
-        }
-        if let Some(first) = first {
-            tell([first], &verdict);
-        }
-    }
-
-    fn tell_everybody(&self, verdict: &Verdict) {
-        let everybody = std::mem::take(&mut *self.waiting.lock());
-        for tries in everybody.into_values() {
-            tell(tries, verdict);
-        }
-    }
-}
-
-fn tell(tries: impl IntoIterator<Item = oneshot::Sender<Verdict>>, verdict: &Verdict) {
-    for waiter in tries {
-        // A client that has gone away does not wait any more.
-        let _ = waiter.send(verdict.clone());
     }
 }

@@ -42,7 +42,7 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use models::Node;
 use models::raft::log::Index;
-use models::raft::session::{ClientId, Position, RequestId, Sequence};
+use models::raft::session::RequestId;
 use percent_encoding::percent_decode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -52,7 +52,6 @@ use crate::kv::encoding::decode_base64;
 use crate::kv::json_bytes::add_bytes;
 use crate::kv::request::forward;
 use crate::kv::request::router::{Limits, MAX_HOPS, Service};
-use crate::kv::request::session_pool::FIRST_RESERVED;
 use crate::kv::server::http_error::{Failure, bad};
 use crate::kv::server::range_query::RangeQuery;
 use crate::kv::server::{log_page, members_api, metrics_page};
@@ -63,6 +62,7 @@ use crate::runtime::codec;
 use crate::runtime::driver::NodeStopped;
 use crate::service::address::Addresses;
 use crate::service::founding::request::{Founded, Founding};
+use crate::service::session_fields;
 
 type Shared = State<Arc<Service>>;
 
@@ -449,34 +449,9 @@ fn key_in(uri: &Uri, encoding: KeyEncoding) -> Result<Bytes, Failure> {
 
 /// The session that a client brings, if it brings one.
 fn session_in(fields: &HeaderMap) -> Result<Option<RequestId>, Failure> {
-    let client = number_in(fields, headers::CLIENT)?;
-    let sequence = number_in(fields, headers::SEQUENCE)?;
-    let since = number_in(fields, headers::SINCE)?.map(Position);
-    match (client, sequence) {
-        (None, None) => Ok(None),
-        (Some(client), Some(_)) if client >= FIRST_RESERVED => Err(bad(format!(
-            "Lockstep-Client must be below 2^63, and is {client}; nothing was changed"
-        ))),
-        (Some(client), Some(sequence)) => Ok(Some(RequestId {
-            client: ClientId::new(client).anew(since.unwrap_or_default()),
-            sequence: Sequence(sequence),
-        })),
-        (Some(_), None) | (None, Some(_)) => Err(bad(
-            "Lockstep-Client and Lockstep-Sequence go together; nothing was changed",
-        )),
-    }
+    session_fields::session_in(fields).map_err(bad)
 }
 
 fn number_in(fields: &HeaderMap, name: &str) -> Result<Option<u64>, Failure> {
-    let mut values = fields.get_all(name).iter();
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    let number = value.to_str().ok().and_then(|text| text.parse().ok());
-    match number {
-        Some(number) if values.next().is_none() => Ok(Some(number)),
-        _ => Err(bad(format!(
-            "the header {name} must be one whole number from 0 to 2^64 - 1; nothing was changed"
-        ))),
-    }
+    session_fields::number_in(fields, name).map_err(bad)
 }

@@ -2,6 +2,7 @@
 //! the rest.
 
 mod addresses;
+mod node_list;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -65,7 +66,14 @@ pub trait ServiceConfig: DeserializeOwned {
     fn security_mut(&mut self) -> &mut SecurityConfig;
 
     /// The nodes.
-    fn nodes_mut(&mut self) -> &mut [NodeConfig];
+    fn nodes_mut(&mut self) -> &mut Vec<NodeConfig>;
+
+    /// The configuration that a list of nodes stands for, with everything else as usual; nothing
+    /// where the service has none.
+    fn of_node_list(nodes: Vec<NodeConfig>) -> Option<Self> {
+        let _ = nodes;
+        None
+    }
 
     /// Checks that the service's own values make sense together.
     ///
@@ -98,7 +106,15 @@ pub trait ServiceConfig: DeserializeOwned {
                 fault: fault("service", problem, "name a file of that service"),
             });
         }
-        let mut config: Self = parse(file, &read(file)?)?;
+        let text = read(file)?;
+        let listed = node_list::parse(&text).map_err(|fault| ConfigError::Faulty {
+            file: file.to_owned(),
+            fault,
+        })?;
+        let mut config = match listed.and_then(Self::of_node_list) {
+            Some(config) => config,
+            None => parse(file, &text)?,
+        };
         config.check().map_err(|fault| ConfigError::Faulty {
             file: file.to_owned(),
             fault,
@@ -288,7 +304,11 @@ pub fn service_of(file: &Path) -> Result<ServiceKind, ConfigError> {
         #[serde(default)]
         service: ServiceKind,
     }
-    parse(file, &read(file)?).map(|named: Named| named.service)
+    let text = read(file)?;
+    if node_list::is_one(&text) {
+        return Ok(ServiceKind::Files);
+    }
+    parse(file, &text).map(|named: Named| named.service)
 }
 
 fn read(file: &Path) -> Result<String, ConfigError> {

@@ -129,6 +129,7 @@ impl<M: InitialMembers> BlankNode<'_, M> {
 
     /// Says that the cluster knows this node with another disk.
     fn note_denial(&self, cluster_id: ClusterId, reason: String) {
+        let reason = format!("{reason}. {}", M::AFTER_LOSS);
         let denied = Some((cluster_id, reason.clone()));
         let is_news = self.progress.send_if_modified(|progress| {
             let is_news = progress.denied != denied;

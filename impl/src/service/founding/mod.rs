@@ -22,6 +22,8 @@ pub trait InitialMembers: Clone + Default + Display + Send + Sync + 'static {
     const VERSION: u32;
     /// What an operator does to have a node join a cluster that there is.
     const HOW_TO_JOIN: &'static str;
+    /// What an operator does when a member has lost its disk.
+    const AFTER_LOSS: &'static str;
 
     /// Adds a member.
     ///

@@ -80,11 +80,8 @@ impl Admission {
 
 /// What is said of a peer that comes with another disk.
 pub(crate) fn other_disk(peer: NodeId, expected: DiskId, disk: DiskId) -> String {
-    let id = peer.0;
     format!(
         "{peer} is known to the cluster with disk {expected}, and has disk {disk}: what it has \
-         acknowledged on the first is lost, so it can take no part any more under this id. Remove \
-         it (lockstep members remove {id}), and add it under an id that no node has had \
-         (lockstep members add)"
+         acknowledged on the first is lost, so it can take no part any more under this id"
     )
 }

@@ -1,15 +1,16 @@
 //! Sessions of the serving node, for requests that bring none of their own.
 //!
-//! Raft applies a command at most once for each client and sequence. A request without them
+//! A command is applied at most once for each client and sequence. A request without them
 //! borrows a slot: a client id of this process with a sequence of its own and one request
 //! outstanding. So the table of sessions, which every node keeps, grows with how many
 //! requests run at the same time and not with how many there are. A slot that is not used for
-//! long may find its session expired, and begins another.
+//! long may find its session expired, where sessions expire, and begins another. A process that is
+//! started again draws other ids.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fastrand::Rng;
-use models::raft::session::{ClientId, Position, RequestId, Sequence};
+use models::session::{ClientId, Position, RequestId, Sequence};
 
 use crate::runtime::sync::Mutex;
 

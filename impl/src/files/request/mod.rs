@@ -1,0 +1,3 @@
+//! The way of a request: to the local node, and back.
+
+pub mod router;

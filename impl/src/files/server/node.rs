@@ -1,0 +1,380 @@
+//! One node of the file service, put together: ZAB over TCP and a journal, the HTTP API in front.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use models::NodeId;
+use models::bully::election::Timer as BullyTimer;
+use models::zab::Timer;
+use models::zab::bully::Bully;
+use models::zab::state::Persistent;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::catch_up::{CatchUps, Observed};
+use super::status_page::PAGE_PATIENCE;
+use super::watch::Watching;
+use super::{api, events};
+use crate::Identity;
+use crate::files::config::{Config, LogLimits, Timing};
+use crate::files::members::Ensemble;
+use crate::files::request::router::{Service, View};
+use crate::files::store::MAX_STATE_BYTES;
+use crate::files::{Files, FilesZab, Message};
+use crate::runtime::driver::{Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
+use crate::runtime::journal::{DirectoryLock, FileJournal, FileJournalOptions, Journal};
+use crate::runtime::metrics::Metrics;
+use crate::runtime::timers::TimerSpan;
+use crate::runtime::transport::tcp::{Known, Security, Tcp, TcpConfig};
+use crate::service::config::ServiceConfig;
+use crate::service::data_directory::{self, Held};
+use crate::service::founding::InitialMembers;
+use crate::service::founding::bootstrap::blank_identity;
+use crate::service::http_client::{NodeClient, NodeTimeouts};
+use crate::service::http_server::{self, ServerLimits};
+use crate::service::open_files::{self, METRICS_CONNECTIONS};
+use crate::service::running::ServiceNode;
+use crate::service::security::peer_security;
+use crate::service::session_pool::Sessions;
+use crate::service::start::{Listeners, StartError};
+use crate::service::tokens::Tokens;
+
+/// So many messages and commands wait for the node; more are refused.
+const INBOX: usize = 4096;
+/// So many writes without a session of their own run at a time; more are refused.
+const SESSIONS: usize = 1024;
+/// So many messages wait for a peer. What a peer missed is sent again when it is pinged.
+const PEER_QUEUE: usize = 1024;
+/// A SNAP carries all files in one message, and the sessions of clients beside them, for which
+/// there is this much room: about a million.
+const MAX_MESSAGE_BYTES: usize = MAX_STATE_BYTES as usize + (128 << 20);
+/// Bounds on how often a node shows an idle peer that it lives.
+const FASTEST_KEEP_ALIVE: Duration = Duration::from_millis(250);
+const SLOWEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// Requests that run when the node is told to stop have this long to end.
+const GRACE: Duration = Duration::from_secs(1);
+/// A node that is told to stop waits this long for an fsync,
+const DISK_PATIENCE: Duration = Duration::from_secs(3);
+/// and this long for everything that it had taken.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running node.
+pub struct FilesNode {
+    zab: RunningNode<FilesZab>,
+    /// Why the node takes part no more, once it does not.
+    halted: watch::Receiver<Option<String>>,
+    tcp: Tcp<Message>,
+    servers: Vec<JoinHandle<()>>,
+    watching: JoinHandle<()>,
+    stop: watch::Sender<bool>,
+    client_address: SocketAddr,
+    metrics_address: SocketAddr,
+}
+
+impl FilesNode {
+    /// Starts node `id` of `config` on `listeners`. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When it cannot. Nothing was sent to anybody then.
+    pub fn start(config: &Config, id: NodeId, listeners: Listeners) -> Result<Self, StartError> {
+        let (identity, ensemble, journal) = Self::open_journal(config, id)?;
+        Self::start_on(config, listeners, identity, ensemble, journal)
+    }
+
+    /// Opens the journal of node `id`, and tells whose it is, and who the members are.
+    ///
+    /// # Errors
+    /// When it cannot be had, or belongs to no cluster yet, or to another than the file says.
+    /// Nothing was started then.
+    pub fn open_journal(
+        config: &Config,
+        id: NodeId,
+    ) -> Result<(Identity, Ensemble, FileJournal), StartError> {
+        let directory = &config.node(id)?.data_directory;
+        let lock = DirectoryLock::acquire(directory)?;
+        let Held::Journal(found) = data_directory::examine(&lock)? else {
+            return Err(StartError::Blank(directory.clone()));
+        };
+        let cluster = config.cluster_config();
+        let identity = Identity {
+            cluster_id: found.cluster_id,
+            ..blank_identity::<Ensemble>(&cluster, id, found.disk)
+        };
+        let ensemble =
+            Ensemble::read(directory).map_err(|error| StartError::Members(error.to_string()))?;
+        if let Some(words) = ensemble.contradicts(&cluster) {
+            return Err(StartError::Contradiction(words));
+        }
+        if ensemble.disk(id) != Some(found.disk) {
+            let words = format!(
+                "the journal of node {} is of disk {}, and the members in the same directory name \
+                 another: one of the two is from elsewhere",
+                id.0, found.disk
+            );
+            return Err(StartError::Contradiction(words));
+        }
+        let options = FileJournalOptions::default();
+        let journal = FileJournal::in_locked(lock, identity.clone(), options);
+        Ok((identity, ensemble, journal))
+    }
+
+    fn start_on(
+        config: &Config,
+        listeners: Listeners,
+        identity: Identity,
+        ensemble: Ensemble,
+        journal: impl Journal,
+    ) -> Result<Self, StartError> {
+        let id = identity.node;
+        let others = config.nodes.len() - 1;
+        let clients = open_files::client_connections(others, config.limits.max_client_connections)?;
+        let client_address = listeners.client.local_addr()?;
+        let metrics_address = listeners.metrics.local_addr()?;
+
+        let credentials = config.security.credentials(id)?;
+        let tokens = Tokens::load(config.security.tokens.as_deref())?;
+        let timeouts = NodeTimeouts {
+            connect: PAGE_PATIENCE,
+            idle: GRACE,
+        };
+        let asked_with = NodeClient::new(credentials.clone(), tokens.for_nodes(), timeouts)?;
+
+        let seed = fastrand::u64(..);
+        tracing::info!(node = %id, seed, "timers and session ids are drawn from this seed");
+        let (inbox, mailbox) = mailbox(INBOX);
+        let metrics = inbox.metrics().clone();
+        let catch_ups = Arc::new(CatchUps::default());
+        let observed = Observed {
+            inbox: inbox.clone(),
+            catch_ups: catch_ups.clone(),
+        };
+        let peers = peer_config(
+            config,
+            identity.clone(),
+            peer_security(credentials.as_ref()),
+        );
+        let (tcp, transport) = Tcp::start(listeners.peer, peers, observed, metrics.clone())?;
+        connect(&tcp, config, &ensemble, id);
+
+        let stop = watch::Sender::new(false);
+        let watching = Arc::new(Watching::new(stop.subscribe()));
+        let halted = watch::Sender::new(None);
+        let halts = halted.subscribe();
+        let view = watch::Sender::new(View::default());
+        let pending = Arc::default();
+        let service = Arc::new(Service {
+            id,
+            identity: identity.clone(),
+            inbox: inbox.clone(),
+            pending: Arc::clone(&pending),
+            view: view.subscribe(),
+            sessions: Sessions::new(seed, SESSIONS),
+            timing: config.timing.clone(),
+            ensemble: ensemble.clone(),
+            peers: tcp.peers().clone(),
+            catch_ups,
+            watching: watching.clone(),
+            client_addresses: { config.nodes.iter() }
+                .map(|node| node.client_address.clone())
+                .collect(),
+            others: asked_with,
+            started: Instant::now(),
+        });
+        let told = events::Listeners {
+            id,
+            pending,
+            view,
+            watching: watching.clone(),
+            halt: halted,
+        };
+        let options = NodeOptions {
+            seed,
+            slow_flush: config.timing.slow_flush(),
+            ..NodeOptions::default()
+        };
+        let protocol = zab(id, &ensemble.ids(), &config.log);
+        let zab = NodeBuilder::new(protocol, spans(&config.timing), move |event| {
+            told.take(event)
+        })
+        .check(check)
+        .options(options)
+        .spawn((inbox.clone(), mailbox), journal, transport)?;
+        tcp.begin_accepting();
+        let watching = tokio::spawn(async move { watching.run(inbox).await });
+
+        let serve = |listener, tls, router: Router, connections: usize, metrics: &Arc<Metrics>| {
+            let limits = ServerLimits::new(connections);
+            let stop = stop.subscribe();
+            let metrics = metrics.clone();
+            tokio::spawn(http_server::serve(
+                listener, tls, router, limits, metrics, stop,
+            ))
+        };
+        let api = serve(
+            listeners.client,
+            credentials,
+            api::api(service.clone(), &tokens),
+            clients,
+            &metrics,
+        );
+        let page = api::metrics(service);
+        let page = serve(listeners.metrics, None, page, METRICS_CONNECTIONS, &metrics);
+        let Identity {
+            cluster_id, disk, ..
+        } = identity;
+        tracing::info!(
+            node = %id, %cluster_id, %disk, members = %ensemble, clients = %client_address,
+            metrics = %metrics_address, max_client_connections = clients, "serving"
+        );
+        Ok(Self {
+            zab,
+            halted: halts,
+            tcp,
+            servers: vec![api, page],
+            watching,
+            stop,
+            client_address,
+            metrics_address,
+        })
+    }
+
+    /// Where clients are served.
+    pub fn client_address(&self) -> SocketAddr {
+        self.client_address
+    }
+
+    /// Where metrics are served.
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.metrics_address
+    }
+
+    /// The ZAB node.
+    pub fn zab(&self) -> &RunningNode<FilesZab> {
+        &self.zab
+    }
+
+    /// Waits until the node has stopped or failed. End the process when it has failed.
+    pub async fn ended(&self) -> Status {
+        let mut halted = self.halted.clone();
+        let reason = async {
+            match { halted.wait_for(Option::is_some).await }.map(|reason| reason.clone()) {
+                Ok(Some(reason)) => reason,
+                // The node has ended for another reason.
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            status = self.zab.ended() => status,
+            reason = reason => Status::Failed(Failure::Halted(reason)),
+        }
+    }
+
+    /// Takes no more requests, gives those that run a short while, puts everything on disk and
+    /// closes all connections. Does not wait for a disk that hangs: after a few seconds what is not
+    /// on disk is given up, and nobody was told of it. End the process then.
+    ///
+    /// # Errors
+    /// When the node had failed before, fails on the way, or hangs.
+    pub async fn shutdown(self) -> Result<(), Failure> {
+        self.stop.send_replace(true);
+        let deadline = Instant::now() + GRACE;
+        for server in self.servers {
+            let abort = server.abort_handle();
+            if tokio::time::timeout_at(deadline, server).await.is_err() {
+                abort.abort();
+            }
+        }
+        self.watching.abort();
+        let stopped = self.zab.shutdown_within(DISK_PATIENCE, STOP_PATIENCE).await;
+        self.tcp.shutdown().await;
+        stopped
+    }
+}
+
+impl ServiceNode for FilesNode {
+    type Config = Config;
+    type Members = Ensemble;
+
+    fn start(config: &Config, id: NodeId, listeners: Listeners) -> Result<Self, StartError> {
+        Self::start(config, id, listeners)
+    }
+
+    async fn ended(&self) -> Status {
+        self.ended().await
+    }
+
+    async fn shutdown(self) -> Result<(), Failure> {
+        self.shutdown().await
+    }
+}
+
+/// The protocol of node `id`, one of `members`.
+pub(crate) fn zab(id: NodeId, members: &BTreeSet<NodeId>, log: &LogLimits) -> FilesZab {
+    let election = Bully::new(id, members.iter().copied());
+    let mut zab = FilesZab::new(id, members.iter().copied(), election);
+    zab.max_diff_weight = log.diff_bytes;
+    zab.snapshot_every = log.snapshot_every;
+    zab.retained = log.retained;
+    zab
+}
+
+/// Whether the node may take part, by what its disk remembers.
+fn check(durable: &Persistent<Files>) -> Result<(), String> {
+    if let Some(contradiction) = &durable.halted {
+        return Err(events::halted_words(contradiction));
+    }
+    if !durable.is_member {
+        return Err("the journal does not say that this disk belongs to an ensemble".to_owned());
+    }
+    Ok(())
+}
+
+/// Tells the connections who the peers are: where the file says, and with which disks. A peer on the
+/// empty disk that the ensemble knows is invited, for its invitation may have been lost.
+fn connect(tcp: &Tcp<Message>, config: &Config, ensemble: &Ensemble, id: NodeId) {
+    for node in config.nodes.iter().filter(|node| node.id != id) {
+        let known = Known {
+            disk: ensemble.disk(node.id),
+            invitation: ensemble.encode(node.id),
+        };
+        tcp.peers().set_known(node.id, known);
+        tcp.peers().set(node.id, node.peer_address.clone());
+    }
+}
+
+/// How a node talks to its peers. A peer that gives no sign of life for several times the
+/// patience of ZAB is taken for gone.
+fn peer_config(config: &Config, identity: Identity, security: Security) -> TcpConfig {
+    let own = config.node(identity.node).ok();
+    let address = own.map(|node| node.peer_address.clone());
+    let sync = config.timing.ticks(config.timing.sync_ticks);
+    let keep_alive = sync.clamp(FASTEST_KEEP_ALIVE, SLOWEST_KEEP_ALIVE);
+    TcpConfig {
+        queue_messages: PEER_QUEUE,
+        max_message_bytes: MAX_MESSAGE_BYTES,
+        keep_alive,
+        dead_after: 4 * keep_alive,
+        accepts_at_once: false,
+        security,
+        address,
+        ..TcpConfig::new(identity, BTreeMap::new())
+    }
+}
+
+/// How long the timers last.
+pub fn spans(timing: &Timing) -> impl Fn(&Timer<Bully>) -> TimerSpan + Send + Sync + 'static {
+    let timing = timing.clone();
+    move |timer| {
+        TimerSpan::Exactly(timing.ticks(match timer {
+            Timer::Init => timing.init_ticks,
+            Timer::Sync => timing.sync_ticks,
+            Timer::Ping => timing.ping_ticks,
+            Timer::Election(BullyTimer::Okay) => timing.okay_ticks,
+            Timer::Election(BullyTimer::Coordinator) => timing.coordinator_ticks,
+        }))
+    }
+}
