@@ -71,7 +71,7 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
             purpose: "three requesters, of which one becomes a member meanwhile: all are granted the lock, \
                       in whichever epoch",
             faults: "none",
-            bounds: "2 members and 1 to be, 1 claim each, epochs ≤ 2; channels in order, time-outs that \
+            bounds: "2 members and 1 to be, 1 claim each, epochs ≤ 3; channels in order, time-outs that \
                      are chosen well",
             states: None,
             reaches: &[
@@ -198,7 +198,7 @@ fn join() -> Scenario<Maekawa> {
     scenario.scripts = [1, 2, 3].map(|node| scenarios::claims(node, 0, 1)).to_vec();
     scenario.timing = Timing::Synchronous;
     scenario.bounds.leases = true;
-    scenario.bounds.last_epoch = Epoch(2);
+    scenario.bounds.last_epoch = Epoch(3);
     scenario
 }
 

@@ -50,14 +50,6 @@ impl<'a> Prologue<'a> {
         });
     }
 
-    /// Lets it be time for `leader` to show that it lives.
-    pub(super) fn ping(&mut self, leader: u16) {
-        self.act(Action::Fire {
-            node: NodeId(leader),
-            timer: Timer::Ping,
-        });
-    }
-
     pub(super) fn ask(&mut self, client: usize, node: u16) {
         let node = NodeId(node);
         self.act(Action::Ask { client, node });

@@ -87,14 +87,14 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         id: "ZAB-LATE-PING-RENEWS",
         defect: "a ping of an earlier reign of the same leader renews a follower's patience with it",
         source: "DSN 2011, §IV: heartbeats of the leader that is followed, in its epoch",
-        model: "zab/late-acks",
+        model: "zab/late-pings",
         inject: |scenario| scenario.step = waits_anew_for_late_pings,
     },
     Mutant {
         id: "ZAB-LATE-PONG-HEARD",
         defect: "the answer to a ping of an earlier reign tells a leader that it has its quorum yet",
         source: "Medeiros 2012, §3.5: who has shown since the last look that it follows",
-        model: "zab/late-acks",
+        model: "zab/late-pings",
         inject: |scenario| scenario.step = hears_late_pongs,
     },
 ];
