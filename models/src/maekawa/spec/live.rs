@@ -73,7 +73,7 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
             faults: "none",
             bounds: "2 members and 1 to be, 1 claim each, epochs ≤ 3; channels in order, time-outs that \
                      are chosen well",
-            states: None,
+            states: Some(77_290),
             reaches: &[
                 "a node enters",
                 "the lock changes hands",
