@@ -146,16 +146,6 @@ const EXCLUSION: &[Model<Maekawa>] = &[
         scenario: scenarios::sessions,
     },
     Model {
-        name: "maekawa/ended",
-        size: Size::Gate,
-        purpose: "sessions that end in any order, while one of them claims the lock",
-        faults: NONE,
-        bounds: "2 members; 4 sessions at one of which 1 claims twice, 1 claim at the other",
-        states: None,
-        reaches: &["a node enters"],
-        scenario: scenarios::ended,
-    },
-    Model {
         name: "maekawa/asked-again",
         size: Size::Gate,
         purpose: "clients that have not heard that they have the lock",

@@ -24,7 +24,6 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
     membership::NOBODY_SENDS_ITSELF,
     told::CLAIMS_QUEUE,
     told::A_CLAIM_ENDS_FOR_A_REASON,
-    told::A_REFUSAL_IS_RIGHT,
     told::OVER_IS_OVER,
     requests::WHAT_IS_HEARD_IS_KNOWN,
     requests::AN_EPOCH_BEGINS_WITH_NOTHING,

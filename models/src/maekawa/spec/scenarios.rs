@@ -189,21 +189,6 @@ pub fn sessions() -> Checked {
     scenario
 }
 
-/// Two members. At the first four sessions end, in any order, of which one claims the lock meanwhile,
-/// and once more before its first claim is over.
-pub fn ended() -> Checked {
-    let mut scenario = contention(2, Construction::Plane, &[(2, 1)]);
-    let node = NodeId(1);
-    let ends = (0..4).map(|number| Command::End {
-        session: Session { node, number },
-    });
-    scenario.scripts.extend(ends.map(|end| vec![end]));
-    let claims = [1, 2].map(|sequence| claim(1, 1, sequence));
-    let claims = claims.map(|claim| vec![Command::Acquire { claim }]);
-    scenario.scripts.extend(claims);
-    scenario
-}
-
 /// Clients that are alike but for their sessions.
 pub fn parties(clients: &'static [&'static [usize]]) -> Parties {
     Parties {

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use crate::maekawa::message::{Message, Token};
 use crate::maekawa::state::{Claim, Local, Session};
-use crate::maekawa::{Command, Event, Maekawa, Refusal, Timer};
+use crate::maekawa::{Command, Event, Maekawa, Timer};
 use crate::protocol::Node;
 use crate::specification::Law;
 use crate::world::{Action, Host, Scenario, World};
@@ -54,45 +54,6 @@ pub(super) const A_CLAIM_ENDS_FOR_A_REASON: Law<Maekawa> = Law {
     },
 };
 
-pub(super) const A_REFUSAL_IS_RIGHT: Law<Maekawa> = Law {
-    name: "Who is refused the lock is told why, and it is so →",
-    source: "a client that is told that its claim is over gives it up, and one that is told that its \
-             node is full asks again",
-    holds: |scenario, before, action, after| {
-        let Some(Command::Acquire { claim: asked }) = before.asked(scenario, action) else {
-            return true;
-        };
-        let host = action.node().and_then(|id| before.host(id));
-        let registered = host.is_some_and(|host| host.durable().registered);
-        said(scenario, before, action, after).is_none_or(|(old, events, _)| {
-            let is_so = |why: Refusal| match why {
-                Refusal::WrongNode => action.node() != Some(asked.session.node),
-                Refusal::Over => is_over(old, *asked),
-                Refusal::Busy => {
-                    let mut claims = old.claims.iter();
-                    claims.any(|claim| claim.session == asked.session)
-                }
-                Refusal::NotAMember => !registered,
-                Refusal::Full => action.node().is_some_and(|id| {
-                    let node = scenario.nodes.get(usize::from(id.0));
-                    node.is_some_and(|node| old.claims.len() >= node.max_claims)
-                }),
-                Refusal::Orchestrator => false,
-            };
-            { events.iter() }.all(|event| match event {
-                Event::Refused { why, .. } => is_so(*why),
-                _ => true,
-            })
-        })
-    },
-};
-
-/// Whether the claim, or its session, is over for all that the node knows.
-fn is_over(local: &Local, claim: Claim) -> bool {
-    let last = local.over.get(&claim.session);
-    last >= Some(&claim.sequence) || local.ended.contains(claim.session.number)
-}
-
 pub(super) const OVER_IS_OVER: Law<Maekawa> = Law {
     name: "What is over stays over →",
     source: "a client's words may arrive late, and a claim that is granted once more has nobody to \
@@ -105,16 +66,11 @@ pub(super) const OVER_IS_OVER: Law<Maekawa> = Law {
         let sessions = scenario.scripts.iter().flatten().filter_map(session_of);
         let here = sessions.filter(|session| action.node() == Some(session.node));
         let mut ended = here.filter(|session| gone(old, session));
-        // And what nobody has said is over is not.
-        let asked = before.asked(scenario, action).and_then(session_of);
-        let sessions = scenario.scripts.iter().flatten().filter_map(session_of);
-        let mut others = sessions.filter(|session| Some(*session) != asked);
         let is_as_it_was = (&old.over, &old.ended) == (&new.over, &new.ended);
         let mut over = old.over.iter();
         is_as_it_was
             || over.all(|(session, last)| new.over.get(session) >= Some(last) || gone(new, session))
                 && ended.all(|session| gone(new, &session))
-                && others.all(|session| gone(old, &session) == gone(new, &session))
     },
 };
 

@@ -2,7 +2,7 @@
 
 use crate::maekawa::ended::Ended;
 use crate::maekawa::message::Token;
-use crate::maekawa::{Command, Event, Maekawa, Refusal, Timer};
+use crate::maekawa::{Command, Event, Maekawa, Timer};
 use crate::protocol::{Effect, Input, Outbox, Protocol};
 use crate::specification::Mutant;
 
@@ -74,21 +74,6 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         source: "granted then, the claim would hold the lock with nobody there to release it",
         model: "maekawa/sessions",
         inject: |scenario| scenario.step = forgets_earlier_sessions,
-    },
-    Mutant {
-        id: "MAE-NEIGHBOUR-ENDED",
-        defect: "with a session the one before it is taken for ended",
-        source: "what another session does says nothing of this one",
-        model: "maekawa/ended",
-        inject: |scenario| scenario.step = ends_the_one_before,
-    },
-    Mutant {
-        id: "MAE-BUSY-OVER",
-        defect: "a client that is refused because its session has another claim is told that its claim \
-                 is over, and gives it up",
-        source: "a client that is told that its claim is over gives it up",
-        model: "maekawa/ended",
-        inject: |scenario| scenario.step = takes_busy_for_over,
     },
     Mutant {
         id: "MAE-QUEUE-KEPT",
@@ -230,28 +215,4 @@ fn forgets_who_is_gone(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out
     if let Some(local) = local_mut(node) {
         local.ended = Ended::default();
     }
-}
-
-fn ends_the_one_before(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    let ended = match input {
-        Input::Ask(Command::End { session }) => session.number.checked_sub(1),
-        _ => None,
-    };
-    maekawa.step(node, input, out);
-    if let (Some(before), Some(local)) = (ended, local_mut(node)) {
-        local.ended.insert(before);
-    }
-}
-
-fn takes_busy_for_over(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    step_and_rewrite(maekawa, node, input, out, |_, mut effect| {
-        if let Effect::Emit(Event::Refused {
-            why: why @ Refusal::Busy,
-            ..
-        }) = &mut effect
-        {
-            *why = Refusal::Over;
-        }
-        Some(effect)
-    });
 }
