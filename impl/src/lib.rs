@@ -3,7 +3,7 @@
 //! [`runtime`] runs one node of any [`Protocol`](models::Protocol): it hands inputs to the step
 //! function, puts the records on disk, and only then lets the effects leave. **It knows no
 //! protocol**: it holds for all of them or for none. [`service`] is what the process of every node
-//! has beside that, and each service has a folder: [`kv`].
+//! has beside that, and each service has a folder: [`kv`], [`files`].
 //!
 //! A node over TCP, with its journal in a directory:
 //!

@@ -62,7 +62,7 @@ async fn files_are_written_and_read_from_the_command_line() {
         ),
         "two"
     );
-    fails(&nodes, &["create", "notes/today", "x"], 2, "409");
+    fails(&nodes, &["create", "notes/today", "x"], 2, "there already");
     fails(
         &nodes,
         &["append", "notes/today", "x", "--if-version", "1"],
@@ -217,7 +217,7 @@ fn a_configuration_that_makes_no_sense_is_refused() {
     for (said, change) in [
         (
             "timing.tick_ms: 0",
-            &(|config| config.timing.tick_ms = 0) as &dyn Fn(&mut Config),
+            &(|config: &mut Config| config.timing.tick_ms = 0) as &dyn Fn(&mut Config),
         ),
         ("timing.ping_ticks: 0", &|config| {
             config.timing.ping_ticks = 0
@@ -251,6 +251,24 @@ fn a_configuration_that_makes_no_sense_is_refused() {
         assert!(words.starts_with(said), "{said}: {words}");
     }
     assert_eq!(Timing::default().sync_ticks, 12);
+}
+
+#[test]
+fn the_demo_passes() {
+    let shown = Command::new(PROGRAM).args(["demo", "files"]).output();
+    let shown = shown.expect("runs");
+    let text = String::from_utf8_lossy(&shown.stdout);
+    assert!(shown.status.success(), "{shown:?}");
+    assert!(text.ends_with("PASS\n"), "{text}");
+}
+
+#[test]
+fn the_example_is_the_usual_configuration() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../files.example.toml");
+    let config = Config::load(&file).expect("a good file");
+    assert_eq!(config.nodes.len(), 3);
+    assert_eq!(config.timing, Timing::default());
+    assert_eq!(config.log, LogLimits::default());
 }
 
 #[test]

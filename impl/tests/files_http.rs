@@ -112,7 +112,7 @@ async fn what_is_wrong_is_said_and_nothing_is_changed() {
     let unchanged = "nothing was changed";
     for path in [
         "/files/a//b",
-        "/files/a/%2e%2e/b",
+        "/files/a%2f..%2fb",
         "/files/%00",
         "/files/%ff",
     ] {

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use lockstep::files::client::Client;
+use rustyline::DefaultEditor;
+use rustyline::error::ReadlineError;
 
 use super::files::{self, Show, is_missing, missing};
 use super::{ERROR, NOT_FOUND};
@@ -29,14 +31,12 @@ enum Outcome {
 /// Takes lines until there are no more. The code is that of the worst: a pipe wants to know.
 pub(super) async fn run(mut client: Client, sync: bool) -> anyhow::Result<ExitCode> {
     let is_interactive = io::stdin().is_terminal();
+    let mut lines = Lines::open(is_interactive)?;
     let mut worst = 0;
     if is_interactive {
         println!("{HELP}");
     }
-    loop {
-        let Some(line) = next_line(is_interactive)? else {
-            break;
-        };
+    while let Some(line) = lines.next()? {
         match carry_out(&mut client, line.trim(), sync).await {
             Ok(Outcome::Done) => {}
             Ok(Outcome::Quit) => break,
@@ -54,16 +54,42 @@ pub(super) async fn run(mut client: Client, sync: bool) -> anyhow::Result<ExitCo
     Ok(ExitCode::from(if is_interactive { 0 } else { worst }))
 }
 
-fn next_line(is_interactive: bool) -> anyhow::Result<Option<String>> {
-    if is_interactive {
-        let mut out = io::stdout();
-        { write!(out, "files> ").and_then(|()| out.flush()) }
-            .context("the prompt cannot be shown")?;
+/// Where lines come from.
+enum Lines {
+    /// A terminal: they can be edited, and found again with the arrow keys.
+    Terminal(Box<DefaultEditor>),
+    Pipe,
+}
+
+impl Lines {
+    fn open(is_interactive: bool) -> anyhow::Result<Self> {
+        if !is_interactive {
+            return Ok(Self::Pipe);
+        }
+        let editor = DefaultEditor::new().context("the terminal cannot be used")?;
+        Ok(Self::Terminal(Box::new(editor)))
     }
-    let mut line = String::new();
-    let read = io::stdin().lock().read_line(&mut line);
-    let bytes = read.context("standard input cannot be read any further")?;
-    Ok((bytes > 0).then_some(line))
+
+    /// The next line; nothing when there are no more.
+    fn next(&mut self) -> anyhow::Result<Option<String>> {
+        match self {
+            Self::Terminal(editor) => match editor.readline("files> ") {
+                Ok(line) => {
+                    // Whether it can be found again is not worth an error.
+                    let _ = editor.add_history_entry(&line);
+                    Ok(Some(line))
+                }
+                Err(ReadlineError::Eof | ReadlineError::Interrupted) => Ok(None),
+                Err(error) => Err(error).context("the terminal cannot be read any further"),
+            },
+            Self::Pipe => {
+                let mut line = String::new();
+                let read = io::stdin().lock().read_line(&mut line);
+                let bytes = read.context("standard input cannot be read any further")?;
+                Ok((bytes > 0).then_some(line))
+            }
+        }
+    }
 }
 
 async fn carry_out(client: &mut Client, line: &str, sync: bool) -> anyhow::Result<Outcome> {

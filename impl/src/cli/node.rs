@@ -66,28 +66,27 @@ pub(super) struct NodeArgs {
     ///   metrics_address = "0.0.0.0:7501"    # optional: what to listen on; client port + 1
     ///   data_directory = "data/1"           # relative to this file
     ///
-    /// A file service has the same, but for service = "files", no `member`, and instead:
-    ///
-    ///   service = "files"
-    ///
-    ///   [timing]                     # all optional; these are the defaults
-    ///   tick_ms = 100
-    ///   ping_ticks = 2               # how often a leader shows that it lives
-    ///   sync_ticks = 12              # how long a follower does without
-    ///   init_ticks = 50              # how long it may take to bring a follower up to date
-    ///   okay_ticks = 4               # Bully: whoever is up has answered by then,
-    ///   coordinator_ticks = 12       # and whoever is higher has won
-    ///   request_timeout_ms = 10000
-    ///
-    ///   [log]                        # all optional; these are the defaults
-    ///   snapshot_every = 4096        # transactions
-    ///   retained = 1024              # of them stay: who lacks no more needs no snapshot
-    ///   diff_bytes = 1048576
-    ///
-    /// Or it is a list of nodes, nodes.txt, a line for each, and everything else is as usual:
-    ///
-    ///   # id  address    peer port  client port
-    ///   1     10.0.0.1   7400       7500
+    ///   # A file service has the same, but no `member`, and instead:
+    ///   #
+    ///   # service = "files"
+    ///   #
+    ///   # [timing]                   # all optional; these are the defaults
+    ///   # tick_ms = 100
+    ///   # ping_ticks = 2             # how often a leader shows that it lives
+    ///   # sync_ticks = 12            # how long a follower does without
+    ///   # init_ticks = 100           # how long it may take to bring a follower up to date
+    ///   # okay_ticks = 4             # Bully: whoever is up has answered by then,
+    ///   # coordinator_ticks = 12     # and whoever is higher has won
+    ///   # request_timeout_ms = 10000
+    ///   #
+    ///   # [log]                      # all optional; these are the defaults
+    ///   # snapshot_every = 4096      # transactions
+    ///   # retained = 1024            # of them stay: who lacks no more needs no snapshot
+    ///   # diff_bytes = 1048576
+    ///   #
+    ///   # Or it is a list of nodes, nodes.txt, a line for each, and the rest is as usual:
+    ///   #
+    ///   # 1  10.0.0.1  7400  7500    # id, address, port for the other nodes, port for clients
     #[arg(long, value_name = "FILE", verbatim_doc_comment)]
     config: PathBuf,
     /// Which of its nodes this is

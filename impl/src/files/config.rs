@@ -81,7 +81,9 @@ pub struct Limits {
 #[serde(deny_unknown_fields, default)]
 pub struct LogLimits {
     /// A node writes a snapshot of all files into its journal, and forgets the transactions in it,
-    /// after so many.
+    /// after so many. Meanwhile it says nothing, which takes as long as the files are large: where
+    /// that is longer than `sync_ticks`, there is an election each time. With hundreds of MiB on a
+    /// slow disk, raise both.
     pub snapshot_every: usize,
     /// So many of those are kept: a follower that lacks no more gets a DIFF, and no SNAP.
     pub retained: usize,
@@ -96,7 +98,7 @@ impl Default for Timing {
             tick_ms: 100,
             ping_ticks: 2,
             sync_ticks: 12,
-            init_ticks: 50,
+            init_ticks: 100,
             okay_ticks: 4,
             coordinator_ticks: 12,
             request_timeout_ms: 10_000,

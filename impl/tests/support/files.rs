@@ -11,6 +11,7 @@ use lockstep::files::status::Report;
 use lockstep::files::{FilesNode, headers};
 use lockstep::service::config::{NodeConfig, ServiceConfig};
 use lockstep::service::founding::bootstrap::found_all;
+use lockstep::service::http_client::Access;
 use lockstep::service::start::Listeners;
 use models::NodeId;
 use reqwest::{Method, StatusCode};
@@ -172,8 +173,9 @@ impl FilesCluster {
 }
 
 pub(crate) fn http() -> reqwest::Client {
-    reqwest::Client::builder()
-        .no_proxy()
+    Access::plaintext()
+        .client(Duration::from_secs(2))
+        .expect("a client")
         .build()
         .expect("a client")
 }

@@ -241,7 +241,7 @@ impl Demo<'_> {
         let restarted = Instant::now();
         self.nodes.launch(dead)?;
         self.leader(3, seen.epoch).await?;
-        let expected = format!("{dead} is brought up to date by {by:?}");
+        let expected = format!("{dead} is brought up to date by {by}");
         let end = Instant::now() + PATIENCE;
         loop {
             let reports = self.reports().await;
@@ -262,7 +262,7 @@ impl Demo<'_> {
             sleep(POLL).await;
         }
         self.say(format!(
-            "{dead} restarted, and brought up to date by {by:?} within {} ms",
+            "{dead} restarted, and brought up to date by {by} within {} ms",
             restarted.elapsed().as_millis()
         ));
         Ok(())
@@ -271,8 +271,8 @@ impl Demo<'_> {
     /// A follower that misses more than is kept gets everything.
     async fn snapshot(&mut self, seen: &Report) -> Result<(), DemoError> {
         let leader = self.leader(3, seen.epoch).await?;
-        let others = self.nodes.config().nodes.iter().map(|node| node.id);
-        let follower = others.filter(|id| *id != leader.id).next_back();
+        let mut others = self.nodes.config().nodes.iter().map(|node| node.id);
+        let follower = others.rfind(|id| *id != leader.id);
         let follower = follower.unwrap_or(leader.id);
         self.nodes.kill(follower)?;
         self.append_lines("notes/later", 0).await?;
@@ -307,8 +307,8 @@ impl Demo<'_> {
     /// A node whose disk is emptied must not come back as if it were the one that it was.
     async fn lose_a_disk(&mut self) -> Result<(), DemoError> {
         let leader = self.leader(3, 0).await?;
-        let others = self.nodes.config().nodes.iter().map(|node| node.id);
-        let victim = others.filter(|id| *id != leader.id).next_back();
+        let mut others = self.nodes.config().nodes.iter().map(|node| node.id);
+        let victim = others.rfind(|id| *id != leader.id);
         let victim = victim.unwrap_or(leader.id);
         self.nodes.kill(victim)?;
         let directory = self.nodes.data_directory(victim);

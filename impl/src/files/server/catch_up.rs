@@ -2,6 +2,7 @@
 //! to it, for ZAB does not say so. What its node then ignored, because it came late or of another
 //! leader, is counted all the same.
 
+use std::fmt::{self, Display};
 use std::sync::Arc;
 
 use models::NodeId;
@@ -22,6 +23,16 @@ pub enum Method {
     Trunc,
     /// By a snapshot of everything, and then by what came after it.
     Snap,
+}
+
+impl Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Diff => "DIFF",
+            Self::Trunc => "TRUNC",
+            Self::Snap => "SNAP",
+        })
+    }
 }
 
 /// How often this node was brought up to date, and how the last time.
@@ -84,7 +95,7 @@ impl CatchUps {
             Method::Trunc => &mut report.trunc,
             Method::Snap => &mut report.snap,
         } += 1;
-        tracing::info!(leader = %from, ?method, "is brought up to date");
+        tracing::info!(leader = %from, %method, "is brought up to date");
     }
 }
 
