@@ -13,7 +13,7 @@ use crate::raft::{Raft, Timer};
 use crate::specification::Law;
 use crate::world::{Action, Host, Scenario, World};
 
-use super::{Step, said};
+use super::{Step, told};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const ALL_VOTERS_ARE_ASKED: Law<Self> = Law {
@@ -24,7 +24,8 @@ impl<M: StateMachine> Raft<M> {
     };
 }
 
-/// A question to a node that is away is not seen.
+/// A question to a node that is away is not seen. One that still waits for the disk since an earlier
+/// time-out counts: asked again, it waits once.
 fn all_voters_are_asked<M: StateMachine>(
     scenario: &Scenario<Raft<M>>,
     before: &World<Raft<M>>,
@@ -57,7 +58,7 @@ fn all_voters_are_asked<M: StateMachine>(
     };
     let mut others = voters.union(outgoing).filter(|voter| **voter != step.id);
     others.all(|voter| {
-        let mut questions = said(before, action, after);
+        let mut questions = told(after);
         is_away(*voter)
             || questions.any(|it| (it.from, it.to) == (step.id, *voter) && asks(it.message))
     })
