@@ -20,7 +20,7 @@ use http_body::Frame;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::api::{Shared, look};
 use super::http_error::{Failure, bad};
@@ -32,6 +32,10 @@ use crate::runtime::driver::Inbox;
 
 /// A watcher may be behind by so many commands.
 const BEHIND: usize = 1024;
+/// Where more changes than that come at once, watchers are waited for so long in all,
+const BURST_PATIENCE: Duration = Duration::from_millis(500);
+/// and so long at a time.
+const BURST_PAUSE: Duration = Duration::from_millis(1);
 /// So many events wait for a watcher's connection.
 const QUEUE: usize = 64;
 /// A watcher that is told nothing is told this often that its node lives, and where to go on.
@@ -69,31 +73,39 @@ impl Watching {
         self.news.notify_one();
     }
 
+    /// Tells of changes, in order. A node that catches up delivers more at once than a watcher may
+    /// be behind by: then those who read are given a moment to do so.
+    async fn hand_on(&self, changes: Vec<Change>) {
+        let is_burst = changes.len() > BEHIND / 2;
+        let until = Instant::now() + BURST_PATIENCE;
+        for change in changes {
+            while is_burst && self.feed.len() >= BEHIND / 2 && Instant::now() < until {
+                sleep(BURST_PAUSE).await;
+            }
+            // That nobody listens is no error.
+            let _ = self.feed.send(Told::Change(change.into()));
+        }
+    }
+
     /// Hands on what is delivered, until the node has stopped.
     pub(crate) async fn run(&self, inbox: Inbox<FilesZab>) {
         let mut last = 0;
         loop {
             self.news.notified().await;
-            if self.feed.receiver_count() == 0 {
-                // Who comes next looks for itself, and is told what comes after that.
-                continue;
-            }
             let seen = inbox.inspect(move |node| {
                 let files = &node.volatile.delivered.machine;
-                let changes = files.changes();
-                (files.position(), changes.forgotten(), changes.after(last))
+                let (changes, forgotten) = (files.changes(), files.changes().forgotten());
+                let newer = changes.after(last.max(forgotten)).unwrap_or_default();
+                (files.position(), forgotten, newer)
             });
             let Ok((position, forgotten, changes)) = seen.await else {
                 return;
             };
-            let changes = changes.unwrap_or_else(|| {
-                // That nobody listens any more is no error.
+            if forgotten > last {
+                // Of no matter to those who have looked since. That nobody listens is no error.
                 let _ = self.feed.send(Told::Gap(forgotten));
-                Vec::new()
-            });
-            for change in changes {
-                let _ = self.feed.send(Told::Change(change.into()));
             }
+            self.hand_on(changes).await;
             last = position;
         }
     }
