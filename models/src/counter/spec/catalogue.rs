@@ -337,7 +337,7 @@ const SERVICE: &[Model<Counter>] = &[
         bounds: "channels in order, messages beat timers; 3 nodes, n0 and n1 send deltas, n0 begins \
                  push-pull; n1 is to leave; the window read there at 35",
         states: Some(1_521),
-        reaches: &["a node has told all that it knows and may leave"],
+        reaches: &["a node is told that it may leave"],
         scenario: scenarios::leaving_expiry,
     },
     Model {
