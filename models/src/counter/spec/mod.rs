@@ -22,7 +22,6 @@ mod mutants;
 mod reachable;
 mod sampled;
 mod scenarios;
-mod turns;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;

@@ -38,7 +38,6 @@ mod sampled;
 mod scenarios;
 mod snapshots;
 mod timers;
-mod told;
 mod transfers;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -61,7 +60,7 @@ pub use self::scenarios::{
 };
 
 use super::election::Election;
-use super::history::{Content, History, Recency, Transaction};
+use super::history::{Content, History, Transaction};
 use super::message::Message;
 use super::state::{Leading, Primary, Role};
 use super::zxid::{Epoch, Zxid};
@@ -143,12 +142,6 @@ pub trait Bounded: Election {
     fn outlasts(timer: &Self::Timer, other: &Self::Timer) -> bool {
         let _ = (timer, other);
         false
-    }
-
-    /// How recent the sender's history is, if the message says so.
-    fn rank(message: &Self::Message) -> Option<Recency> {
-        let _ = message;
-        None
     }
 
     /// Whether the bounds let the timer run out now on node `id`, which has accepted this epoch.
