@@ -59,6 +59,11 @@ const BY_LIVENESS_ALONE: &[Refuted] = &[
         "counter/live",
     ),
     (
+        "The network falls silent again and again",
+        "CNT-ASKS-BACK",
+        "counter/live",
+    ),
+    (
         "Who wants to leave may in the end",
         "CNT-LEAVES-MUTE",
         "counter/live-leave",

@@ -90,6 +90,8 @@ impl Counter {
             arm_if_owing(node, was_settled, out);
         }
         out.emit(Event::PeerAdded(peer));
+        // Who has nothing to tell has told it.
+        settle(node, out);
     }
 
     /// A member has left or is dead: it is told no more. Its component stays.

@@ -334,6 +334,35 @@ fn who_knows_of_nobody_may_not_leave() {
     assert!(effects.contains(&drained));
 }
 
+/// Whoever comes then is told that there is nothing to tell.
+#[test]
+fn who_has_nothing_to_tell_may_leave_when_somebody_comes() {
+    let mut bench = Bench::new();
+    for peer in [1, 2] {
+        bench.ask(Command::PeerGone(NodeId(peer)));
+    }
+    let drained = Effect::Emit(Event::Drained);
+    assert!(!bench.ask(Command::Leave).contains(&drained));
+    let effects = bench.ask(Command::PeerJoined(NodeId(2)));
+    let added = Effect::Emit(Event::PeerAdded(NodeId(2)));
+    let [added, drained] = [added, drained].map(|it| effects.iter().position(|one| *one == it));
+    assert!(added.is_some() && added < drained);
+}
+
+/// Its disk was taken back to an earlier state, and others know more of its name.
+#[test]
+fn who_leaves_and_loses_its_name_passes_on_what_it_has_learned() {
+    let mut bench = Bench::new();
+    bench.count(0, 0, 1, 0);
+    bench.ask(Command::Leave);
+    let counts = of(replica(0), 5);
+    bench.deliver(1, Message::PushPull { counts });
+    assert_eq!(bench.node.durable().identity, None);
+    let members = bench.node.volatile.members.values();
+    let mut owed = members.map(|peer| peer.pending.total.count(replica(0)));
+    assert!(owed.all(|count| count == 5));
+}
+
 /// What has expired is not owed to a member that has not acknowledged it: its total is.
 #[test]
 fn what_has_expired_is_owed_to_nobody() {

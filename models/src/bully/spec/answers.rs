@@ -1,10 +1,12 @@
 //! What a message must bring about: whoever is wrong about an election hears so. That all are
 //! right in the end is a matter of liveness.
 
-use crate::bully::election::{Candidate, Standing};
-use crate::bully::{Bully, Message, Timer};
+use alloc::vec::Vec;
+
+use crate::bully::election::{self, Candidate, Standing};
+use crate::bully::{Bully, Command, Event, Message, Number, Timer};
 use crate::protocol::{Data, NodeId};
-use crate::world::{Action, Host, World};
+use crate::world::{Action, Done, Host, Scenario, World};
 
 use super::laws::{Delivered, delivered};
 
@@ -181,5 +183,58 @@ pub(super) fn heartbeats_go_to_all<R: Data>(action: &Action<Bully<R>>, after: &W
         tells(after, *leader, id, |said| {
             matches!(said, Message::Coordinator { .. })
         })
+    })
+}
+
+/// Who leads, and in which election, for all that a node knows.
+type Known = (Option<NodeId>, Number);
+
+/// What the node that takes the step knows before and after it, and what it says meanwhile.
+fn said<R: Data>(
+    scenario: &Scenario<Bully<R>>,
+    before: &W<R>,
+    action: &Action<Bully<R>>,
+    after: &W<R>,
+) -> Option<(Known, Vec<Event>, Known)> {
+    let known = |world: &W<R>| -> Option<Known> {
+        let state = &world.host(action.node()?)?.node()?.volatile;
+        Some((state.leader(), state.election))
+    };
+    let (was, is) = (known(before)?, known(after)?);
+    let (_, Done { emitted, .. }) = before.done(scenario, action, after)?;
+    Some((was, emitted, is))
+}
+
+pub(super) fn who_asks_is_told_who_leads<R: Data>(
+    scenario: &Scenario<Bully<R>>,
+    before: &W<R>,
+    action: &Action<Bully<R>>,
+    after: &W<R>,
+) -> bool {
+    let Some(Command::WhoLeads) = before.asked(scenario, action) else {
+        return true;
+    };
+    said(scenario, before, action, after).is_none_or(|(_, events, (leader, election))| {
+        let answer = Event::Leads { leader, election };
+        events == [answer]
+    })
+}
+
+/// What the host has been told by all that is said is what the node knows.
+pub(super) fn hosts_are_told_who_leads<R: Data>(
+    scenario: &Scenario<Bully<R>>,
+    before: &W<R>,
+    action: &Action<Bully<R>>,
+    after: &W<R>,
+) -> bool {
+    said(scenario, before, action, after).is_none_or(|(was, events, is)| {
+        let told = events.iter().fold(was, |known, event| match *event {
+            Event::Election(election::Event::Electing { election }) => (None, election),
+            Event::Election(election::Event::Elected { leader, election }) => {
+                (Some(leader), election)
+            }
+            Event::Leads { .. } => known,
+        });
+        told == is
     })
 }

@@ -1,6 +1,6 @@
 //! What must hold of every transition.
 
-use crate::bully::election::Standing;
+use crate::bully::election::{self, Standing};
 use crate::bully::{Bully, Message, Number, Timer};
 use crate::protocol::{Data, Node};
 use crate::specification::Law;
@@ -32,6 +32,12 @@ impl<R: Data> Bully<R> {
             source: "the leader that is followed shows that it is up; nobody else's word, and no \
                      earlier election's, says so",
             holds: waits_anew_for_its_leader,
+        },
+        Law {
+            name: "Each wait has its own time →",
+            source: "a time-out is of one candidacy, and of one candidate that is waited for: it is \
+                     longer than that one takes to answer, or to win; no answer prolongs it",
+            holds: each_wait_has_its_time,
         },
         Law {
             name: "An old election is over",
@@ -83,6 +89,18 @@ impl<R: Data> Bully<R> {
             name: "Heartbeats go to all →",
             source: "a leader shows that it is up, and makes good for a Coordinator that was lost",
             holds: |_, _, action, after| answers::heartbeats_go_to_all(action, after),
+        },
+        Law {
+            name: "Who asks who leads is told →",
+            source: "a client is told whom its node follows, or that an election is under way: one \
+                     that has not been won yet leads nobody",
+            holds: answers::who_asks_is_told_who_leads,
+        },
+        Law {
+            name: "A host is told who leads, and when an election begins →",
+            source: "§II: a coordinator is there to coordinate; while an election is under way nobody \
+                     may go on with the last",
+            holds: answers::hosts_are_told_who_leads,
         },
         Law {
             name: "A node stands once for each cause",
@@ -187,6 +205,35 @@ fn stands_anew_in_another<R: Data>(before: &World<Bully<R>>, after: &World<Bully
             let stands = new.volatile.standing == Standing::Candidate;
             !waited || !stands || number(new) > number(old)
         })
+}
+
+/// Of a node that stands, or waits for a coordinator, before and after: its timer begins anew with
+/// another election, or another candidate to wait for, and with nothing else.
+fn each_wait_has_its_time<R: Data>(
+    scenario: &Scenario<Bully<R>>,
+    before: &World<Bully<R>>,
+    action: &Action<Bully<R>>,
+    after: &World<Bully<R>>,
+) -> bool {
+    let node = |world| {
+        let id = action.node()?;
+        World::host(world, id).and_then(Host::node)
+    };
+    let (Some(old), Some(new)) = (node(before), node(after)) else {
+        return true;
+    };
+    let (old, new) = (&old.volatile, &new.volatile);
+    let timer = match (old.standing, new.standing) {
+        (Standing::Candidate, Standing::Candidate) => election::Timer::Okay,
+        (Standing::Waiting, Standing::Waiting) => election::Timer::Coordinator,
+        _ => return true,
+    };
+    let timer = Timer::Election(timer);
+    let Some((_, Done { renewed, .. })) = before.done(scenario, action, after) else {
+        return true;
+    };
+    let is_another = (old.election, &old.highest) != (new.election, &new.highest);
+    action.fired() == Some(&timer) || renewed.contains(&timer) == is_another
 }
 
 /// Of a node that waits for its leader's word.

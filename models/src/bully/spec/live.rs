@@ -1,7 +1,7 @@
 //! The worlds in which Bully's liveness is decided, and the mutants that nothing else refutes.
 
 use crate::bully::election::{self, Message, Standing};
-use crate::bully::{Bully, Number, Timer};
+use crate::bully::{Bully, Event, Number, Timer};
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::specification::{LiveModel, Model, Mutant, Size};
 use crate::world::{Scenario, Timing};
@@ -93,6 +93,7 @@ fn halts_at_each_heartbeat(bully: &B, node: &mut Node<B>, input: Input<B>, out: 
         } if *told == election && state.leader() == Some(*from) => {
             state.standing = Standing::Waiting;
             out.disarm(Timer::Leader);
+            out.emit(Event::Election(election::Event::Electing { election }));
             return out.arm(Timer::Election(election::Timer::Coordinator));
         }
         Input::Deliver { .. } | Input::Fire(_) | Input::Ask(_) => {}

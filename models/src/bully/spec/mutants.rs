@@ -155,6 +155,29 @@ pub const MUTANTS: &[&[Mutant<B>]] = &[
             inject: |scenario| scenario.step = stands_in_the_same,
         },
         Mutant {
+            id: "BUL-TOLD-EARLY",
+            defect: "a client that asks who leads is told the candidate that its node waits for",
+            source: "who stands may fail before it wins, or be outdone",
+            model: "bully/questions",
+            inject: |scenario| scenario.step = names_the_candidate,
+        },
+        Mutant {
+            id: "BUL-ELECTION-UNTOLD",
+            defect: "who is halted by another's election does not tell its host, which goes on with the \
+                     last leader",
+            source: "a candidate halts the lower nodes before it wins",
+            model: "bully/cold-start",
+            inject: |scenario| scenario.step = is_halted_quietly,
+        },
+        Mutant {
+            id: "BUL-WAITS-ON",
+            defect: "who gives way to another candidate does not wait anew: what is left of the time \
+                     that the last one had is too short for it, and elections are begun in vain",
+            source: "a time-out is of one candidate",
+            model: "bully/cold-start",
+            inject: |scenario| scenario.step = waits_on_for_another,
+        },
+        Mutant {
             id: "BUL-REUSED-NUMBER",
             defect: "a node that recovers uses a number again, for it listens to nobody who knows",
             source: "one election, one winner",
@@ -461,4 +484,36 @@ fn stands_in_the_same(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut 
         }
         out.push(effect);
     }
+}
+
+fn waits_on_for_another(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    let waited = node.volatile.standing == Standing::Waiting;
+    step_without(bully, node, input, out, |effect| {
+        waited && *effect == Effect::Arm(COORDINATOR)
+    });
+}
+
+fn names_the_candidate(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    let highest = node.volatile.highest.id;
+    let mut right = Outbox::new();
+    bully.step(node, input, &mut right);
+    for mut effect in right.drain() {
+        if let Effect::Emit(Event::Leads { leader, .. }) = &mut effect
+            && highest != bully.id()
+        {
+            *leader = Some(highest);
+        }
+        out.push(effect);
+    }
+}
+
+fn is_halted_quietly(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    let is_asked = asked(&input).is_some();
+    step_without(bully, node, input, out, |effect| {
+        let halts = matches!(
+            effect,
+            Effect::Emit(Event::Election(election::Event::Electing { .. }))
+        );
+        is_asked && halts
+    });
 }

@@ -70,9 +70,22 @@ pub(super) const WINDOWS_MOVE_WITH_TIME: Law<Counter> = Law {
     holds: windows_move_with_time,
 };
 
+pub(super) const ANSWERS_ARE_NOT_ANSWERED: Law<Counter> = Law {
+    name: "An answer is not answered →",
+    source: "Demers et al. 1987, §1.3; Almeida et al. 2018, Algorithm 2: an acknowledgement, or the \
+             pull of a push-pull, ends the exchange",
+    holds: |_, _, action, after| {
+        let is_answer = matches!(
+            action.delivered(),
+            Some(Message::DeltaAck { .. } | Message::PushPullReply { .. })
+        );
+        !is_answer || after.network.sent().next().is_none()
+    },
+};
+
 /// The node that takes the step, before and after it, where it is up all the while. No other node
 /// changes.
-fn running<'a>(
+pub(super) fn running<'a>(
     before: &'a W,
     action: &Action<Counter>,
     after: &'a W,
@@ -155,7 +168,7 @@ fn has_counted(
 }
 
 /// Whether the step says something of which this is true.
-fn says(
+pub(super) fn says(
     scenario: &Scenario<Counter>,
     before: &W,
     action: &Action<Counter>,

@@ -13,7 +13,7 @@ use crate::session::RequestId;
 use crate::specification::Law;
 use crate::world::{Action, Envelope, Host, Scenario, World};
 
-use super::{duties, has};
+use super::{duties, has, turns};
 
 pub(super) const LAWS: &[Law<Counter>] = &[
     Law {
@@ -94,6 +94,10 @@ pub(super) const LAWS: &[Law<Counter>] = &[
     duties::WHO_JOINS_IS_OWED_ALL,
     duties::LONGEST_SILENT_IS_FORGOTTEN,
     duties::WINDOWS_MOVE_WITH_TIME,
+    duties::ANSWERS_ARE_NOT_ANSWERED,
+    turns::WINDOW_IS_AS_ASKED,
+    turns::WHO_MAY_LEAVE_IS_TOLD,
+    turns::PUSH_PULL_GOES_ROUND,
 ];
 
 /// A predicate on one host's change.

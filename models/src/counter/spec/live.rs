@@ -58,6 +58,7 @@ pub const MODELS: &[LiveModel<Counter>] = &[
 const DECIDES: &[&str] = &[
     "All replicas come to the exact sum",
     "Every delta is acknowledged",
+    "The network falls silent again and again",
 ];
 
 /// Mutants in the worlds in which liveness is decided.
@@ -76,6 +77,14 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         source: "Almeida et al. 2018, Algorithm 2: on receive delta",
         model: "counter/live",
         inject: |scenario| scenario.step = acknowledges_nothing,
+    },
+    Mutant {
+        id: "CNT-ASKS-BACK",
+        defect: "who is asked for what it knows asks back at once: two replicas exchange all that they \
+                 know as fast as the network is, for ever",
+        source: "Demers et al. 1987, §1.3: a push and a pull, and no more until the next is due",
+        model: "counter/live",
+        inject: |scenario| scenario.step = asks_back,
     },
     Mutant {
         id: "CNT-LEAVES-MUTE",
@@ -111,6 +120,27 @@ fn tells_once(
             let counts = peer.pending.clone();
             out.send(member, Message::Delta { counts });
         }
+    }
+}
+
+/// Unless it has something to tell: that it does before.
+fn asks_back(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Outbox<Counter>,
+) {
+    let asker = match &input {
+        Input::Deliver {
+            from,
+            message: Message::PushPull { .. },
+        } => Some(*from),
+        _ => None,
+    };
+    counter.step(node, input, out);
+    if let Some(asker) = asker.filter(|_| node.volatile.is_settled()) {
+        let counts = node.durable().counts.clone();
+        out.send(asker, Message::PushPull { counts });
     }
 }
 

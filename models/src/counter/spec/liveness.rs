@@ -37,6 +37,13 @@ pub(super) const LIVENESS: &[Liveness<Counter>] = &[
         ),
         fairness: FAIRNESS,
     },
+    Liveness {
+        name: "The network falls silent again and again",
+        source: "Demers et al. 1987, §1.3: an exchange is a push and a pull, and no more until the \
+                 next is due",
+        formula: Formula::InfinitelyOften(|_, world| world.network.under_way().next().is_none()),
+        fairness: FAIRNESS,
+    },
 ];
 
 /// Every node runs and knows of each component exactly what was counted.

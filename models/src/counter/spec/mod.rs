@@ -22,6 +22,7 @@ mod mutants;
 mod reachable;
 mod sampled;
 mod scenarios;
+mod turns;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;

@@ -125,6 +125,10 @@ pub(super) const REACHABLE: &[Reachable<Counter>] = &[
         seen: |_, world| has_counted(world) && !world.ghost.drained.is_empty(),
     },
     Reachable {
+        name: "a node is told that it may leave",
+        seen: |_, world| !world.ghost.drained.is_empty(),
+    },
+    Reachable {
         name: "a node that wants to leave knows of nobody",
         seen: |_, world| {
             let mut running = world.running();

@@ -146,6 +146,21 @@ pub fn crowded() -> Checked {
     scenario
 }
 
+/// A replica that remembers one client: one counts, one asks it to count nothing, which it refuses,
+/// and another counts as well.
+pub(super) fn crowded_refused() -> Checked {
+    let mut scenario = crowded();
+    scenario.scripts = [1, 0, 2]
+        .into_iter()
+        .enumerate()
+        .map(|(client, amount)| vec![increment(client, 0, amount, 0)])
+        .collect();
+    for node in &mut scenario.nodes {
+        node.max_sessions = 1;
+    }
+    scenario
+}
+
 fn data_centre(id: NodeId) -> DataCentre {
     DataCentre(id.0 % 2)
 }
@@ -277,6 +292,17 @@ pub(super) fn leaving_window() -> Checked {
     scenario.faults.crashes = 1;
     scenario.faults.lost_disks = 1;
     scenario.faults.drops = 1;
+    scenario
+}
+
+/// As [`leaving_window`], without faults; a client reads the window at n1 when the bucket has expired.
+pub(super) fn leaving_expiry() -> Checked {
+    let mut scenario = leaving_window();
+    scenario.faults = Faults::default();
+    scenario.scripts.push(vec![Command::ReadWindow {
+        request: request(1, 0),
+        now: 35,
+    }]);
     scenario
 }
 

@@ -135,6 +135,17 @@ const EXCLUSION: &[Model<Maekawa>] = &[
         },
     },
     Model {
+        name: "maekawa/sessions",
+        size: Size::Gate,
+        purpose: "words of a client that come late, while it claims again and another session ends",
+        faults: "what a client says of its first claim arrives once more; messages in any order",
+        bounds: "2 members; 1 client at one that claims twice, and another whose session ends; 1 at the \
+                 other",
+        states: Some(8_050),
+        reaches: &["a node enters", "the lock changes hands"],
+        scenario: scenarios::sessions,
+    },
+    Model {
         name: "maekawa/asked-again",
         size: Size::Gate,
         purpose: "clients that have not heard that they have the lock",
@@ -332,6 +343,16 @@ const EPOCHS: &[Model<Maekawa>] = &[
             "a node leaves",
         ],
         scenario: scenarios::leave,
+    },
+    Model {
+        name: "maekawa/leave-queue",
+        size: Size::Gate,
+        purpose: "a node leaves at which one client has the lock and another waits",
+        faults: "none",
+        bounds: "channels in order, messages beat timers; 2 members; 2 clients at the one that leaves",
+        states: Some(544),
+        reaches: &["a node enters", "a node leaves"],
+        scenario: scenarios::leave_queue,
     },
     Model {
         name: "maekawa/come-back",

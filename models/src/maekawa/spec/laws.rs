@@ -23,7 +23,11 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
     membership::WHO_KNOWS_IS_NOT_TOLD,
     membership::NOBODY_SENDS_ITSELF,
     told::CLAIMS_QUEUE,
+    told::A_CLAIM_ENDS_FOR_A_REASON,
+    told::OVER_IS_OVER,
     requests::WHAT_IS_HEARD_IS_KNOWN,
+    requests::AN_EPOCH_BEGINS_WITH_NOTHING,
+    requests::A_RELEASE_BEARS_THE_LATEST_TOKEN,
     Law {
         name: "A lease begins anew by the health check that says so, and by nothing else →",
         source: "a lease is of the epoch that the node is a member of, and as long as the \

@@ -66,6 +66,32 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
     },
     LiveModel {
         model: Model {
+            name: "maekawa/live-join",
+            size: Size::Gate,
+            purpose: "three requesters, of which one becomes a member meanwhile: all are granted the lock, \
+                      in whichever epoch",
+            faults: "none",
+            bounds: "2 members and 1 to be, 1 claim each, epochs ≤ 3; channels in order, time-outs that \
+                     are chosen well",
+            states: Some(77_290),
+            reaches: &[
+                "a node enters",
+                "the lock changes hands",
+                "an epoch ends while the lock is held",
+                "a node enters in a later epoch",
+                "a node joins",
+            ],
+            scenario: join,
+        },
+        decides: &[
+            "Every request is granted",
+            "Nobody starves",
+            "An epoch change ends",
+            "Who is registered becomes a member",
+        ],
+    },
+    LiveModel {
+        model: Model {
             name: "maekawa/live-death-of-two",
             size: Size::Gate,
             purpose: "one of two members dies, or the orchestrator, and the epoch changes end",
@@ -109,6 +135,13 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         source: "§4: once all members of its set are locked for it, the node enters",
         model: "maekawa/live",
         inject: |scenario| scenario.step = overlooks_the_last_locked,
+    },
+    Mutant {
+        id: "MAE-CUT-SHORT",
+        defect: "a request that the end of an epoch has cut short is not made again in the next",
+        source: "§4: whoever waits is granted the lock in the end",
+        model: "maekawa/live-join",
+        inject: |scenario| scenario.step = requests_nothing_again,
     },
     Mutant {
         id: "MAE-FROZEN-UNHEARD",
@@ -159,6 +192,16 @@ fn cycle() -> Scenario<Maekawa> {
     scenario
 }
 
+/// Two members and a third node that joins them, and all want the lock.
+fn join() -> Scenario<Maekawa> {
+    let mut scenario = scenarios::join();
+    scenario.scripts = [1, 2, 3].map(|node| scenarios::claims(node, 0, 1)).to_vec();
+    scenario.timing = Timing::Synchronous;
+    scenario.bounds.leases = true;
+    scenario.bounds.last_epoch = Epoch(3);
+    scenario
+}
+
 /// Leases count, and are longer than the time between two health checks.
 fn death(members: u16, last_epoch: u64) -> Scenario<Maekawa> {
     let mut scenario = scenarios::death(members, last_epoch, 1);
@@ -206,6 +249,32 @@ fn overlooks_the_last_locked(
     let heard = core::mem::replace(&mut node.volatile, before);
     if let (Volatile::Node(local), Volatile::Node(heard)) = (&mut node.volatile, heard) {
         local.clock = heard.clock;
+    }
+}
+
+/// It waits, and asks for nothing: neither at once nor when it is time to ask again.
+fn requests_nothing_again(
+    maekawa: &Maekawa,
+    node: &mut Node<Maekawa>,
+    input: Input<Maekawa>,
+    out: &mut Outbox<Maekawa>,
+) {
+    let begins = matches!(
+        input,
+        Input::Deliver {
+            message: Message::Install { .. },
+            ..
+        }
+    );
+    let waiting = match &mut node.volatile {
+        Volatile::Node(local) if begins && local.membership.is_some() => {
+            core::mem::take(&mut local.claims)
+        }
+        Volatile::Node(_) | Volatile::Orchestrator(_) => [].into(),
+    };
+    maekawa.step(node, input, out);
+    if let Volatile::Node(local) = &mut node.volatile {
+        local.claims.extend(waiting);
     }
 }
 

@@ -6,7 +6,7 @@
 //! not from what the arbiter does with it.
 
 use crate::maekawa::Maekawa;
-use crate::maekawa::message::{FURTHEST_AHEAD, Message, Timestamp};
+use crate::maekawa::message::{Epoch, FURTHEST_AHEAD, Message, Timestamp};
 use crate::maekawa::state::Membership;
 use crate::protocol::NodeId;
 use crate::specification::{Invariant, Law};
@@ -42,6 +42,88 @@ pub(super) const WHAT_IS_HEARD_IS_KNOWN: Law<Maekawa> = Law {
     source: "§4: a REQUEST is granted or waits, and a RELEASE deletes it; nothing else does",
     holds: |_, before, action, after| what_is_heard_is_known(before, action, after),
 };
+
+pub(super) const AN_EPOCH_BEGINS_WITH_NOTHING: Law<Maekawa> = Law {
+    name: "An epoch begins with nothing of an earlier one →",
+    source: "§5; the number of a membership: of each epoch all that its members said and granted \
+             ends with it. Who starts again counts its requests from the beginning",
+    holds: |_, before, action, after| begins_with_nothing(before, action, after),
+};
+
+pub(super) const A_RELEASE_BEARS_THE_LATEST_TOKEN: Law<Maekawa> = Law {
+    name: "A RELEASE bears the latest token of its node →",
+    source: "fencing tokens: the RELEASE of the request that had the token may be lost, and that of a \
+             later request stands for it; an arbiter numbers its grants on from there",
+    holds: |_, before, action, after| {
+        latest_is_of_the_last_token(before, action, after) && bears_the_latest(before, after)
+    },
+};
+
+/// What is of its own request may be there: it is made in the same step.
+fn begins_with_nothing(
+    before: &World<Maekawa>,
+    action: &Action<Maekawa>,
+    after: &World<Maekawa>,
+) -> bool {
+    let both = action
+        .node()
+        .and_then(|id| changed_member(before, id, after));
+    let Some((id, was, is)) = both.filter(|(_, was, is)| *was != Some(is.epoch)) else {
+        return true;
+    };
+    let arbiter = &is.arbiter;
+    let grants = u64::from(arbiter.locked.is_some());
+    was < Some(is.epoch)
+        && !is.frozen
+        && arbiter.finished.is_empty()
+        && known(is).all(|request| request.node == id)
+        && arbiter.counter <= grants
+        && is.counter <= grants
+}
+
+/// The node that takes the step, the epoch that it was a member of, and its membership afterwards.
+fn changed_member<'a>(
+    before: &World<Maekawa>,
+    id: NodeId,
+    after: &'a World<Maekawa>,
+) -> Option<(NodeId, Option<Epoch>, &'a Membership)> {
+    let was = before.host(id).and_then(Host::node).and_then(membership_of);
+    let is = after
+        .host(id)
+        .and_then(Host::node)
+        .and_then(membership_of)?;
+    Some((id, was.map(|was| was.epoch), is))
+}
+
+/// Within an epoch it changes when the node enters, and is of the token that it has then.
+fn latest_is_of_the_last_token(
+    before: &World<Maekawa>,
+    action: &Action<Maekawa>,
+    after: &World<Maekawa>,
+) -> bool {
+    let member = |world| -> Option<&Membership> {
+        membership_of(World::host(world, action.node()?)?.node()?)
+    };
+    let (Some(was), Some(is)) = (member(before), member(after)) else {
+        return true;
+    };
+    let token = is.held().filter(|_| was.held() != is.held());
+    was.epoch != is.epoch || is.counter == token.map_or(was.counter, |token| token.counter)
+}
+
+/// It may be given up by the same step in which it is had.
+fn bears_the_latest(before: &World<Maekawa>, after: &World<Maekawa>) -> bool {
+    after.network.sent().all(|said| {
+        let Message::Release { epoch, counter, .. } = said.message else {
+            return true;
+        };
+        let latest = |world| -> Option<u64> {
+            let member = membership_of(World::host(world, said.from)?.node()?)?;
+            (member.epoch == epoch).then_some(member.counter)
+        };
+        [latest(before), latest(after)].contains(&Some(counter))
+    })
+}
 
 /// The requests that the member is locked for, or that wait.
 fn known(member: &Membership) -> impl Iterator<Item = Timestamp> {

@@ -173,6 +173,22 @@ pub fn clients() -> Checked {
     scenario
 }
 
+/// Two members. At the first a client claims the lock twice, and all that it says of its first claim
+/// arrives once more, whenever that is; a later session ends there meanwhile. Another client claims
+/// the lock at the second.
+pub fn sessions() -> Checked {
+    let mut scenario = contention(2, Construction::Plane, &[(1, 2), (2, 1)]);
+    let late = claim(1, 0, 1);
+    let (node, number) = (NodeId(1), 1);
+    let session = Session { node, number };
+    scenario.scripts.extend([
+        vec![Command::Acquire { claim: late }],
+        vec![Command::Release { claim: late }],
+        vec![Command::End { session }],
+    ]);
+    scenario
+}
+
 /// Clients that are alike but for their sessions.
 pub fn parties(clients: &'static [&'static [usize]]) -> Parties {
     Parties {
@@ -213,6 +229,15 @@ pub fn four_become_five() -> Checked {
 pub fn leave() -> Checked {
     let mut scenario = founded(3, 0, Construction::Plane);
     scenario.scripts = vec![claims(1, 0, 1), claims(2, 0, 1), vec![Command::Deregister]];
+    scenario.bounds.retries = true;
+    connected(scenario)
+}
+
+/// Two members of which the first leaves, while one of its clients has the lock or not, and another
+/// waits behind it.
+pub fn leave_queue() -> Checked {
+    let mut scenario = founded(2, 0, Construction::Plane);
+    scenario.scripts = vec![claims(1, 0, 1), claims(1, 1, 1), vec![Command::Deregister]];
     scenario.bounds.retries = true;
     connected(scenario)
 }

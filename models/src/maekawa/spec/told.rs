@@ -8,9 +8,9 @@
 
 use alloc::vec::Vec;
 
-use crate::maekawa::message::Token;
-use crate::maekawa::state::{Claim, Local};
-use crate::maekawa::{Command, Event, Maekawa};
+use crate::maekawa::message::{Message, Token};
+use crate::maekawa::state::{Claim, Local, Session};
+use crate::maekawa::{Command, Event, Maekawa, Timer};
 use crate::protocol::Node;
 use crate::specification::Law;
 use crate::world::{Action, Host, Scenario, World};
@@ -42,6 +42,38 @@ pub(super) const A_CLAIM_ENDS_WITH_A_WORD: Law<Maekawa> = Law {
     },
 };
 
+pub(super) const A_CLAIM_ENDS_FOR_A_REASON: Law<Maekawa> = Law {
+    name: "A claim ends because its client says so, its node leaves, or the lock is lost →",
+    source: "§2: who has entered is in the critical section until it leaves; a late word about an \
+             earlier claim, or another client's, says nothing of this one",
+    holds: |scenario, before, action, after| {
+        said(scenario, before, action, after).is_none_or(|(_, events, _)| {
+            let asked = before.asked(scenario, action);
+            { events.iter() }.all(|event| is_a_reason(event, asked, action))
+        })
+    },
+};
+
+pub(super) const OVER_IS_OVER: Law<Maekawa> = Law {
+    name: "What is over stays over →",
+    source: "a client's words may arrive late, and a claim that is granted once more has nobody to \
+             release it; what another session does is no reason to forget",
+    holds: |scenario, before, action, after| {
+        let Some((old, new)) = locals(before, action, after) else {
+            return true;
+        };
+        let gone = |local: &Local, session: &Session| local.ended.contains(session.number);
+        let sessions = scenario.scripts.iter().flatten().filter_map(session_of);
+        let here = sessions.filter(|session| action.node() == Some(session.node));
+        let mut ended = here.filter(|session| gone(old, session));
+        let is_as_it_was = (&old.over, &old.ended) == (&new.over, &new.ended);
+        let mut over = old.over.iter();
+        is_as_it_was
+            || over.all(|(session, last)| new.over.get(session) >= Some(last) || gone(new, session))
+                && ended.all(|session| gone(new, &session))
+    },
+};
+
 pub(super) const CLAIMS_QUEUE: Law<Maekawa> = Law {
     name: "Claims wait in the order in which they are made →",
     source: "§4: a node requests the lock once at a time; of its clients, who has waited for \
@@ -64,6 +96,38 @@ pub(super) const CLAIMS_QUEUE: Law<Maekawa> = Law {
             })
     },
 };
+
+/// The session that a client speaks of.
+fn session_of(command: &Command) -> Option<Session> {
+    match command {
+        Command::Acquire { claim } | Command::Release { claim } => Some(claim.session),
+        Command::End { session } => Some(*session),
+        Command::Register | Command::Deregister => None,
+    }
+}
+
+/// Whether what happens is a reason for what is said of the end of a claim.
+fn is_a_reason(event: &Event, asked: Option<&Command>, action: &Action<Maekawa>) -> bool {
+    match event {
+        Event::Released { claim } => match asked {
+            Some(Command::Release { claim: asked }) => asked == claim,
+            Some(Command::End { session }) => *session == claim.session,
+            _ => false,
+        },
+        Event::Refused {
+            command: Command::Acquire { claim },
+            ..
+        } => match asked {
+            Some(Command::Acquire { claim: asked }) => asked == claim,
+            asked => asked == Some(&Command::Deregister),
+        },
+        Event::Revoked { .. } => match action.delivered() {
+            Some(Message::Freeze { .. } | Message::Install { .. }) => true,
+            _ => action.fired() == Some(&Timer::Lease),
+        },
+        _ => true,
+    }
+}
 
 /// What the node that takes the step knows before and after it, if it is one that locks.
 fn locals<'a>(

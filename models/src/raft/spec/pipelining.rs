@@ -1,6 +1,7 @@
 //! What must be true of a leader's flow control (thesis §10.2).
 //!
-//! Verifies: the window counts what is under way and nothing else; nothing waits that might be
+//! Verifies: the window counts what is under way and nothing else, in each world and step by step
+//! against what was sent and acknowledged; nothing waits that might be
 //! sent; whoever waits for an answer has a timer that will ask again. So an append that is
 //! lost delays replication and cannot stop it. Not verified here: that the messages arrive in
 //! the end ([`liveness`](super::liveness)).
@@ -9,14 +10,14 @@ use crate::machine::StateMachine;
 use crate::protocol::Node;
 use crate::raft::log::{Entry, Index};
 use crate::raft::message::{AppendOutcome, Message};
-use crate::raft::progress::{Mode, Progress, Window};
+use crate::raft::progress::{InFlight, Mode, Progress, Window};
 use crate::raft::replication::entry_weight;
 use crate::raft::state::Leadership;
 use crate::raft::{Raft, Timer};
 use crate::specification::{Invariant, Law, Reachable};
 use crate::world::{Action, Host, Scenario, World};
 
-use super::{leadership, said};
+use super::{Step, leadership, said};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const WINDOW_IS_TRUE: Invariant<Self> = Invariant {
@@ -47,6 +48,13 @@ impl<M: StateMachine> Raft<M> {
         name: "An append carries what it may →",
         source: "thesis §10.2.2: entries are batched, as far as the limit on an append allows",
         holds: appends_are_full,
+    };
+
+    pub(super) const WINDOW_IS_WHAT_WAS_SENT: Law<Self> = Law {
+        name: "The window is what was sent and is not acknowledged →",
+        source: "thesis §10.2: an acknowledgement frees what it acknowledges, once, and every append \
+                 under way counts with all its entries",
+        holds: window_is_what_was_sent,
     };
 
     pub(super) const APPENDS_ARE_PIPELINED: Reachable<Self> = Reachable {
@@ -112,6 +120,70 @@ fn window_is_true(progress: &Progress, window: &Window) -> bool {
         && in_flight
             .iter()
             .all(|append| under_way.contains(&append.last_index))
+}
+
+/// An append with entries, as the window counts it.
+fn counted<M: StateMachine>(message: &Message<M::Command>) -> Option<InFlight> {
+    let Message::AppendEntries {
+        prev_log_index,
+        entries,
+        ..
+    } = message
+    else {
+        return None;
+    };
+    let weights = entries.iter().map(entry_weight::<M>);
+    (!entries.is_empty()).then(|| InFlight {
+        last_index: Index(prev_log_index.0.saturating_add(entries.len() as u64)),
+        weight: weights.fold(0, usize::saturating_add),
+    })
+}
+
+/// Of each peer that a leader replicates to, before and after the step: of what was under way there
+/// still is what reaches further than what is known to match now, and behind it what the step has
+/// sent. What goes to a node that is away is not seen, nor how often something was said that waits for
+/// the disk.
+fn window_is_what_was_sent<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let Some(step) = Step::taken(scenario, before, action, after) else {
+        return true;
+    };
+    let Some((was, is, _)) = step.leads_on() else {
+        return true;
+    };
+    // What waits for the disk waits once, however often it was said: how often is not seen.
+    if after
+        .host(step.id)
+        .is_some_and(|host| host.held().next().is_some())
+    {
+        return true;
+    }
+    is.progress.iter().all(|(&peer, now)| {
+        let Mode::Replicate { in_flight, .. } = &now.mode else {
+            return true;
+        };
+        let known = was.progress.get(&peer).map(|progress| &progress.mode);
+        let earlier = match known {
+            Some(Mode::Replicate { in_flight, .. }) => in_flight.as_slice(),
+            Some(Mode::Probe | Mode::Snapshot(_)) | None => &[],
+        };
+        let unacknowledged = earlier.iter().copied();
+        let mut expected = unacknowledged.filter(|append| append.last_index > now.match_index);
+        let is_away = !after.network.connects(step.id, peer)
+            || after.host(peer).and_then(Host::node).is_none();
+        if is_away {
+            let mut counted = in_flight.iter();
+            return expected.all(|append| counted.next() == Some(&append));
+        }
+        let sent = said(before, action, after)
+            .filter(|said| (said.from, said.to) == (step.id, peer))
+            .filter_map(|said| counted::<M>(said.message));
+        expected.chain(sent).eq(in_flight.iter().copied())
+    })
 }
 
 /// Of the peers that the leader replicates to. "A server that is not part of the cluster" is sent

@@ -72,6 +72,7 @@ impl<M: StateMachine> Raft<M> {
         Self::READ_IS_REFUSED,
         Self::LEADERSHIP_IS_TRANSFERRED,
         Self::TRANSFER_IS_REFUSED,
+        Self::TRANSFERS_MEET,
         Self::TRANSFER_IS_GIVEN_UP,
         Reachable {
             name: "a leader steps down of itself",
@@ -97,6 +98,7 @@ impl<M: StateMachine> Raft<M> {
         },
         Self::REQUEST_IS_SUPERSEDED,
         Self::SESSION_EXPIRES,
+        Self::SESSIONS_EXPIRE_TOGETHER,
         Self::RETRY_FINDS_NO_SESSION,
         Self::SESSION_BEGINS_ANEW,
         Reachable {

@@ -2,9 +2,11 @@
 
 mod disks;
 mod membership;
+mod sessions;
 
 pub(super) use self::disks::*;
 pub(super) use self::membership::*;
+pub(super) use self::sessions::*;
 
 pub(super) mod leadership;
 
@@ -265,6 +267,19 @@ pub(super) fn follower_reads_again() -> Checked {
     };
     candidates(&mut scenario, &[(0, 1)]);
     elected(scenario)
+}
+
+/// n0 leads n1, where a client reads, has given that up and reads again, in the same session. Both
+/// questions may be on their way.
+pub(super) fn follower_reads_given_up() -> Checked {
+    let mut scenario = follower_reads_again();
+    let again = Command::ReadHere {
+        request: request(0, 1),
+        query: Total,
+    };
+    scenario.scripts.push(vec![again]);
+    scenario.tries = 1;
+    scenario
 }
 
 /// The script of a client that reads at one node.

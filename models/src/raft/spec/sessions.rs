@@ -83,6 +83,11 @@ impl<M: StateMachine> Raft<M> {
         },
     };
 
+    pub(super) const SESSIONS_EXPIRE_TOGETHER: Reachable<Self> = Reachable {
+        name: "several sessions expire at once",
+        seen: |_, world| several_expire(world),
+    };
+
     pub(super) const RETRY_FINDS_NO_SESSION: Reachable<Self> = Reachable {
         name: "a retry finds its session expired",
         seen: |_, world| {
@@ -200,6 +205,18 @@ fn rebuild<M: StateMachine>(world: &World<Raft<M>>, last_applied: Index) -> Rebu
     }
 }
 
+/// Whether an entry of the committed log has let more than one session expire.
+fn several_expire<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    let mut committed = (1..).map(Index).zip(&world.ghost.committed);
+    committed.any(|(index, committed)| match committed.entry.content {
+        Content::ExpireSessions { through } => {
+            let known = rebuild(world, index.previous()).record;
+            known.alive().filter(|(_, used)| used.at <= through).count() > 1
+        }
+        _ => false,
+    })
+}
+
 /// Of each node what it has applied, and its snapshot.
 fn tables_are_the_logs<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     let is_the_logs = |applied: &Applied<M>| {
@@ -237,17 +254,25 @@ fn least_recently_used_expire<M: StateMachine>(
             let leads = matches!(is.volatile.role, Role::Leader(_));
             !leads
                 || expired.all(|through| {
-                    let kept = raft.max_sessions - raft.max_sessions / 8;
+                    let kept = seven_eighths(raft.max_sessions);
                     let (first, last) = (
                         was.volatile.applied.last_applied,
                         is.volatile.applied.last_applied,
                     );
                     (first.0..=last.0).any(|index| {
                         let record = rebuild(after, Index(index)).record;
-                        record.least_recent_but(kept) == Some(through)
+                        record.alive().count() > raft.max_sessions
+                            && record.least_recent_but(kept) == Some(through)
                     })
                 })
         })
+}
+
+/// Of so many sessions those that stay when there are more: seven of eight, rounded up. A smaller
+/// part would have the leader look through all of them for each new client.
+fn seven_eighths(most: usize) -> usize {
+    let eighths = most as u128 * 7;
+    usize::try_from(eighths.div_ceil(8)).unwrap_or(most)
 }
 
 /// Somewhere between where the node had come before the step and where it is after it.

@@ -5,9 +5,9 @@
 //! configuration. That no client is left without an answer is [`pending`](super::pending)'s.
 
 use crate::machine::StateMachine;
-use crate::protocol::Node;
+use crate::protocol::{Node, NodeId};
 use crate::raft::configuration::{Configuration, InForce};
-use crate::raft::log::Index;
+use crate::raft::log::{Index, Term};
 use crate::raft::membership::{Change, Refusal};
 use crate::raft::session::RequestId;
 use crate::raft::state::Role;
@@ -80,6 +80,40 @@ impl<M: StateMachine> Raft<M> {
             Step::taken(scenario, before, action, after).is_none_or(|step| hosts_are_told(&step))
         },
     };
+}
+
+impl<M: StateMachine> Raft<M> {
+    pub(super) const HOSTS_KNOW_WHO_LEADS: Law<Self> = Law {
+        name: "A host is told when its node leads, and whom it follows →",
+        source: "§8: clients are sent to \"the most recent leader it has heard from\"",
+        holds: |scenario, before, action, after| {
+            Step::taken(scenario, before, action, after).is_none_or(|step| {
+                let (was, is) = (office(step.old), office(step.new));
+                let said = step.emitted.iter().filter_map(said_of_office).last();
+                is.is_none() || said.or(was) == is
+            })
+        },
+    };
+}
+
+/// The term, and who leads in it as far as the node knows: nothing of who asks for votes.
+type Office = (Term, Option<NodeId>, bool);
+
+fn office<M: StateMachine>(node: &Node<Raft<M>>) -> Option<Office> {
+    let term = node.durable().current_term;
+    match &node.volatile.role {
+        Role::Follower { leader } => Some((term, *leader, false)),
+        Role::Leader(_) => Some((term, None, true)),
+        Role::PreCandidate { .. } | Role::Candidate { .. } => None,
+    }
+}
+
+fn said_of_office<M: StateMachine>(event: &Event<M>) -> Option<Office> {
+    match event {
+        Event::Leading { term } => Some((*term, None, true)),
+        Event::Following { term, leader } => Some((*term, *leader, false)),
+        _ => None,
+    }
 }
 
 /// Last, of what holds at the end of the step. A configuration that is in force again for another

@@ -55,6 +55,25 @@ impl<M: StateMachine> Raft<M> {
         seen: |_, world| was_told(world, TransferOutcome::NotAVoter),
     };
 
+    pub(super) const TRANSFERS_MEET: Reachable<Self> = Reachable {
+        name: "a transfer is refused for another that is under way",
+        seen: |_, world| {
+            let mut events = world.history.occurrences().iter();
+            events.any(|occurrence| {
+                matches!(
+                    occurrence,
+                    Occurrence::Return {
+                        event: Event::Transfer {
+                            outcome: TransferOutcome::Busy { .. },
+                            ..
+                        },
+                        ..
+                    }
+                )
+            })
+        },
+    };
+
     pub(super) const TRANSFER_IS_GIVEN_UP: Reachable<Self> = Reachable {
         name: "a transfer is given up",
         seen: |_, world| was_told(world, TransferOutcome::TimedOut),

@@ -4,8 +4,8 @@
 
 use alloc::vec::Vec;
 
-use crate::bully::Number;
 use crate::bully::election::{Standing, State, Timer};
+use crate::bully::{Message as Election, Number};
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox};
 use crate::raft::spec::Adder;
 use crate::specification::{Model, Mutant, Size};
@@ -33,6 +33,13 @@ impl Bounded for Bully {
 
     fn outlasts(timer: &Timer, other: &Timer) -> bool {
         timer.outlasts(*other)
+    }
+
+    fn rank(message: &Election<Recency>) -> Option<Recency> {
+        match message {
+            Election::Election { rank, .. } | Election::Coordinator { rank, .. } => Some(*rank),
+            Election::Okay { .. } | Election::Stale { .. } => None,
+        }
     }
 
     fn goes_on(state: &State<Recency>, runs: impl Fn(Timer) -> bool) -> bool {
@@ -128,6 +135,14 @@ pub const MUTANTS: &[Mutant<Z>] = &[
         inject: |scenario| scenario.step = gives_way_for_ever,
     },
     Mutant {
+        id: "ZAB-BULLY-RANK",
+        defect: "who stands for leader ranks by the epoch that it has accepted, and not by that of its \
+                 history: of two one is named that must stand down for the other, again and again",
+        source: "Medeiros 2012, §3.2: a node with a most recent history is named",
+        model: "zab-bully/leader-fails",
+        inject: |scenario| scenario.step = ranks_by_its_promise,
+    },
+    Mutant {
         id: "ZAB-BULLY-PATIENT",
         defect: "a node that has lost its leader waits for others to begin an election",
         source: "Medeiros 2012, §3.5",
@@ -143,6 +158,20 @@ fn gives_way_for_ever(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Ou
             Effect::Arm(zab::Timer::Election(Timer::Coordinator))
         );
         (!arms).then_some(effect)
+    });
+}
+
+fn ranks_by_its_promise(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    step_and_rewrite(zab, node, input, out, |node, mut effect| {
+        if let Effect::Send {
+            message:
+                Message::Election(Election::Election { rank, .. } | Election::Coordinator { rank, .. }),
+            ..
+        } = &mut effect
+        {
+            rank.current_epoch = node.durable().accepted_epoch;
+        }
+        Some(effect)
     });
 }
 

@@ -110,6 +110,7 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
         Self::ONE_TIME_FOR_EACH_ATTEMPT,
         Self::ANSWERED_ONCE,
         Self::ANSWERED_RIGHTLY,
+        Self::PARTS_ARE_TOLD,
     ];
 }
 

@@ -38,6 +38,7 @@ mod sampled;
 mod scenarios;
 mod snapshots;
 mod timers;
+mod told;
 mod transfers;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -60,7 +61,7 @@ pub use self::scenarios::{
 };
 
 use super::election::Election;
-use super::history::{Content, History, Transaction};
+use super::history::{Content, History, Recency, Transaction};
 use super::message::Message;
 use super::state::{Leading, Primary, Role};
 use super::zxid::{Epoch, Zxid};
@@ -142,6 +143,12 @@ pub trait Bounded: Election {
     fn outlasts(timer: &Self::Timer, other: &Self::Timer) -> bool {
         let _ = (timer, other);
         false
+    }
+
+    /// How recent the sender's history is, if the message says so.
+    fn rank(message: &Self::Message) -> Option<Recency> {
+        let _ = message;
+        None
     }
 
     /// Whether the bounds let the timer run out now on node `id`, which has accepted this epoch.

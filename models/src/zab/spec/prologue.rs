@@ -37,12 +37,17 @@ impl<'a> Prologue<'a> {
     pub(super) fn establish(&mut self, leader: u16, followers: &[u16]) {
         let nodes: Vec<u16> = [&[leader], followers].concat();
         for &node in &nodes {
-            self.act(Action::Fire {
-                node: NodeId(node),
-                timer: Timer::Election(Names(NodeId(leader))),
-            });
+            self.name(leader, node);
         }
         self.settle(&nodes);
+    }
+
+    /// Names `leader` to `node`.
+    pub(super) fn name(&mut self, leader: u16, node: u16) {
+        self.act(Action::Fire {
+            node: NodeId(node),
+            timer: Timer::Election(Names(NodeId(leader))),
+        });
     }
 
     pub(super) fn ask(&mut self, client: usize, node: u16) {

@@ -21,7 +21,7 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
         source: "DSN 2011, §IV.B, steps f.1.1, f.1.2, f.2.1 and f.3.2: what a follower says, it has \
                  written, and a promise it makes once; steps l.2.2 and l.3.2: what a leader says is \
                  committed, it has delivered; Medeiros 2012, §2: who passes on passes on what was \
-                 asked",
+                 asked; §3.2: who stands for leader does so with the history that it has",
         holds: |scenario, before, action, after| {
             after
                 .network
@@ -93,8 +93,10 @@ fn is_so<M: StateMachine, E: Bounded>(
         | Message::Trunc { .. }
         | Message::Snap { .. }
         | Message::NewLeader { .. }
-        | Message::Propose(_)
-        | Message::Election(_) => true,
+        | Message::Propose(_) => true,
+        // It may take over a history in the step in which it says so.
+        Message::Election(message) => E::rank(message)
+            .is_none_or(|rank| [old.durable().recency(), disk.recency()].contains(&rank)),
     }
 }
 

@@ -158,6 +158,65 @@ pub fn join() -> Checked {
     })
 }
 
+/// Of five nodes n0 leads n1 and n2, and n3 joins them while a client of n0 writes.
+pub(super) fn five_join() -> Checked {
+    let scenario = Scenario {
+        scripts: writes(&[1]),
+        asks_at: |_, node| node == NodeId(0),
+        ..cluster(&[1, 1, 1, 1, 0], &[(0, 1)])
+    };
+    after(scenario, |prologue| prologue.establish(0, &[1, 2]))
+}
+
+/// n0 leads all. A client of n2 waits for a command that the two others have delivered, and have in a
+/// snapshot alone, for another has come since; n2 has heard of neither.
+pub(super) fn snap_waiting() -> Checked {
+    let mut scenario = Scenario {
+        scripts: writes(&[1, 1]),
+        ..cluster(&[1, 1, 1], &[(0, 1)])
+    };
+    scenario.bounds.pings = true;
+    for node in &mut scenario.nodes {
+        node.snapshot_every = 1;
+    }
+    after(scenario, |prologue| {
+        prologue.establish(0, &[1, 2]);
+        prologue.ask(0, 2);
+        prologue.deliver(2, 0);
+        prologue.settle(&[0, 1]);
+        prologue.ask(1, 0);
+        prologue.settle(&[0, 1]);
+    })
+}
+
+/// n0 leads epoch 1 with n1, and a client writes there. Both may lose each other to n2, which leads
+/// nobody; n0 leads again, and n1 follows. What comes late arrives, to whoever knows that it is late.
+pub(super) fn late_acks() -> Checked {
+    let mut scenario = late_pings();
+    scenario.bounds.pings = false;
+    Scenario {
+        scripts: writes(&[1]),
+        asks_at: |_, node| node == NodeId(0),
+        ..scenario
+    }
+}
+
+/// The same with pings, and without a client.
+pub(super) fn late_pings() -> Checked {
+    let mut scenario = Scenario {
+        drop_inert: false,
+        ..cluster(&[3, 3, 0], &[(0, 2), (2, 1)])
+    };
+    scenario.bounds.pings = true;
+    after(scenario, |prologue| prologue.establish(0, &[1]))
+}
+
+/// n1 introduces itself twice to n0, which leads, gives up for n2, which leads nobody, and leads again:
+/// by the second word it takes n1 for a follower, which follows still.
+pub(super) fn restarted() -> Checked {
+    cluster(&[3, 2, 0], &[(0, 2), (2, 1)])
+}
+
 /// n0 leads epoch 1 with n1, and has proposed what nobody else has heard of. n1 may lead now,
 /// and n0 follow: its transaction must go. Its client may ask again.
 pub fn trunc(tries: u8, crashes: u8) -> Checked {

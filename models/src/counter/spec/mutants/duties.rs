@@ -12,6 +12,35 @@ use crate::specification::Mutant;
 
 pub(super) const MUTANTS: &[Mutant<Counter>] = &[
     Mutant {
+        id: "CNT-WINDOW-FROM-HORIZON",
+        defect: "a window is said to begin where buckets are kept from, though the clock was set back",
+        source: "the latest so many buckets, the running one included",
+        model: "counter/window",
+        inject: |scenario| scenario.step = begins_at_the_horizon,
+    },
+    Mutant {
+        id: "CNT-ROOM-FOR-REFUSED",
+        defect: "room is made for a client before its request is looked at, and refused",
+        source: "a retry at the same node counts once, as long as the node remembers its client",
+        model: "counter/crowded-refused",
+        inject: |scenario| scenario.step = makes_room_first,
+    },
+    Mutant {
+        id: "CNT-EXPIRY-UNTOLD",
+        defect: "who leaves is not told that it may when what it was still to tell has expired",
+        source: "a node's disk is needed until others know what is on it, and no longer",
+        model: "counter/leaving-expiry",
+        inject: |scenario| scenario.step = expires_in_silence,
+    },
+    Mutant {
+        id: "CNT-TURN-FORGOTTEN",
+        defect: "whose turn it was is not noted when the round begins anew: from then on it is always \
+                 the first one's",
+        source: "Demers et al. 1987, §1.3",
+        model: "counter/push-pull-3",
+        inject: |scenario| scenario.step = stays_with_the_first,
+    },
+    Mutant {
         id: "CNT-NAME-DROPPED",
         defect: "a name is given up when others say of it what its own node has told them",
         source: "each name that is used no more is a component for ever",
@@ -212,4 +241,61 @@ fn passes_buckets_on(
         }
         effect => Some(effect),
     });
+}
+
+fn begins_at_the_horizon(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    counter.step(node, input, out);
+    let horizon = node.durable().horizon;
+    map_effects(out, |mut effect| {
+        if let Effect::Emit(Event::WindowValue { since, .. }) = &mut effect {
+            *since = horizon;
+        }
+        Some(effect)
+    });
+}
+
+fn makes_room_first(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    if let Input::Ask(Command::Increment(increment)) = &input {
+        let (client, most) = (increment.request.client, counter.max_sessions);
+        if let Some(client) = node.durable().recent.in_the_way_of(client, most) {
+            node.write(Record::Forgotten(client));
+        }
+    }
+    counter.step(node, input, out);
+}
+
+fn expires_in_silence(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let expires = matches!(input, Input::Ask(Command::ReadWindow { .. }));
+    counter.step(node, input, out);
+    map_effects(out, |effect| {
+        (!expires || effect != Effect::Emit(Event::Drained)).then_some(effect)
+    });
+}
+
+fn stays_with_the_first(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let last = node.volatile.last_partner;
+    counter.step(node, input, out);
+    if last.is_some() && node.volatile.last_partner < last {
+        node.volatile.last_partner = last;
+    }
 }

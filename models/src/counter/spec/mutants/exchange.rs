@@ -69,6 +69,13 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         inject: |scenario| scenario.step = keeps_the_larger,
     },
     Mutant {
+        id: "CNT-ANSWERS-ANSWERED",
+        defect: "the answer to a push-pull is answered like one: by what it did not say, for ever",
+        source: "Demers et al. 1987, §1.3: a push and a pull, and no more",
+        model: "counter/push-pull",
+        inject: |scenario| scenario.step = answers_answers,
+    },
+    Mutant {
         id: "CNT-BUFFER-RESET",
         defect: "the delta-buffer is reset when it is sent, not when it is acknowledged",
         source: "Almeida et al. 2018, Algorithm 2",
@@ -243,6 +250,21 @@ fn told(node: &Node<Counter>, input: &Input<Counter>) -> Option<GCounter> {
             Some(components.filter(|(name, _)| Some(*name) != own).collect())
         }
     }
+}
+
+fn answers_answers(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    mut input: Input<Counter>,
+    out: &mut Out,
+) {
+    if let Input::Deliver { message, .. } = &mut input
+        && let Message::PushPullReply { counts } = message
+    {
+        let counts = core::mem::take(counts);
+        *message = Message::PushPull { counts };
+    }
+    counter.step(node, input, out);
 }
 
 fn overwrite(node: &mut Node<Counter>, total: GCounter) {

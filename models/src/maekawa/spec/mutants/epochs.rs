@@ -26,6 +26,14 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         inject: |scenario| scenario.step = installs_undrained,
     },
     Mutant {
+        id: "MAE-FINISHED-CARRIED",
+        defect: "an arbiter takes over into an epoch which requests are over: a node that has started \
+                 again counts from the beginning, and is not heard",
+        source: "of each epoch all that its members said ends with it",
+        model: "maekawa/join",
+        inject: |scenario| scenario.step = carries_over_what_is_finished,
+    },
+    Mutant {
         id: "MAE-OLD-GRANT",
         defect: "a grant of the old epoch is counted in the new",
         source: "each message bears its epoch",
@@ -303,4 +311,14 @@ fn forgets_to_ask_in_the_new_epoch(maekawa: &Maekawa, node: &mut N, input: In, o
         }
         Some(effect)
     });
+}
+
+fn carries_over_what_is_finished(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let before = membership_of(node).map(|member| (member.epoch, member.arbiter.finished.clone()));
+    maekawa.step(node, input, out);
+    if let (Some((epoch, finished)), Some(member)) = (before, member_mut(node))
+        && member.epoch > epoch
+    {
+        member.arbiter.finished = finished;
+    }
 }

@@ -85,6 +85,14 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         model: "maekawa/clients",
         inject: |scenario| scenario.step = forgets_who_gave_up,
     },
+    Mutant {
+        id: "MAE-TOKEN-UNTOLD",
+        defect: "who gives up before it has the lock says that it has had no token: if the RELEASE \
+                 that has told of the last is lost, the next holder has a lesser one",
+        source: "fencing tokens: a RELEASE stands for those before it",
+        model: "maekawa/clients",
+        inject: |scenario| scenario.step = tells_of_no_token,
+    },
 ];
 
 fn grants_itself(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
@@ -228,4 +236,20 @@ fn keeps_the_gone(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
         Input::Ask(Command::End { session }) => out.emit(Event::Ended { session }),
         input => maekawa.step(node, input, out),
     }
+}
+
+fn tells_of_no_token(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let held = member_mut(node).and_then(|member| member.held());
+    let gives_up = matches!(input, Input::Ask(_)) && held.is_none();
+    step_and_rewrite(maekawa, node, input, out, |_, mut effect| {
+        if let Effect::Send {
+            message: Message::Release { counter, .. },
+            ..
+        } = &mut effect
+            && gives_up
+        {
+            *counter = 0;
+        }
+        Some(effect)
+    });
 }

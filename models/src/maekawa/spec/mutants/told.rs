@@ -3,7 +3,7 @@
 use crate::maekawa::ended::Ended;
 use crate::maekawa::message::Token;
 use crate::maekawa::{Command, Event, Maekawa, Timer};
-use crate::protocol::{Effect, Input, Protocol};
+use crate::protocol::{Effect, Input, Outbox, Protocol};
 use crate::specification::Mutant;
 
 use super::{In, N, Out, local_mut, step_and_rewrite};
@@ -60,7 +60,76 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         model: "maekawa/leave",
         inject: |scenario| scenario.step = drops_those_who_wait,
     },
+    Mutant {
+        id: "MAE-LATE-WORD",
+        defect: "a late word that an earlier claim is over ends the claim that its session has now",
+        source: "§2: a client's words may be overtaken",
+        model: "maekawa/sessions",
+        inject: |scenario| scenario.step = ends_what_there_is,
+    },
+    Mutant {
+        id: "MAE-OVER-FORGOTTEN",
+        defect: "with the end of a session what is over in earlier ones is forgotten: of a client that \
+                 goes on there a late claim is granted to nobody",
+        source: "granted then, the claim would hold the lock with nobody there to release it",
+        model: "maekawa/sessions",
+        inject: |scenario| scenario.step = forgets_earlier_sessions,
+    },
+    Mutant {
+        id: "MAE-QUEUE-KEPT",
+        defect: "where one has the lock at a node that is to leave, those that wait behind it are not \
+                 turned away",
+        source: "nobody waits for a lock that nobody requests any more",
+        model: "maekawa/leave-queue",
+        inject: |scenario| scenario.step = keeps_those_behind,
+    },
 ];
+
+fn ends_what_there_is(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let late = match input {
+        Input::Ask(Command::Release { claim }) => local_mut(node).and_then(|local| {
+            let mut claims = local.claims.iter().copied();
+            claims.find(|now| now.session == claim.session && now.sequence > claim.sequence)
+        }),
+        _ => None,
+    };
+    if let Some(claim) = late {
+        maekawa.step(node, Input::Ask(Command::Release { claim }), out);
+    }
+    maekawa.step(node, input, out);
+}
+
+fn forgets_earlier_sessions(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let ended = match input {
+        Input::Ask(Command::End { session }) => Some(session),
+        _ => None,
+    };
+    maekawa.step(node, input, out);
+    if let (Some(ended), Some(local)) = (ended, local_mut(node)) {
+        local.over.retain(|other, _| other.number > ended.number);
+    }
+}
+
+/// It asks to be made none all the same.
+fn keeps_those_behind(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let leaves = matches!(input, Input::Ask(Command::Deregister));
+    let waited = local_mut(node).map(|local| local.claims.clone());
+    let mut right = Outbox::new();
+    maekawa.step(node, input, &mut right);
+    let Some(local) = local_mut(node) else {
+        return right.drain().for_each(|effect| out.push(effect));
+    };
+    let held = local.membership.as_ref().and_then(|member| member.held());
+    let keeps = leaves && held.is_some();
+    for effect in right.drain() {
+        if !keeps || !matches!(effect, Effect::Emit(Event::Refused { .. })) {
+            out.push(effect);
+        }
+    }
+    if let (true, Some(waited)) = (keeps, waited) {
+        local.claims = waited;
+    }
+}
 
 fn enters_silently(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     let has_waited = matches!(input, Input::Deliver { .. });

@@ -228,6 +228,22 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: scenarios::session_expiry,
     },
     Model {
+        name: "raft/eight-sessions",
+        size: Size::Gate,
+        purpose: "more sessions than a leader keeps, of so many that an eighth is more than none",
+        faults: "1 message lost",
+        bounds: "channels in order, messages beat timers; 2 nodes, 8 sessions kept; n0 leads term 1 \
+                 from the start, with 8 sessions; 2 of their clients ask again, and 2 others; 1 \
+                 command each, asked once",
+        states: Some(20_872),
+        reaches: &[
+            "a command is answered",
+            "a session expires",
+            "several sessions expire at once",
+        ],
+        scenario: scenarios::eight_sessions,
+    },
+    Model {
         name: "raft/shared-session",
         size: Size::Gate,
         purpose: "a request that the client has given up for the next",
@@ -274,6 +290,17 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         states: Some(240),
         reaches: &["a read is answered", "a follower answers a read"],
         scenario: scenarios::follower_reads_again,
+    },
+    Model {
+        name: "raft/follower-reads-given-up",
+        size: Size::Gate,
+        purpose: "a client that gives up a read at a follower and reads again, in the same session",
+        faults: "1 message lost",
+        bounds: "channels in order, messages beat timers; 2 nodes, n0 leads term 1 from the start; 1 \
+                 session, 2 reads at n1, in any order",
+        states: Some(1_504),
+        reaches: &["a follower answers a read"],
+        scenario: scenarios::follower_reads_given_up,
     },
     Model {
         name: "raft/follower-reads-busy",

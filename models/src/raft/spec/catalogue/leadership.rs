@@ -143,6 +143,22 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: scenarios::transfer_amid_change,
     },
     Model {
+        name: "raft/transfer-asked-twice",
+        size: Size::Gate,
+        purpose: "two clients that want two nodes to lead, while a third waits for a change of \
+                  membership",
+        faults: "none",
+        bounds: "channels in order, messages beat timers; 3 nodes, n0 leads term 1 from the start; 2 \
+                 transfers, to n1 and n2; 1 change, by which n2 leaves",
+        states: Some(31_983),
+        reaches: &[
+            "the leader changes",
+            "leadership is transferred",
+            "a transfer is refused for another that is under way",
+        ],
+        scenario: scenarios::transfer_asked_twice,
+    },
+    Model {
         name: "raft/transfer-amid-expiry",
         size: Size::Gate,
         purpose: "leadership that is handed over when there are more sessions than are kept",

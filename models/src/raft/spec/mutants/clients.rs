@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 
 use super::{R, leads, step_and_rewrite};
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
-use crate::raft::log::{Content, Index};
+use crate::raft::log::{Content, Entry, Index};
 use crate::raft::session::{Known, Position, RequestId, Sessions};
 use crate::raft::spec::machine::Total;
-use crate::raft::state::Role;
+use crate::raft::state::{Record, Role};
 use crate::raft::{Command, Event};
 use crate::specification::Mutant;
 
@@ -61,6 +61,13 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         source: "thesis §6.3: an upper bound on the number of active sessions",
         model: "raft/sessions",
         inject: |scenario| scenario.step = lets_all_expire,
+    },
+    Mutant {
+        id: "RAFT-SESSIONS-ONE-EXPIRES",
+        defect: "of too many sessions one expires: all of them are looked through for each new client",
+        source: "thesis §6.3: the least recently used, down to as many as the leader wants to keep",
+        model: "raft/eight-sessions",
+        inject: |scenario| scenario.step = lets_one_expire,
     },
     Mutant {
         id: "RAFT-RETRY-COUNTS",
@@ -143,6 +150,24 @@ fn lets_all_expire(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outb
         stingy.max_sessions = 0;
     }
     stingy.step(node, input, out);
+}
+
+fn lets_one_expire(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let mut lenient = raft.clone();
+    lenient.max_sessions = usize::MAX;
+    lenient.step(node, input, out);
+    let term = node.durable().current_term;
+    let excess = node.volatile.applied.sessions.excess(raft.max_sessions);
+    if let Some(through) = excess
+        && let Role::Leader(leadership) = &mut node.volatile.role
+        && leadership.expiring < through
+    {
+        leadership.expiring = through;
+        let content = Content::ExpireSessions { through };
+        node.write(Record::Append(Entry { term, content }));
+        raft.send_all_appends(node, out);
+        raft.advance_commit_index(node, out);
+    }
 }
 
 fn begins_early(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {

@@ -1,11 +1,18 @@
 //! Defects of how a leader and a follower find where their logs part (§5.3).
 
 use super::{R, step_and_rewrite};
-use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
+use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::raft::message::{AppendOutcome, Message};
 use crate::specification::Mutant;
 
 pub(super) const MUTANTS: &[Mutant<R>] = &[
+    Mutant {
+        id: "RAFT-REFUSALS-ALL-PROBED",
+        defect: "a leader answers every refusal by a probe, also one that it has heard before",
+        source: "§5.3, §5.5: a probe for each answer, and an answer for each probe",
+        model: "raft/catch-up",
+        inject: |scenario| scenario.step = probes_for_each_refusal,
+    },
     Mutant {
         id: "RAFT-HINT-IGNORED",
         defect: "a leader goes back by one entry for each refusal, whatever it is told",
@@ -68,6 +75,31 @@ fn forgets_own_terms(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Ou
             *conflict_term = None;
         }
     });
+}
+
+fn probes_for_each_refusal(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let (before, refuses) = (node.clone(), refusing(&input));
+    raft.step(node, input, out);
+    if let Some(follower) = refuses
+        && *node == before
+    {
+        raft.send_probe(node, follower, out);
+    }
+}
+
+/// The follower whose refusal the input delivers.
+fn refusing(input: &Input<R>) -> Option<NodeId> {
+    match input {
+        Input::Deliver {
+            from,
+            message:
+                Message::AppendEntriesResponse {
+                    outcome: AppendOutcome::Conflict { .. },
+                    ..
+                },
+        } => Some(*from),
+        _ => None,
+    }
 }
 
 fn names_the_last(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {

@@ -12,6 +12,14 @@ use crate::world::Disk;
 
 pub(super) const MUTANTS: &[Mutant<R>] = &[
     Mutant {
+        id: "RAFT-JOINT-ASKS-NEW-ALONE",
+        defect: "while the configuration is joint, a node that stands asks the new voters alone: it \
+                 is never elected where old ones are needed",
+        source: "§6: separate majorities of both configurations",
+        model: "raft/transfer-amid-change",
+        inject: |scenario| scenario.step = asks_new_voters_alone,
+    },
+    Mutant {
         id: "RAFT-1",
         defect: "becoming leader clears the vote",
         source: "a seed program; §5.2",
@@ -305,6 +313,23 @@ fn resigns(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
     raft.step(node, input, &mut right);
     for effect in right.drain() {
         if !led || effect != Effect::Arm(Timer::Election) {
+            out.push(effect);
+        }
+    }
+}
+
+fn asks_new_voters_alone(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let mut right = Outbox::new();
+    raft.step(node, input, &mut right);
+    for effect in right.drain() {
+        let is_asked = match &effect {
+            Effect::Send {
+                to,
+                message: Message::RequestVote { .. } | Message::PreVote { .. },
+            } => raft.configuration(node).voters.contains(to),
+            _ => true,
+        };
+        if is_asked {
             out.push(effect);
         }
     }

@@ -12,6 +12,21 @@ use crate::specification::Mutant;
 
 pub(super) const MUTANTS: &[Mutant<R>] = &[
     Mutant {
+        id: "RAFT-READ-HERE-OF-CLIENT",
+        defect: "a follower takes a client's next read for the one that waits, asked again",
+        source: "thesis §6.4: each read is answered",
+        model: "raft/follower-reads-given-up",
+        inject: |scenario| scenario.step = takes_reads_of_a_client_for_one,
+    },
+    Mutant {
+        id: "RAFT-TRANSFER-CHANGE-UNTOLD",
+        defect: "who hands its leadership over tells so who asked for that, and not who waits for a \
+                 change",
+        source: "§6; thesis §3.10",
+        model: "raft/transfer-asked-twice",
+        inject: |scenario| scenario.step = tells_one_of_two,
+    },
+    Mutant {
         id: "RAFT-READS-BY-NUMBER",
         defect: "a read that is answered takes those of other clients with it that have its number",
         source: "§8: a request is its client's",
@@ -185,4 +200,37 @@ fn answers_ahead(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox
         }
         effect
     });
+}
+
+fn takes_reads_of_a_client_for_one(
+    raft: &R,
+    node: &mut Node<R>,
+    input: Input<R>,
+    out: &mut Outbox<R>,
+) {
+    if let Input::Ask(Command::ReadHere { request, .. }) = &input
+        && let mut reads = node.volatile.follower_reads.iter()
+        && reads.any(|read| read.request.client == request.client)
+    {
+        return;
+    }
+    raft.step(node, input, out);
+}
+
+fn tells_one_of_two(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let waits = match &node.volatile.role {
+        Role::Leader(leads) if leads.transfer.is_some() => leads.change,
+        _ => None,
+    };
+    let mut right = Outbox::new();
+    raft.step(node, input, &mut right);
+    for effect in right.drain() {
+        let is_its = match &effect {
+            Effect::Emit(Event::Redirect { request, .. }) => waits == Some(*request),
+            _ => false,
+        };
+        if leads(node) || !is_its {
+            out.push(effect);
+        }
+    }
 }

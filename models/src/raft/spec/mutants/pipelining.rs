@@ -48,6 +48,18 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = ignores_window,
     },
     Mutant {
+        id: "RAFT-PIPE-FREED-TWICE",
+        defect: "an acknowledgement frees one append more than it acknowledges: more are under way \
+                 than the window admits",
+        source: "thesis §10.2: the leader limits what it sends without an answer",
+        model: "raft/pipelining",
+        inject: |scenario| {
+            scenario.step = frees_one_more;
+            // An answer to what the window has forgotten is inert only if it has not.
+            scenario.drop_inert = false;
+        },
+    },
+    Mutant {
         id: "RAFT-PIPE-WEIGHTLESS",
         defect: "the window counts appends, and not what they weigh",
         source: "thesis §10.2.2: the leader limits what it sends without an answer",
@@ -174,6 +186,21 @@ fn never_reopens_window(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut
             .into_iter()
             .filter(|append| !in_flight.contains(append));
         *in_flight = gone.chain(in_flight.clone()).collect();
+    }
+}
+
+fn frees_one_more(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let follower = answering(&input).map(|(follower, _)| follower);
+    let before = follower.map_or(0, |follower| in_flight_to(node, follower).len());
+    raft.step(node, input, out);
+    let Some(follower) = follower else { return };
+    if let Some(progress) = progress_of(node, follower)
+        && let Mode::Replicate { in_flight, .. } = &mut progress.mode
+        && before > 1
+        && in_flight.len() > 1
+    {
+        in_flight.remove(0);
+        raft.send_appends(node, follower, out);
     }
 }
 

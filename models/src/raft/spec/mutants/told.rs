@@ -10,6 +10,20 @@ use crate::specification::Mutant;
 
 pub(super) const MUTANTS: &[Mutant<R>] = &[
     Mutant {
+        id: "RAFT-TRANSFER-BUSY-WITH-ITSELF",
+        defect: "who wants another to lead than is about to is told that its own choice is about to",
+        source: "thesis §3.10: the transfer under way goes on",
+        model: "raft/transfer-asked-twice",
+        inject: |scenario| scenario.step = names_who_was_asked_for,
+    },
+    Mutant {
+        id: "RAFT-FOLLOWS-UNTOLD",
+        defect: "a host is not told that its node has lost its leader",
+        source: "§8: clients are sent to the most recent leader that the node has heard from",
+        model: "raft/two-clusters",
+        inject: |scenario| scenario.step = hides_the_loss_of_its_leader,
+    },
+    Mutant {
         id: "RAFT-CHANGE-DONE-ALREADY",
         defect: "who asks for what another's change is about to make so is told that it is so",
         source: "§6, §8: it may come to nothing",
@@ -123,4 +137,38 @@ fn calls_it_expired(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Out
         }),
         effect => effect,
     });
+}
+
+fn names_who_was_asked_for(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let wanted = match &input {
+        Input::Ask(Command::TransferLeadership { to, .. }) => Some(*to),
+        _ => None,
+    };
+    step_and_rewrite(raft, node, input, out, |_, mut effect| {
+        if let Effect::Emit(Event::Transfer {
+            outcome: TransferOutcome::Busy { to },
+            ..
+        }) = &mut effect
+        {
+            *to = wanted.unwrap_or(*to);
+        }
+        effect
+    });
+}
+
+fn hides_the_loss_of_its_leader(
+    raft: &R,
+    node: &mut Node<R>,
+    input: Input<R>,
+    out: &mut Outbox<R>,
+) {
+    let mut right = Outbox::new();
+    raft.step(node, input, &mut right);
+    let halts = node.durable().halted.is_some();
+    for effect in right.drain() {
+        let is_hidden = matches!(effect, Effect::Emit(Event::Following { leader: None, .. }));
+        if !halts || !is_hidden {
+            out.push(effect);
+        }
+    }
 }

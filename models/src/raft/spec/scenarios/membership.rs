@@ -275,6 +275,27 @@ pub(in crate::raft::spec) fn transfer_amid_change() -> Checked {
     scenario
 }
 
+/// n0 leads n1 and n2. One client wants n2 to leave, one wants n1 to lead, and another n2.
+pub(in crate::raft::spec) fn transfer_asked_twice() -> Checked {
+    let mut scenario = Scenario {
+        drop_inert: false,
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        asks_at: |_, node| node == NodeId(0),
+        ..changing(3, 0, 0, vec![Change::remove(NodeId(2))])
+    };
+    scenario.faults = Faults::default();
+    for client in 1..=2u16 {
+        scenario.scripts.push(vec![Command::TransferLeadership {
+            request: request(usize::from(client), 0),
+            to: NodeId(client),
+        }]);
+    }
+    candidates(&mut scenario, &[(0, 1)]);
+    scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1)]);
+    scenario
+}
+
 /// n0 leads n1, which hears it, both in time and with PreVote and CheckQuorum; n2 is cut off until
 /// the links heal, asks nobody before it stands, as far as term 3, and is to be removed.
 pub(in crate::raft::spec) fn removed() -> Checked {

@@ -4,7 +4,7 @@ use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
 use crate::specification::Mutant;
 use crate::zab::Timer;
 use crate::zab::message::Message;
-use crate::zab::state::{Leading, Primary, Role};
+use crate::zab::state::{Leading, Phase, Primary, Role};
 
 use super::{Z, message, office, step_and_rewrite};
 use crate::raft::spec::Adder;
@@ -82,6 +82,20 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         source: "Medeiros 2012, §3.5",
         model: "zab/discovery",
         inject: |scenario| scenario.step = begins_its_time_again,
+    },
+    Mutant {
+        id: "ZAB-LATE-PING-RENEWS",
+        defect: "a ping of an earlier reign of the same leader renews a follower's patience with it",
+        source: "DSN 2011, §IV: heartbeats of the leader that is followed, in its epoch",
+        model: "zab/late-pings",
+        inject: |scenario| scenario.step = waits_anew_for_late_pings,
+    },
+    Mutant {
+        id: "ZAB-LATE-PONG-HEARD",
+        defect: "the answer to a ping of an earlier reign tells a leader that it has its quorum yet",
+        source: "Medeiros 2012, §3.5: who has shown since the last look that it follows",
+        model: "zab/late-pings",
+        inject: |scenario| scenario.step = hears_late_pongs,
     },
 ];
 
@@ -176,5 +190,32 @@ fn shuts_out_who_is_ahead(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mu
             out.send(from, Message::NewEpoch { epoch });
         }
         _ => zab.step(node, input, out),
+    }
+}
+
+fn waits_anew_for_late_pings(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let leader = match message(&input) {
+        Some((leader, Message::Ping { .. })) => Some(leader),
+        _ => None,
+    };
+    zab.step(node, input, out);
+    if let Role::Following(following) = node.volatile.role
+        && Some(following.leader) == leader
+        && following.phase == Phase::Broadcast
+    {
+        out.arm(Timer::Sync);
+    }
+}
+
+fn hears_late_pongs(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let follower = match message(&input) {
+        Some((follower, Message::Pong { .. })) => Some(follower),
+        _ => None,
+    };
+    zab.step(node, input, out);
+    if let (Some(follower), Some(primary)) = (follower, office_mut(node))
+        && primary.learners.contains_key(&follower)
+    {
+        primary.heard.insert(follower);
     }
 }

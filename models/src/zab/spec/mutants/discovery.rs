@@ -3,13 +3,12 @@
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::raft::spec::Adder;
 use crate::specification::Mutant;
-use crate::zab::Timer;
-use crate::zab::Zab;
 use crate::zab::election::Election;
 use crate::zab::message::{AckEpoch, Message};
 use crate::zab::spec::{Names, Oracle};
 use crate::zab::state::{Following, Leading, Persistent, Phase, Primary, Record, Role, Volatile};
 use crate::zab::zxid::{Epoch, Zxid};
+use crate::zab::{Event, Timer, Zab};
 
 use super::{Z, following, forget, message, step_and_rewrite};
 
@@ -122,6 +121,14 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         source: "DSN 2011, step l.1.2",
         model: "zab/promise-stands",
         inject: |scenario| scenario.step = takes_promises_back,
+    },
+    Mutant {
+        id: "ZAB-QUIET-RESTART",
+        defect: "a follower whose leader begins anew does so, too, and does not tell its host: that \
+                 goes on to let clients come",
+        source: "Medeiros 2012, §3.5: who has lost its leader serves nobody",
+        model: "zab/restarted",
+        inject: |scenario| scenario.step = begins_anew_quietly,
     },
 ];
 
@@ -292,4 +299,11 @@ fn resumes_office(
         out.arm(Timer::Init);
     }
     volatile
+}
+
+fn begins_anew_quietly(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let is_new_epoch = matches!(message(&input), Some((_, Message::NewEpoch { .. })));
+    step_and_rewrite(zab, node, input, out, |_, effect| {
+        (!is_new_epoch || effect != Effect::Emit(Event::Looking)).then_some(effect)
+    });
 }

@@ -170,7 +170,82 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         model: "zab/snap",
         inject: |scenario| scenario.step = restores_again,
     },
+    Mutant {
+        id: "ZAB-SNAP-UNANSWERED",
+        defect: "a client whose command comes to be done with a SNAP is not answered",
+        source: "Medeiros 2012, §2: the node that is asked answers",
+        model: "zab/snap-waiting",
+        inject: |scenario| scenario.step = answers_nobody_from_a_snap,
+    },
+    Mutant {
+        id: "ZAB-UPTODATE-ACKNOWLEDGED",
+        defect: "who joins late is told that all it has acknowledged is committed: of three nodes it \
+                 is a quorum with its leader, of five it is not",
+        source: "DSN 2011, step l.3.4: a commit of what is committed",
+        model: "zab/five-join",
+        inject: |scenario| scenario.step = commits_what_one_has,
+    },
+    Mutant {
+        id: "ZAB-LATE-ACK",
+        defect: "an ACK that outlives the attempt that it is of counts in the next: who has sent it is \
+                 taken for synchronised",
+        source: "DSN 2011, step l.3.2: acknowledgements of this epoch",
+        model: "zab/late-acks",
+        inject: |scenario| scenario.step = counts_late_acks,
+    },
 ];
+
+fn answers_nobody_from_a_snap(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let is_snap = matches!(message(&input), Some((_, Message::Snap { .. })));
+    let waiting = node.volatile.waiting.clone();
+    step_and_rewrite(zab, node, input, out, |_, effect| {
+        let answers = matches!(
+            effect,
+            Effect::Emit(Event::Reply { .. } | Event::Superseded { .. })
+        );
+        (!is_snap || !answers).then_some(effect)
+    });
+    if is_snap {
+        node.volatile.waiting = waiting;
+    }
+}
+
+fn commits_what_one_has(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let acknowledged = match message(&input) {
+        Some((_, Message::AckNewLeader { last_zxid, .. })) => Some(*last_zxid),
+        _ => None,
+    };
+    let led = office(node).is_some_and(|primary| primary.established);
+    step_and_rewrite(zab, node, input, out, |_, mut effect| {
+        if let (
+            Effect::Send {
+                message: Message::UpToDate { committed, .. },
+                ..
+            },
+            Some(acknowledged),
+            true,
+        ) = (&mut effect, acknowledged, led)
+        {
+            *committed = acknowledged;
+        }
+        Some(effect)
+    });
+}
+
+fn counts_late_acks(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let late = match message(&input) {
+        Some((follower, Message::Ack { zxid })) if zxid.epoch < node.durable().accepted_epoch => {
+            Some((follower, *zxid))
+        }
+        _ => None,
+    };
+    match late {
+        Some((follower, zxid)) => {
+            zab.note(node, follower, zxid);
+        }
+        None => zab.step(node, input, out),
+    }
+}
 
 fn restores_again(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
     if let Some((leader, Message::Snap { epoch, snapshot })) = message(&input)
