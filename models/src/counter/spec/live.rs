@@ -1,8 +1,8 @@
 //! The worlds in which the counter's liveness is decided, and the mutants that only liveness
 //! refutes while nodes go on exchanging what they know.
 
+use crate::counter::Counter;
 use crate::counter::message::Message;
-use crate::counter::{Command, Counter, Event};
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
 use crate::specification::{LiveModel, Model, Mutant, Size};
 use crate::world::Scenario;
@@ -87,11 +87,12 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         inject: |scenario| scenario.step = asks_back,
     },
     Mutant {
-        id: "CNT-LEAVES-MUTE",
-        defect: "a node that is to leave says that it may if it may at once, and not later",
-        source: "a node's disk is needed until others know what is on it, and no longer",
+        id: "CNT-LEAVES-UNTOLD",
+        defect: "a node that is to leave tells the others nothing any more of its own accord: what it \
+                 alone knows stays on its disk, and it may never leave",
+        source: "Shapiro et al. 2011, §2.2.1: updates are delivered to all replicas in the end",
         model: "counter/live-leave",
-        inject: |scenario| scenario.step = drains_in_silence,
+        inject: |scenario| scenario.step = leaves_untold,
     },
 ];
 
@@ -158,15 +159,15 @@ fn acknowledges_nothing(
     });
 }
 
-fn drains_in_silence(
+fn leaves_untold(
     counter: &Counter,
     node: &mut Node<Counter>,
     input: Input<Counter>,
     out: &mut Outbox<Counter>,
 ) {
-    let asks = matches!(input, Input::Ask(Command::Leave));
+    let is_mute = node.volatile.leaving && matches!(input, Input::Fire(_));
     step_and_drop(counter, node, input, out, |effect| {
-        !asks && *effect == Effect::Emit(Event::Drained)
+        is_mute && matches!(effect, Effect::Send { .. })
     });
 }
 

@@ -33,6 +33,13 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         inject: |scenario| scenario.step = expires_in_silence,
     },
     Mutant {
+        id: "CNT-LEAVES-MUTE",
+        defect: "a node that is to leave says that it may if it may at once, and not later",
+        source: "a node's disk is needed until others know what is on it, and no longer",
+        model: "counter/live-leave",
+        inject: |scenario| scenario.step = drains_in_silence,
+    },
+    Mutant {
         id: "CNT-TURN-FORGOTTEN",
         defect: "whose turn it was is not noted when the round begins anew: from then on it is always \
                  the first one's",
@@ -284,6 +291,19 @@ fn expires_in_silence(
     counter.step(node, input, out);
     map_effects(out, |effect| {
         (!expires || effect != Effect::Emit(Event::Drained)).then_some(effect)
+    });
+}
+
+fn drains_in_silence(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let asks = matches!(input, Input::Ask(Command::Leave));
+    counter.step(node, input, out);
+    map_effects(out, |effect| {
+        (asks || effect != Effect::Emit(Event::Drained)).then_some(effect)
     });
 }
 
