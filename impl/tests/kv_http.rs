@@ -431,14 +431,12 @@ async fn metrics_are_on_a_port_of_their_own() {
         .expect("a client")
         .build()
         .expect("a client");
-    let page = client
-        .get(url)
-        .send()
-        .await
-        .expect("an answer")
-        .text()
-        .await
-        .expect("text");
+    let answer = client.get(url).send().await.expect("an answer");
+    assert_eq!(
+        answer.headers()["content-type"],
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    let page = answer.text().await.expect("text");
     for line in [
         "# TYPE lockstep_records_total counter",
         "# TYPE lockstep_client_connections gauge",

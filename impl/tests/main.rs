@@ -34,6 +34,7 @@ mod kv_snapshots;
 mod kv_storm;
 mod kv_unread_log;
 mod local_network;
+mod metrics_format;
 mod secured_cluster;
 mod simulation;
 mod support;

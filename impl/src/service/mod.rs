@@ -12,7 +12,7 @@ pub mod http_client;
 pub mod http_server;
 pub(crate) mod log_level_api;
 pub mod logging;
-pub(crate) mod metrics_text;
+pub(crate) mod metrics_page;
 pub mod open_files;
 pub mod pending;
 pub mod processes;

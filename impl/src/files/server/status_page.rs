@@ -53,9 +53,7 @@ pub(crate) async fn cluster(State(service): Shared) -> Json<ClusterPage> {
 
 pub(crate) async fn metrics(State(service): Shared) -> Response {
     let report = describe(&service).await.ok();
-    let page = metrics_page::render(service.inbox.metrics(), report.as_ref());
-    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (kind, page).into_response()
+    metrics_page::answer(service.inbox.metrics(), report.as_ref())
 }
 
 async fn describe(service: &Service) -> Result<Report, Failure> {

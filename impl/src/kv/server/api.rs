@@ -343,9 +343,8 @@ async fn log(
 
 async fn show_metrics(State(service): Shared) -> Response {
     let report = report(&service).await.ok();
-    let page = metrics_page::render(service.inbox.metrics(), &service.transfers, report.as_ref());
-    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (kind, page).into_response()
+    let metrics = service.inbox.metrics();
+    metrics_page::answer(metrics, &service.transfers, report.as_ref())
 }
 
 /// A request that another node has forwarded, and its answer, both in the runtime's encoding.

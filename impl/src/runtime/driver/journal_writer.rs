@@ -56,7 +56,7 @@ impl<P: Protocol, J: Journal> Journaling<P, J> {
             ticket = self.append(next)?;
         }
         self.journal.flush()?;
-        self.metrics.journal_flushes.increment();
+        self.metrics.journal_flushes.inc();
         Ok(ticket)
     }
 
