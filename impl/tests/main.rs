@@ -1,6 +1,7 @@
 //! The runtime and its services, tested from outside. One binary, one module per concern.
 #![cfg(not(lockstep_loom))]
 
+mod debug_vars;
 mod driver;
 mod driver_checkpoints;
 mod files_cli;

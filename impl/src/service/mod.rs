@@ -6,6 +6,7 @@ pub mod certs;
 pub mod cluster_status;
 pub mod config;
 pub mod data_directory;
+pub(crate) mod debug_vars;
 pub mod disk_report;
 pub mod founding;
 pub mod http_client;

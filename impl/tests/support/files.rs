@@ -1,5 +1,6 @@
 //! Clusters of file nodes: in this process and as real ones, and talking to them.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -106,9 +107,13 @@ impl FilesCluster {
         }
     }
 
-    pub(crate) async fn metrics(&self, id: u16) -> String {
+    pub(crate) fn metrics_address(&self, id: u16) -> SocketAddr {
         let node = self.nodes[usize::from(id) - 1].as_ref().expect("up");
-        let url = format!("http://{}/metrics", node.metrics_address());
+        node.metrics_address()
+    }
+
+    pub(crate) async fn metrics(&self, id: u16) -> String {
+        let url = format!("http://{}/metrics", self.metrics_address(id));
         let page = self.http.get(url).send().await.expect("an answer");
         page.text().await.expect("a page")
     }

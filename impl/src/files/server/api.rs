@@ -15,6 +15,7 @@
 //! | `GET /cluster` | 200, what all members say of themselves, as JSON |
 //! | `GET`, `PUT /log-level` | 200, what this process logs; the body of `PUT` changes it until it ends |
 //! | `GET /status` | 200, how this node and its disk fare, as JSON |
+//! | `GET /debug/vars` | 200, the variables of the process and of its ZAB, as Go's expvar shows them |
 //! | `GET /healthz`, `GET /readyz` | 200, or 503 and why not |
 //!
 //! A read answers what is delivered here: committed, but perhaps not the latest. `sync=true` has it wait
@@ -54,6 +55,7 @@ use crate::files::store::path::{BadPath, MAX_PATH_BYTES, check_path};
 use crate::files::store::{self, Command, MAX_LIST_ENTRIES, Operation, Part, Stat};
 use crate::files::{FilesZab, headers};
 use crate::runtime::driver::NodeStopped;
+use crate::service::debug_vars::PATH as DEBUG_VARS_PATH;
 use crate::service::founding::request::{Founded, Founding};
 use crate::service::log_level_api;
 use crate::service::session_fields::session_in;
@@ -85,6 +87,7 @@ pub(crate) fn api(service: Arc<Service>, tokens: &Tokens) -> Router {
         .route("/batch", post(batch).layer(batch_limit))
         .route("/watch", get(watch::watch))
         .route("/status", get(status_page::status))
+        .route(DEBUG_VARS_PATH, get(status_page::variables))
         .route("/healthz", get(status_page::healthz))
         .route("/readyz", get(status_page::readyz))
         .route("/init", post(init))
@@ -109,10 +112,11 @@ fn needed_role(method: &Method, path: &str) -> Option<Role> {
     }
 }
 
-/// The metrics, on a port of their own.
+/// The metrics, and the variables once more, on a port of their own.
 pub(crate) fn metrics(service: Arc<Service>) -> Router {
     Router::new()
         .route("/metrics", get(status_page::metrics))
+        .route(DEBUG_VARS_PATH, get(status_page::variables))
         .with_state(service)
 }
 

@@ -1,4 +1,4 @@
-//! `/status`, `/healthz` and `/readyz`: how this node fares, for people and for those who look after
+//! `/status`, `/healthz`, `/readyz`, `/metrics` and `/debug/vars`: how this node fares, for people and for those who look after
 //! processes.
 
 use std::time::Duration;
@@ -6,10 +6,11 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
+use serde_json::{Map, Value};
 
 use super::api::{Shared, look_unflushed};
 use super::http_error::Failure;
-use super::metrics_page;
+use super::{debug_vars, metrics_page};
 use crate::files::members::Ensemble;
 use crate::files::request::router::Service;
 use crate::files::status::{Report, Surroundings, report};
@@ -54,6 +55,14 @@ pub(crate) async fn cluster(State(service): Shared) -> Json<ClusterPage> {
 pub(crate) async fn metrics(State(service): Shared) -> Response {
     let report = describe(&service).await.ok();
     metrics_page::answer(service.inbox.metrics(), report.as_ref())
+}
+
+pub(crate) async fn variables(State(service): Shared) -> Json<Map<String, Value>> {
+    let report = describe(&service).await.ok();
+    Json(debug_vars::variables(
+        service.inbox.metrics(),
+        report.as_ref(),
+    ))
 }
 
 async fn describe(service: &Service) -> Result<Report, Failure> {

@@ -8,6 +8,7 @@
 //! | `GET /kv?prefix=&after=&limit=&here=` | 200, a page of keys and values as JSON; linearizable |
 //! | `GET /kv?prefix_base64=&after_base64=` | the same; both are byte strings in either form |
 //! | `GET /status` | 200, how this node and its disk fare, as JSON |
+//! | `GET /debug/vars` | 200, the variables of the process and of its Raft, as Go's expvar shows them |
 //! | `GET /` | a page for people that shows the cluster live |
 //! | `GET /cluster` | 200, what all members say of themselves, as JSON |
 //! | `GET`, `PUT /log-level` | 200, what this process logs; the body of `PUT` changes it until it ends |
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::service::cluster_status::ask_with;
+use crate::service::debug_vars::PATH as DEBUG_VARS_PATH;
 use crate::service::log_level_api;
 use crate::service::status_page::{self, CLUSTER_PATH, ClusterPage};
 use crate::service::tokens::{Role, Tokens, protect};
@@ -54,7 +56,7 @@ use crate::kv::request::forward;
 use crate::kv::request::router::{Limits, MAX_HOPS, Service};
 use crate::kv::server::http_error::{Failure, bad};
 use crate::kv::server::range_query::RangeQuery;
-use crate::kv::server::{log_page, members_api, metrics_page};
+use crate::kv::server::{debug_vars, log_page, members_api, metrics_page};
 use crate::kv::status::{self, Report};
 use crate::kv::store::{Command, MAX_KEY_BYTES, MAX_VALUE_BYTES, Unfit, check_key};
 use crate::kv::{Kv, KvRaft, headers, store as machine};
@@ -101,6 +103,7 @@ pub(crate) fn api(service: Arc<Service>, tokens: &Tokens) -> Router {
             key.layer(DefaultBodyLimit::max(MAX_VALUE_BYTES)),
         )
         .route("/status", get(status))
+        .route(DEBUG_VARS_PATH, get(show_variables))
         .route("/healthz", get(health))
         .route("/readyz", get(readiness))
         .route(CLUSTER_PATH, get(cluster))
@@ -117,10 +120,11 @@ pub(crate) fn api(service: Arc<Service>, tokens: &Tokens) -> Router {
         .with_state(service)
 }
 
-/// The metrics, on a port of their own.
+/// The metrics, and the variables once more, on a port of their own.
 pub(crate) fn metrics(service: Arc<Service>) -> Router {
     Router::new()
         .route("/metrics", get(show_metrics))
+        .route(DEBUG_VARS_PATH, get(show_variables))
         .with_state(service)
 }
 
@@ -345,6 +349,12 @@ async fn show_metrics(State(service): Shared) -> Response {
     let report = report(&service).await.ok();
     let metrics = service.inbox.metrics();
     metrics_page::answer(metrics, &service.transfers, report.as_ref())
+}
+
+async fn show_variables(State(service): Shared) -> Json<Map<String, Value>> {
+    let report = report(&service).await.ok();
+    let (metrics, transfers) = (service.inbox.metrics(), &service.transfers);
+    Json(debug_vars::variables(metrics, transfers, report.as_ref()))
 }
 
 /// A request that another node has forwarded, and its answer, both in the runtime's encoding.

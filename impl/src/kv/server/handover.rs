@@ -12,6 +12,7 @@ use models::raft::session::RequestId;
 use models::raft::state::{Leadership, Role};
 use models::raft::{Command, Event, TransferOutcome};
 use models::{Node, NodeId};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
@@ -99,6 +100,14 @@ impl Transfers {
     /// How many have ended in each way.
     pub(crate) fn counts(&self) -> &CounterByLabel {
         &self.counts
+    }
+
+    /// The same, by the name of the way.
+    pub(crate) fn outcomes(&self) -> impl Iterator<Item = (String, Value)> {
+        OUTCOMES.into_iter().map(|outcome| {
+            let count = self.counts.get_or_create(&[("outcome", outcome)]).get();
+            (outcome.to_owned(), count.into())
+        })
     }
 }
 
