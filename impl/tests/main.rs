@@ -2,6 +2,7 @@
 #![cfg(not(lockstep_loom))]
 
 mod debug_vars;
+mod demo_interrupt;
 mod driver;
 mod driver_checkpoints;
 mod files_cli;
