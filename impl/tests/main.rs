@@ -12,6 +12,7 @@ mod files_machine;
 mod http_server;
 mod journal_crash;
 mod journal_file;
+mod journal_seal;
 mod kv_checkpoints;
 mod kv_cli;
 mod kv_cli_bytes;

@@ -76,6 +76,10 @@ impl Journal for SlowJournal {
     fn begin_checkpoint(&mut self) -> Result<Box<dyn Checkpoint>, JournalError> {
         self.inner.begin_checkpoint()
     }
+
+    fn seal(&mut self) -> Result<(), JournalError> {
+        self.inner.seal()
+    }
 }
 
 /// How a [`TroubledJournal`] behaves. Clones share it.
@@ -163,6 +167,11 @@ impl<J: Journal> Journal for TroubledJournal<J> {
         let trouble = self.trouble.clone();
         trouble.change(|troubles| troubles.checkpoints_begun += 1);
         Ok(Box::new(TroubledCheckpoint { inner, trouble }))
+    }
+
+    fn seal(&mut self) -> Result<(), JournalError> {
+        self.trouble.wait_while(|troubles| troubles.hangs);
+        self.inner.seal()
     }
 }
 
