@@ -267,10 +267,6 @@ impl ServiceConfig for Config {
 
     fn check_service(&self) -> Result<(), Fault> {
         self.timing.check()?;
-        if self.limits.max_client_connections == Some(0) {
-            let remedy = "choose at least 1, such as 1000, or say nothing";
-            return Err(fault("limits.max_client_connections", "it is 0", remedy));
-        }
         if let Some(position) = self.nodes.iter().position(|node| !node.member) {
             return Err(fault(
                 format!("nodes[{position}].member"),

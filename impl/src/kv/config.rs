@@ -289,10 +289,6 @@ impl Limits {
             let remedy = "choose at least 1, such as 16384";
             return Err(fault("limits.max_pending_reads", "it is 0", remedy));
         }
-        if self.max_client_connections == Some(0) {
-            let remedy = "choose at least 1, such as 1000, or say nothing";
-            return Err(fault("limits.max_client_connections", "it is 0", remedy));
-        }
         Ok(())
     }
 }

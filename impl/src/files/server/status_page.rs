@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use serde_json::{Map, Value};
 
-use super::api::{Shared, look_unflushed};
+use super::api::Shared;
 use super::http_error::Failure;
 use super::{debug_vars, metrics_page};
 use crate::files::members::Ensemble;
@@ -17,6 +16,7 @@ use crate::files::status::{Report, Surroundings, report};
 use crate::service::cluster_status::ask_with;
 use crate::service::disk_report::disk_report;
 use crate::service::founding::InitialMembers;
+use crate::service::look::{self, unavailable};
 use crate::service::status_page::ClusterPage;
 
 /// Another node has this long to say how it fares.
@@ -28,7 +28,7 @@ pub(crate) async fn status(State(service): Shared) -> Result<Response, Failure> 
 
 /// Whether the process is alive: one that is not is best started anew.
 pub(crate) async fn healthz(State(service): Shared) -> Result<Response, Failure> {
-    look_unflushed(&service, |_| ()).await?;
+    look::unflushed(&service.inbox, |_| ()).await?;
     Ok("the node answers\n".into_response())
 }
 
@@ -37,9 +37,7 @@ pub(crate) async fn readyz(State(service): Shared) -> Response {
     if service.leader().is_some() {
         return "the node serves\n".into_response();
     }
-    let retry = [(header::RETRY_AFTER, "1")];
-    let text = "the node has no leader that broadcasts: it serves nothing yet\n";
-    (StatusCode::SERVICE_UNAVAILABLE, retry, text).into_response()
+    unavailable("the node has no leader that broadcasts: it serves nothing yet")
 }
 
 /// What all members say of themselves, for people who look at this node's page.
@@ -78,5 +76,6 @@ async fn describe(service: &Service) -> Result<Report, Failure> {
         uptime: service.started.elapsed(),
         disk: disk_report(flushes, service.timing.slow_flush()),
     };
-    look_unflushed(service, move |node| report(surroundings, node)).await
+    let looked = look::unflushed(&service.inbox, move |node| report(surroundings, node));
+    Ok(looked.await?)
 }

@@ -90,6 +90,10 @@ pub trait ServiceConfig: DeserializeOwned {
         cluster.check_name()?;
         cluster.security.check()?;
         self.check_service()?;
+        if self.max_client_connections() == Some(0) {
+            let remedy = "choose at least 1, such as 1000, or say nothing";
+            return Err(fault("limits.max_client_connections", "it is 0", remedy));
+        }
         cluster.check_nodes()
     }
 
