@@ -1,21 +1,19 @@
 //! `/debug/vars`: an object of variables, as Go's expvar has it.
 
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use lockstep::kv::config::Timing;
-use lockstep::service::http_client::Access;
 use serde_json::{Value, json};
 
 use crate::support::files::FilesCluster;
 use crate::support::kv::KvCluster;
+use crate::support::loopback::http;
 
 const PATH: &str = "/debug/vars";
 
 /// What stands at the metrics port.
-async fn at_metrics_port(address: std::net::SocketAddr) -> Value {
-    let client = Access::plaintext().client(Duration::from_secs(2));
-    let client = client.expect("a client").build().expect("a client");
-    let asked = client.get(format!("http://{address}{PATH}")).send().await;
+async fn at_metrics_port(address: SocketAddr) -> Value {
+    let asked = http().get(format!("http://{address}{PATH}")).send().await;
     let answer = asked.expect("an answer");
     assert_eq!(answer.status(), 200);
     assert_eq!(answer.headers()["content-type"], "application/json");

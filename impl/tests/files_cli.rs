@@ -10,7 +10,8 @@ use lockstep::files::local::cluster::Processes;
 use lockstep::service::config::{NodeConfig, ServiceConfig, ServiceKind, service_of};
 use models::NodeId;
 
-use crate::support::files::{PATIENCE, http, leader, processes, report};
+use crate::support::files::{PATIENCE, leader, processes, report};
+use crate::support::loopback::http;
 use crate::support::program::PROGRAM;
 
 fn run(nodes: &Processes, args: &[&str], input: &[u8]) -> Output {
