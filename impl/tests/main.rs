@@ -39,6 +39,7 @@ mod kv_unread_log;
 mod local_network;
 mod metrics_format;
 mod secured_cluster;
+mod secured_files;
 mod simulation;
 mod support;
 mod tcp;
