@@ -380,6 +380,15 @@ impl Client {
         self.json(&answer)
     }
 
+    /// A client of the same nodes, with a session of its own.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be had.
+    pub fn another(&self) -> Result<Self, ClientError> {
+        let session = self.session.another()?;
+        Ok(Self { session })
+    }
+
     /// Watches what changes after `from`, or from now on.
     pub fn watch(self, prefix: &str, from: Option<u64>) -> Watch {
         Watch::new(self.session, prefix, from)

@@ -10,13 +10,15 @@ use crate::service::debug_vars;
 /// are null then.
 pub(crate) fn variables(metrics: &Metrics, report: Option<&Report>) -> Map<String, Value> {
     let mut variables = debug_vars::variables(metrics);
-    let parts: [(&str, fn(&Report) -> Value); 3] =
-        [("zab", zab), ("bully", bully), ("files", files)];
+    let parts: [(&str, Part); 3] = [("zab", zab), ("bully", bully), ("files", files)];
     for (name, part) in parts {
         variables.insert(name.to_owned(), report.map(part).into());
     }
     variables
 }
+
+/// A part of what a node says of itself.
+type Part = fn(&Report) -> Value;
 
 fn zab(report: &Report) -> Value {
     json!({
