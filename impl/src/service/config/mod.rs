@@ -2,6 +2,7 @@
 //! the rest.
 
 mod addresses;
+mod cluster_file;
 mod node_list;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::service::address::Address;
 use crate::service::security::SecurityConfig;
+
+pub use cluster_file::{ClusterFile, Section, Sections};
 
 /// A service, as the file names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
