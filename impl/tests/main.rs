@@ -5,6 +5,7 @@ mod debug_vars;
 mod demo_interrupt;
 mod driver;
 mod driver_checkpoints;
+mod driver_seal;
 mod files_cli;
 mod files_crash;
 mod files_http;

@@ -97,6 +97,9 @@ struct Troubles {
     /// Checkpoints fail instead.
     checkpoint_fails: bool,
     checkpoints_begun: usize,
+    /// Seals fail.
+    seal_fails: bool,
+    seals: usize,
 }
 
 impl Trouble {
@@ -114,6 +117,15 @@ impl Trouble {
 
     pub(crate) fn set_checkpoint_failing(&self, fails: bool) {
         self.change(|troubles| troubles.checkpoint_fails = fails);
+    }
+
+    pub(crate) fn set_seal_failing(&self, fails: bool) {
+        self.change(|troubles| troubles.seal_fails = fails);
+    }
+
+    /// How often the journal was to be sealed.
+    pub(crate) fn seals(&self) -> usize {
+        self.0.0.lock().expect("no panic").seals
     }
 
     pub(crate) fn checkpoints_begun(&self) -> usize {
@@ -170,7 +182,15 @@ impl<J: Journal> Journal for TroubledJournal<J> {
     }
 
     fn seal(&mut self) -> Result<(), JournalError> {
-        self.trouble.wait_while(|troubles| troubles.hangs);
+        let troubles = self.trouble.wait_while(|troubles| troubles.hangs);
+        self.trouble.change(|troubles| troubles.seals += 1);
+        if troubles.seal_fails {
+            return Err(JournalError::Io {
+                doing: "writing",
+                path: "the seal".into(),
+                source: io::Error::other("no space left"),
+            });
+        }
         self.inner.seal()
     }
 }
