@@ -1,8 +1,6 @@
 //! What runs in the process of every node: the protocol's node, its connections to peers, its HTTP
 //! servers; and how all of it ends.
 
-use std::time::Duration;
-
 use models::Protocol;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,12 +8,7 @@ use tokio::sync::watch;
 
 use crate::runtime::driver::{Failure, RunningNode, Status};
 use crate::runtime::transport::tcp::Tcp;
-use crate::service::http_servers::HttpServers;
-
-/// A node that is told to stop waits this long for an fsync,
-const DISK_PATIENCE: Duration = Duration::from_secs(3);
-/// and this long for everything that it had taken.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
+use crate::service::serving::{self, Servers};
 
 /// A node of protocol `P` in this process.
 pub(crate) struct HostedNode<P: Protocol> {
@@ -23,7 +16,7 @@ pub(crate) struct HostedNode<P: Protocol> {
     /// Why the protocol takes part no more, once it does not.
     pub(crate) halted: watch::Receiver<Option<String>>,
     pub(crate) tcp: Tcp<P::Message>,
-    pub(crate) servers: HttpServers,
+    pub(crate) servers: Servers,
 }
 
 impl<P: Protocol> HostedNode<P>
@@ -54,8 +47,7 @@ where
     /// When the node had failed before, fails on the way, or hangs.
     pub(crate) async fn shutdown(self) -> Result<(), Failure> {
         self.servers.shutdown().await;
-        let stopped = { self.node }.shutdown_within(DISK_PATIENCE, STOP_PATIENCE);
-        let stopped = stopped.await;
+        let stopped = serving::shutdown(self.node).await;
         self.tcp.shutdown().await;
         stopped
     }

@@ -81,9 +81,11 @@ impl Secured {
         run(&["config", "init", service, "--tls", "--cluster", "blue"]);
         let file = folder.path().join("cluster.toml");
         let mut text = fs::read_to_string(&file).expect("written");
-        let free: [u16; 9] = ports();
+        // As many as a service with a node beside its members needs.
+        let free: [u16; 12] = ports();
         let written = [
-            "7400", "7410", "7420", "7405", "7415", "7425", "7406", "7416", "7426",
+            "7400", "7410", "7420", "7430", "7405", "7415", "7425", "7435", "7406", "7416", "7426",
+            "7436",
         ];
         for (old, new) in written.iter().zip(free) {
             text = text.replace(&format!(":{old}\""), &format!(":{new}\""));

@@ -9,7 +9,8 @@ use crate::files::request::router::Refusal;
 use crate::files::store::Fault;
 use crate::files::store::command::{MAX_CONTENT_BYTES, Unfit};
 use crate::files::store::path::BadPath;
-use crate::service::look::{Unseen, unavailable};
+use crate::service::http_error::unavailable;
+use crate::service::looking::Unseen;
 
 /// What is wrong with a request, or with its outcome.
 pub(crate) enum Failure {

@@ -31,11 +31,11 @@ use crate::service::config::ServiceConfig;
 use crate::service::founding::InitialMembers;
 use crate::service::hosted::HostedNode;
 use crate::service::http_client::{NodeClient, NodeTimeouts};
-use crate::service::http_servers::{self, ClientSide, HttpServers, MetricsSide};
 use crate::service::open_files;
 use crate::service::peering::peer_config;
 use crate::service::running::ServiceNode;
 use crate::service::security::peer_security;
+use crate::service::serving::{GRACE, Served, Servers};
 use crate::service::session_pool::Sessions;
 use crate::service::start::{Listeners, StartError, open_journal};
 use crate::service::tokens::Tokens;
@@ -108,7 +108,7 @@ impl FilesNode {
         let tokens = Tokens::load(config.security.tokens.as_deref())?;
         let timeouts = NodeTimeouts {
             connect: PAGE_PATIENCE,
-            idle: http_servers::GRACE,
+            idle: GRACE,
         };
         let asked_with = NodeClient::new(credentials.clone(), tokens.for_nodes(), timeouts)?;
 
@@ -178,23 +178,21 @@ impl FilesNode {
         tcp.begin_accepting();
         let watching = tokio::spawn(async move { watching.run(inbox).await });
 
-        let api = ClientSide {
+        let api = Served {
             listener: listeners.client,
-            credentials,
-            api: api::api(service.clone(), &tokens),
-            connections: clients,
+            router: api::api(service.clone(), &tokens),
         };
-        let page = MetricsSide {
+        let page = Served {
             listener: listeners.metrics,
-            page: api::metrics(service),
+            router: api::metrics(service),
         };
-        let servers = HttpServers::start(api, page, &metrics, stop)?;
+        let servers = Servers::start(api, page, credentials, clients, &metrics, stop)?;
         let Identity {
             cluster_id, disk, ..
         } = identity;
         tracing::info!(
             node = %id, %cluster_id, %disk, members = %ensemble,
-            clients = %servers.client_address(), metrics = %servers.metrics_address(),
+            clients = %servers.client_address, metrics = %servers.metrics_address,
             max_client_connections = clients, "serving"
         );
         let hosted = HostedNode {
@@ -208,12 +206,12 @@ impl FilesNode {
 
     /// Where clients are served.
     pub fn client_address(&self) -> SocketAddr {
-        self.hosted.servers.client_address()
+        self.hosted.servers.client_address
     }
 
     /// Where metrics are served.
     pub fn metrics_address(&self) -> SocketAddr {
-        self.hosted.servers.metrics_address()
+        self.hosted.servers.metrics_address
     }
 
     /// The ZAB node.

@@ -16,7 +16,8 @@ use crate::files::status::{Report, Surroundings, report};
 use crate::service::cluster_status::ask_with;
 use crate::service::disk_report::disk_report;
 use crate::service::founding::InitialMembers;
-use crate::service::look::{self, unavailable};
+use crate::service::http_error::unavailable;
+use crate::service::looking::look_unflushed;
 use crate::service::status_page::ClusterPage;
 
 /// Another node has this long to say how it fares.
@@ -28,7 +29,7 @@ pub(crate) async fn status(State(service): Shared) -> Result<Response, Failure> 
 
 /// Whether the process is alive: one that is not is best started anew.
 pub(crate) async fn healthz(State(service): Shared) -> Result<Response, Failure> {
-    look::unflushed(&service.inbox, |_| ()).await?;
+    look_unflushed(&service.inbox, |_| ()).await?;
     Ok("the node answers\n".into_response())
 }
 
@@ -76,6 +77,6 @@ async fn describe(service: &Service) -> Result<Report, Failure> {
         uptime: service.started.elapsed(),
         disk: disk_report(flushes, service.timing.slow_flush()),
     };
-    let looked = look::unflushed(&service.inbox, move |node| report(surroundings, node));
+    let looked = look_unflushed(&service.inbox, move |node| report(surroundings, node));
     Ok(looked.await?)
 }

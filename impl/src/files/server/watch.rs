@@ -29,7 +29,7 @@ use crate::files::request::router::Service;
 use crate::files::store::changes::Change;
 use crate::files::store::path::MAX_PATH_BYTES;
 use crate::runtime::driver::Inbox;
-use crate::service::look;
+use crate::service::looking::look;
 
 /// A watcher may be behind by so many commands.
 const BEHIND: usize = 1024;
@@ -142,7 +142,7 @@ pub(crate) async fn watch(
     // Before looking: what comes after is told.
     let feed = service.watching.feed.subscribe();
     // What a node has told others must be on its disk; what it has delivered here is.
-    let seen = look::flushed(&service.inbox, move |node| {
+    let seen = look(&service.inbox, move |node| {
         let files = &node.volatile.delivered.machine;
         let from = from.unwrap_or(files.position());
         let changes = files.changes();

@@ -31,8 +31,9 @@ use std::time::Duration;
 
 use crate::service::cluster_status::ask_with;
 use crate::service::debug_vars::PATH as DEBUG_VARS_PATH;
+use crate::service::http_error::unavailable;
 use crate::service::log_level_api;
-use crate::service::look::{self, unavailable};
+use crate::service::looking::look_unflushed;
 use crate::service::status_page::{self, CLUSTER_PATH, ClusterPage};
 use crate::service::tokens::{Role, Tokens, protect};
 use axum::Router;
@@ -247,7 +248,7 @@ async fn status(State(service): Shared) -> Result<Response, Failure> {
 
 /// The process lives, and its node answers.
 async fn health(State(service): Shared) -> Result<&'static str, Failure> {
-    look::unflushed(&service.inbox, |_| ()).await?;
+    look_unflushed(&service.inbox, |_| ()).await?;
     Ok("ok\n")
 }
 
@@ -284,7 +285,7 @@ async fn report(service: &Service) -> Result<Report, Failure> {
         &service.inbox.metrics().flushes,
         service.timing.slow_flush(),
     );
-    let looked = look::unflushed(&service.inbox, move |node| {
+    let looked = look_unflushed(&service.inbox, move |node| {
         status::report(&identity, node, disk)
     });
     let report = looked.await?;
@@ -315,7 +316,7 @@ async fn log(
     let Query(query) = query?;
     let from = Index(query.index.unwrap_or(1));
     let limit = query.limit.unwrap_or(log_page::MAX_ENTRIES);
-    let looked = look::unflushed(&service.inbox, move |node| {
+    let looked = look_unflushed(&service.inbox, move |node| {
         log_page::read(node, from, limit)
     });
     let page = looked.await?;

@@ -7,7 +7,8 @@ use axum::response::{IntoResponse, Response};
 use crate::kv::headers;
 use crate::kv::request::router::Refusal;
 use crate::kv::store::Unfit;
-use crate::service::look::{Unseen, unavailable};
+use crate::service::http_error::unavailable;
+use crate::service::looking::Unseen;
 
 /// What is wrong with a request, or with its outcome.
 pub(crate) enum Failure {

@@ -30,11 +30,11 @@ use crate::runtime::timers::TimerSpan;
 use crate::runtime::transport::tcp::{Tcp, TcpConfig};
 use crate::service::config::ServiceConfig;
 use crate::service::hosted::HostedNode;
-use crate::service::http_servers::{ClientSide, HttpServers, MetricsSide};
 use crate::service::open_files;
 use crate::service::peering::peer_config;
 use crate::service::running::ServiceNode;
 use crate::service::security::peer_security;
+use crate::service::serving::{Served, Servers};
 use crate::service::start::{Listeners, StartError, open_journal};
 use crate::service::tokens::Tokens;
 use models::raft::configuration::Configuration;
@@ -154,23 +154,28 @@ impl KvNode {
 
         tcp.begin_accepting();
 
-        let api = ClientSide {
+        let api = Served {
             listener: listeners.client,
-            credentials,
-            api: http::api(service.clone(), &tokens),
-            connections: clients,
+            router: http::api(service.clone(), &tokens),
         };
-        let page = MetricsSide {
+        let page = Served {
             listener: listeners.metrics,
-            page: http::metrics(service.clone()),
+            router: http::metrics(service.clone()),
         };
-        let servers = HttpServers::start(api, page, &metrics, watch::Sender::new(false))?;
+        let servers = Servers::start(
+            api,
+            page,
+            credentials,
+            clients,
+            &metrics,
+            watch::Sender::new(false),
+        )?;
         let Identity {
             cluster_id, disk, ..
         } = identity;
         tracing::info!(
-            node = %id, %cluster_id, %disk, clients = %servers.client_address(),
-            metrics = %servers.metrics_address(), max_client_connections = clients, "serving"
+            node = %id, %cluster_id, %disk, clients = %servers.client_address,
+            metrics = %servers.metrics_address, max_client_connections = clients, "serving"
         );
         let hosted = HostedNode {
             node: raft,
@@ -183,12 +188,12 @@ impl KvNode {
 
     /// Where clients are served.
     pub fn client_address(&self) -> SocketAddr {
-        self.hosted.servers.client_address()
+        self.hosted.servers.client_address
     }
 
     /// Where metrics are served.
     pub fn metrics_address(&self) -> SocketAddr {
-        self.hosted.servers.metrics_address()
+        self.hosted.servers.metrics_address
     }
 
     /// The Raft node.
