@@ -10,7 +10,8 @@ use lockstep::files::local::cluster::Processes;
 use lockstep::service::config::{NodeConfig, ServiceConfig, ServiceKind, service_of};
 use models::NodeId;
 
-use crate::support::files::{PATIENCE, http, leader, processes, report};
+use crate::support::files::{PATIENCE, leader, processes, report};
+use crate::support::loopback::http;
 use crate::support::program::PROGRAM;
 
 fn run(nodes: &Processes, args: &[&str], input: &[u8]) -> Output {
@@ -131,6 +132,83 @@ async fn files_are_written_and_read_from_the_command_line() {
         error.contains("no such file") && error.contains("no command `move`"),
         "{error}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_shell_does_batches_and_watches() {
+    let nodes = processes(3, LogLimits::default());
+    leader(&nodes, 3).await;
+    let shell = |lines: &str| {
+        let output = run(&nodes, &["shell"], lines.as_bytes());
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let lines = "batch\n# a remark\ncreate b/1 one\ncreate \"b/two words\" x\ncheck b/3 absent\n\
+                 commit\nls b/\nread b/1\nwatch b/ from 0 limit 1\nread b/1\n";
+    let (code, shown, said) = shell(lines);
+    assert_eq!((code, &*said), (Some(0), ""), "{shown}");
+    let shown: Vec<&str> = shown.lines().collect();
+    assert!(shown[0].starts_with("done, in version "), "{shown:?}");
+    assert!(
+        shown[1].ends_with("\tb/1") && shown[2].ends_with("\tb/two words"),
+        "{shown:?}"
+    );
+    assert_eq!(
+        (shown[3], shown[5], shown.len()),
+        ("one", "one", 6),
+        "the shell goes on"
+    );
+    let change: serde_json::Value = serde_json::from_str(shown[4]).expect("a change");
+    assert_eq!(
+        change["files"].as_array().map(Vec::len),
+        Some(2),
+        "{change}"
+    );
+
+    // None is done where one fails, is not understood, or is given up.
+    let version = change["position"].as_u64().expect("a position");
+    for (lines, code, words) in [
+        (
+            format!("batch\ncreate b/4 x\ncheck b/1 {}\ncommit\n", version + 1),
+            2,
+            "nothing was changed",
+        ),
+        (
+            "batch\ncreate b/4 x\nrename b/1 b/2\ncommit\n".to_owned(),
+            2,
+            "a batch has no `rename`",
+        ),
+        (
+            "batch\ncreate b/4 x\n".to_owned(),
+            2,
+            "the input ended within a batch",
+        ),
+        ("batch now\n".to_owned(), 2, "a line for each"),
+        (
+            "watch b/ until dawn\n".to_owned(),
+            2,
+            "watch has no `until`",
+        ),
+        (
+            "batch\ncreate b/4 x\nabort\nstat b/4\n".to_owned(),
+            1,
+            "no such file",
+        ),
+    ] {
+        let (ended, shown, said) = shell(&lines);
+        assert_eq!(ended, Some(code), "{lines}: {shown}{said}");
+        assert!(said.contains(words), "{lines}: {said}");
+    }
+    fails(&nodes, &["stat", "b/4"], 1, "no such file");
+    let lines =
+        format!("batch\nreplace b/1 {version} other\ndelete \"b/two words\" {version}\ncommit\n");
+    assert_eq!(shell(&lines).0, Some(0));
+    assert_eq!(done(&nodes, &["read", "b/1"]), "other");
+    assert_eq!(done(&nodes, &["ls", "b/"]), "b/1\n");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

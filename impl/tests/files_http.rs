@@ -347,7 +347,7 @@ async fn a_slow_watcher_is_dropped_and_told_so() {
     let cluster = FilesCluster::start(1).await;
     cluster.leader().await;
     let url = format!("http://{}/watch?from=0", cluster.address(1));
-    let mut slow = crate::support::files::http()
+    let mut slow = crate::support::loopback::http()
         .get(url)
         .send()
         .await

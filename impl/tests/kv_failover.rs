@@ -1,6 +1,5 @@
 //! What clients see while leaders come and go.
 
-use lockstep::service::http_client::Access;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,6 +7,7 @@ use lockstep::kv::config::Timing;
 use tokio::task::JoinSet;
 
 use crate::support::kv::{KvCluster, PATIENCE, impatient};
+use crate::support::loopback::http;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_retry_at_the_next_leader_is_applied_once() {
@@ -128,11 +128,7 @@ async fn writers_survive_leader_changes_and_every_write_counts_once() {
 
 /// Writes 1, 2, 3, … to the writer's key, each until it is acknowledged.
 async fn write_until_done(writer: u64, writes: u64, urls: &[String]) {
-    let client = Access::plaintext()
-        .client(Duration::from_secs(2))
-        .expect("a client")
-        .build()
-        .expect("a client");
+    let client = http();
     let end = Instant::now() + 2 * PATIENCE;
     for number in 1..=writes {
         let mut tries = writer as usize;

@@ -3,12 +3,11 @@
 //! Verifies that it does, that what was acknowledged is kept, and that requests are answered
 //! meanwhile. Does not verify how long anybody waits: `benches` measures that.
 
-use lockstep::service::http_client::Access;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use lockstep::kv::client::{Client, ClientError};
@@ -142,23 +141,13 @@ async fn requests_are_served_or_forwarded_while_leadership_is_handed_over() {
     }
     assert_eq!(cluster.status(leader.0).await.revision, writes);
     let completed = "lockstep_leadership_transfers_total{outcome=\"completed\"} 1";
-    let page = metrics(&cluster, old).await;
+    let page = cluster.metrics(old).await;
     assert!(page.lines().any(|line| line == completed), "{page}");
     assert_eq!(cluster.node(old).hand_over().await, HandOver::NotLeading);
     Arc::into_inner(cluster)
         .expect("all are done")
         .stop_all()
         .await;
-}
-
-async fn metrics(cluster: &KvCluster, id: u16) -> String {
-    let url = format!("http://{}/metrics", cluster.node(id).metrics_address());
-    let client = Access::plaintext()
-        .client(Duration::from_secs(2))
-        .expect("a client")
-        .build();
-    let asked = client.expect("a client").get(url).send().await;
-    asked.expect("an answer").text().await.expect("text")
 }
 
 /// The voter that is down is not chosen while the other is there, though its log may be as long.

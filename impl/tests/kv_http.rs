@@ -1,6 +1,5 @@
 //! The HTTP API, over a cluster in this process.
 
-use lockstep::service::http_client::Access;
 use std::time::Duration;
 
 use lockstep::kv::config::{Limits, Timing};
@@ -10,6 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::kv::{Answer, KvCluster, impatient};
+use crate::support::loopback::http;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_put_is_got_everywhere_until_it_is_deleted() {
@@ -426,19 +426,12 @@ async fn metrics_are_on_a_port_of_their_own() {
     cluster.leader().await;
     cluster.put(1, "k", "v").await;
     let url = format!("http://{}/metrics", cluster.node(1).metrics_address());
-    let client = Access::plaintext()
-        .client(Duration::from_secs(2))
-        .expect("a client")
-        .build()
-        .expect("a client");
-    let page = client
-        .get(url)
-        .send()
-        .await
-        .expect("an answer")
-        .text()
-        .await
-        .expect("text");
+    let answer = http().get(url).send().await.expect("an answer");
+    assert_eq!(
+        answer.headers()["content-type"],
+        "text/plain; version=0.0.4; charset=utf-8"
+    );
+    let page = answer.text().await.expect("text");
     for line in [
         "# TYPE lockstep_records_total counter",
         "# TYPE lockstep_client_connections gauge",

@@ -1,7 +1,6 @@
 //! Changes of membership that are asked for again, at nodes that lag, and that come to nothing; with
 //! real processes.
 
-use lockstep::service::http_client::Access;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::kv::PATIENCE;
+use crate::support::loopback::http;
 use crate::support::processes::{
     FOUR, ONE, THREE, TWO, address, client, leader, lockstep, page, refused, succeeded, three,
     wait_for,
@@ -40,11 +40,7 @@ async fn add_fourth(
     client: &str,
 ) -> (StatusCode, String) {
     let url = format!("http://{}/members", address(nodes, at));
-    let http = Access::plaintext()
-        .client(Duration::from_secs(2))
-        .expect("a client")
-        .build()
-        .expect("one");
+    let http = http();
     let body = json!({ "id": 4, "peer_address": peer, "client_address": client });
     let asked = http
         .request(Method::POST, url)

@@ -4,7 +4,6 @@
 //! after another, while silent clients do whatever they can. Does not verify what happens where
 //! something else on the machine takes the files.
 
-use lockstep::service::http_client::Access;
 use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
@@ -18,6 +17,7 @@ use lockstep::service::config::NodeConfig;
 use tempfile::tempdir;
 
 use crate::support::kv::PATIENCE;
+use crate::support::loopback::http;
 use crate::support::program::program_after;
 
 const SILENT: usize = 300;
@@ -103,15 +103,7 @@ async fn leader(nodes: &Processes) -> NodeConfig {
     loop {
         for node in &nodes.config().nodes {
             let url = format!("http://{}/status", node.client_address);
-            let answer = Access::plaintext()
-                .client(Duration::from_secs(2))
-                .expect("a client")
-                .build()
-                .expect("a client")
-                .get(url)
-                .send()
-                .await
-                .expect("an answer");
+            let answer = http().get(url).send().await.expect("an answer");
             let report = answer.text().await.expect("a report");
             let report: Report = serde_json::from_str(&report).expect("a report");
             if report.role == "leader" {

@@ -2,7 +2,6 @@
 //! library that is loaded before libc's delays it. Where there is no C compiler there is no such
 //! library, and nothing is tested.
 
-use lockstep::service::http_client::Access;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -14,6 +13,7 @@ use models::NodeId;
 use tempfile::TempDir;
 
 use crate::support::kv::PATIENCE;
+use crate::support::loopback::http;
 use crate::support::processes::{ONE, THREE, TWO, client, leader, page, wait_for};
 use crate::support::program::{program_after, send_signal, wait_until_it_ends};
 
@@ -100,11 +100,7 @@ fn metrics_address(nodes: &Processes, id: NodeId) -> String {
 }
 
 async fn metrics_answer(address: &str) {
-    let http = Access::plaintext()
-        .client(Duration::from_secs(2))
-        .expect("a client")
-        .build()
-        .expect("one");
+    let http = http();
     let page = http.get(format!("http://{address}/metrics"));
     let page = page.timeout(AT_ONCE).send().await.expect("an answer");
     let page = page.text().await.expect("a page");

@@ -3,7 +3,6 @@
 //! Verifies that a full pipe behind standard error delays no write and no end, that strangers
 //! who knock do not either, and that what is dropped is counted and told of.
 
-use lockstep::service::http_client::Access;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,6 +16,7 @@ use lockstep::kv::local::cluster::Processes;
 use tempfile::{TempDir, tempdir};
 
 use crate::support::kv::PATIENCE;
+use crate::support::loopback::http;
 use crate::support::program::{PROGRAM, program_after, send_signal, wait_until_it_ends};
 
 const STRANGERS: usize = 300;
@@ -160,11 +160,7 @@ impl Talkative {
     }
 
     async fn dropped_lines(&self) -> u64 {
-        let page = Access::plaintext()
-            .client(Duration::from_secs(2))
-            .expect("a client")
-            .build()
-            .expect("a client")
+        let page = http()
             .get(format!("http://{}/metrics", self.metrics))
             .send()
             .await;

@@ -1,8 +1,11 @@
 //! The runtime and its services, tested from outside. One binary, one module per concern.
 #![cfg(not(lockstep_loom))]
 
+mod debug_vars;
+mod demo_interrupt;
 mod driver;
 mod driver_checkpoints;
+mod driver_seal;
 mod files_cli;
 mod files_crash;
 mod files_http;
@@ -10,6 +13,7 @@ mod files_machine;
 mod http_server;
 mod journal_crash;
 mod journal_file;
+mod journal_seal;
 mod kv_checkpoints;
 mod kv_cli;
 mod kv_cli_bytes;
@@ -34,7 +38,9 @@ mod kv_snapshots;
 mod kv_storm;
 mod kv_unread_log;
 mod local_network;
+mod metrics_format;
 mod secured_cluster;
+mod secured_files;
 mod simulation;
 mod support;
 mod tcp;

@@ -94,8 +94,8 @@ async fn messages_arrive_in_order_and_share_writes() {
         one.metrics.writes.get()
     );
     assert_eq!(
-        one.metrics.bytes_sent.get(),
-        two.metrics.bytes_received.get()
+        one.metrics.sent_bytes.get(),
+        two.metrics.received_bytes.get()
     );
 }
 

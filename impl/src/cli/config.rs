@@ -155,6 +155,9 @@ fn text(service: Service, nodes: u16, cluster: &str, tls: bool) -> String {
              data_directory = \"data/{id}\"           # relative to this file\n",
             client + 1
         );
+        if matches!(service, Service::Kv) {
+            text.push_str(MEMBER);
+        }
     }
     text
 }
@@ -162,6 +165,11 @@ fn text(service: Service, nodes: u16, cluster: &str, tls: bool) -> String {
 fn toml_string(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
+
+/// The members of the other services are fixed.
+const MEMBER: &str = "\
+# member = false                  # for a node that is yet to be added, or has been removed
+";
 
 const IN_THE_CLEAR: &str = "\
 [security]

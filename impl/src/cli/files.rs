@@ -411,7 +411,7 @@ pub(super) async fn stat(
     Ok(())
 }
 
-async fn watch(
+pub(super) async fn watch(
     client: Client,
     prefix: &str,
     from: Option<u64>,

@@ -7,9 +7,10 @@ use anyhow::{Context, bail};
 use lockstep::files::client::Client;
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::files::{self, Show, is_missing, missing};
-use super::{ERROR, NOT_FOUND};
+use super::{ERROR, NOT_FOUND, files_shell_batch, files_shell_watch};
 
 const HELP: &str = "\
 create PATH CONTENT    makes a file; the content is the rest of the line
@@ -18,6 +19,10 @@ read PATH              shows what a file holds
 delete PATH            removes a file
 ls [PREFIX]            lists paths, with size, version and time
 stat PATH              shows what is said of a file
+batch                  begins a batch: operations, a line for each, which commit does all or none
+watch [PREFIX] [from POSITION] [limit COUNT]
+                       shows what changes from now on, or after a position, until Ctrl-C, or COUNT
+                       changes
 help                   shows this
 quit                   ends; so does the end of the input
 A path with spaces is written in double quotes.";
@@ -36,8 +41,14 @@ pub(super) async fn run(mut client: Client, sync: bool) -> anyhow::Result<ExitCo
     if is_interactive {
         println!("{HELP}");
     }
-    while let Some(line) = lines.next()? {
-        match carry_out(&mut client, line.trim(), sync).await {
+    let mut interrupts = Interrupts::of(is_interactive)?;
+    while let Some(line) = lines.next("files> ")? {
+        let command = take(&mut client, &mut lines, line.trim(), sync);
+        let Some(done) = interrupts.or_done(command).await else {
+            eprintln!("\ninterrupted: if it was a change, it may have been done, or may yet be");
+            continue;
+        };
+        match done {
             Ok(Outcome::Done) => {}
             Ok(Outcome::Quit) => break,
             Err(error) if is_missing(&error) => {
@@ -55,7 +66,7 @@ pub(super) async fn run(mut client: Client, sync: bool) -> anyhow::Result<ExitCo
 }
 
 /// Where lines come from.
-enum Lines {
+pub(super) enum Lines {
     /// A terminal: they can be edited, and found again with the arrow keys.
     Terminal(Box<DefaultEditor>),
     Pipe,
@@ -70,10 +81,15 @@ impl Lines {
         Ok(Self::Terminal(Box::new(editor)))
     }
 
+    /// Whether somebody sees at once what is wrong with a line.
+    pub(super) fn are_typed(&self) -> bool {
+        matches!(self, Self::Terminal(_))
+    }
+
     /// The next line; nothing when there are no more.
-    fn next(&mut self) -> anyhow::Result<Option<String>> {
+    pub(super) fn next(&mut self, prompt: &str) -> anyhow::Result<Option<String>> {
         match self {
-            Self::Terminal(editor) => match editor.readline("files> ") {
+            Self::Terminal(editor) => match editor.readline(prompt) {
                 Ok(line) => {
                     // Whether it can be found again is not worth an error.
                     let _ = editor.add_history_entry(&line);
@@ -90,6 +106,49 @@ impl Lines {
             }
         }
     }
+}
+
+/// Ctrl-C at a terminal ends the command that runs, a watch say, and not the shell.
+struct Interrupts(Option<Signal>);
+
+impl Interrupts {
+    /// Where lines come from a pipe, it ends the program as usual.
+    fn of(is_interactive: bool) -> anyhow::Result<Self> {
+        let watched = is_interactive.then(|| signal(SignalKind::interrupt()));
+        Ok(Self(
+            watched.transpose().context("SIGINT cannot be watched")?,
+        ))
+    }
+
+    /// What the command has come to; nothing if it was interrupted.
+    async fn or_done<T>(&mut self, command: impl Future<Output = T>) -> Option<T> {
+        let Some(interrupts) = &mut self.0 else {
+            return Some(command.await);
+        };
+        tokio::select! {
+            biased;
+            _ = interrupts.recv() => None,
+            done = command => Some(done),
+        }
+    }
+}
+
+/// Takes a line, and those that belong to it.
+async fn take(
+    client: &mut Client,
+    lines: &mut Lines,
+    line: &str,
+    sync: bool,
+) -> anyhow::Result<Outcome> {
+    match word(line)? {
+        ("batch", rest) if rest.trim().is_empty() => files_shell_batch::run(client, lines).await?,
+        ("batch", _) => bail!(
+            "the operations of a batch come after it, a line for each, and then commit; nothing was \
+             sent"
+        ),
+        _ => return carry_out(client, line, sync).await,
+    }
+    Ok(Outcome::Done)
 }
 
 async fn carry_out(client: &mut Client, line: &str, sync: bool) -> anyhow::Result<Outcome> {
@@ -121,6 +180,7 @@ async fn carry_out(client: &mut Client, line: &str, sync: bool) -> anyhow::Resul
         }
         "ls" => files::list(client, path, Show::Long, sync).await?,
         "stat" => files::stat(client, path, false, sync).await?,
+        "watch" => files_shell_watch::run(client, rest).await?,
         "help" => println!("{HELP}"),
         "quit" | "exit" => return Ok(Outcome::Quit),
         other => bail!("there is no command `{other}`; help lists those that there are"),
@@ -129,7 +189,7 @@ async fn carry_out(client: &mut Client, line: &str, sync: bool) -> anyhow::Resul
 }
 
 /// The first word of a line, and what comes behind it. A word in double quotes may have spaces.
-fn word(line: &str) -> anyhow::Result<(&str, &str)> {
+pub(super) fn word(line: &str) -> anyhow::Result<(&str, &str)> {
     let line = line.trim_start();
     if let Some(quoted) = line.strip_prefix('"') {
         let Some((word, rest)) = quoted.split_once('"') else {

@@ -7,6 +7,8 @@ mod config;
 mod demo;
 mod files;
 mod files_shell;
+mod files_shell_batch;
+mod files_shell_watch;
 mod init;
 mod keys;
 mod kv;

@@ -35,59 +35,11 @@ use tokio::sync::oneshot;
 pub(super) struct NodeArgs {
     /// The cluster file, the same for all nodes
     ///
-    /// For example:
-    ///
-    ///   service = "kv"
-    ///   cluster = "blue"
-    ///   init_on_first_start = true   # optional: else the cluster waits for `lockstep init`
-    ///
-    ///   [security]
-    ///   plaintext = true             # or certificates: see `lockstep certs --help`
-    ///
-    ///   [timing]                     # all optional; these are the defaults
-    ///   heartbeat_ms = 50
-    ///   election_min_ms = 300
-    ///   election_max_ms = 600
-    ///   request_timeout_ms = 5000
-    ///
-    ///   [log]                        # all optional; these are the defaults
-    ///   snapshot_after_bytes = 16777216
-    ///   trailing_bytes = 4194304
-    ///   chunk_bytes = 1048576
-    ///   appends_in_flight = 16
-    ///
-    ///   [[nodes]]                    # one for each node
-    ///   id = 1
-    ///   member = true                       # optional: false until it is added, once removed
-    ///   peer_address = "10.0.0.1:7400"      # where the others reach it: an address or a name
-    ///   client_address = "10.0.0.1:7500"
-    ///   peer_listen = "0.0.0.0:7400"        # optional: what to listen on, where that differs
-    ///   client_listen = "0.0.0.0:7500"
-    ///   metrics_address = "0.0.0.0:7501"    # optional: what to listen on; client port + 1
-    ///   data_directory = "data/1"           # relative to this file
-    ///
-    ///   # A file service has the same, but no `member`, and instead:
-    ///   #
-    ///   # service = "files"
-    ///   #
-    ///   # [timing]                   # all optional; these are the defaults
-    ///   # tick_ms = 100
-    ///   # ping_ticks = 2             # how often a leader shows that it lives
-    ///   # sync_ticks = 12            # how long a follower does without
-    ///   # init_ticks = 100           # how long it may take to bring a follower up to date
-    ///   # okay_ticks = 4             # Bully: whoever is up has answered by then,
-    ///   # coordinator_ticks = 12     # and whoever is higher has won
-    ///   # request_timeout_ms = 10000
-    ///   #
-    ///   # [log]                      # all optional; these are the defaults
-    ///   # snapshot_every = 4096      # transactions
-    ///   # retained = 1024            # of them stay: who lacks no more needs no snapshot
-    ///   # diff_bytes = 1048576
-    ///   #
-    ///   # Or it is a list of nodes, nodes.txt, a line for each, and the rest is as usual:
-    ///   #
-    ///   # 1  10.0.0.1  7400  7500    # id, address, port for the other nodes, port for clients
-    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
+    /// `lockstep config init kv`, or `files`, writes one that works as it stands and says what each of
+    /// its values means; `lockstep config check` says what is wrong with one. For the file service it
+    /// may also be a list of nodes, a line for each: its id, its address, the port for the other
+    /// nodes, the port for clients, such as `1 10.0.0.1 7400 7500`.
+    #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// Which of its nodes this is
     #[arg(long, value_name = "ID")]

@@ -1,47 +1,48 @@
 //! `cluster.toml` of a file service: who is in the cluster, where they are, and how patient they are.
 
-use std::path::Path;
 use std::time::Duration;
 
-use models::NodeId;
 use serde::{Deserialize, Serialize};
 
 use super::store::command::MAX_CONTENT_BYTES;
 use crate::service::config::{
-    self, ClusterConfig, ConfigError, Fault, NodeConfig, ServiceConfig, ServiceKind, fault,
+    ClusterFile, Fault, NodeConfig, Section, Sections, ServiceKind, fault,
 };
-use crate::service::security::SecurityConfig;
 
 /// The cluster's name where a list of nodes has none.
 const DEFAULT_NAME: &str = "files";
 
 /// A cluster's configuration: the same file for all its nodes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// The service: this one.
-    pub service: ServiceKind,
-    /// The name of the cluster. Nodes of another name are refused.
-    pub cluster: String,
-    /// Whether the first node founds the cluster by itself when all nodes are there and on empty
-    /// disks. Otherwise it waits for `lockstep init`.
-    #[serde(default)]
-    pub init_on_first_start: bool,
-    /// How the nodes know each other, and their clients.
-    #[serde(default)]
-    pub security: SecurityConfig,
-    /// How patient the nodes are.
-    #[serde(default)]
-    pub timing: Timing,
-    /// How much the nodes bear.
-    #[serde(default)]
-    pub limits: Limits,
-    /// How much history is kept.
-    #[serde(default)]
-    pub log: LogLimits,
-    /// The nodes.
-    #[serde(default)]
-    pub nodes: Vec<NodeConfig>,
+pub type Config = ClusterFile<FilesSections>;
+
+/// What the file service has in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FilesSections {}
+
+impl Sections for FilesSections {
+    const SERVICE: ServiceKind = ServiceKind::Files;
+    type Timing = Timing;
+    type Limits = Limits;
+    type Log = LogLimits;
+
+    fn max_client_connections(limits: &Limits) -> Option<usize> {
+        limits.max_client_connections
+    }
+
+    fn check_nodes(nodes: &[NodeConfig]) -> Result<(), Fault> {
+        let Some(position) = nodes.iter().position(|node| !node.member) else {
+            return Ok(());
+        };
+        Err(fault(
+            format!("nodes[{position}].member"),
+            "it is false, and the members of this service are fixed",
+            "leave the node out of the file, or make it a member before the cluster is founded",
+        ))
+    }
+
+    fn of_node_list(nodes: Vec<NodeConfig>) -> Option<Config> {
+        Some(Config::of(DEFAULT_NAME, nodes))
+    }
 }
 
 /// How patient the nodes are: in ticks, as ZooKeeper's `initLimit` and `syncLimit` are.
@@ -138,7 +139,9 @@ impl Timing {
         let election = self.sync_ticks + self.okay_ticks + 2 * self.coordinator_ticks;
         self.ticks(election).min(self.request_timeout())
     }
+}
 
+impl Section for Timing {
     fn check(&self) -> Result<(), Fault> {
         let at_least = |field: &str, value: u64, least: u64, why: &str| {
             if value >= least {
@@ -190,7 +193,14 @@ impl Timing {
     }
 }
 
-impl LogLimits {
+/// [`ServiceConfig::check`](crate::service::config::ServiceConfig::check) sees to the only one.
+impl Section for Limits {
+    fn check(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+impl Section for LogLimits {
     fn check(&self) -> Result<(), Fault> {
         if self.snapshot_every == 0 {
             let problem = "it is 0: every transaction would write all files anew";
@@ -206,82 +216,5 @@ impl LogLimits {
             return Err(fault("log.diff_bytes", problem, remedy));
         }
         Ok(())
-    }
-}
-
-impl Config {
-    /// A cluster of these nodes, in the clear, and everything else as usual.
-    pub fn of(cluster: impl Into<String>, nodes: Vec<NodeConfig>) -> Self {
-        Self {
-            service: ServiceKind::Files,
-            security: SecurityConfig::plaintext(),
-            cluster: cluster.into(),
-            init_on_first_start: true,
-            timing: Timing::default(),
-            limits: Limits::default(),
-            log: LogLimits::default(),
-            nodes,
-        }
-    }
-
-    /// Reads and checks a file.
-    ///
-    /// # Errors
-    /// When it cannot be read or is not right in every respect.
-    pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        ServiceConfig::load(file)
-    }
-
-    /// The node `id`.
-    ///
-    /// # Errors
-    /// When it is not in the file.
-    pub fn node(&self, id: NodeId) -> Result<&NodeConfig, Fault> {
-        config::node(&self.nodes, id)
-    }
-}
-
-impl ServiceConfig for Config {
-    const SERVICE: ServiceKind = ServiceKind::Files;
-
-    fn cluster_config(&self) -> ClusterConfig {
-        ClusterConfig {
-            cluster: self.cluster.clone(),
-            init_on_first_start: self.init_on_first_start,
-            security: self.security.clone(),
-            nodes: self.nodes.clone(),
-        }
-    }
-
-    fn max_client_connections(&self) -> Option<usize> {
-        self.limits.max_client_connections
-    }
-
-    fn security_mut(&mut self) -> &mut SecurityConfig {
-        &mut self.security
-    }
-
-    fn nodes_mut(&mut self) -> &mut Vec<NodeConfig> {
-        &mut self.nodes
-    }
-
-    fn check_service(&self) -> Result<(), Fault> {
-        self.timing.check()?;
-        if self.limits.max_client_connections == Some(0) {
-            let remedy = "choose at least 1, such as 1000, or say nothing";
-            return Err(fault("limits.max_client_connections", "it is 0", remedy));
-        }
-        if let Some(position) = self.nodes.iter().position(|node| !node.member) {
-            return Err(fault(
-                format!("nodes[{position}].member"),
-                "it is false, and the members of this service are fixed",
-                "leave the node out of the file, or make it a member before the cluster is founded",
-            ));
-        }
-        self.log.check()
-    }
-
-    fn of_node_list(nodes: Vec<NodeConfig>) -> Option<Self> {
-        Some(Self::of(DEFAULT_NAME, nodes))
     }
 }

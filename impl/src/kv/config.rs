@@ -1,49 +1,32 @@
 //! `cluster.toml`: who is in the cluster, where they are, and how patient they are.
 
-use std::path::Path;
 use std::time::Duration;
 
-use models::NodeId;
 use serde::{Deserialize, Serialize};
 
 use crate::kv::server::node::PEER_QUEUE;
 use crate::runtime::transport::tcp::MAX_MESSAGE_BYTES;
-use crate::service::config::{
-    self, ClusterConfig, ConfigError, Fault, NodeConfig, ServiceConfig, ServiceKind, fault,
-};
-use crate::service::security::SecurityConfig;
+use crate::service::config::{ClusterFile, Fault, Section, Sections, ServiceKind, fault};
 
 /// What a message has beside a chunk of a snapshot takes less than 1 KiB.
 const MAX_CHUNK_BYTES: usize = MAX_MESSAGE_BYTES - 1024;
 
 /// A cluster's configuration: the same file for all its nodes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// The service: this one.
-    #[serde(default)]
-    pub service: ServiceKind,
-    /// The name of the cluster. Nodes of another name are refused.
-    pub cluster: String,
-    /// Whether the first node founds the cluster by itself when all nodes are there and on empty
-    /// disks. Otherwise it waits for `lockstep init`.
-    #[serde(default)]
-    pub init_on_first_start: bool,
-    /// How the nodes know each other, and their clients.
-    #[serde(default)]
-    pub security: SecurityConfig,
-    /// How patient the nodes are.
-    #[serde(default)]
-    pub timing: Timing,
-    /// How much the nodes keep and bear.
-    #[serde(default)]
-    pub limits: Limits,
-    /// How the log is compacted and sent.
-    #[serde(default)]
-    pub log: LogLimits,
-    /// The nodes.
-    #[serde(default)]
-    pub nodes: Vec<NodeConfig>,
+pub type Config = ClusterFile<KvSections>;
+
+/// What the store has in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KvSections {}
+
+impl Sections for KvSections {
+    const SERVICE: ServiceKind = ServiceKind::Kv;
+    type Timing = Timing;
+    type Limits = Limits;
+    type Log = LogLimits;
+
+    fn max_client_connections(limits: &Limits) -> Option<usize> {
+        limits.max_client_connections
+    }
 }
 
 /// How patient the nodes are, in milliseconds.
@@ -154,56 +137,7 @@ impl Timing {
     }
 }
 
-impl Config {
-    /// Reads and checks a file.
-    ///
-    /// # Errors
-    /// When it cannot be read or is not right in every respect.
-    pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        ServiceConfig::load(file)
-    }
-
-    /// The node `id`.
-    ///
-    /// # Errors
-    /// When it is not in the file.
-    pub fn node(&self, id: NodeId) -> Result<&NodeConfig, Fault> {
-        config::node(&self.nodes, id)
-    }
-}
-
-impl ServiceConfig for Config {
-    const SERVICE: ServiceKind = ServiceKind::Kv;
-
-    fn cluster_config(&self) -> ClusterConfig {
-        ClusterConfig {
-            cluster: self.cluster.clone(),
-            init_on_first_start: self.init_on_first_start,
-            security: self.security.clone(),
-            nodes: self.nodes.clone(),
-        }
-    }
-
-    fn max_client_connections(&self) -> Option<usize> {
-        self.limits.max_client_connections
-    }
-
-    fn security_mut(&mut self) -> &mut SecurityConfig {
-        &mut self.security
-    }
-
-    fn nodes_mut(&mut self) -> &mut Vec<NodeConfig> {
-        &mut self.nodes
-    }
-
-    fn check_service(&self) -> Result<(), Fault> {
-        self.timing.check()?;
-        self.limits.check()?;
-        self.log.check()
-    }
-}
-
-impl LogLimits {
+impl Section for LogLimits {
     fn check(&self) -> Result<(), Fault> {
         let chunk = self.chunk_bytes;
         if chunk == 0 || chunk > MAX_CHUNK_BYTES {
@@ -236,7 +170,7 @@ impl LogLimits {
     }
 }
 
-impl Timing {
+impl Section for Timing {
     fn check(&self) -> Result<(), Fault> {
         let heartbeat = self.heartbeat_ms;
         if heartbeat == 0 {
@@ -279,7 +213,7 @@ impl Timing {
     }
 }
 
-impl Limits {
+impl Section for Limits {
     fn check(&self) -> Result<(), Fault> {
         if self.max_sessions == 0 {
             let remedy = "choose at least 1, such as 65536";
@@ -288,10 +222,6 @@ impl Limits {
         if self.max_pending_reads == 0 {
             let remedy = "choose at least 1, such as 16384";
             return Err(fault("limits.max_pending_reads", "it is 0", remedy));
-        }
-        if self.max_client_connections == Some(0) {
-            let remedy = "choose at least 1, such as 1000, or say nothing";
-            return Err(fault("limits.max_client_connections", "it is 0", remedy));
         }
         Ok(())
     }

@@ -3,51 +3,26 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
 
-impl Counter {
-    /// The number so far.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
+/// The upper ends of the histogram's buckets, in seconds: from a fast disk's fsync to one that
+/// elects another leader.
+const BUCKETS: [f64; 13] = [
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
+];
 
-    pub(crate) fn increment(&self) {
-        self.add(1);
-    }
-
-    pub(crate) fn add(&self, amount: u64) {
-        self.0.fetch_add(amount, Ordering::Relaxed);
-    }
-}
-
-/// The upper ends of the histogram's buckets, in milliseconds: from a fast disk's fsync to
-/// one that elects another leader.
-const BUCKETS_MS: [u64; 13] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
-
-/// How long flushes took, as a histogram, and how long the one under way has taken already.
-/// One thread begins and ends them, any may look.
+/// How long flushes took, and how long the one under way has taken already. One thread begins and
+/// ends them, any may look.
 #[derive(Debug)]
 pub struct FlushTimes {
     start: Instant,
     /// When the one under way began, in microseconds since `start`, plus 1; 0 if there is none.
     begun: AtomicU64,
     last: AtomicU64,
-    sum: AtomicU64,
-    buckets: [AtomicU64; BUCKETS_MS.len()],
-    longer: AtomicU64,
-}
-
-/// A histogram as Prometheus has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Histogram {
-    /// For each upper end, how many were no longer than that.
-    pub buckets: Vec<(Duration, u64)>,
-    /// How many there were.
-    pub count: u64,
-    /// How long all of them took together.
-    pub sum: Duration,
+    ended: Histogram,
 }
 
 impl Default for FlushTimes {
@@ -56,9 +31,7 @@ impl Default for FlushTimes {
             start: Instant::now(),
             begun: AtomicU64::new(0),
             last: AtomicU64::new(0),
-            sum: AtomicU64::new(0),
-            buckets: Default::default(),
-            longer: AtomicU64::new(0),
+            ended: Histogram::new(BUCKETS),
         }
     }
 }
@@ -73,11 +46,9 @@ impl FlushTimes {
         let begun = self.begun.swap(0, Ordering::Relaxed);
         let took = (self.now() + 1).saturating_sub(begun);
         self.last.store(took, Ordering::Relaxed);
-        self.sum.fetch_add(took, Ordering::Relaxed);
-        let bucket = BUCKETS_MS.iter().position(|end| took <= end * 1000);
-        let bucket = bucket.map_or(&self.longer, |bucket| &self.buckets[bucket]);
-        bucket.fetch_add(1, Ordering::Relaxed);
-        Duration::from_micros(took)
+        let took = Duration::from_micros(took);
+        self.ended.observe(took.as_secs_f64());
+        took
     }
 
     /// How long the flush under way has taken already; none if none is.
@@ -91,109 +62,98 @@ impl FlushTimes {
         Duration::from_micros(self.last.load(Ordering::Relaxed))
     }
 
-    /// All that have ended. A flush that ends meanwhile may be missing from the sum.
-    pub fn histogram(&self) -> Histogram {
-        let mut count = 0;
-        let mut up_to = |bucket: &AtomicU64| {
-            count += bucket.load(Ordering::Relaxed);
-            count
-        };
-        let ends = BUCKETS_MS.map(Duration::from_millis).into_iter();
-        let buckets = ends.zip(self.buckets.iter().map(&mut up_to)).collect();
-        let count = up_to(&self.longer);
-        Histogram {
-            buckets,
-            count,
-            sum: Duration::from_micros(self.sum.load(Ordering::Relaxed)),
-        }
+    /// How long those took that have ended, in seconds.
+    pub fn ended(&self) -> &Histogram {
+        &self.ended
     }
 
     fn now(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX - 1)
     }
-}
 
-/// A number that grows and shrinks.
-#[derive(Debug, Default)]
-pub struct Gauge(AtomicU64);
-
-impl Gauge {
-    /// The number now.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn increment(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Takes back an [`increment`](Self::increment).
-    pub(crate) fn decrement(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+    /// Lists how long flushes take, and the one under way: without the node, for it may wait for
+    /// its disk.
+    fn register(&self, registry: &mut Registry) {
+        registry.register_with_unit(
+            "journal_flush",
+            "How long it took to put a group of frames on disk: a write and an fsync",
+            Unit::Seconds,
+            self.ended.clone(),
+        );
+        let lasts = self.in_progress().unwrap_or_default().as_secs_f64();
+        registry.register_with_unit(
+            "journal_flush_in_progress",
+            "How long the flush under way has taken already; 0 while there is none",
+            Unit::Seconds,
+            ConstGauge::new(lasts),
+        );
     }
 }
 
 /// Declares the counters and, behind a semicolon, the gauges once: their fields, their
-/// documentation, and their listing.
+/// documentation, and their listing. The full stop behind a help text is the page's to add.
 macro_rules! counters {
     ($($name:ident: $help:literal,)*; $($gauge:ident: $gauge_help:literal,)*) => {
         /// The counters and gauges of one node. Shared by its threads and its transport.
         #[derive(Debug, Default)]
         pub struct Metrics {
-            $(#[doc = $help] pub $name: Counter,)*
+            $(#[doc = concat!($help, ".")] pub $name: Counter,)*
             /// How long the journal took to put each group of frames on disk.
             pub flushes: FlushTimes,
-            $(#[doc = $gauge_help] pub $gauge: Gauge,)*
+            $(#[doc = concat!($gauge_help, ".")] pub $gauge: Gauge,)*
         }
 
         impl Metrics {
-            /// Every counter as (name, help, value): what a metrics page lists.
-            pub fn list(&self) -> Vec<(&'static str, &'static str, u64)> {
-                vec![$((stringify!($name), $help, self.$name.get()),)*]
+            /// Every counter, by name.
+            pub fn counters(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name.get()),)*].into_iter()
             }
 
-            /// Every gauge, likewise.
-            pub fn gauges(&self) -> Vec<(&'static str, &'static str, u64)> {
-                vec![$((stringify!($gauge), $gauge_help, self.$gauge.get()),)*]
+            /// Lists everything in `registry`, as it is from now on; how long the flush under way
+            /// lasts, as it is now.
+            pub fn register(&self, registry: &mut Registry) {
+                $(registry.register(stringify!($name), $help, self.$name.clone());)*
+                self.flushes.register(registry);
+                $(registry.register(stringify!($gauge), $gauge_help, self.$gauge.clone());)*
             }
         }
     };
 }
 
 counters! {
-    steps: "Inputs stepped.",
-    batches: "Batches of inputs stepped together.",
-    records: "Records written by steps.",
-    journal_frames: "Frames appended to the journal: steps that wrote something.",
-    journal_bytes: "Bytes of records appended to the journal.",
-    journal_flushes: "Times that the journal was flushed to disk.",
-    journal_flushes_slow: "Flushes of the journal that took longer than they should.",
-    checkpoints: "Checkpoints of the durable state taken.",
-    checkpoints_failed: "Checkpoints that could not be taken; each is tried again.",
-    events: "Events handed to the service.",
-    commands_refused: "Commands refused because the node was busy.",
-    inputs_dropped: "Messages from peers dropped because the node was busy.",
-    early_dropped: "Messages that need no disk, dropped because the disk did not return for so long that others should take the node for gone.",
-    messages_sent: "Messages handed to the operating system for a peer.",
-    messages_received: "Messages received from peers.",
-    messages_dropped: "Messages to peers dropped: queue full, peer unknown, or too large.",
-    bytes_sent: "Bytes sent to peers.",
-    bytes_received: "Bytes received from peers.",
-    writes: "Writes to peer connections, each of one or more messages or a sign of life.",
-    connects: "Connections to peers established.",
-    disconnects: "Connections to peers lost.",
-    connections_accepted: "Connections from peers accepted.",
-    handshakes_refused: "Handshakes refused, here or by the peer.",
-    malformed_frames: "Frames that could not be decoded; each closed its connection.",
-    peers_silent: "Connections to and from peers closed because the peer gave no sign of life.",
-    callers_evicted: "Callers on the peer port turned away before their handshake, to make room.",
-    accepts_failed: "Connections that could not be accepted, most often for want of files.",
-    client_connections_refused: "Connections from clients refused because all others were busy.",
-    client_requests_refused: "Requests of clients refused because as many were under way as a node bears.",
-    client_connections_evicted: "Idle connections from clients closed to make room for others.",
-    client_connections_timed_out: "Connections from clients closed because a request did not come, or came too slowly.",
+    steps: "Inputs stepped",
+    batches: "Batches of inputs stepped together",
+    records: "Records written by steps",
+    journal_frames: "Frames appended to the journal: steps that wrote something",
+    journal_bytes: "Bytes of records appended to the journal",
+    journal_flushes: "Times that the journal was flushed to disk",
+    journal_flushes_slow: "Flushes of the journal that took longer than they should",
+    checkpoints: "Checkpoints of the durable state taken",
+    checkpoints_failed: "Checkpoints that could not be taken; each is tried again",
+    events: "Events handed to the service",
+    commands_refused: "Commands refused because the node was busy",
+    inputs_dropped: "Messages from peers dropped because the node was busy",
+    early_dropped: "Messages that need no disk, dropped because the disk did not return for so long that others should take the node for gone",
+    messages_sent: "Messages handed to the operating system for a peer",
+    messages_received: "Messages received from peers",
+    messages_dropped: "Messages to peers dropped: queue full, peer unknown, or too large",
+    sent_bytes: "Bytes sent to peers",
+    received_bytes: "Bytes received from peers",
+    writes: "Writes to peer connections, each of one or more messages or a sign of life",
+    connects: "Connections to peers established",
+    disconnects: "Connections to peers lost",
+    connections_accepted: "Connections from peers accepted",
+    handshakes_refused: "Handshakes refused, here or by the peer",
+    malformed_frames: "Frames that could not be decoded; each closed its connection",
+    peers_silent: "Connections to and from peers closed because the peer gave no sign of life",
+    callers_evicted: "Callers on the peer port turned away before their handshake, to make room",
+    accepts_failed: "Connections that could not be accepted, most often for want of files",
+    client_connections_refused: "Connections from clients refused because all others were busy",
+    client_requests_refused: "Requests of clients refused because as many were under way as a node bears",
+    client_connections_evicted: "Idle connections from clients closed to make room for others",
+    client_connections_timed_out: "Connections from clients closed because a request did not come, or came too slowly",
     ;
-    client_connections: "Open connections on the client and the metrics port.",
+    client_connections: "Open connections on the client and the metrics port",
 }
 
 #[cfg(test)]
@@ -203,18 +163,15 @@ mod tests {
     #[test]
     fn a_flush_is_seen_while_it_lasts_and_counted_when_it_has_ended() {
         let times = FlushTimes::default();
-        assert_eq!((times.in_progress(), times.histogram().count), (None, 0));
+        assert_eq!((times.in_progress(), times.ended().count()), (None, 0));
         times.begin();
         std::thread::sleep(Duration::from_millis(3));
         let so_far = times.in_progress().expect("it lasts");
-        assert_eq!(times.histogram().count, 0);
+        assert_eq!(times.ended().count(), 0);
         let took = times.end();
         assert!(took >= so_far && so_far >= Duration::from_millis(3));
         assert_eq!((times.in_progress(), times.last()), (None, took));
-        let histogram = times.histogram();
-        assert_eq!((histogram.count, histogram.sum), (1, took));
-        for (end, count) in histogram.buckets {
-            assert_eq!(count, u64::from(took <= end), "{took:?} and {end:?}");
-        }
+        assert_eq!(times.ended().count(), 1);
+        assert_eq!(times.ended().sum(), took.as_secs_f64());
     }
 }

@@ -145,14 +145,14 @@ impl Server {
         match self.slots.admit().await {
             Admission::Admitted { slot, evicted } => {
                 if evicted {
-                    self.metrics.client_connections_evicted.increment();
+                    self.metrics.client_connections_evicted.inc();
                     self.tell_of_the_crowd("an idle one is closed for each new one");
                 }
                 let connection = self.connection(slot);
                 connections.spawn(connection.run(stream));
             }
             Admission::Refused => {
-                self.metrics.client_connections_refused.increment();
+                self.metrics.client_connections_refused.inc();
                 self.tell_of_the_crowd("all are busy, and more are refused");
                 self.refuse(&stream);
             }
@@ -201,12 +201,12 @@ impl Server {
     /// Goes on after a connection that could not be accepted: most often for want of a file,
     /// which an idle connection can give.
     async fn bear(&self, error: &io::Error) {
-        self.metrics.accepts_failed.increment();
+        self.metrics.accepts_failed.inc();
         if let Some(more) = self.failing.pass(Instant::now()) {
             tracing::warn!(%error, more, "a client connection could not be accepted; trying again");
         }
         if self.slots.evict() {
-            self.metrics.client_connections_evicted.increment();
+            self.metrics.client_connections_evicted.inc();
         }
         sleep(PAUSE).await;
     }
@@ -233,14 +233,14 @@ struct Open(Arc<Metrics>);
 
 impl Open {
     fn new(metrics: Arc<Metrics>) -> Self {
-        metrics.client_connections.increment();
+        metrics.client_connections.inc();
         Self(metrics)
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.client_connections.decrement();
+        self.0.client_connections.dec();
     }
 }
 
@@ -289,7 +289,7 @@ impl Connection {
         };
         if let Err(error) = ended {
             if error.is_timeout() {
-                self.open.0.client_connections_timed_out.increment();
+                self.open.0.client_connections_timed_out.inc();
             }
             tracing::debug!(%error, "a client connection has ended");
         }
@@ -308,7 +308,7 @@ impl Connection {
                 None
             }
             Err(_) => {
-                self.open.0.client_connections_timed_out.increment();
+                self.open.0.client_connections_timed_out.inc();
                 None
             }
         }
@@ -362,13 +362,13 @@ impl Answers {
             let mut answer = match handling {
                 Handling::Taken(answering) => answering.await?,
                 Handling::Refused(body) => {
-                    metrics.client_requests_refused.increment();
+                    metrics.client_requests_refused.inc();
                     discard(body).await;
                     overloaded()
                 }
             };
             if late.load(Ordering::Relaxed) {
-                metrics.client_connections_timed_out.increment();
+                metrics.client_connections_timed_out.inc();
                 *answer.status_mut() = StatusCode::REQUEST_TIMEOUT;
                 let close = header::HeaderValue::from_static("close");
                 answer.headers_mut().insert(header::CONNECTION, close);

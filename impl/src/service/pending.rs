@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use derive_where::derive_where;
 use models::session::RequestId;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
 
 use crate::runtime::sync::Mutex;
 
@@ -49,6 +50,15 @@ impl<V: Clone> Pending<V> {
         }
     }
 
+    /// Waits for the answer to a request that was [asked](Self::ask).
+    pub(crate) fn wait(&self, request: RequestId, answer: oneshot::Receiver<V>) -> Waiting<'_, V> {
+        Waiting {
+            pending: self,
+            request,
+            answer,
+        }
+    }
+
     /// How many requests wait.
     pub fn len(&self) -> usize {
         self.waiting.lock().len()
@@ -84,6 +94,28 @@ impl<V: Clone> Pending<V> {
         for tries in everybody.into_values() {
             tell(tries, verdict);
         }
+    }
+}
+
+/// A wait for the local node, which leaves no trace when it is given up.
+pub(crate) struct Waiting<'a, V: Clone> {
+    pending: &'a Pending<V>,
+    request: RequestId,
+    answer: oneshot::Receiver<V>,
+}
+
+impl<V: Clone> Waiting<'_, V> {
+    /// The answer; none if there is none in time, or the node has ended.
+    pub(crate) async fn until(mut self, deadline: Instant) -> Option<V> {
+        timeout_at(deadline, &mut self.answer).await.ok()?.ok()
+    }
+}
+
+impl<V: Clone> Drop for Waiting<'_, V> {
+    fn drop(&mut self) {
+        // Closed first: an open end would look like somebody who waits.
+        self.answer.close();
+        self.pending.forget(self.request);
     }
 }
 

@@ -183,6 +183,20 @@ impl SessionClient {
         })
     }
 
+    /// A client of the same nodes, with a session of its own.
+    ///
+    /// # Errors
+    /// When the HTTP client cannot be had.
+    pub(crate) fn another(&self) -> Result<Self, SetUpError> {
+        let Nodes {
+            access,
+            addresses,
+            timeout,
+            ..
+        } = &self.nodes;
+        Self::new(access.clone(), addresses.clone(), *timeout)
+    }
+
     /// The nodes; the one that has answered last is in front.
     pub(crate) fn nodes(&self) -> &Nodes {
         &self.nodes

@@ -6,6 +6,11 @@ use models::session::{ClientId, Position, RequestId, Sequence};
 use crate::service::headers;
 use crate::service::session_pool::FIRST_RESERVED;
 
+/// What a client is told whose session was used for a request of another kind: it is answered with
+/// that kind.
+pub(crate) const OTHER_KIND: &str = "this Lockstep-Client and Lockstep-Sequence were used for a \
+     request of another kind, which was done; this one was not. Give each request a sequence of its own";
+
 /// The session that a client brings, if it brings one.
 ///
 /// # Errors

@@ -3,13 +3,17 @@
 use std::io;
 use std::path::PathBuf;
 
+use models::NodeId;
 use tokio::net::TcpListener;
 
 use crate::runtime::driver;
-use crate::runtime::journal::JournalError;
+use crate::runtime::identity::Identity;
+use crate::runtime::journal::{DirectoryLock, FileJournal, FileJournalOptions, JournalError};
 use crate::runtime::tls::TlsError;
-use crate::service::config::{Fault, NodeConfig};
-use crate::service::data_directory::DirectoryError;
+use crate::service::config::{ClusterConfig, Fault, NodeConfig};
+use crate::service::data_directory::{self, DirectoryError, Held};
+use crate::service::founding::InitialMembers;
+use crate::service::founding::bootstrap::blank_identity;
 use crate::service::http_client::SetUpError;
 use crate::service::open_files::OpenFilesError;
 use crate::service::tokens::TokensError;
@@ -70,6 +74,28 @@ pub enum StartError {
     /// A listener is of no use.
     #[error("a listener failed: {0}; nothing was started")]
     Io(#[from] io::Error),
+}
+
+/// Opens the journal of node `id`, a member of `cluster`, and tells whose it is. Nothing is read yet.
+///
+/// # Errors
+/// When it cannot be had, or belongs to no cluster yet.
+pub(crate) fn open_journal<M: InitialMembers>(
+    cluster: &ClusterConfig,
+    id: NodeId,
+) -> Result<(Identity, FileJournal), StartError> {
+    let directory = &cluster.node(id)?.data_directory;
+    let lock = DirectoryLock::acquire(directory)?;
+    let Held::Journal(found) = data_directory::examine(&lock)? else {
+        return Err(StartError::Blank(directory.clone()));
+    };
+    let identity = Identity {
+        cluster_id: found.cluster_id,
+        ..blank_identity::<M>(cluster, id, found.disk)
+    };
+    let options = FileJournalOptions::default();
+    let journal = FileJournal::in_locked(lock, identity.clone(), options);
+    Ok((identity, journal))
 }
 
 /// A node's three listeners.

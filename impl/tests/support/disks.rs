@@ -76,6 +76,10 @@ impl Journal for SlowJournal {
     fn begin_checkpoint(&mut self) -> Result<Box<dyn Checkpoint>, JournalError> {
         self.inner.begin_checkpoint()
     }
+
+    fn seal(&mut self) -> Result<(), JournalError> {
+        self.inner.seal()
+    }
 }
 
 /// How a [`TroubledJournal`] behaves. Clones share it.
@@ -93,6 +97,9 @@ struct Troubles {
     /// Checkpoints fail instead.
     checkpoint_fails: bool,
     checkpoints_begun: usize,
+    /// Seals fail.
+    seal_fails: bool,
+    seals: usize,
 }
 
 impl Trouble {
@@ -110,6 +117,15 @@ impl Trouble {
 
     pub(crate) fn set_checkpoint_failing(&self, fails: bool) {
         self.change(|troubles| troubles.checkpoint_fails = fails);
+    }
+
+    pub(crate) fn set_seal_failing(&self, fails: bool) {
+        self.change(|troubles| troubles.seal_fails = fails);
+    }
+
+    /// How often the journal was to be sealed.
+    pub(crate) fn seals(&self) -> usize {
+        self.0.0.lock().expect("no panic").seals
     }
 
     pub(crate) fn checkpoints_begun(&self) -> usize {
@@ -163,6 +179,19 @@ impl<J: Journal> Journal for TroubledJournal<J> {
         let trouble = self.trouble.clone();
         trouble.change(|troubles| troubles.checkpoints_begun += 1);
         Ok(Box::new(TroubledCheckpoint { inner, trouble }))
+    }
+
+    fn seal(&mut self) -> Result<(), JournalError> {
+        let troubles = self.trouble.wait_while(|troubles| troubles.hangs);
+        self.trouble.change(|troubles| troubles.seals += 1);
+        if troubles.seal_fails {
+            return Err(JournalError::Io {
+                doing: "writing",
+                path: "the seal".into(),
+                source: io::Error::other("no space left"),
+            });
+        }
+        self.inner.seal()
     }
 }
 

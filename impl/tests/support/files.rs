@@ -1,5 +1,6 @@
 //! Clusters of file nodes: in this process and as real ones, and talking to them.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,17 +10,15 @@ use lockstep::files::local::cluster::Processes;
 use lockstep::files::members::Ensemble;
 use lockstep::files::status::Report;
 use lockstep::files::{FilesNode, headers};
-use lockstep::service::config::{NodeConfig, ServiceConfig};
+use lockstep::service::config::ServiceConfig;
 use lockstep::service::founding::bootstrap::found_all;
-use lockstep::service::http_client::Access;
-use lockstep::service::start::Listeners;
 use models::NodeId;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 use tokio::time::sleep;
 
+use super::loopback::{self, http};
 use super::program::PROGRAM;
 
 /// Long enough for anything that is going to happen on a busy machine.
@@ -68,17 +67,9 @@ impl Answer {
 impl FilesCluster {
     pub(crate) async fn start(count: u16) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut listeners = Vec::new();
-        let mut nodes = Vec::new();
-        for id in 1..=count {
-            let three = Listeners {
-                peer: listener().await,
-                client: listener().await,
-                metrics: listener().await,
-            };
-            nodes.push(member(id, &three, folder.path()));
-            listeners.push(three);
-        }
+        let (nodes, listeners): (Vec<_>, Vec<_>) = { loopback::nodes(count, folder.path()).await }
+            .into_iter()
+            .unzip();
         let config = Config::of("blue", nodes);
         config.check().expect("a good configuration");
         found_all::<Ensemble>(&config.cluster_config()).expect("the folders are empty");
@@ -106,11 +97,13 @@ impl FilesCluster {
         }
     }
 
-    pub(crate) async fn metrics(&self, id: u16) -> String {
+    pub(crate) fn metrics_address(&self, id: u16) -> SocketAddr {
         let node = self.nodes[usize::from(id) - 1].as_ref().expect("up");
-        let url = format!("http://{}/metrics", node.metrics_address());
-        let page = self.http.get(url).send().await.expect("an answer");
-        page.text().await.expect("a page")
+        node.metrics_address()
+    }
+
+    pub(crate) async fn metrics(&self, id: u16) -> String {
+        loopback::metrics(&self.http, self.metrics_address(id)).await
     }
 
     /// Waits until all nodes that are up agree on a leader among them, and returns it.
@@ -169,32 +162,6 @@ impl FilesCluster {
     pub(crate) async fn post(&self, id: u16, path: &str, content: &str) -> Answer {
         self.send(id, Method::POST, path, content.to_owned(), &[])
             .await
-    }
-}
-
-pub(crate) fn http() -> reqwest::Client {
-    Access::plaintext()
-        .client(Duration::from_secs(2))
-        .expect("a client")
-        .build()
-        .expect("a client")
-}
-
-async fn listener() -> TcpListener {
-    TcpListener::bind("127.0.0.1:0").await.expect("bound")
-}
-
-fn member(id: u16, listeners: &Listeners, folder: &Path) -> NodeConfig {
-    let address = |listener: &TcpListener| listener.local_addr().expect("bound").to_string();
-    NodeConfig {
-        id: NodeId(id),
-        member: true,
-        peer_address: address(&listeners.peer),
-        client_address: address(&listeners.client),
-        peer_listen: None,
-        client_listen: None,
-        metrics_address: Some(address(&listeners.metrics)),
-        data_directory: folder.join(id.to_string()),
     }
 }
 

@@ -1,14 +1,10 @@
 //! Key-value clusters in this process, and talking to them.
 
-use lockstep::service::http_client::Access;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lockstep::kv::config::{Config, Limits, LogLimits, Timing};
 use lockstep::kv::status::Report;
 use lockstep::kv::{KvNode, headers};
-use lockstep::service::config::NodeConfig;
-
 use lockstep::service::config::{ServiceConfig, ServiceKind};
 use lockstep::service::founding::bootstrap::found_all;
 use lockstep::service::security::SecurityConfig;
@@ -18,9 +14,9 @@ use models::raft::configuration::Configuration;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
 
 use super::disks::{Trouble, TroubledJournal};
+use super::loopback;
 
 /// Long enough for anything that is going to happen on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -76,17 +72,9 @@ impl KvCluster {
 
     async fn build(count: u16, timing: Timing, limits: Limits, log: LogLimits) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut listeners = Vec::new();
-        let mut nodes = Vec::new();
-        for id in 1..=count {
-            let three = Listeners {
-                peer: listener("127.0.0.1:0").await,
-                client: listener("127.0.0.1:0").await,
-                metrics: listener("127.0.0.1:0").await,
-            };
-            nodes.push(member(id, &three, folder.path()));
-            listeners.push(three);
-        }
+        let (nodes, listeners): (Vec<_>, Vec<_>) = { loopback::nodes(count, folder.path()).await }
+            .into_iter()
+            .unzip();
         let config = Config {
             service: ServiceKind::Kv,
             security: SecurityConfig::plaintext(),
@@ -107,11 +95,7 @@ impl KvCluster {
             nodes,
             troubles,
             config,
-            http: Access::plaintext()
-                .client(Duration::from_secs(2))
-                .expect("a client")
-                .build()
-                .expect("a client"),
+            http: loopback::http(),
             _folder: folder,
         }
     }
@@ -131,9 +115,7 @@ impl KvCluster {
     }
 
     pub(crate) async fn metrics(&self, id: u16) -> String {
-        let url = format!("http://{}/metrics", self.node(id).metrics_address());
-        let page = self.http.get(url).send().await.expect("an answer");
-        page.text().await.expect("a page")
+        loopback::metrics(&self.http, self.node(id).metrics_address()).await
     }
 
     pub(crate) async fn stop(&mut self, id: u16) {
@@ -144,11 +126,7 @@ impl KvCluster {
 
     pub(crate) async fn restart(&mut self, id: u16) {
         let config = self.config.node(NodeId(id)).expect("a member");
-        let listeners = Listeners {
-            peer: listener(&config.peer_address).await,
-            client: listener(&config.client_address).await,
-            metrics: listener("127.0.0.1:0").await,
-        };
+        let listeners = loopback::listeners_of(config).await;
         let node = launch(&self.config, NodeId(id), listeners, self.trouble(id));
         self.nodes[usize::from(id) - 1] = Some(node);
     }
@@ -267,34 +245,8 @@ pub(crate) async fn read(response: Response) -> Answer {
     }
 }
 
-/// Waits while a port of a node that has just stopped is still held.
-async fn listener(address: &str) -> TcpListener {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        match TcpListener::bind(address).await {
-            Ok(listener) => return listener,
-            Err(error) => assert!(Instant::now() < end, "{address}: {error}"),
-        }
-        tokio::time::sleep(POLL).await;
-    }
-}
-
 fn launch(config: &Config, id: NodeId, listeners: Listeners, trouble: &Trouble) -> KvNode {
     let (identity, journal) = KvNode::open_journal(config, id).expect("opens");
     let journal = TroubledJournal::new(journal, trouble.clone());
     KvNode::start_on(config, listeners, identity, journal).expect("starts")
-}
-
-fn member(id: u16, listeners: &Listeners, folder: &Path) -> NodeConfig {
-    let address = |listener: &TcpListener| listener.local_addr().expect("bound").to_string();
-    NodeConfig {
-        id: NodeId(id),
-        member: true,
-        peer_address: address(&listeners.peer),
-        client_address: address(&listeners.client),
-        peer_listen: None,
-        client_listen: None,
-        metrics_address: Some(address(&listeners.metrics)),
-        data_directory: folder.join(id.to_string()),
-    }
 }

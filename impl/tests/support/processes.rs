@@ -1,6 +1,5 @@
 //! Clusters of real processes, and what they show.
 
-use lockstep::service::http_client::Access;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -13,7 +12,9 @@ use models::NodeId;
 use serde_json::Value;
 
 use super::kv::PATIENCE;
+use super::loopback::http;
 use super::program::PROGRAM;
+pub(crate) use super::program::{refused, succeeded};
 
 pub(crate) const ONE: NodeId = NodeId(1);
 pub(crate) const TWO: NodeId = NodeId(2);
@@ -36,12 +37,7 @@ pub(crate) fn address(nodes: &Processes, id: NodeId) -> String {
 /// What the node shows at `path`, whatever its status.
 pub(crate) async fn page(nodes: &Processes, id: NodeId, path: &str) -> Value {
     let url = format!("http://{}{path}", address(nodes, id));
-    let http = Access::plaintext()
-        .client(Duration::from_secs(2))
-        .expect("a client")
-        .build()
-        .expect("one");
-    let Ok(answer) = http.get(url).send().await else {
+    let Ok(answer) = http().get(url).send().await else {
         return Value::Null;
     };
     let text = answer.text().await.unwrap_or_default();
@@ -96,15 +92,4 @@ pub(crate) fn lockstep(nodes: &Processes, args: &[&str]) -> Output {
         .arg(nodes.config_file())
         .output();
     ran.expect("runs")
-}
-
-pub(crate) fn succeeded(output: &Output) -> String {
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{error}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-pub(crate) fn refused(output: &Output) -> String {
-    assert_eq!(output.status.code(), Some(2), "{output:?}");
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_lockstep");
@@ -15,6 +15,19 @@ pub(crate) fn program_after(folder: &Path, first: &str) -> PathBuf {
     fs::write(&file, text).expect("written");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("executable");
     file
+}
+
+/// What a command printed that has done what it should.
+pub(crate) fn succeeded(output: &Output) -> String {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What a command said that has done nothing.
+pub(crate) fn refused(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 pub(crate) fn send_signal(pid: u32, signal: &str) {

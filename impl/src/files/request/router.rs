@@ -2,14 +2,13 @@
 //! brings back its answer, or says what is known of its outcome.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use models::NodeId;
 use models::session::RequestId;
 use models::zab::Command as Ask;
 use models::zab::zxid::Epoch;
-use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::files::config::Timing;
 use crate::files::members::Ensemble;
@@ -21,11 +20,9 @@ use crate::runtime::driver::{AskError, Inbox};
 use crate::runtime::identity::Identity;
 use crate::runtime::transport::tcp::Peers;
 use crate::service::http_client::NodeClient;
+use crate::service::leader_wait::LeaderWait;
 use crate::service::pending::Pending;
 use crate::service::session_pool::Sessions;
-
-/// A node that has no leader is asked again after this time, or when there is news.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why there is no answer. Says whether anything was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -146,11 +143,10 @@ impl Service {
     /// Asks until there is an answer or no time. However often it asks, the request keeps its id,
     /// and so is done once at most.
     async fn carry_out(&self, command: Ask<Files>) -> Result<Response, Refusal> {
-        let now = Instant::now();
+        let deadline = Instant::now() + self.timing.request_timeout();
         let mut journey = Journey {
             service: self,
-            deadline: now + self.timing.request_timeout(),
-            patience: now + self.timing.leader_patience(),
+            wait: LeaderWait::new(deadline, self.timing.leader_patience()),
             view: self.view.clone(),
             is_write: matches!(command, Ask::Write { .. }),
             command,
@@ -174,9 +170,7 @@ struct Journey<'a> {
     service: &'a Service,
     command: Ask<Files>,
     is_write: bool,
-    deadline: Instant,
-    /// Until when it waits for a leader, as long as nobody may have taken it.
-    patience: Instant,
+    wait: LeaderWait,
     view: watch::Receiver<View>,
     /// Whether it may have been done, or may yet be.
     uncertain: bool,
@@ -191,34 +185,20 @@ impl Journey<'_> {
             AskError::Busy => self.settle(Refusal::Busy),
             AskError::Stopped => self.settle(Refusal::Stopped),
         })?;
-        let mut waiting = Waiting {
-            service,
-            request,
-            answer,
-        };
-        match timeout_at(self.deadline, &mut waiting.answer).await {
-            Ok(Ok(verdict)) => Ok(verdict),
+        let waiting = service.pending.wait(request, answer);
+        waiting.until(self.wait.deadline).await.ok_or_else(|| {
             // The node was asked: what it did with the question is not known.
-            Ok(Err(_)) | Err(_) => {
-                self.uncertain = self.is_write;
-                Err(self.settle(Refusal::Unanswered))
-            }
-        }
+            self.uncertain = self.is_write;
+            self.settle(Refusal::Unanswered)
+        })
     }
 
     /// Waits until there may be another leader, or it is time to ask again, or to give up.
     async fn wait_for_news(&mut self) -> Result<(), Refusal> {
-        let limit = if self.uncertain {
-            self.deadline
-        } else {
-            self.patience
-        };
-        if Instant::now() >= limit {
-            return Err(self.settle(Refusal::NoLeader));
+        if self.wait.until_news(&mut self.view, self.uncertain).await {
+            return Ok(());
         }
-        // No news within the pause is a reason to ask again too.
-        let _ = timeout(PAUSE, self.view.changed()).await;
-        Ok(())
+        Err(self.settle(Refusal::NoLeader))
     }
 
     /// What to tell the client: a write that may have been done is never refused as undone.
@@ -228,20 +208,5 @@ impl Journey<'_> {
         } else {
             refusal
         }
-    }
-}
-
-/// A wait for the local node, which leaves no trace when it is given up.
-struct Waiting<'a> {
-    service: &'a Service,
-    request: RequestId,
-    answer: oneshot::Receiver<Verdict>,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        // Closed first: an open end would look like somebody who waits.
-        self.answer.close();
-        self.service.pending.forget(self.request);
     }
 }

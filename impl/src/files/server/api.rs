@@ -15,6 +15,7 @@
 //! | `GET /cluster` | 200, what all members say of themselves, as JSON |
 //! | `GET`, `PUT /log-level` | 200, what this process logs; the body of `PUT` changes it until it ends |
 //! | `GET /status` | 200, how this node and its disk fare, as JSON |
+//! | `GET /debug/vars` | 200, the variables of the process and of its ZAB, as Go's expvar shows them |
 //! | `GET /healthz`, `GET /readyz` | 200, or 503 and why not |
 //!
 //! A read answers what is delivered here: committed, but perhaps not the latest. `sync=true` has it wait
@@ -26,7 +27,7 @@
 //! slowly, and nothing was changed; 504 that the outcome is not known.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -36,27 +37,26 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use models::Node;
 use models::session::RequestId;
 use percent_encoding::percent_decode;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use super::batch::Batch;
 use super::file_body::FileBody;
 use super::http_error::{Failure, bad, status_of};
 use super::range::{self, Wanted};
 use super::{status_page, watch};
+use crate::files::headers;
 use crate::files::request::router::Service;
 use crate::files::store::command::{MAX_CONTENT_BYTES, check_command};
 use crate::files::store::path::{BadPath, MAX_PATH_BYTES, check_path};
 use crate::files::store::{self, Command, MAX_LIST_ENTRIES, Operation, Part, Stat};
-use crate::files::{FilesZab, headers};
-use crate::runtime::driver::NodeStopped;
+use crate::service::debug_vars::PATH as DEBUG_VARS_PATH;
 use crate::service::founding::request::{Founded, Founding};
 use crate::service::log_level_api;
-use crate::service::session_fields::session_in;
+use crate::service::session_fields::{self, session_in};
+use crate::service::signature;
 use crate::service::status_page::{self as people, CLUSTER_PATH};
 use crate::service::tokens::{Role, Tokens, protect};
 
@@ -65,8 +65,6 @@ pub(crate) type Shared = State<Arc<Service>>;
 const ENDPOINTS: &str = "there are PUT, POST, GET, HEAD, DELETE /files/{path}, GET /files?prefix=, \
                          GET /stat/{path}, POST /batch, GET /watch, GET /status, GET /healthz, \
                          GET /readyz";
-/// A node that answers no question for so long is stuck.
-const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// Content in base64, and as many paths as a batch may have.
 const BATCH_BYTES: usize = 2 * MAX_CONTENT_BYTES + (256 << 10);
 
@@ -85,6 +83,7 @@ pub(crate) fn api(service: Arc<Service>, tokens: &Tokens) -> Router {
         .route("/batch", post(batch).layer(batch_limit))
         .route("/watch", get(watch::watch))
         .route("/status", get(status_page::status))
+        .route(DEBUG_VARS_PATH, get(status_page::variables))
         .route("/healthz", get(status_page::healthz))
         .route("/readyz", get(status_page::readyz))
         .route("/init", post(init))
@@ -109,22 +108,17 @@ fn needed_role(method: &Method, path: &str) -> Option<Role> {
     }
 }
 
-/// The metrics, on a port of their own.
+/// The metrics, and the variables once more, on a port of their own.
 pub(crate) fn metrics(service: Arc<Service>) -> Router {
     Router::new()
         .route("/metrics", get(status_page::metrics))
+        .route(DEBUG_VARS_PATH, get(status_page::variables))
         .with_state(service)
 }
 
 /// Names the node and its leader in every answer, whatever it is.
 async fn sign(State(service): Shared, request: Request, next: Next) -> Response {
-    let mut answer = next.run(request).await;
-    let leader = service.leader();
-    let leader = leader.map_or(HeaderValue::from_static("unknown"), |id| id.0.into());
-    let fields = answer.headers_mut();
-    fields.insert(headers::NODE, service.id.0.into());
-    fields.insert(headers::LEADER, leader);
-    answer
+    signature::sign(next.run(request).await, service.id, service.leader())
 }
 
 #[derive(Default, Deserialize)]
@@ -439,31 +433,6 @@ async fn write(
     Ok(service.write(command, request).await?)
 }
 
-/// Looks at the node once all that it shows is on disk. A node is not waited for that does not
-/// answer at all.
-pub(crate) async fn look<R: Send + 'static>(
-    service: &Service,
-    look: impl FnOnce(&Node<FilesZab>) -> R + Send + 'static,
-) -> Result<R, Failure> {
-    answered(timeout(LOOK_PATIENCE, service.inbox.inspect(look)).await)
-}
-
-/// Looks at the node without waiting for its disk: who looks here may look because of that.
-pub(crate) async fn look_unflushed<R: Send + 'static>(
-    service: &Service,
-    look: impl FnOnce(&Node<FilesZab>) -> R + Send + 'static,
-) -> Result<R, Failure> {
-    answered(timeout(LOOK_PATIENCE, service.inbox.inspect_unflushed(look)).await)
-}
-
-fn answered<R, E>(looked: Result<Result<R, NodeStopped>, E>) -> Result<R, Failure> {
-    match looked {
-        Ok(Ok(seen)) => Ok(seen),
-        Ok(Err(NodeStopped)) => Err(Failure::Ended),
-        Err(_) => Err(Failure::Silent),
-    }
-}
-
 /// A cluster is founded once. Whoever asks for this very one again is told that it is there: the
 /// answer to an earlier try may have been lost.
 async fn init(State(service): Shared, body: Bytes) -> Result<Json<Founded>, Failure> {
@@ -487,10 +456,7 @@ async fn init(State(service): Shared, body: Bytes) -> Result<Json<Founded>, Fail
 
 /// A session that was used for a request of another kind answers with that kind.
 fn mismatch() -> Failure {
-    bad(
-        "this Lockstep-Client and Lockstep-Sequence were used for a request of another kind, \
-         which was done; this one was not. Give each request a sequence of its own",
-    )
+    bad(session_fields::OTHER_KIND)
 }
 
 fn no_such_file() -> Failure {

@@ -1,7 +1,7 @@
 //! What goes wrong, as HTTP says it.
 
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::files::headers;
@@ -9,6 +9,8 @@ use crate::files::request::router::Refusal;
 use crate::files::store::Fault;
 use crate::files::store::command::{MAX_CONTENT_BYTES, Unfit};
 use crate::files::store::path::BadPath;
+use crate::service::http_error::unavailable;
+use crate::service::looking::Unseen;
 
 /// What is wrong with a request, or with its outcome.
 pub(crate) enum Failure {
@@ -18,10 +20,14 @@ pub(crate) enum Failure {
     Fault(Fault),
     /// The service has no answer.
     Refused(Refusal),
-    /// The node is not there any more.
-    Ended,
-    /// The node is there, and does not answer.
-    Silent,
+    /// The node does not show what is asked.
+    Unseen(Unseen),
+}
+
+impl From<Unseen> for Failure {
+    fn from(unseen: Unseen) -> Self {
+        Self::Unseen(unseen)
+    }
 }
 
 impl From<Refusal> for Failure {
@@ -76,10 +82,6 @@ pub(crate) fn status_of(fault: &Fault) -> StatusCode {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let unavailable = |text: &str| {
-            let retry = [(header::RETRY_AFTER, "1")];
-            (StatusCode::SERVICE_UNAVAILABLE, retry, format!("{text}\n")).into_response()
-        };
         match self {
             Self::Bad(status, text) => (status, text + "\n").into_response(),
             Self::Fault(fault) => {
@@ -93,12 +95,7 @@ impl IntoResponse for Failure {
                     _ => (status, text).into_response(),
                 }
             }
-            Self::Ended => {
-                unavailable("the node has stopped; nothing was changed: ask another node")
-            }
-            Self::Silent => unavailable(
-                "the node does not answer; nothing was changed: look at its log, and ask another",
-            ),
+            Self::Unseen(unseen) => unseen.into_response(),
             Self::Refused(refusal) => match refusal {
                 Refusal::Unknown => {
                     (StatusCode::GATEWAY_TIMEOUT, format!("{refusal}\n")).into_response()
@@ -107,7 +104,7 @@ impl IntoResponse for Failure {
                     (StatusCode::CONFLICT, format!("{refusal}\n")).into_response()
                 }
                 Refusal::NoLeader | Refusal::Busy | Refusal::Stopped | Refusal::Unanswered => {
-                    unavailable(&refusal.to_string())
+                    unavailable(refusal.to_string())
                 }
             },
         }

@@ -3,6 +3,7 @@
 pub(crate) mod api;
 pub(crate) mod batch;
 pub mod catch_up;
+pub(crate) mod debug_vars;
 pub(crate) mod events;
 pub(crate) mod file_body;
 pub(crate) mod http_error;

@@ -1,11 +1,9 @@
 //! One node of the file service, put together: ZAB over TCP and a journal, the HTTP API in front.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::Router;
 use models::NodeId;
 use models::bully::election::Timer as BullyTimer;
 use models::zab::Timer;
@@ -26,21 +24,20 @@ use crate::files::request::router::{Service, View};
 use crate::files::store::MAX_STATE_BYTES;
 use crate::files::{Files, FilesZab, Message};
 use crate::runtime::driver::{Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
-use crate::runtime::journal::{DirectoryLock, FileJournal, FileJournalOptions, Journal};
-use crate::runtime::metrics::Metrics;
+use crate::runtime::journal::{FileJournal, Journal};
 use crate::runtime::timers::TimerSpan;
-use crate::runtime::transport::tcp::{Known, Security, Tcp, TcpConfig};
+use crate::runtime::transport::tcp::{Known, Tcp, TcpConfig};
 use crate::service::config::ServiceConfig;
-use crate::service::data_directory::{self, Held};
 use crate::service::founding::InitialMembers;
-use crate::service::founding::bootstrap::blank_identity;
+use crate::service::hosted::HostedNode;
 use crate::service::http_client::{NodeClient, NodeTimeouts};
-use crate::service::http_server::{self, ServerLimits};
-use crate::service::open_files::{self, METRICS_CONNECTIONS};
+use crate::service::open_files;
+use crate::service::peering::peer_config;
 use crate::service::running::ServiceNode;
 use crate::service::security::peer_security;
+use crate::service::serving::{GRACE, Served, Servers};
 use crate::service::session_pool::Sessions;
-use crate::service::start::{Listeners, StartError};
+use crate::service::start::{Listeners, StartError, open_journal};
 use crate::service::tokens::Tokens;
 
 /// So many messages and commands wait for the node; more are refused.
@@ -52,27 +49,10 @@ const PEER_QUEUE: usize = 1024;
 /// A SNAP carries all files in one message, and the sessions of clients beside them, for which
 /// there is this much room: about a million.
 const MAX_MESSAGE_BYTES: usize = MAX_STATE_BYTES as usize + (128 << 20);
-/// Bounds on how often a node shows an idle peer that it lives.
-const FASTEST_KEEP_ALIVE: Duration = Duration::from_millis(250);
-const SLOWEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// Requests that run when the node is told to stop have this long to end.
-const GRACE: Duration = Duration::from_secs(1);
-/// A node that is told to stop waits this long for an fsync,
-const DISK_PATIENCE: Duration = Duration::from_secs(3);
-/// and this long for everything that it had taken.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
-
 /// A running node.
 pub struct FilesNode {
-    zab: RunningNode<FilesZab>,
-    /// Why the node takes part no more, once it does not.
-    halted: watch::Receiver<Option<String>>,
-    tcp: Tcp<Message>,
-    servers: Vec<JoinHandle<()>>,
+    hosted: HostedNode<FilesZab>,
     watching: JoinHandle<()>,
-    stop: watch::Sender<bool>,
-    client_address: SocketAddr,
-    metrics_address: SocketAddr,
 }
 
 impl FilesNode {
@@ -94,31 +74,22 @@ impl FilesNode {
         config: &Config,
         id: NodeId,
     ) -> Result<(Identity, Ensemble, FileJournal), StartError> {
-        let directory = &config.node(id)?.data_directory;
-        let lock = DirectoryLock::acquire(directory)?;
-        let Held::Journal(found) = data_directory::examine(&lock)? else {
-            return Err(StartError::Blank(directory.clone()));
-        };
         let cluster = config.cluster_config();
-        let identity = Identity {
-            cluster_id: found.cluster_id,
-            ..blank_identity::<Ensemble>(&cluster, id, found.disk)
-        };
+        let directory = &cluster.node(id)?.data_directory;
+        let (identity, journal) = open_journal::<Ensemble>(&cluster, id)?;
         let ensemble =
             Ensemble::read(directory).map_err(|error| StartError::Members(error.to_string()))?;
         if let Some(words) = ensemble.contradicts(&cluster) {
             return Err(StartError::Contradiction(words));
         }
-        if ensemble.disk(id) != Some(found.disk) {
+        if ensemble.disk(id) != Some(identity.disk) {
             let words = format!(
                 "the journal of node {} is of disk {}, and the members in the same directory name \
                  another: one of the two is from elsewhere",
-                id.0, found.disk
+                id.0, identity.disk
             );
             return Err(StartError::Contradiction(words));
         }
-        let options = FileJournalOptions::default();
-        let journal = FileJournal::in_locked(lock, identity.clone(), options);
         Ok((identity, ensemble, journal))
     }
 
@@ -132,8 +103,6 @@ impl FilesNode {
         let id = identity.node;
         let others = config.nodes.len() - 1;
         let clients = open_files::client_connections(others, config.limits.max_client_connections)?;
-        let client_address = listeners.client.local_addr()?;
-        let metrics_address = listeners.metrics.local_addr()?;
 
         let credentials = config.security.credentials(id)?;
         let tokens = Tokens::load(config.security.tokens.as_deref())?;
@@ -152,11 +121,14 @@ impl FilesNode {
             inbox: inbox.clone(),
             catch_ups: catch_ups.clone(),
         };
-        let peers = peer_config(
-            config,
-            identity.clone(),
-            peer_security(credentials.as_ref()),
-        );
+        let security = peer_security(credentials.as_ref());
+        let sync = config.timing.ticks(config.timing.sync_ticks);
+        let cluster = config.cluster_config();
+        let peers = TcpConfig {
+            queue_messages: PEER_QUEUE,
+            max_message_bytes: MAX_MESSAGE_BYTES,
+            ..peer_config(&cluster, identity.clone(), security, sync)
+        };
         let (tcp, transport) = Tcp::start(listeners.peer, peers, observed, metrics.clone())?;
         connect(&tcp, config, &ensemble, id);
 
@@ -206,71 +178,50 @@ impl FilesNode {
         tcp.begin_accepting();
         let watching = tokio::spawn(async move { watching.run(inbox).await });
 
-        let serve = |listener, tls, router: Router, connections: usize, metrics: &Arc<Metrics>| {
-            let limits = ServerLimits::new(connections);
-            let stop = stop.subscribe();
-            let metrics = metrics.clone();
-            tokio::spawn(http_server::serve(
-                listener, tls, router, limits, metrics, stop,
-            ))
+        let api = Served {
+            listener: listeners.client,
+            router: api::api(service.clone(), &tokens),
         };
-        let api = serve(
-            listeners.client,
-            credentials,
-            api::api(service.clone(), &tokens),
-            clients,
-            &metrics,
-        );
-        let page = api::metrics(service);
-        let page = serve(listeners.metrics, None, page, METRICS_CONNECTIONS, &metrics);
+        let page = Served {
+            listener: listeners.metrics,
+            router: api::metrics(service),
+        };
+        let servers = Servers::start(api, page, credentials, clients, &metrics, stop)?;
         let Identity {
             cluster_id, disk, ..
         } = identity;
         tracing::info!(
-            node = %id, %cluster_id, %disk, members = %ensemble, clients = %client_address,
-            metrics = %metrics_address, max_client_connections = clients, "serving"
+            node = %id, %cluster_id, %disk, members = %ensemble,
+            clients = %servers.client_address, metrics = %servers.metrics_address,
+            max_client_connections = clients, "serving"
         );
-        Ok(Self {
-            zab,
+        let hosted = HostedNode {
+            node: zab,
             halted: halts,
             tcp,
-            servers: vec![api, page],
-            watching,
-            stop,
-            client_address,
-            metrics_address,
-        })
+            servers,
+        };
+        Ok(Self { hosted, watching })
     }
 
     /// Where clients are served.
     pub fn client_address(&self) -> SocketAddr {
-        self.client_address
+        self.hosted.servers.client_address
     }
 
     /// Where metrics are served.
     pub fn metrics_address(&self) -> SocketAddr {
-        self.metrics_address
+        self.hosted.servers.metrics_address
     }
 
     /// The ZAB node.
     pub fn zab(&self) -> &RunningNode<FilesZab> {
-        &self.zab
+        &self.hosted.node
     }
 
     /// Waits until the node has stopped or failed. End the process when it has failed.
     pub async fn ended(&self) -> Status {
-        let mut halted = self.halted.clone();
-        let reason = async {
-            match { halted.wait_for(Option::is_some).await }.map(|reason| reason.clone()) {
-                Ok(Some(reason)) => reason,
-                // The node has ended for another reason.
-                _ => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            status = self.zab.ended() => status,
-            reason = reason => Status::Failed(Failure::Halted(reason)),
-        }
+        self.hosted.ended().await
     }
 
     /// Takes no more requests, gives those that run a short while, puts everything on disk and
@@ -280,17 +231,9 @@ impl FilesNode {
     /// # Errors
     /// When the node had failed before, fails on the way, or hangs.
     pub async fn shutdown(self) -> Result<(), Failure> {
-        self.stop.send_replace(true);
-        let deadline = Instant::now() + GRACE;
-        for server in self.servers {
-            let abort = server.abort_handle();
-            if tokio::time::timeout_at(deadline, server).await.is_err() {
-                abort.abort();
-            }
-        }
+        let stopped = self.hosted.shutdown().await;
+        // It has ended by itself, unless the node hangs.
         self.watching.abort();
-        let stopped = self.zab.shutdown_within(DISK_PATIENCE, STOP_PATIENCE).await;
-        self.tcp.shutdown().await;
         stopped
     }
 }
@@ -343,25 +286,6 @@ fn connect(tcp: &Tcp<Message>, config: &Config, ensemble: &Ensemble, id: NodeId)
         };
         tcp.peers().set_known(node.id, known);
         tcp.peers().set(node.id, node.peer_address.clone());
-    }
-}
-
-/// How a node talks to its peers. A peer that gives no sign of life for several times the
-/// patience of ZAB is taken for gone.
-fn peer_config(config: &Config, identity: Identity, security: Security) -> TcpConfig {
-    let own = config.node(identity.node).ok();
-    let address = own.map(|node| node.peer_address.clone());
-    let sync = config.timing.ticks(config.timing.sync_ticks);
-    let keep_alive = sync.clamp(FASTEST_KEEP_ALIVE, SLOWEST_KEEP_ALIVE);
-    TcpConfig {
-        queue_messages: PEER_QUEUE,
-        max_message_bytes: MAX_MESSAGE_BYTES,
-        keep_alive,
-        dead_after: 4 * keep_alive,
-        accepts_at_once: false,
-        security,
-        address,
-        ..TcpConfig::new(identity, BTreeMap::new())
     }
 }
 

@@ -1,21 +1,23 @@
-//! `/status`, `/healthz` and `/readyz`: how this node fares, for people and for those who look after
+//! `/status`, `/healthz`, `/readyz`, `/metrics` and `/debug/vars`: how this node fares, for people and for those who look after
 //! processes.
 
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
+use serde_json::{Map, Value};
 
-use super::api::{Shared, look_unflushed};
+use super::api::Shared;
 use super::http_error::Failure;
-use super::metrics_page;
+use super::{debug_vars, metrics_page};
 use crate::files::members::Ensemble;
 use crate::files::request::router::Service;
 use crate::files::status::{Report, Surroundings, report};
 use crate::service::cluster_status::ask_with;
 use crate::service::disk_report::disk_report;
 use crate::service::founding::InitialMembers;
+use crate::service::http_error::unavailable;
+use crate::service::looking::look_unflushed;
 use crate::service::status_page::ClusterPage;
 
 /// Another node has this long to say how it fares.
@@ -27,7 +29,7 @@ pub(crate) async fn status(State(service): Shared) -> Result<Response, Failure> 
 
 /// Whether the process is alive: one that is not is best started anew.
 pub(crate) async fn healthz(State(service): Shared) -> Result<Response, Failure> {
-    look_unflushed(&service, |_| ()).await?;
+    look_unflushed(&service.inbox, |_| ()).await?;
     Ok("the node answers\n".into_response())
 }
 
@@ -36,9 +38,7 @@ pub(crate) async fn readyz(State(service): Shared) -> Response {
     if service.leader().is_some() {
         return "the node serves\n".into_response();
     }
-    let retry = [(header::RETRY_AFTER, "1")];
-    let text = "the node has no leader that broadcasts: it serves nothing yet\n";
-    (StatusCode::SERVICE_UNAVAILABLE, retry, text).into_response()
+    unavailable("the node has no leader that broadcasts: it serves nothing yet")
 }
 
 /// What all members say of themselves, for people who look at this node's page.
@@ -53,9 +53,15 @@ pub(crate) async fn cluster(State(service): Shared) -> Json<ClusterPage> {
 
 pub(crate) async fn metrics(State(service): Shared) -> Response {
     let report = describe(&service).await.ok();
-    let page = metrics_page::render(service.inbox.metrics(), report.as_ref());
-    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (kind, page).into_response()
+    metrics_page::answer(service.inbox.metrics(), report.as_ref())
+}
+
+pub(crate) async fn variables(State(service): Shared) -> Json<Map<String, Value>> {
+    let report = describe(&service).await.ok();
+    Json(debug_vars::variables(
+        service.inbox.metrics(),
+        report.as_ref(),
+    ))
 }
 
 async fn describe(service: &Service) -> Result<Report, Failure> {
@@ -71,5 +77,6 @@ async fn describe(service: &Service) -> Result<Report, Failure> {
         uptime: service.started.elapsed(),
         disk: disk_report(flushes, service.timing.slow_flush()),
     };
-    look_unflushed(service, move |node| report(surroundings, node)).await
+    let looked = look_unflushed(&service.inbox, move |node| report(surroundings, node));
+    Ok(looked.await?)
 }

@@ -9,7 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::kv::Kv;
 use crate::kv::store::Response;
-use crate::service::pending::Pending;
+use crate::service::pending::{Pending, Waiting};
 
 /// What the local node says to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,15 @@ impl Waiters {
         ask: impl FnOnce() -> Result<(), E>,
     ) -> Result<oneshot::Receiver<Verdict>, E> {
         self.waiting.ask(request, ask)
+    }
+
+    /// Waits for the answer to a request that was [asked](Self::ask).
+    pub(crate) fn wait(
+        &self,
+        request: RequestId,
+        answer: oneshot::Receiver<Verdict>,
+    ) -> Waiting<'_, Verdict> {
+        self.waiting.wait(request, answer)
     }
 
     /// Takes an event of the local node. Never blocks for long.

@@ -2,7 +2,6 @@
 //! its answer, or says what is known of its outcome.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use models::NodeId;
 use models::raft::configuration::Configuration;
@@ -10,8 +9,8 @@ use models::raft::membership::{self, Change};
 use models::raft::session::{Position, RequestId};
 use models::raft::{Command, TransferOutcome};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::kv::config::Timing;
 use crate::kv::membership::additions;
@@ -25,11 +24,10 @@ use crate::kv::{Kv, KvRaft, store as machine};
 use crate::runtime::driver::{AskError, Inbox};
 use crate::runtime::identity::Identity;
 use crate::runtime::transport::tcp::Security;
+use crate::service::leader_wait::LeaderWait;
 
 /// A request that was forwarded so often stays where it is.
 pub const MAX_HOPS: u8 = 2;
-/// A leader that cannot be reached is tried again after this time, or when there is news.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why there is no answer. Says whether anything was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -142,8 +140,7 @@ struct Journey<'a> {
     service: &'a Service,
     command: Command<Kv>,
     limits: Limits,
-    /// Until when it waits for a leader, as long as nobody may have taken it.
-    patience: Instant,
+    wait: LeaderWait,
     view: watch::Receiver<View>,
     /// Whether it may have been done somewhere.
     uncertain: bool,
@@ -231,12 +228,11 @@ impl Service {
     /// # Errors
     /// When it was not done, or nobody knows.
     pub async fn carry_out(&self, command: Command<Kv>, limits: Limits) -> Result<Answer, Refusal> {
-        let patience = Instant::now() + self.timing.leader_patience();
         let journey = Journey {
             service: self,
             command,
             limits,
-            patience: patience.min(limits.deadline),
+            wait: LeaderWait::new(limits.deadline, self.timing.leader_patience()),
             view: self.waiters.view(),
             uncertain: false,
         };
@@ -301,19 +297,12 @@ impl Journey<'_> {
             AskError::Busy => self.settle(Refusal::Busy),
             AskError::Stopped => self.settle(Refusal::Stopped),
         })?;
-        let mut waiting = Waiting {
-            service,
-            request,
-            answer,
-        };
-        match timeout_at(self.limits.deadline, &mut waiting.answer).await {
-            Ok(Ok(verdict)) => Ok(verdict),
+        let waiting = service.waiters.wait(request, answer);
+        waiting.until(self.limits.deadline).await.ok_or_else(|| {
             // The node was asked: what it did with the question is not known.
-            Ok(Err(_)) | Err(_) => {
-                self.uncertain = true;
-                Err(self.settle(Refusal::Unanswered))
-            }
-        }
+            self.uncertain = true;
+            self.settle(Refusal::Unanswered)
+        })
     }
 
     /// What speaks against a change that Raft would bear, here or where this node leads.
@@ -356,18 +345,11 @@ impl Journey<'_> {
 
     /// Waits until somebody else may lead, or it is time to ask again, or to give up.
     async fn wait_for_news(&mut self) -> Result<(), Refusal> {
-        let limit = if self.uncertain {
-            self.limits.deadline
-        } else {
-            self.patience
-        };
         let hops_left = self.limits.hops < MAX_HOPS;
-        if Instant::now() >= limit || !hops_left {
-            return Err(self.settle(Refusal::NoLeader));
+        if hops_left && self.wait.until_news(&mut self.view, self.uncertain).await {
+            return Ok(());
         }
-        // No news within the pause is a reason to ask again too.
-        let _ = timeout(PAUSE, self.view.changed()).await;
-        Ok(())
+        Err(self.settle(Refusal::NoLeader))
     }
 
     /// What to tell the client: a write that may have been done is never refused as undone.
@@ -447,20 +429,5 @@ async fn another_leads(view: &mut watch::Receiver<View>, than: NodeId) {
     } else {
         // The node has ended: there will be no news.
         std::future::pending::<()>().await;
-    }
-}
-
-/// A wait for the local node, which leaves no trace when it is given up.
-struct Waiting<'a> {
-    service: &'a Service,
-    request: RequestId,
-    answer: oneshot::Receiver<Verdict>,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        // Closed first: an open end would look like somebody who waits.
-        self.answer.close();
-        self.service.waiters.forget(self.request);
     }
 }

@@ -8,6 +8,7 @@
 //! | `GET /kv?prefix=&after=&limit=&here=` | 200, a page of keys and values as JSON; linearizable |
 //! | `GET /kv?prefix_base64=&after_base64=` | the same; both are byte strings in either form |
 //! | `GET /status` | 200, how this node and its disk fare, as JSON |
+//! | `GET /debug/vars` | 200, the variables of the process and of its Raft, as Go's expvar shows them |
 //! | `GET /` | a page for people that shows the cluster live |
 //! | `GET /cluster` | 200, what all members say of themselves, as JSON |
 //! | `GET`, `PUT /log-level` | 200, what this process logs; the body of `PUT` changes it until it ends |
@@ -29,24 +30,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::service::cluster_status::ask_with;
+use crate::service::debug_vars::PATH as DEBUG_VARS_PATH;
+use crate::service::http_error::unavailable;
 use crate::service::log_level_api;
+use crate::service::looking::look_unflushed;
 use crate::service::status_page::{self, CLUSTER_PATH, ClusterPage};
 use crate::service::tokens::{Role, Tokens, protect};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Query, RawQuery, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use models::Node;
 use models::raft::log::Index;
 use models::raft::session::RequestId;
 use percent_encoding::percent_decode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::kv::encoding::decode_base64;
 use crate::kv::json_bytes::add_bytes;
@@ -54,15 +57,14 @@ use crate::kv::request::forward;
 use crate::kv::request::router::{Limits, MAX_HOPS, Service};
 use crate::kv::server::http_error::{Failure, bad};
 use crate::kv::server::range_query::RangeQuery;
-use crate::kv::server::{log_page, members_api, metrics_page};
+use crate::kv::server::{debug_vars, log_page, members_api, metrics_page};
 use crate::kv::status::{self, Report};
 use crate::kv::store::{Command, MAX_KEY_BYTES, MAX_VALUE_BYTES, Unfit, check_key};
-use crate::kv::{Kv, KvRaft, headers, store as machine};
+use crate::kv::{Kv, headers, store as machine};
 use crate::runtime::codec;
-use crate::runtime::driver::NodeStopped;
 use crate::service::address::Addresses;
 use crate::service::founding::request::{Founded, Founding};
-use crate::service::session_fields;
+use crate::service::{session_fields, signature};
 
 type Shared = State<Arc<Service>>;
 
@@ -84,8 +86,6 @@ const ENDPOINTS: &str = "there are PUT, GET, DELETE /kv/{key}, GET /kv?prefix=, 
                          GET /log?index=, GET /members";
 /// Another node has this long to say how it fares.
 const PAGE_PATIENCE: Duration = Duration::from_secs(1);
-/// A node that answers no question for so long is stuck.
-const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// Room for everything in a forwarded request beside its value.
 const FORWARD_BYTES: usize = MAX_VALUE_BYTES + MAX_KEY_BYTES + 1024;
 
@@ -101,6 +101,7 @@ pub(crate) fn api(service: Arc<Service>, tokens: &Tokens) -> Router {
             key.layer(DefaultBodyLimit::max(MAX_VALUE_BYTES)),
         )
         .route("/status", get(status))
+        .route(DEBUG_VARS_PATH, get(show_variables))
         .route("/healthz", get(health))
         .route("/readyz", get(readiness))
         .route(CLUSTER_PATH, get(cluster))
@@ -117,22 +118,17 @@ pub(crate) fn api(service: Arc<Service>, tokens: &Tokens) -> Router {
         .with_state(service)
 }
 
-/// The metrics, on a port of their own.
+/// The metrics, and the variables once more, on a port of their own.
 pub(crate) fn metrics(service: Arc<Service>) -> Router {
     Router::new()
         .route("/metrics", get(show_metrics))
+        .route(DEBUG_VARS_PATH, get(show_variables))
         .with_state(service)
 }
 
 /// Names the node and its leader in every answer, whatever it is.
 async fn sign(State(service): Shared, request: Request, next: Next) -> Response {
-    let mut answer = next.run(request).await;
-    let leader = service.leader();
-    let leader = leader.map_or(HeaderValue::from_static("unknown"), |id| id.0.into());
-    let fields = answer.headers_mut();
-    fields.insert(headers::NODE, service.id.0.into());
-    fields.insert(headers::LEADER, leader);
-    answer
+    signature::sign(next.run(request).await, service.id, service.leader())
 }
 
 /// The query of a request that names a key.
@@ -223,10 +219,7 @@ fn changed(status: StatusCode, revision: u64, previous: Option<u64>) -> Response
 
 /// A session that was used for a request of another kind answers with that kind.
 fn mismatch() -> Failure {
-    bad(
-        "this Lockstep-Client and Lockstep-Sequence were used for a request of another kind, \
-         which was done; this one was not. Give each request a sequence of its own",
-    )
+    bad(session_fields::OTHER_KIND)
 }
 
 async fn range(State(service): Shared, RawQuery(raw): RawQuery) -> Result<Response, Failure> {
@@ -255,7 +248,7 @@ async fn status(State(service): Shared) -> Result<Response, Failure> {
 
 /// The process lives, and its node answers.
 async fn health(State(service): Shared) -> Result<&'static str, Failure> {
-    look(&service, |_| ()).await?;
+    look_unflushed(&service.inbox, |_| ()).await?;
     Ok("ok\n")
 }
 
@@ -269,10 +262,7 @@ async fn readiness(State(service): Shared) -> Result<Response, Failure> {
     };
     Ok(match hindrance {
         None => "ok\n".into_response(),
-        Some(words) => {
-            let retry = [(header::RETRY_AFTER, "1")];
-            (StatusCode::SERVICE_UNAVAILABLE, retry, format!("{words}\n")).into_response()
-        }
+        Some(words) => unavailable(words),
     })
 }
 
@@ -295,7 +285,10 @@ async fn report(service: &Service) -> Result<Report, Failure> {
         &service.inbox.metrics().flushes,
         service.timing.slow_flush(),
     );
-    let report = look(service, move |node| status::report(&identity, node, disk)).await?;
+    let looked = look_unflushed(&service.inbox, move |node| {
+        status::report(&identity, node, disk)
+    });
+    let report = looked.await?;
     let configuration = service.membership.configuration();
     let overridden = service.membership.overridden(&configuration);
     Ok(Report {
@@ -307,20 +300,6 @@ async fn report(service: &Service) -> Result<Report, Failure> {
         uptime_ms: u64::try_from(service.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         ..report
     })
-}
-
-/// Looks at the node without waiting for its disk: who looks here may look because of that.
-/// Nor is a node waited for that does not answer at all.
-async fn look<R: Send + 'static>(
-    service: &Service,
-    look: impl FnOnce(&Node<KvRaft>) -> R + Send + 'static,
-) -> Result<R, Failure> {
-    let looked = timeout(LOOK_PATIENCE, service.inbox.inspect_unflushed(look)).await;
-    match looked {
-        Ok(Ok(seen)) => Ok(seen),
-        Ok(Err(NodeStopped)) => Err(Failure::Ended),
-        Err(_) => Err(Failure::Silent),
-    }
 }
 
 #[derive(Deserialize)]
@@ -337,15 +316,23 @@ async fn log(
     let Query(query) = query?;
     let from = Index(query.index.unwrap_or(1));
     let limit = query.limit.unwrap_or(log_page::MAX_ENTRIES);
-    let page = look(&service, move |node| log_page::read(node, from, limit)).await?;
+    let looked = look_unflushed(&service.inbox, move |node| {
+        log_page::read(node, from, limit)
+    });
+    let page = looked.await?;
     Ok(Json(page.to_json()).into_response())
 }
 
 async fn show_metrics(State(service): Shared) -> Response {
     let report = report(&service).await.ok();
-    let page = metrics_page::render(service.inbox.metrics(), &service.transfers, report.as_ref());
-    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (kind, page).into_response()
+    let metrics = service.inbox.metrics();
+    metrics_page::answer(metrics, &service.transfers, report.as_ref())
+}
+
+async fn show_variables(State(service): Shared) -> Json<Map<String, Value>> {
+    let report = report(&service).await.ok();
+    let (metrics, transfers) = (service.inbox.metrics(), &service.transfers);
+    Json(debug_vars::variables(metrics, transfers, report.as_ref()))
 }
 
 /// A request that another node has forwarded, and its answer, both in the runtime's encoding.

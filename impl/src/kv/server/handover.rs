@@ -12,12 +12,13 @@ use models::raft::session::RequestId;
 use models::raft::state::{Leadership, Role};
 use models::raft::{Command, Event, TransferOutcome};
 use models::{Node, NodeId};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::kv::request::router::Service;
 use crate::kv::{Kv, KvRaft};
-use crate::runtime::metrics::Counter;
+use crate::service::metrics_page::CounterByLabel;
 
 /// What became of an attempt to hand leadership over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +54,30 @@ impl Display for HandOver {
 }
 
 /// Transfers of leadership that have ended at this node.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Transfers {
     last: watch::Sender<Option<(RequestId, TransferOutcome)>>,
-    completed: Counter,
-    timed_out: Counter,
-    refused: Counter,
+    counts: CounterByLabel,
+}
+
+/// The names of the ways in which a transfer ends.
+const COMPLETED: &str = "completed";
+const TIMED_OUT: &str = "timed_out";
+const REFUSED: &str = "refused";
+const OUTCOMES: [&str; 3] = [COMPLETED, TIMED_OUT, REFUSED];
+
+impl Default for Transfers {
+    fn default() -> Self {
+        let counts = CounterByLabel::default();
+        for outcome in OUTCOMES {
+            // There from the start, as 0: else the first of a kind would be no increase.
+            drop(counts.get_or_create(&[("outcome", outcome)]));
+        }
+        Self {
+            last: watch::Sender::default(),
+            counts,
+        }
+    }
 }
 
 impl Transfers {
@@ -67,23 +86,28 @@ impl Transfers {
         let Event::Transfer { request, outcome } = event else {
             return;
         };
-        match outcome {
-            TransferOutcome::SteppedDown => self.completed.increment(),
-            TransferOutcome::TimedOut => self.timed_out.increment(),
+        let name = match outcome {
+            TransferOutcome::SteppedDown => COMPLETED,
+            TransferOutcome::TimedOut => TIMED_OUT,
             TransferOutcome::AlreadyLeads
             | TransferOutcome::NotAVoter
-            | TransferOutcome::Busy { .. } => self.refused.increment(),
-        }
+            | TransferOutcome::Busy { .. } => REFUSED,
+        };
+        self.counts.get_or_create(&[("outcome", name)]).inc();
         self.last.send_replace(Some((*request, *outcome)));
     }
 
-    /// How many have ended in each way, by the name of that.
-    pub(crate) fn counts(&self) -> [(&'static str, u64); 3] {
-        [
-            ("completed", self.completed.get()),
-            ("timed_out", self.timed_out.get()),
-            ("refused", self.refused.get()),
-        ]
+    /// How many have ended in each way.
+    pub(crate) fn counts(&self) -> &CounterByLabel {
+        &self.counts
+    }
+
+    /// The same, by the name of the way.
+    pub(crate) fn outcomes(&self) -> impl Iterator<Item = (String, Value)> {
+        OUTCOMES.into_iter().map(|outcome| {
+            let count = self.counts.get_or_create(&[("outcome", outcome)]).get();
+            (outcome.to_owned(), count.into())
+        })
     }
 }
 

@@ -1,12 +1,14 @@
 //! What goes wrong, as HTTP says it.
 
 use axum::extract::rejection::QueryRejection;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::kv::headers;
 use crate::kv::request::router::Refusal;
 use crate::kv::store::Unfit;
+use crate::service::http_error::unavailable;
+use crate::service::looking::Unseen;
 
 /// What is wrong with a request, or with its outcome.
 pub(crate) enum Failure {
@@ -14,10 +16,14 @@ pub(crate) enum Failure {
     Bad(StatusCode, String),
     /// The service has no answer.
     Refused(Refusal),
-    /// The node is not there any more.
-    Ended,
-    /// The node is there, and does not answer.
-    Silent,
+    /// The node does not show what is asked.
+    Unseen(Unseen),
+}
+
+impl From<Unseen> for Failure {
+    fn from(unseen: Unseen) -> Self {
+        Self::Unseen(unseen)
+    }
 }
 
 impl From<Refusal> for Failure {
@@ -47,29 +53,19 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
             Self::Bad(status, text) => (status, line(text)).into_response(),
-            Self::Ended => {
-                let text = "the node has stopped: ask another node".to_owned();
-                (StatusCode::SERVICE_UNAVAILABLE, line(text)).into_response()
-            }
-            Self::Silent => {
-                let text = "the node does not answer: look at its log, and ask another".to_owned();
-                (StatusCode::SERVICE_UNAVAILABLE, line(text)).into_response()
-            }
+            Self::Unseen(unseen) => unseen.into_response(),
             Self::Refused(refusal) => {
                 let text = line(refusal.to_string());
                 match refusal {
-                    Refusal::NoLeader | Refusal::Busy | Refusal::Stopped | Refusal::Unanswered => {
-                        let retry = [(header::RETRY_AFTER, "1")];
-                        (StatusCode::SERVICE_UNAVAILABLE, retry, text).into_response()
-                    }
+                    Refusal::NoLeader
+                    | Refusal::Busy
+                    | Refusal::Stopped
+                    | Refusal::Unanswered
+                    | Refusal::NotChanged { again: true, .. } => unavailable(refusal.to_string()),
                     Refusal::Unknown | Refusal::ChangeUnknown => {
                         (StatusCode::GATEWAY_TIMEOUT, text).into_response()
                     }
                     Refusal::Superseded => (StatusCode::CONFLICT, text).into_response(),
-                    Refusal::NotChanged { again: true, .. } => {
-                        let retry = [(header::RETRY_AFTER, "1")];
-                        (StatusCode::SERVICE_UNAVAILABLE, retry, text).into_response()
-                    }
                     Refusal::NotChanged { again: false, .. } => {
                         (StatusCode::CONFLICT, text).into_response()
                     }

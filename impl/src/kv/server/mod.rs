@@ -1,6 +1,7 @@
 //! One node: Raft over TCP and a journal, and in front of it HTTP.
 
 pub(crate) mod api;
+pub(crate) mod debug_vars;
 pub(crate) mod events;
 pub mod handover;
 pub(crate) mod http_error;

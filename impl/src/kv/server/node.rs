@@ -1,18 +1,14 @@
 //! One node of the store, put together: Raft over TCP and a journal, the HTTP API in front.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use models::NodeId;
-use models::raft::message::Message;
 use models::raft::progress::Window;
 use models::raft::state::Persistent;
 use models::raft::{Compaction, Timer};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::Identity;
@@ -26,22 +22,20 @@ use crate::kv::request::session_pool::Sessions;
 use crate::kv::server::api as http;
 use crate::kv::server::events::{halted_words, log_event, obey};
 use crate::kv::server::handover::{self, HandOver, Transfers};
-use crate::kv::store::{Command, MAX_APPEND_WEIGHT};
+use crate::kv::store::MAX_APPEND_WEIGHT;
 use crate::kv::{Kv, KvRaft};
 use crate::runtime::driver::{Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
-use crate::runtime::journal::{DirectoryLock, FileJournal, FileJournalOptions, Journal};
-use crate::runtime::metrics::Metrics;
+use crate::runtime::journal::{FileJournal, Journal};
 use crate::runtime::timers::TimerSpan;
-use crate::runtime::transport::tcp::{Security, Tcp, TcpConfig};
+use crate::runtime::transport::tcp::{Tcp, TcpConfig};
 use crate::service::config::ServiceConfig;
-use crate::service::data_directory::{self, Held};
-use crate::service::founding::bootstrap::blank_identity;
-use crate::service::http_server as server;
-use crate::service::http_server::ServerLimits;
-use crate::service::open_files::{self, METRICS_CONNECTIONS};
+use crate::service::hosted::HostedNode;
+use crate::service::open_files;
+use crate::service::peering::peer_config;
 use crate::service::running::ServiceNode;
 use crate::service::security::peer_security;
-use crate::service::start::{Listeners, StartError};
+use crate::service::serving::{Served, Servers};
+use crate::service::start::{Listeners, StartError, open_journal};
 use crate::service::tokens::Tokens;
 use models::raft::configuration::Configuration;
 
@@ -54,27 +48,10 @@ const SESSIONS: usize = 1024;
 pub(crate) const PEER_QUEUE: usize = 64;
 /// Entries of so many bytes may be under way to a peer.
 const MAX_WEIGHT_IN_FLIGHT: usize = 8 << 20;
-/// Bounds on how often a node shows an idle peer that it lives.
-const FASTEST_KEEP_ALIVE: Duration = Duration::from_millis(250);
-const SLOWEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// Requests that run when the node is told to stop have this long to end.
-const GRACE: Duration = Duration::from_secs(1);
-/// A node that is told to stop waits this long for an fsync,
-const DISK_PATIENCE: Duration = Duration::from_secs(3);
-/// and this long for everything that it had taken.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
-
 /// A running node.
 pub struct KvNode {
-    raft: RunningNode<KvRaft>,
-    /// Why the node takes part no more, once it does not.
-    halted: watch::Receiver<Option<String>>,
+    hosted: HostedNode<KvRaft>,
     service: Arc<Service>,
-    tcp: Tcp<Message<Command>>,
-    servers: Vec<JoinHandle<()>>,
-    stop: watch::Sender<bool>,
-    client_address: SocketAddr,
-    metrics_address: SocketAddr,
 }
 
 impl KvNode {
@@ -95,18 +72,7 @@ impl KvNode {
         config: &Config,
         id: NodeId,
     ) -> Result<(Identity, FileJournal), StartError> {
-        let directory = &config.node(id)?.data_directory;
-        let lock = DirectoryLock::acquire(directory)?;
-        let Held::Journal(found) = data_directory::examine(&lock)? else {
-            return Err(StartError::Blank(directory.clone()));
-        };
-        let identity = Identity {
-            cluster_id: found.cluster_id,
-            ..blank_identity::<Configuration>(&config.cluster_config(), id, found.disk)
-        };
-        let options = FileJournalOptions::default();
-        let journal = FileJournal::in_locked(lock, identity.clone(), options);
-        Ok((identity, journal))
+        open_journal::<Configuration>(&config.cluster_config(), id)
     }
 
     /// As [`KvNode::start`], on a journal that the caller has opened: such as one that a test
@@ -123,8 +89,6 @@ impl KvNode {
         let id = identity.node;
         let others = config.nodes.len() - 1;
         let clients = open_files::client_connections(others, config.limits.max_client_connections)?;
-        let client_address = listeners.client.local_addr()?;
-        let metrics_address = listeners.metrics.local_addr()?;
 
         let seed = fastrand::u64(..);
         tracing::info!(node = %id, seed, "timers and session ids are drawn from this seed");
@@ -134,7 +98,12 @@ impl KvNode {
         let (inbox, mailbox) = mailbox(INBOX);
         let waiters = Arc::new(Waiters::new(id));
         let forwarder = Arc::new(Forwarder::new(credentials.clone(), tokens.for_nodes())?);
-        let peers = peer_config(config, identity.clone(), security.clone());
+        let election = Duration::from_millis(config.timing.election_max_ms);
+        let cluster = config.cluster_config();
+        let peers = TcpConfig {
+            queue_messages: PEER_QUEUE,
+            ..peer_config(&cluster, identity.clone(), security.clone(), election)
+        };
         let metrics = inbox.metrics().clone();
         let (tcp, transport) = Tcp::start(listeners.peer, peers, inbox.clone(), metrics.clone())?;
         let membership = Membership::new(config, id, tcp.peers().clone(), forwarder.clone());
@@ -185,75 +154,56 @@ impl KvNode {
 
         tcp.begin_accepting();
 
-        let stop = watch::Sender::new(false);
-        let serve = |listener, tls, router: Router, connections: usize, metrics: &Arc<Metrics>| {
-            let limits = ServerLimits::new(connections);
-            let stop = stop.subscribe();
-            tokio::spawn(server::serve(
-                listener,
-                tls,
-                router,
-                limits,
-                metrics.clone(),
-                stop,
-            ))
+        let api = Served {
+            listener: listeners.client,
+            router: http::api(service.clone(), &tokens),
         };
-        let api = http::api(service.clone(), &tokens);
-        let api = serve(listeners.client, credentials, api, clients, &metrics);
-        let page = http::metrics(service.clone());
-        let page = serve(listeners.metrics, None, page, METRICS_CONNECTIONS, &metrics);
+        let page = Served {
+            listener: listeners.metrics,
+            router: http::metrics(service.clone()),
+        };
+        let servers = Servers::start(
+            api,
+            page,
+            credentials,
+            clients,
+            &metrics,
+            watch::Sender::new(false),
+        )?;
         let Identity {
             cluster_id, disk, ..
         } = identity;
         tracing::info!(
-            node = %id, %cluster_id, %disk, clients = %client_address, metrics = %metrics_address,
-            max_client_connections = clients, "serving"
+            node = %id, %cluster_id, %disk, clients = %servers.client_address,
+            metrics = %servers.metrics_address, max_client_connections = clients, "serving"
         );
-        Ok(Self {
-            raft,
+        let hosted = HostedNode {
+            node: raft,
             halted: halted.subscribe(),
-            service,
             tcp,
-            servers: vec![api, page],
-            stop,
-            client_address,
-            metrics_address,
-        })
+            servers,
+        };
+        Ok(Self { hosted, service })
     }
 
     /// Where clients are served.
     pub fn client_address(&self) -> SocketAddr {
-        self.client_address
+        self.hosted.servers.client_address
     }
 
     /// Where metrics are served.
     pub fn metrics_address(&self) -> SocketAddr {
-        self.metrics_address
+        self.hosted.servers.metrics_address
     }
 
     /// The Raft node.
     pub fn raft(&self) -> &RunningNode<KvRaft> {
-        &self.raft
+        &self.hosted.node
     }
 
     /// Waits until the node has stopped or failed. End the process when it has failed.
     pub async fn ended(&self) -> Status {
-        let mut halted = self.halted.clone();
-        let reason = async {
-            match halted
-                .wait_for(Option::is_some)
-                .await
-                .map(|reason| reason.clone())
-            {
-                Ok(Some(reason)) => reason,
-                // The node has ended for another reason.
-                _ => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            status = self.raft.ended() => status,
-            reason = reason => Status::Failed(Failure::Halted(reason)),
-        }
+        self.hosted.ended().await
     }
 
     /// Hands leadership over, if the node leads, to the voter that is best prepared, and serves on
@@ -284,20 +234,7 @@ impl KvNode {
     /// When the node had failed before, fails on the way, or hangs.
     pub async fn shutdown(self) -> Result<(), Failure> {
         self.hand_over().await;
-        self.stop.send_replace(true);
-        let deadline = tokio::time::Instant::now() + GRACE;
-        for server in self.servers {
-            let abort = server.abort_handle();
-            if tokio::time::timeout_at(deadline, server).await.is_err() {
-                abort.abort();
-            }
-        }
-        let stopped = self
-            .raft
-            .shutdown_within(DISK_PATIENCE, STOP_PATIENCE)
-            .await;
-        self.tcp.shutdown().await;
-        stopped
+        self.hosted.shutdown().await
     }
 }
 
@@ -341,25 +278,6 @@ fn raft(config: &Config, id: NodeId) -> KvRaft {
     };
     raft.max_chunk_bytes = config.log.chunk_bytes;
     raft
-}
-
-/// How a node talks to its peers. A peer that gives no sign of life for four elections is taken
-/// for gone: long enough for a busy machine, and short enough that a node which is back at
-/// another address is found in seconds.
-fn peer_config(config: &Config, identity: Identity, security: Security) -> TcpConfig {
-    let election = Duration::from_millis(config.timing.election_max_ms);
-    let own = config.node(identity.node).ok();
-    let address = own.map(|node| node.peer_address.clone());
-    let keep_alive = election.clamp(FASTEST_KEEP_ALIVE, SLOWEST_KEEP_ALIVE);
-    TcpConfig {
-        queue_messages: PEER_QUEUE,
-        keep_alive,
-        dead_after: 4 * keep_alive,
-        accepts_at_once: false,
-        security,
-        address,
-        ..TcpConfig::new(identity, BTreeMap::new())
-    }
 }
 
 /// How long Raft's timers last.

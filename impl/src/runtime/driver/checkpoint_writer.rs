@@ -118,7 +118,7 @@ impl<P: Protocol> Checkpointing<P> {
         drop(state);
         match written {
             Ok(bytes) => {
-                self.metrics.checkpoints.increment();
+                self.metrics.checkpoints.inc();
                 tracing::info!(bytes, took = ?started.elapsed(), "a checkpoint is taken");
                 Some(bytes)
             }
@@ -139,7 +139,7 @@ impl<P: Protocol> Checkpointing<P> {
     }
 
     fn complain(&self, error: &CheckpointError) {
-        self.metrics.checkpoints_failed.increment();
+        self.metrics.checkpoints_failed.inc();
         tracing::error!(%error, again_in = ?RETRY_AFTER, "a checkpoint has failed");
     }
 }

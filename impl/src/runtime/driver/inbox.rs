@@ -81,7 +81,7 @@ impl<P: Protocol> Inbox<P> {
             .offer(Input::Ask(command))
             .map_err(|refused| match refused {
                 Refused::Full => {
-                    self.metrics.commands_refused.increment();
+                    self.metrics.commands_refused.inc();
                     AskError::Busy
                 }
                 Refused::Closed => AskError::Stopped,
@@ -165,7 +165,7 @@ impl<P: Protocol> Inbox<P> {
 impl<P: Protocol> Deliver<P::Message> for Inbox<P> {
     fn deliver(&self, from: NodeId, message: P::Message) {
         if self.queue.offer(Input::Deliver { from, message }).is_err() {
-            self.metrics.inputs_dropped.increment();
+            self.metrics.inputs_dropped.inc();
         }
     }
 }

@@ -184,6 +184,10 @@ impl<P: Protocol> Shared<P> {
         self.stopping.load(Ordering::Relaxed)
     }
 
+    pub(super) fn has_not_failed(&self) -> bool {
+        !matches!(*self.status.borrow(), Status::Failed(_))
+    }
+
     /// Stops everything: nothing leaves the node any more. The first failure is the one
     /// that is reported.
     pub(super) fn fail(&self, failure: Failure) {

@@ -39,7 +39,7 @@ impl<P: Protocol, T: Transport<P::Message>> Releaser<P, T> {
             }
             Outgoing::Send { to, message } => self.transport.send(to, message),
             Outgoing::Emit(event) => {
-                self.metrics.events.increment();
+                self.metrics.events.inc();
                 (self.sink)(event);
             }
             Outgoing::Answer(answer) => answer(),

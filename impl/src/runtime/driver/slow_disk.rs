@@ -82,7 +82,7 @@ impl SlowDisk {
     /// A flush has ended.
     pub(super) fn ended(&self, took: Duration, metrics: &Metrics) {
         if took >= self.limit {
-            metrics.journal_flushes_slow.increment();
+            metrics.journal_flushes_slow.inc();
         }
         match self.end(took, Instant::now()) {
             Ended::Nothing => {}

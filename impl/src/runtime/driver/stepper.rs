@@ -162,7 +162,7 @@ impl<P: Protocol> Stepper<P> {
         let passed = self.shared.gate.pass_early(early, now);
         if let Early::Refused(early) = passed.map_err(|_| Halt::Abandoned)? {
             let dropped = &self.mailbox.metrics().early_dropped;
-            dropped.add(early.len() as u64);
+            dropped.inc_by(early.len() as u64);
         }
         Ok(())
     }
@@ -177,10 +177,10 @@ impl<P: Protocol> Stepper<P> {
         let metrics = self.mailbox.metrics();
         let bytes = batch.frames.iter().map(Vec::len).sum::<usize>() as u64;
         self.checkpoints.count(bytes);
-        metrics.steps.add(batch.steps);
-        metrics.batches.add(u64::from(batch.steps > 0));
-        metrics.records.add(batch.records);
-        metrics.journal_frames.add(batch.frames.len() as u64);
-        metrics.journal_bytes.add(bytes);
+        metrics.steps.inc_by(batch.steps);
+        metrics.batches.inc_by(u64::from(batch.steps > 0));
+        metrics.records.inc_by(batch.records);
+        metrics.journal_frames.inc_by(batch.frames.len() as u64);
+        metrics.journal_bytes.inc_by(bytes);
     }
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::checkpoint::{FileCheckpoint, remove_older};
 use super::frame::{self, Frame};
 use super::recovery::{self, Outcome};
+use super::seal;
 use super::segment::{self, Stamp};
 use super::{Checkpoint, Journal, JournalError, Recovered, Visitor};
 use crate::runtime::identity::Identity;
@@ -136,7 +137,7 @@ impl FileJournal {
         segment::owner(directory)
     }
 
-    /// Removes the segments of a journal that has no entry: nobody was ever told of it. The caller
+    /// Removes the segments, and the seal, of a journal that has no entry: nobody was ever told of it. The caller
     /// has seen that there is none, and holds the lock.
     ///
     /// # Errors
@@ -146,6 +147,7 @@ impl FileJournal {
             let path = segment::path(&lock.directory, index);
             fs::remove_file(&path).map_err(JournalError::io("removing", &path))?;
         }
+        seal::remove(&lock.directory)?;
         segment::sync_directory(&lock.directory)
     }
 
@@ -218,6 +220,13 @@ impl Journal for FileJournal {
                 stamp: place.stamp(tail.index, tail.next),
                 _lock: lock,
             }) as Box<dyn Checkpoint>)
+        })
+    }
+
+    fn seal(&mut self) -> Result<(), JournalError> {
+        self.attempt(|tail, place| {
+            tail.flush(place)?;
+            seal::write(&place.directory, &place.stamp(tail.index, tail.next))
         })
     }
 }
@@ -339,7 +348,7 @@ impl Tail {
         self.file.sync_data()
     }
 
-    /// Seals this segment and starts the next. A segment is complete and trimmed before its
+    /// Completes this segment and starts the next. A segment is complete and trimmed before its
     /// successor exists: recovery relies on it.
     fn rotate(&mut self, place: &Place) -> Result<(), JournalError> {
         self.flush(place)?;
@@ -347,7 +356,7 @@ impl Tail {
         self.file
             .set_len(self.end)
             .and_then(|()| self.file.sync_all())
-            .map_err(JournalError::io("sealing", &path))?;
+            .map_err(JournalError::io("trimming", &path))?;
         *self = Self::create(place, self.index + 1, self.next)?;
         Ok(())
     }

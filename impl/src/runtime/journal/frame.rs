@@ -12,7 +12,8 @@
 //! that was known to be on disk when this one was written. It tells an interrupted write
 //! from damage: several frames written before one fsync may reach the disk in any order, so
 //! a bad frame followed by good ones is what a crash leaves, *unless* a later frame says
-//! that the bad one had been flushed.
+//! that the bad one had been flushed. A bad last frame has none behind it: it is an interrupted
+//! write, unless the journal was [sealed](super::seal) behind it.
 
 pub(super) const HEADER: usize = 4 + 4 + 8 + 8;
 pub(super) const MAX_PAYLOAD: usize = u32::MAX as usize;

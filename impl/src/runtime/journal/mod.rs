@@ -7,6 +7,9 @@
 //! **A checkpoint delays no append and no flush**: it is begun in the journal's order and then
 //! written beside, by another thread, however large it is. Until it is there, what it is to
 //! replace is kept.
+//!
+//! **A journal that a node leaves in order is sealed**: a bad last entry is damage then, and no
+//! interrupted write.
 
 use std::io;
 
@@ -16,6 +19,7 @@ mod file;
 mod frame;
 mod memory;
 mod recovery;
+mod seal;
 mod segment;
 
 pub use error::{CheckpointError, JournalError};
@@ -79,6 +83,14 @@ pub trait Journal: Send + 'static {
     /// # Errors
     /// When the journal is dead or the disk refuses.
     fn begin_checkpoint(&mut self) -> Result<Box<dyn Checkpoint>, JournalError>;
+
+    /// Puts everything appended on disk, and leaves word there that it was: for a node that stops
+    /// in order. An entry that is lost or altered from then on is known to be no interrupted write.
+    ///
+    /// # Errors
+    /// When the journal is dead or the disk refuses. What was flushed before is on disk all the
+    /// same.
+    fn seal(&mut self) -> Result<(), JournalError>;
 }
 
 /// Writes the state that a checkpoint consists of.
@@ -108,5 +120,8 @@ impl Journal for Box<dyn Journal> {
     }
     fn begin_checkpoint(&mut self) -> Result<Box<dyn Checkpoint>, JournalError> {
         (**self).begin_checkpoint()
+    }
+    fn seal(&mut self) -> Result<(), JournalError> {
+        (**self).seal()
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::frame::{self, Frame};
 use super::segment::{self, Kind};
-use super::{Entry, JournalError, Visitor, checkpoint};
+use super::{Entry, JournalError, Visitor, checkpoint, seal};
 use crate::runtime::identity::Identity;
 
 /// Where a recovered journal goes on.
@@ -34,6 +34,7 @@ pub(super) fn recover(
     let stored = checkpoint::read_newest(directory, identity)?;
     let all = segment::list(directory, Kind::Segment)?;
     if stored.is_none() && all.is_empty() {
+        check_nothing_sealed(directory, identity)?;
         return Ok(None);
     }
     let (oldest, first) = stored
@@ -61,7 +62,44 @@ pub(super) fn recover(
         check_continuity(&segment, outcome.next)?;
         read_frames(&segment, &mut outcome, visit)?;
     }
+    check_seal(directory, identity, &outcome)?;
     Ok(Some(outcome))
+}
+
+/// A journal that was sealed is not there any more.
+fn check_nothing_sealed(directory: &Path, identity: &Identity) -> Result<(), JournalError> {
+    match seal::read(directory, identity)? {
+        Some(sealed) if sealed.first > 1 => {
+            let what = format!(
+                "entry {} was on disk when the node stopped in order, and no segment is left",
+                sealed.first - 1
+            );
+            let missing = segment::path(directory, sealed.index);
+            Err(JournalError::damaged(&missing, 0, what))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What ends before the seal says that it did was cut or altered since.
+fn check_seal(
+    directory: &Path,
+    identity: &Identity,
+    outcome: &Outcome,
+) -> Result<(), JournalError> {
+    match seal::read(directory, identity)? {
+        Some(sealed) if sealed.first > outcome.next => {
+            let what = format!(
+                "entry {} is altered or missing, and entry {} was on disk when the node stopped in \
+                 order",
+                outcome.next,
+                sealed.first - 1
+            );
+            let newest = segment::path(directory, outcome.newest);
+            Err(JournalError::damaged(&newest, outcome.end, what))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn hand_out(

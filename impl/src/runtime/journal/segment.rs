@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A segment gets its name only once its header is on disk, so a segment without an intact
-//! header is damage, never an interrupted write. Checkpoints have the same header, with
-//! another first word.
+//! header is damage, never an interrupted write. Checkpoints and seals have the same header, with
+//! another first word each.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -32,6 +32,7 @@ const UNFINISHED_SUFFIX: &str = "unfinished";
 pub(super) enum Kind {
     Segment,
     Checkpoint,
+    Seal,
 }
 
 impl Kind {
@@ -39,6 +40,7 @@ impl Kind {
         match self {
             Self::Segment => b"LOCKSTEP",
             Self::Checkpoint => b"LOCKSTAT",
+            Self::Seal => b"LOCKSEAL",
         }
     }
 
@@ -46,16 +48,19 @@ impl Kind {
         match self {
             Self::Segment => "journal",
             Self::Checkpoint => "checkpoint",
+            Self::Seal => "seal",
         }
     }
 }
 
-/// What a segment says of itself.
+/// What a segment, a checkpoint or a seal says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     pub(super) identity: Identity,
+    /// Of the segment; or of the one that follows the checkpoint, or that the seal was put behind.
     pub(super) index: u64,
-    /// The number of its first frame.
+    /// The number of its first frame; or of the first that the checkpoint or the seal does not
+    /// cover.
     pub(super) first: u64,
 }
 
@@ -186,12 +191,23 @@ pub(super) fn read_header(
     bytes: &[u8],
     identity: &Identity,
 ) -> Result<(Stamp, usize), JournalError> {
-    let (stamp, length) = intact_header(path, kind, bytes)?;
-    check_identity(path, identity, &stamp.identity)?;
+    let (stamp, length) = read_stamp(path, kind, bytes, identity)?;
     if stamp.index != index {
         let what = format!("its header says that it is number {}", stamp.index);
         return Err(JournalError::damaged(path, 0, what));
     }
+    Ok((stamp, length))
+}
+
+/// Checks the header of a file, whatever its number, and returns it with its length.
+pub(super) fn read_stamp(
+    path: &Path,
+    kind: Kind,
+    bytes: &[u8],
+    identity: &Identity,
+) -> Result<(Stamp, usize), JournalError> {
+    let (stamp, length) = intact_header(path, kind, bytes)?;
+    check_identity(path, identity, &stamp.identity)?;
     Ok((stamp, length))
 }
 

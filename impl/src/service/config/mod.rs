@@ -2,6 +2,7 @@
 //! the rest.
 
 mod addresses;
+mod cluster_file;
 mod node_list;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::service::address::Address;
 use crate::service::security::SecurityConfig;
+
+pub use cluster_file::{ClusterFile, Section, Sections};
 
 /// A service, as the file names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +93,10 @@ pub trait ServiceConfig: DeserializeOwned {
         cluster.check_name()?;
         cluster.security.check()?;
         self.check_service()?;
+        if self.max_client_connections() == Some(0) {
+            let remedy = "choose at least 1, such as 1000, or say nothing";
+            return Err(fault("limits.max_client_connections", "it is 0", remedy));
+        }
         cluster.check_nodes()
     }
 

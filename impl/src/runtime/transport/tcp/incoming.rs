@@ -60,7 +60,7 @@ pub(super) async fn accept<M, D>(
         let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
-                shared.metrics.accepts_failed.increment();
+                shared.metrics.accepts_failed.inc();
                 if let Some(more) = failing.pass(Instant::now()) {
                     tracing::warn!(%error, more, "no connection could be accepted; trying again");
                 }
@@ -111,14 +111,16 @@ async fn welcome<M>(stream: TcpStream, shared: &Shared<M>) -> Option<(Caller, Se
     };
     match welcomed.await {
         Ok(welcomed) => {
-            shared.metrics.connections_accepted.increment();
+            shared.metrics.connections_accepted.inc();
             Some(welcomed)
         }
         Err(error) => {
             match &error {
-                HandshakeError::Malformed(_) => shared.metrics.malformed_frames.increment(),
+                HandshakeError::Malformed(_) => {
+                    shared.metrics.malformed_frames.inc();
+                }
                 HandshakeError::RefusedHere(_) | HandshakeError::RefusedByPeer(_) => {
-                    shared.metrics.handshakes_refused.increment();
+                    shared.metrics.handshakes_refused.inc();
                 }
                 _ => {}
             }
@@ -140,8 +142,12 @@ where
         _ = cancelled => tracing::debug!(%peer, "its connection is replaced or unwanted"),
         error = read_all(peer, stream, shared, deliver) => {
             match &error {
-                ReadError::Malformed(_) => shared.metrics.malformed_frames.increment(),
-                ReadError::Silent(_) => shared.metrics.peers_silent.increment(),
+                ReadError::Malformed(_) => {
+                    shared.metrics.malformed_frames.inc();
+                }
+                ReadError::Silent(_) => {
+                    shared.metrics.peers_silent.inc();
+                }
                 ReadError::Closed | ReadError::Io(_) => {}
             }
             tracing::info!(%peer, %error, "its connection has ended");
@@ -187,7 +193,9 @@ where
         match timeout(config.dead_after, reader.read_buf(&mut buffer)).await {
             Err(_) => return ReadError::Silent(config.dead_after),
             Ok(Ok(0)) => return ReadError::Closed,
-            Ok(Ok(count)) => shared.metrics.bytes_received.add(count as u64),
+            Ok(Ok(count)) => {
+                shared.metrics.received_bytes.inc_by(count as u64);
+            }
             Ok(Err(error)) => return error.into(),
         }
         if let Err(error) = answers.answer(&mut writer).await {
@@ -250,7 +258,7 @@ where
             return Ok(());
         };
         let message = codec::decode(&payload)?;
-        shared.metrics.messages_received.increment();
+        shared.metrics.messages_received.inc();
         deliver.deliver(peer, message);
     }
 }

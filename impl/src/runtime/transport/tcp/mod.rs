@@ -254,7 +254,7 @@ impl<M> Shared<M> {
 
     /// A caller must make room for others.
     fn turn_away(&self, caller: Option<SocketAddr>) {
-        self.metrics.callers_evicted.increment();
+        self.metrics.callers_evicted.inc();
         self.turned_away.evicted(caller);
     }
 }
@@ -277,7 +277,7 @@ impl<M: Send + 'static> Transport<M> for TcpTransport<M> {
             .get(&to)
             .is_some_and(|peer| peer.queue.try_send(message).is_ok());
         if !sent {
-            self.shared.metrics.messages_dropped.increment();
+            self.shared.metrics.messages_dropped.inc();
         }
     }
 }

@@ -59,7 +59,7 @@ impl<M: Serialize> Writer<M> {
             match self.connect().await {
                 Ok((stream, at)) => {
                     tracing::info!(peer = %self.peer, address = self.resolver.address(), %at, "connected");
-                    self.shared.metrics.connects.increment();
+                    self.shared.metrics.connects.inc();
                     pause = self.shared.config.first_pause;
                     complaint.clear();
                     match self.write_all(stream).await {
@@ -131,7 +131,7 @@ impl<M: Serialize> Writer<M> {
             match wire::encode_frame(&message, self.shared.config.max_message_bytes, buffer) {
                 Ok(()) => count += 1,
                 Err(error) => {
-                    self.shared.metrics.messages_dropped.increment();
+                    self.shared.metrics.messages_dropped.inc();
                     tracing::error!(peer = %self.peer, %error, "a message was not sent");
                 }
             }
@@ -148,9 +148,9 @@ impl<M: Serialize> Writer<M> {
         writer.write_all(buffer).await?;
         writer.flush().await?;
         let metrics = &self.shared.metrics;
-        metrics.writes.increment();
-        metrics.messages_sent.add(count);
-        metrics.bytes_sent.add(buffer.len() as u64);
+        metrics.writes.inc();
+        metrics.messages_sent.inc_by(count);
+        metrics.sent_bytes.inc_by(buffer.len() as u64);
         Ok(())
     }
 
@@ -166,9 +166,9 @@ impl<M: Serialize> Writer<M> {
     }
 
     fn lost(&self, error: &io::Error) {
-        self.shared.metrics.disconnects.increment();
+        self.shared.metrics.disconnects.inc();
         if error.kind() == io::ErrorKind::TimedOut {
-            self.shared.metrics.peers_silent.increment();
+            self.shared.metrics.peers_silent.inc();
         }
         tracing::warn!(
             peer = %self.peer, address = self.resolver.address(), %error,
@@ -186,7 +186,7 @@ impl<M: Serialize> Writer<M> {
             ..
         } = error
         {
-            self.shared.metrics.handshakes_refused.increment();
+            self.shared.metrics.handshakes_refused.inc();
         }
         let complaint = error.to_string();
         if complaint != *last {
