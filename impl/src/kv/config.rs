@@ -179,6 +179,7 @@ impl ServiceConfig for Config {
         ClusterConfig {
             cluster: self.cluster.clone(),
             init_on_first_start: self.init_on_first_start,
+            appointed: None,
             security: self.security.clone(),
             nodes: self.nodes.clone(),
         }

@@ -26,7 +26,7 @@
 //! slowly, and nothing was changed; 504 that the outcome is not known.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -36,12 +36,10 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use models::Node;
 use models::session::RequestId;
 use percent_encoding::percent_decode;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
 use super::batch::Batch;
 use super::file_body::FileBody;
@@ -52,8 +50,7 @@ use crate::files::request::router::Service;
 use crate::files::store::command::{MAX_CONTENT_BYTES, check_command};
 use crate::files::store::path::{BadPath, MAX_PATH_BYTES, check_path};
 use crate::files::store::{self, Command, MAX_LIST_ENTRIES, Operation, Part, Stat};
-use crate::files::{FilesZab, headers};
-use crate::runtime::driver::NodeStopped;
+use crate::files::headers;
 use crate::service::founding::request::{Founded, Founding};
 use crate::service::log_level_api;
 use crate::service::session_fields::session_in;
@@ -65,8 +62,6 @@ pub(crate) type Shared = State<Arc<Service>>;
 const ENDPOINTS: &str = "there are PUT, POST, GET, HEAD, DELETE /files/{path}, GET /files?prefix=, \
                          GET /stat/{path}, POST /batch, GET /watch, GET /status, GET /healthz, \
                          GET /readyz";
-/// A node that answers no question for so long is stuck.
-const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// Content in base64, and as many paths as a batch may have.
 const BATCH_BYTES: usize = 2 * MAX_CONTENT_BYTES + (256 << 10);
 
@@ -437,31 +432,6 @@ async fn write(
     };
     check_command(&command)?;
     Ok(service.write(command, request).await?)
-}
-
-/// Looks at the node once all that it shows is on disk. A node is not waited for that does not
-/// answer at all.
-pub(crate) async fn look<R: Send + 'static>(
-    service: &Service,
-    look: impl FnOnce(&Node<FilesZab>) -> R + Send + 'static,
-) -> Result<R, Failure> {
-    answered(timeout(LOOK_PATIENCE, service.inbox.inspect(look)).await)
-}
-
-/// Looks at the node without waiting for its disk: who looks here may look because of that.
-pub(crate) async fn look_unflushed<R: Send + 'static>(
-    service: &Service,
-    look: impl FnOnce(&Node<FilesZab>) -> R + Send + 'static,
-) -> Result<R, Failure> {
-    answered(timeout(LOOK_PATIENCE, service.inbox.inspect_unflushed(look)).await)
-}
-
-fn answered<R, E>(looked: Result<Result<R, NodeStopped>, E>) -> Result<R, Failure> {
-    match looked {
-        Ok(Ok(seen)) => Ok(seen),
-        Ok(Err(NodeStopped)) => Err(Failure::Ended),
-        Err(_) => Err(Failure::Silent),
-    }
 }
 
 /// A cluster is founded once. Whoever asks for this very one again is told that it is there: the

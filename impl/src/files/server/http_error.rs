@@ -9,6 +9,7 @@ use crate::files::request::router::Refusal;
 use crate::files::store::Fault;
 use crate::files::store::command::{MAX_CONTENT_BYTES, Unfit};
 use crate::files::store::path::BadPath;
+use crate::service::looking::Unseen;
 
 /// What is wrong with a request, or with its outcome.
 pub(crate) enum Failure {
@@ -18,10 +19,14 @@ pub(crate) enum Failure {
     Fault(Fault),
     /// The service has no answer.
     Refused(Refusal),
-    /// The node is not there any more.
-    Ended,
-    /// The node is there, and does not answer.
-    Silent,
+    /// The node shows nothing.
+    Unseen(Unseen),
+}
+
+impl From<Unseen> for Failure {
+    fn from(unseen: Unseen) -> Self {
+        Self::Unseen(unseen)
+    }
 }
 
 impl From<Refusal> for Failure {
@@ -93,12 +98,7 @@ impl IntoResponse for Failure {
                     _ => (status, text).into_response(),
                 }
             }
-            Self::Ended => {
-                unavailable("the node has stopped; nothing was changed: ask another node")
-            }
-            Self::Silent => unavailable(
-                "the node does not answer; nothing was changed: look at its log, and ask another",
-            ),
+            Self::Unseen(unseen) => unavailable(unseen.words()),
             Self::Refused(refusal) => match refusal {
                 Refusal::Unknown => {
                     (StatusCode::GATEWAY_TIMEOUT, format!("{refusal}\n")).into_response()

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use models::NodeId;
 use models::bully::election::Timer as BullyTimer;
 use models::zab::Timer;
@@ -27,7 +26,6 @@ use crate::files::store::MAX_STATE_BYTES;
 use crate::files::{Files, FilesZab, Message};
 use crate::runtime::driver::{Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
 use crate::runtime::journal::{DirectoryLock, FileJournal, FileJournalOptions, Journal};
-use crate::runtime::metrics::Metrics;
 use crate::runtime::timers::TimerSpan;
 use crate::runtime::transport::tcp::{Known, Security, Tcp, TcpConfig};
 use crate::service::config::ServiceConfig;
@@ -35,10 +33,10 @@ use crate::service::data_directory::{self, Held};
 use crate::service::founding::InitialMembers;
 use crate::service::founding::bootstrap::blank_identity;
 use crate::service::http_client::{NodeClient, NodeTimeouts};
-use crate::service::http_server::{self, ServerLimits};
-use crate::service::open_files::{self, METRICS_CONNECTIONS};
+use crate::service::open_files;
 use crate::service::running::ServiceNode;
 use crate::service::security::peer_security;
+use crate::service::serving::{self, GRACE, Served, Servers};
 use crate::service::session_pool::Sessions;
 use crate::service::start::{Listeners, StartError};
 use crate::service::tokens::Tokens;
@@ -55,12 +53,6 @@ const MAX_MESSAGE_BYTES: usize = MAX_STATE_BYTES as usize + (128 << 20);
 /// Bounds on how often a node shows an idle peer that it lives.
 const FASTEST_KEEP_ALIVE: Duration = Duration::from_millis(250);
 const SLOWEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// Requests that run when the node is told to stop have this long to end.
-const GRACE: Duration = Duration::from_secs(1);
-/// A node that is told to stop waits this long for an fsync,
-const DISK_PATIENCE: Duration = Duration::from_secs(3);
-/// and this long for everything that it had taken.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running node.
 pub struct FilesNode {
@@ -68,11 +60,8 @@ pub struct FilesNode {
     /// Why the node takes part no more, once it does not.
     halted: watch::Receiver<Option<String>>,
     tcp: Tcp<Message>,
-    servers: Vec<JoinHandle<()>>,
+    servers: Servers,
     watching: JoinHandle<()>,
-    stop: watch::Sender<bool>,
-    client_address: SocketAddr,
-    metrics_address: SocketAddr,
 }
 
 impl FilesNode {
@@ -132,8 +121,6 @@ impl FilesNode {
         let id = identity.node;
         let others = config.nodes.len() - 1;
         let clients = open_files::client_connections(others, config.limits.max_client_connections)?;
-        let client_address = listeners.client.local_addr()?;
-        let metrics_address = listeners.metrics.local_addr()?;
 
         let credentials = config.security.credentials(id)?;
         let tokens = Tokens::load(config.security.tokens.as_deref())?;
@@ -206,50 +193,41 @@ impl FilesNode {
         tcp.begin_accepting();
         let watching = tokio::spawn(async move { watching.run(inbox).await });
 
-        let serve = |listener, tls, router: Router, connections: usize, metrics: &Arc<Metrics>| {
-            let limits = ServerLimits::new(connections);
-            let stop = stop.subscribe();
-            let metrics = metrics.clone();
-            tokio::spawn(http_server::serve(
-                listener, tls, router, limits, metrics, stop,
-            ))
+        let clients_served = Served {
+            listener: listeners.client,
+            router: api::api(service.clone(), &tokens),
         };
-        let api = serve(
-            listeners.client,
-            credentials,
-            api::api(service.clone(), &tokens),
-            clients,
-            &metrics,
-        );
-        let page = api::metrics(service);
-        let page = serve(listeners.metrics, None, page, METRICS_CONNECTIONS, &metrics);
+        let page = Served {
+            listener: listeners.metrics,
+            router: api::metrics(service),
+        };
+        let servers =
+            Servers::start(clients_served, page, credentials, clients, &metrics, stop)?;
         let Identity {
             cluster_id, disk, ..
         } = identity;
         tracing::info!(
-            node = %id, %cluster_id, %disk, members = %ensemble, clients = %client_address,
-            metrics = %metrics_address, max_client_connections = clients, "serving"
+            node = %id, %cluster_id, %disk, members = %ensemble,
+            clients = %servers.client_address, metrics = %servers.metrics_address,
+            max_client_connections = clients, "serving"
         );
         Ok(Self {
             zab,
             halted: halts,
             tcp,
-            servers: vec![api, page],
+            servers,
             watching,
-            stop,
-            client_address,
-            metrics_address,
         })
     }
 
     /// Where clients are served.
     pub fn client_address(&self) -> SocketAddr {
-        self.client_address
+        self.servers.client_address
     }
 
     /// Where metrics are served.
     pub fn metrics_address(&self) -> SocketAddr {
-        self.metrics_address
+        self.servers.metrics_address
     }
 
     /// The ZAB node.
@@ -280,16 +258,9 @@ impl FilesNode {
     /// # Errors
     /// When the node had failed before, fails on the way, or hangs.
     pub async fn shutdown(self) -> Result<(), Failure> {
-        self.stop.send_replace(true);
-        let deadline = Instant::now() + GRACE;
-        for server in self.servers {
-            let abort = server.abort_handle();
-            if tokio::time::timeout_at(deadline, server).await.is_err() {
-                abort.abort();
-            }
-        }
+        self.servers.shutdown().await;
         self.watching.abort();
-        let stopped = self.zab.shutdown_within(DISK_PATIENCE, STOP_PATIENCE).await;
+        let stopped = serving::shutdown(self.zab).await;
         self.tcp.shutdown().await;
         stopped
     }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 
-use super::api::{Shared, look_unflushed};
+use super::api::Shared;
 use super::http_error::Failure;
 use super::metrics_page;
 use crate::files::members::Ensemble;
@@ -16,6 +16,7 @@ use crate::files::status::{Report, Surroundings, report};
 use crate::service::cluster_status::ask_with;
 use crate::service::disk_report::disk_report;
 use crate::service::founding::InitialMembers;
+use crate::service::looking::look_unflushed;
 use crate::service::status_page::ClusterPage;
 
 /// Another node has this long to say how it fares.
@@ -27,7 +28,7 @@ pub(crate) async fn status(State(service): Shared) -> Result<Response, Failure> 
 
 /// Whether the process is alive: one that is not is best started anew.
 pub(crate) async fn healthz(State(service): Shared) -> Result<Response, Failure> {
-    look_unflushed(&service, |_| ()).await?;
+    look_unflushed(&service.inbox, |_| ()).await?;
     Ok("the node answers\n".into_response())
 }
 
@@ -71,5 +72,6 @@ async fn describe(service: &Service) -> Result<Report, Failure> {
         uptime: service.started.elapsed(),
         disk: disk_report(flushes, service.timing.slow_flush()),
     };
-    look_unflushed(service, move |node| report(surroundings, node)).await
+    let looked = look_unflushed(&service.inbox, move |node| report(surroundings, node)).await;
+    Ok(looked?)
 }

@@ -22,13 +22,14 @@ use serde_json::json;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::api::{Shared, look};
+use super::api::Shared;
 use super::http_error::{Failure, bad};
 use crate::files::FilesZab;
 use crate::files::request::router::Service;
 use crate::files::store::changes::Change;
 use crate::files::store::path::MAX_PATH_BYTES;
 use crate::runtime::driver::Inbox;
+use crate::service::looking::look;
 
 /// A watcher may be behind by so many commands.
 const BEHIND: usize = 1024;
@@ -141,7 +142,7 @@ pub(crate) async fn watch(
     // Before looking: what comes after is told.
     let feed = service.watching.feed.subscribe();
     // What a node has told others must be on its disk; what it has delivered here is.
-    let seen = look(&service, move |node| {
+    let seen = look(&service.inbox, move |node| {
         let files = &node.volatile.delivered.machine;
         let from = from.unwrap_or(files.position());
         let changes = files.changes();

@@ -40,13 +40,12 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use models::Node;
 use models::raft::log::Index;
 use models::raft::session::RequestId;
 use percent_encoding::percent_decode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::kv::encoding::decode_base64;
 use crate::kv::json_bytes::add_bytes;
@@ -57,11 +56,11 @@ use crate::kv::server::range_query::RangeQuery;
 use crate::kv::server::{log_page, members_api, metrics_page};
 use crate::kv::status::{self, Report};
 use crate::kv::store::{Command, MAX_KEY_BYTES, MAX_VALUE_BYTES, Unfit, check_key};
-use crate::kv::{Kv, KvRaft, headers, store as machine};
+use crate::kv::{Kv, headers, store as machine};
 use crate::runtime::codec;
-use crate::runtime::driver::NodeStopped;
 use crate::service::address::Addresses;
 use crate::service::founding::request::{Founded, Founding};
+use crate::service::looking::look_unflushed;
 use crate::service::session_fields;
 
 type Shared = State<Arc<Service>>;
@@ -84,8 +83,6 @@ const ENDPOINTS: &str = "there are PUT, GET, DELETE /kv/{key}, GET /kv?prefix=, 
                          GET /log?index=, GET /members";
 /// Another node has this long to say how it fares.
 const PAGE_PATIENCE: Duration = Duration::from_secs(1);
-/// A node that answers no question for so long is stuck.
-const LOOK_PATIENCE: Duration = Duration::from_secs(1);
 /// Room for everything in a forwarded request beside its value.
 const FORWARD_BYTES: usize = MAX_VALUE_BYTES + MAX_KEY_BYTES + 1024;
 
@@ -255,7 +252,7 @@ async fn status(State(service): Shared) -> Result<Response, Failure> {
 
 /// The process lives, and its node answers.
 async fn health(State(service): Shared) -> Result<&'static str, Failure> {
-    look(&service, |_| ()).await?;
+    look_unflushed(&service.inbox, |_| ()).await?;
     Ok("ok\n")
 }
 
@@ -295,7 +292,7 @@ async fn report(service: &Service) -> Result<Report, Failure> {
         &service.inbox.metrics().flushes,
         service.timing.slow_flush(),
     );
-    let report = look(service, move |node| status::report(&identity, node, disk)).await?;
+    let report = look_unflushed(&service.inbox, move |node| status::report(&identity, node, disk)).await?;
     let configuration = service.membership.configuration();
     let overridden = service.membership.overridden(&configuration);
     Ok(Report {
@@ -307,20 +304,6 @@ async fn report(service: &Service) -> Result<Report, Failure> {
         uptime_ms: u64::try_from(service.started.elapsed().as_millis()).unwrap_or(u64::MAX),
         ..report
     })
-}
-
-/// Looks at the node without waiting for its disk: who looks here may look because of that.
-/// Nor is a node waited for that does not answer at all.
-async fn look<R: Send + 'static>(
-    service: &Service,
-    look: impl FnOnce(&Node<KvRaft>) -> R + Send + 'static,
-) -> Result<R, Failure> {
-    let looked = timeout(LOOK_PATIENCE, service.inbox.inspect_unflushed(look)).await;
-    match looked {
-        Ok(Ok(seen)) => Ok(seen),
-        Ok(Err(NodeStopped)) => Err(Failure::Ended),
-        Err(_) => Err(Failure::Silent),
-    }
 }
 
 #[derive(Deserialize)]
@@ -337,7 +320,7 @@ async fn log(
     let Query(query) = query?;
     let from = Index(query.index.unwrap_or(1));
     let limit = query.limit.unwrap_or(log_page::MAX_ENTRIES);
-    let page = look(&service, move |node| log_page::read(node, from, limit)).await?;
+    let page = look_unflushed(&service.inbox, move |node| log_page::read(node, from, limit)).await?;
     Ok(Json(page.to_json()).into_response())
 }
 

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use crate::kv::headers;
 use crate::kv::request::router::Refusal;
 use crate::kv::store::Unfit;
+use crate::service::looking::Unseen;
 
 /// What is wrong with a request, or with its outcome.
 pub(crate) enum Failure {
@@ -14,10 +15,14 @@ pub(crate) enum Failure {
     Bad(StatusCode, String),
     /// The service has no answer.
     Refused(Refusal),
-    /// The node is not there any more.
-    Ended,
-    /// The node is there, and does not answer.
-    Silent,
+    /// The node shows nothing.
+    Unseen(Unseen),
+}
+
+impl From<Unseen> for Failure {
+    fn from(unseen: Unseen) -> Self {
+        Self::Unseen(unseen)
+    }
 }
 
 impl From<Refusal> for Failure {
@@ -47,13 +52,9 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
             Self::Bad(status, text) => (status, line(text)).into_response(),
-            Self::Ended => {
-                let text = "the node has stopped: ask another node".to_owned();
-                (StatusCode::SERVICE_UNAVAILABLE, line(text)).into_response()
-            }
-            Self::Silent => {
-                let text = "the node does not answer: look at its log, and ask another".to_owned();
-                (StatusCode::SERVICE_UNAVAILABLE, line(text)).into_response()
+            Self::Unseen(unseen) => {
+                let text = line(unseen.words().to_owned());
+                (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
             }
             Self::Refused(refusal) => {
                 let text = line(refusal.to_string());

@@ -5,14 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use models::NodeId;
 use models::raft::message::Message;
 use models::raft::progress::Window;
 use models::raft::state::Persistent;
 use models::raft::{Compaction, Timer};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::Identity;
@@ -30,17 +28,15 @@ use crate::kv::store::{Command, MAX_APPEND_WEIGHT};
 use crate::kv::{Kv, KvRaft};
 use crate::runtime::driver::{Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
 use crate::runtime::journal::{DirectoryLock, FileJournal, FileJournalOptions, Journal};
-use crate::runtime::metrics::Metrics;
 use crate::runtime::timers::TimerSpan;
 use crate::runtime::transport::tcp::{Security, Tcp, TcpConfig};
 use crate::service::config::ServiceConfig;
 use crate::service::data_directory::{self, Held};
 use crate::service::founding::bootstrap::blank_identity;
-use crate::service::http_server as server;
-use crate::service::http_server::ServerLimits;
-use crate::service::open_files::{self, METRICS_CONNECTIONS};
+use crate::service::open_files;
 use crate::service::running::ServiceNode;
 use crate::service::security::peer_security;
+use crate::service::serving::{self, Served, Servers};
 use crate::service::start::{Listeners, StartError};
 use crate::service::tokens::Tokens;
 use models::raft::configuration::Configuration;
@@ -57,12 +53,6 @@ const MAX_WEIGHT_IN_FLIGHT: usize = 8 << 20;
 /// Bounds on how often a node shows an idle peer that it lives.
 const FASTEST_KEEP_ALIVE: Duration = Duration::from_millis(250);
 const SLOWEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// Requests that run when the node is told to stop have this long to end.
-const GRACE: Duration = Duration::from_secs(1);
-/// A node that is told to stop waits this long for an fsync,
-const DISK_PATIENCE: Duration = Duration::from_secs(3);
-/// and this long for everything that it had taken.
-const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running node.
 pub struct KvNode {
@@ -71,10 +61,7 @@ pub struct KvNode {
     halted: watch::Receiver<Option<String>>,
     service: Arc<Service>,
     tcp: Tcp<Message<Command>>,
-    servers: Vec<JoinHandle<()>>,
-    stop: watch::Sender<bool>,
-    client_address: SocketAddr,
-    metrics_address: SocketAddr,
+    servers: Servers,
 }
 
 impl KvNode {
@@ -123,8 +110,6 @@ impl KvNode {
         let id = identity.node;
         let others = config.nodes.len() - 1;
         let clients = open_files::client_connections(others, config.limits.max_client_connections)?;
-        let client_address = listeners.client.local_addr()?;
-        let metrics_address = listeners.metrics.local_addr()?;
 
         let seed = fastrand::u64(..);
         tracing::info!(node = %id, seed, "timers and session ids are drawn from this seed");
@@ -186,49 +171,40 @@ impl KvNode {
         tcp.begin_accepting();
 
         let stop = watch::Sender::new(false);
-        let serve = |listener, tls, router: Router, connections: usize, metrics: &Arc<Metrics>| {
-            let limits = ServerLimits::new(connections);
-            let stop = stop.subscribe();
-            tokio::spawn(server::serve(
-                listener,
-                tls,
-                router,
-                limits,
-                metrics.clone(),
-                stop,
-            ))
+        let clients_served = Served {
+            listener: listeners.client,
+            router: http::api(service.clone(), &tokens),
         };
-        let api = http::api(service.clone(), &tokens);
-        let api = serve(listeners.client, credentials, api, clients, &metrics);
-        let page = http::metrics(service.clone());
-        let page = serve(listeners.metrics, None, page, METRICS_CONNECTIONS, &metrics);
+        let page = Served {
+            listener: listeners.metrics,
+            router: http::metrics(service.clone()),
+        };
+        let servers =
+            Servers::start(clients_served, page, credentials, clients, &metrics, stop)?;
         let Identity {
             cluster_id, disk, ..
         } = identity;
         tracing::info!(
-            node = %id, %cluster_id, %disk, clients = %client_address, metrics = %metrics_address,
-            max_client_connections = clients, "serving"
+            node = %id, %cluster_id, %disk, clients = %servers.client_address,
+            metrics = %servers.metrics_address, max_client_connections = clients, "serving"
         );
         Ok(Self {
             raft,
             halted: halted.subscribe(),
             service,
             tcp,
-            servers: vec![api, page],
-            stop,
-            client_address,
-            metrics_address,
+            servers,
         })
     }
 
     /// Where clients are served.
     pub fn client_address(&self) -> SocketAddr {
-        self.client_address
+        self.servers.client_address
     }
 
     /// Where metrics are served.
     pub fn metrics_address(&self) -> SocketAddr {
-        self.metrics_address
+        self.servers.metrics_address
     }
 
     /// The Raft node.
@@ -284,18 +260,8 @@ impl KvNode {
     /// When the node had failed before, fails on the way, or hangs.
     pub async fn shutdown(self) -> Result<(), Failure> {
         self.hand_over().await;
-        self.stop.send_replace(true);
-        let deadline = tokio::time::Instant::now() + GRACE;
-        for server in self.servers {
-            let abort = server.abort_handle();
-            if tokio::time::timeout_at(deadline, server).await.is_err() {
-                abort.abort();
-            }
-        }
-        let stopped = self
-            .raft
-            .shutdown_within(DISK_PATIENCE, STOP_PATIENCE)
-            .await;
+        self.servers.shutdown().await;
+        let stopped = serving::shutdown(self.raft).await;
         self.tcp.shutdown().await;
         stopped
     }
