@@ -2,6 +2,7 @@
 //! again and again in them, so that nothing ever comes to rest: a deadlock is seen by liveness
 //! alone.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::maekawa::message::{Epoch, Message};
@@ -270,7 +271,7 @@ fn requests_nothing_again(
         Volatile::Node(local) if begins && local.membership.is_some() => {
             core::mem::take(&mut local.claims)
         }
-        Volatile::Node(_) | Volatile::Orchestrator(_) => [].into(),
+        Volatile::Node(_) | Volatile::Orchestrator(_) => BTreeMap::new(),
     };
     maekawa.step(node, input, out);
     if let Volatile::Node(local) = &mut node.volatile {
