@@ -12,7 +12,7 @@ use crate::locks::token::TokenReport;
 
 /// How a claim stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// It waits for the lock.
     Waiting,
     /// It has the lock.
@@ -23,7 +23,7 @@ pub enum Standing {
 
 /// How a claim came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// It was released or given up, or its session has ended.
     Released,
     /// The node did not take it, or takes it no more.

@@ -14,3 +14,9 @@ pub(crate) mod service;
 pub(crate) mod session_api;
 pub(crate) mod status_page;
 pub(crate) mod traffic;
+
+pub use self::lock_pages::{LockReport, LocksPage};
+pub use self::membership_api::{AddBody, MembershipPage};
+pub use self::session_api::{
+    AcquireBody, GrantPage, OpenBody, ReleaseBody, ReleasePage, RenewBody, SessionPage, Was,
+};

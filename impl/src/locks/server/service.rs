@@ -6,7 +6,6 @@ use std::sync::Arc;
 use models::NodeId;
 use tokio::time::Instant;
 
-use super::draining::Draining;
 use super::enrolment::Enrolment;
 use super::lease::Lease;
 use super::traffic::Traffic;
@@ -29,7 +28,6 @@ pub(crate) struct Service {
     pub(crate) inbox: Inbox<Maekawa>,
     pub(crate) desk: Arc<Desk>,
     pub(crate) lease: Arc<Lease>,
-    pub(crate) draining: Arc<Draining>,
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) epochs: Arc<EpochCounts>,
     /// The orchestrator's.

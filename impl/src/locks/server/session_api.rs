@@ -311,7 +311,7 @@ fn others_come_first(node: &Node<Maekawa>, lock: &LockName, number: u64) -> bool
         return true;
     }
     let membership = local.membership.as_ref();
-    let attempt = membership.and_then(|membership| membership.attempt(lock));
+    let attempt = membership.and_then(|membership| membership.attempts.get(lock));
     attempt.is_some_and(|attempt| {
         let mut views = attempt.arbiters.values();
         views.any(|view| view.standing == View::Failed)

@@ -1,0 +1,331 @@
+//! One node of the lock service, put together: Maekawa over TCP and a journal, the HTTP API in front.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use models::NodeId;
+use models::maekawa::state::Persistent;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::draining::{Draining, Observed};
+use super::enrolment::{Enrolment, Wanted};
+use super::lease::Lease;
+use super::service::{EpochCounts, Service};
+use super::status_page::PAGE_PATIENCE;
+use super::traffic::{Counted, Traffic};
+use super::{api, events};
+use crate::Identity;
+use crate::locks::config::Config;
+use crate::locks::desk::Desk;
+use crate::locks::numbers::Numbers;
+use crate::locks::roll::Roll;
+use crate::locks::{Maekawa, Message};
+use crate::runtime::driver::{Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
+use crate::runtime::journal::{DirectoryLock, FileJournal, FileJournalOptions};
+use crate::runtime::transport::tcp::{Known, Security, Tcp, TcpConfig};
+use crate::service::address::Addresses;
+use crate::service::config::ServiceConfig;
+use crate::service::data_directory::{self, Held};
+use crate::service::founding::InitialMembers;
+use crate::service::founding::bootstrap::blank_identity;
+use crate::service::http_client::{NodeClient, NodeTimeouts};
+use crate::service::open_files;
+use crate::service::running::ServiceNode;
+use crate::service::security::peer_security;
+use crate::service::serving::{self, GRACE, Served, Servers};
+use crate::service::start::{Listeners, StartError};
+use crate::service::tokens::Tokens;
+
+/// So many messages and commands wait for the node; more are refused.
+const INBOX: usize = 16_384;
+/// So many messages wait for a peer. What is lost is asked again.
+const PEER_QUEUE: usize = 16_384;
+/// A message names a lock, or the members.
+const MAX_MESSAGE_BYTES: usize = 1 << 20;
+/// Bounds on how often a node shows an idle peer that it lives.
+const FASTEST_KEEP_ALIVE: Duration = Duration::from_millis(250);
+const SLOWEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// What is released when the node stops has so long to leave.
+const FAREWELL: Duration = Duration::from_millis(200);
+
+/// A running node: a member or one that is to be, or the orchestrator.
+pub struct LocksNode {
+    maekawa: RunningNode<Maekawa>,
+    desk: Arc<Desk>,
+    tcp: Tcp<Message>,
+    servers: Servers,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// What a data directory says of its node.
+struct Remembered {
+    identity: Identity,
+    roll: Roll,
+    numbers: Numbers,
+    journal: FileJournal,
+    directory: PathBuf,
+}
+
+impl LocksNode {
+    /// Starts node `id` of `config` on `listeners`. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When it cannot. Nothing was sent to anybody then.
+    pub fn start(config: &Config, id: NodeId, listeners: Listeners) -> Result<Self, StartError> {
+        let remembered = remember(config, id)?;
+        Self::start_on(config, listeners, remembered)
+    }
+
+    fn start_on(
+        config: &Config,
+        listeners: Listeners,
+        remembered: Remembered,
+    ) -> Result<Self, StartError> {
+        let Remembered {
+            identity,
+            roll,
+            numbers,
+            journal,
+            directory,
+        } = remembered;
+        let id = identity.node;
+        let orchestrator = roll.orchestrator();
+        let others = config.nodes.len() - 1;
+        let clients = open_files::client_connections(others, config.limits.max_client_connections)?;
+        let credentials = config.security.credentials(id)?;
+        let tokens = Tokens::load(config.security.tokens.as_deref())?;
+        let timeouts = NodeTimeouts {
+            connect: PAGE_PATIENCE,
+            idle: GRACE,
+        };
+        let asked_with = NodeClient::new(credentials.clone(), tokens.for_nodes(), timeouts)?;
+
+        let (inbox, mailbox) = mailbox(INBOX);
+        let metrics = inbox.metrics().clone();
+        let draining = Arc::new(Draining::new(orchestrator, config.timing.drain()));
+        let observed = Observed {
+            inbox: inbox.clone(),
+            draining: draining.clone(),
+        };
+        let security = peer_security(credentials.as_ref());
+        let peers = peer_config(config, identity.clone(), security.clone());
+        let (tcp, transport) = Tcp::start(listeners.peer, peers, observed, metrics.clone())?;
+        connect(&tcp, config, &roll, id);
+
+        let traffic = Arc::new(Traffic::default());
+        let transport = Counted {
+            transport,
+            traffic: traffic.clone(),
+        };
+        let lease = Arc::new(Lease::new(&config.timing));
+        let epochs = Arc::new(EpochCounts::default());
+        let desk = Desk::new(id, numbers, config.limits.max_sessions, inbox.clone());
+        let enrolment = (id == orchestrator).then(|| {
+            let (identity, peers) = (identity.clone(), tcp.peers().clone());
+            Arc::new(Enrolment::new(security, identity, directory, peers, roll.clone()))
+        });
+        let service = Arc::new(Service {
+            id,
+            identity: identity.clone(),
+            orchestrator,
+            inbox: inbox.clone(),
+            desk: desk.clone(),
+            lease: lease.clone(),
+            traffic,
+            epochs: epochs.clone(),
+            enrolment: enrolment.clone(),
+            roll: roll.clone(),
+            timing: config.timing.clone(),
+            peers: tcp.peers().clone(),
+            client_addresses: { config.nodes.iter() }
+                .map(|node| (node.id, node.client_address.clone()))
+                .collect(),
+            others: asked_with,
+            started: Instant::now(),
+        });
+        let told = events::Listeners {
+            id,
+            desk: desk.clone(),
+            draining: draining.clone(),
+            epochs,
+        };
+        let options = NodeOptions {
+            slow_flush: config.timing.delay(),
+            // A lease that has run out has run out, whatever waits in the queue.
+            timers_first: true,
+            ..NodeOptions::default()
+        };
+        let timing = config.timing.clone();
+        let spans = move |timer: &_| lease.span(&timing, timer);
+        let maekawa = NodeBuilder::new(config.maekawa(id), spans, move |event| told.take(&event))
+            .check(check)
+            .options(options)
+            .spawn((inbox, mailbox), journal, transport)?;
+        tcp.begin_accepting();
+
+        let clients_served = Served {
+            listener: listeners.client,
+            router: api::api(service.clone(), &tokens),
+        };
+        let page = Served {
+            listener: listeners.metrics,
+            router: api::metrics(service),
+        };
+        let stop = watch::Sender::new(false);
+        let servers = Servers::start(clients_served, page, credentials, clients, &metrics, stop)?;
+        let mut tasks = vec![tokio::spawn(desk.clone().watch_the_clock(draining))];
+        if let Some(enrolment) = enrolment {
+            let wanted = wanted(config, &roll);
+            tasks.push(tokio::spawn(
+                async move { enrolment.wait_for(wanted).await },
+            ));
+        }
+        let Identity {
+            cluster_id, disk, ..
+        } = identity;
+        tracing::info!(
+            node = %id, %cluster_id, %disk, nodes = %roll, clients = %servers.client_address,
+            metrics = %servers.metrics_address, max_client_connections = clients, "serving"
+        );
+        Ok(Self {
+            maekawa,
+            desk,
+            tcp,
+            servers,
+            tasks,
+        })
+    }
+
+    /// Where clients are served.
+    pub fn client_address(&self) -> SocketAddr {
+        self.servers.client_address
+    }
+
+    /// Where metrics are served.
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.servers.metrics_address
+    }
+}
+
+impl ServiceNode for LocksNode {
+    type Config = Config;
+    type Members = Roll;
+
+    fn start(config: &Config, id: NodeId, listeners: Listeners) -> Result<Self, StartError> {
+        Self::start(config, id, listeners)
+    }
+
+    async fn ended(&self) -> Status {
+        self.maekawa.ended().await
+    }
+
+    /// Its clients' locks are released first, so that others need not wait until the orchestrator
+    /// notices that this node is gone.
+    async fn shutdown(self) -> Result<(), Failure> {
+        self.desk.close();
+        self.servers.shutdown().await;
+        for task in self.tasks {
+            task.abort();
+        }
+        tokio::time::sleep(FAREWELL).await;
+        let stopped = serving::shutdown(self.maekawa).await;
+        self.tcp.shutdown().await;
+        stopped
+    }
+}
+
+/// What the data directory of node `id` says.
+fn remember(config: &Config, id: NodeId) -> Result<Remembered, StartError> {
+    let directory = &config.node(id)?.data_directory;
+    let lock = DirectoryLock::acquire(directory)?;
+    let Held::Journal(found) = data_directory::examine(&lock)? else {
+        return Err(StartError::Blank(directory.clone()));
+    };
+    let identity = Identity {
+        cluster_id: found.cluster_id,
+        ..blank_identity::<Roll>(&config.cluster_config(), id, found.disk)
+    };
+    let roll = Roll::read(directory).map_err(|error| StartError::Members(error.to_string()))?;
+    if let Some(words) = roll.contradicts(config.locks.orchestrator) {
+        return Err(StartError::Contradiction(words));
+    }
+    if roll.disk(id) != Some(found.disk) {
+        let words = format!(
+            "the journal of node {} is of disk {}, and the roll in the same directory names another: \
+             one of the two is from elsewhere",
+            id.0, found.disk
+        );
+        return Err(StartError::Contradiction(words));
+    }
+    let numbers = Numbers::of_this_start(directory)?;
+    let options = FileJournalOptions::default();
+    Ok(Remembered {
+        journal: FileJournal::in_locked(lock, identity.clone(), options),
+        identity,
+        roll,
+        numbers,
+        directory: directory.clone(),
+    })
+}
+
+/// Whether the node may take part, by what its disk remembers.
+fn check(durable: &Persistent) -> Result<(), String> {
+    if durable.is_set_up {
+        return Ok(());
+    }
+    Err("the journal does not say that this disk was set up for this node".to_owned())
+}
+
+/// Tells the connections who the peers are: those of the roll, where the file says, or where they
+/// were when they came. The orchestrator invites one that is on the empty disk which the roll knows, for
+/// its invitation may have been lost. Others introduce themselves.
+fn connect(tcp: &Tcp<Message>, config: &Config, roll: &Roll, id: NodeId) {
+    let is_orchestrator = id == roll.orchestrator();
+    for (peer, known) in roll.iter().filter(|(peer, _)| *peer != id) {
+        let listed = config.node(peer).ok();
+        let listed = listed.map(|node| node.peer_address.clone());
+        let invitation = roll.encode(peer).filter(|_| is_orchestrator);
+        let disk = known.node.disk();
+        tcp.peers().set_known(peer, Known { disk, invitation });
+        let address = listed.unwrap_or_else(|| known.node.addresses().peer);
+        tcp.peers().set(peer, address);
+    }
+}
+
+/// The nodes of the file that do not belong to the cluster yet.
+fn wanted(config: &Config, roll: &Roll) -> BTreeMap<NodeId, Wanted> {
+    let known = roll.ids();
+    let new = config.nodes.iter().filter(|node| !known.contains(&node.id));
+    new.map(|node| {
+        let wanted = Wanted {
+            addresses: Addresses::of(node),
+            registers: node.member,
+        };
+        (node.id, wanted)
+    })
+    .collect()
+}
+
+/// How a node talks to its peers. A peer that gives no sign of life for several health checks is
+/// taken for gone.
+fn peer_config(config: &Config, identity: Identity, security: Security) -> TcpConfig {
+    let own = config.node(identity.node).ok();
+    let address = own.map(|node| node.peer_address.clone());
+    let health_check = config.timing.health_check();
+    let keep_alive = health_check.clamp(FASTEST_KEEP_ALIVE, SLOWEST_KEEP_ALIVE);
+    TcpConfig {
+        queue_messages: PEER_QUEUE,
+        max_message_bytes: MAX_MESSAGE_BYTES,
+        keep_alive,
+        dead_after: 4 * keep_alive,
+        accepts_at_once: false,
+        security,
+        address,
+        ..TcpConfig::new(identity, BTreeMap::new())
+    }
+}
