@@ -36,7 +36,7 @@ fn timing() -> Timing {
     Timing {
         health_check_ms: 500,
         lease_ms: 1500,
-        max_message_delay_ms: 250,
+        max_message_delay_ms: 200,
         retry_ms: 200,
         drain_ms: 5000,
         ..Timing::default()
