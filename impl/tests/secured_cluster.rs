@@ -62,16 +62,21 @@ fn ports<const N: usize>() -> [u16; N] {
 }
 
 impl Secured {
-    /// The file as `config init` writes it, on free ports, and the certificates for it.
     fn new() -> Self {
+        Self::of("kv")
+    }
+
+    /// The file as `config init` writes it, on free ports, and the certificates for it.
+    fn of(service: &str) -> Self {
         let folder = tempdir().expect("a folder");
         let run = |args: &[&str]| succeeded(&run(folder.path(), None, args));
-        run(&["config", "init", "kv", "--tls", "--cluster", "blue"]);
+        run(&["config", "init", service, "--tls", "--cluster", "blue"]);
         let file = folder.path().join("cluster.toml");
         let mut text = fs::read_to_string(&file).expect("written");
-        let free: [u16; 9] = ports();
+        let free: [u16; 12] = ports();
         let written = [
-            "7400", "7410", "7420", "7405", "7415", "7425", "7406", "7416", "7426",
+            "7400", "7410", "7420", "7430", "7405", "7415", "7425", "7435", "7406", "7416", "7426",
+            "7436",
         ];
         for (old, new) in written.iter().zip(free) {
             text = text.replace(&format!(":{old}\""), &format!(":{new}\""));
@@ -206,6 +211,36 @@ fn a_cluster_with_certificates_and_tokens_serves_whom_it_should() {
             assert!(!secured.log(id).contains(token), "a token in a log");
         }
     }
+}
+
+#[test]
+fn locks_are_for_whom_certificates_and_tokens_say() {
+    let mut secured = Secured::of("locks");
+    for id in 0..=3 {
+        secured.launch(id);
+    }
+    secured.wait_until_all_agree();
+    let run = ["lock", "run", "job", "--wait", "20s", "--config"];
+    let run = |token: Option<&str>| {
+        let args = [&run[..], &["cluster.toml", "--", "sh", "-c", "echo $LOCKSTEP_FENCING_TOKEN"]];
+        super::secured_cluster::run(secured.folder.path(), token, &args.concat())
+    };
+    let token = succeeded(&run(Some(WRITER)));
+    assert!(token.contains('.'), "{token}");
+    let said = refused(&run(Some(READER)));
+    assert!(
+        said.contains("403") && said.contains("nothing was changed"),
+        "{said}"
+    );
+    for token in [None, Some("writer-0123456788")] {
+        let said = refused(&run(token));
+        assert!(said.contains("401"), "{said}");
+    }
+    succeeded(&secured.run(Some(READER), &["lock", "show"]));
+    let said = refused(&secured.run(Some(WRITER), &["locks", "deregister", "3"]));
+    assert!(said.contains("403"), "{said}");
+    let said = succeeded(&secured.run(Some(ADMIN), &["locks", "deregister", "3"]));
+    assert!(said.contains("no member since epoch"), "{said}");
 }
 
 #[test]

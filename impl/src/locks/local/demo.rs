@@ -188,10 +188,14 @@ impl Demo<'_> {
             held || after > epoch,
             &format!("held: {held}, epoch {after} after {epoch}"),
         )?;
-        let other = other.map(|grant| grant.token.to_string()).unwrap_or_default();
+        let token_of_other = other.as_ref().map(|grant| grant.token.to_string());
+        if let Some(other) = other {
+            self.release(2, other).await?;
+        }
         self.narrator.say(format!(
-            "the orchestrator killed (SIGKILL): `another` was granted without it, with token {other}; \
-             restarted: {words}"
+            "the orchestrator killed (SIGKILL): `another` was granted without it, with token {}; \
+             restarted: {words}",
+            token_of_other.unwrap_or_default()
         ));
         Ok(())
     }
