@@ -16,8 +16,8 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::support::locks::{
-    Guarded, PATIENCE, ZERO, acquire, address, client, client_of, cluster, cluster_with, count_until,
-    get, post, report, timing, until, until_members, until_waiting,
+    Guarded, PATIENCE, ZERO, acquire, address, client, client_of, cluster, cluster_with,
+    count_until, get, post, report, timing, until, until_members, until_waiting,
 };
 use crate::support::processes::THREE;
 use crate::support::program::{PROGRAM, send_signal, wait_until_it_ends};
@@ -80,7 +80,10 @@ async fn a_client_that_is_killed_loses_its_lock_with_its_session_and_its_command
     running.kill().expect("killed");
     running.wait().expect("waited for");
     let killed = Instant::now();
-    wait_until_it_ends(pid.trim().parse().expect("a number"), Duration::from_secs(5));
+    wait_until_it_ends(
+        pid.trim().parse().expect("a number"),
+        Duration::from_secs(5),
+    );
     acquire(&nodes, 2, "job", TTL).await;
     let waited = killed.elapsed();
     assert!(waited >= Duration::from_millis(500), "{waited:?}");
@@ -97,8 +100,16 @@ async fn a_member_that_is_killed_while_it_holds_is_forgotten_and_its_sessions_wi
     let lost = killed.elapsed();
     assert!(matches!(loss, Loss::Unanswered(_)), "{loss:?}");
     let next = acquire(&nodes, 1, "job", TTL).await;
-    assert!(next.token > grant.token, "{} after {}", next.token, grant.token);
-    assert!(killed.elapsed() > lost, "another had it before it was given up");
+    assert!(
+        next.token > grant.token,
+        "{} after {}",
+        next.token,
+        grant.token
+    );
+    assert!(
+        killed.elapsed() > lost,
+        "another had it before it was given up"
+    );
     until_members(&nodes, &[1, 2]).await;
 
     // Restarted it tells the client so, and has other numbers for its sessions.
@@ -111,7 +122,8 @@ async fn a_member_that_is_killed_while_it_holds_is_forgotten_and_its_sessions_wi
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_member_that_is_stopped_for_longer_than_its_lease_has_lost_its_locks_before_others_get_them() {
+async fn a_member_that_is_stopped_for_longer_than_its_lease_has_lost_its_locks_before_others_get_them()
+ {
     let nodes = cluster(3).await;
     let epoch = until_members(&nodes, &[1, 2, 3]).await;
     let grant = acquire(&nodes, 3, "job", Duration::from_secs(60)).await;
@@ -128,7 +140,10 @@ async fn a_member_that_is_stopped_for_longer_than_its_lease_has_lost_its_locks_b
         (next, stopped.elapsed())
     };
     let (lost, (next, granted)) = tokio::join!(lost, next);
-    assert!(lost < granted, "given up after {lost:?}, granted after {granted:?}");
+    assert!(
+        lost < granted,
+        "given up after {lost:?}, granted after {granted:?}"
+    );
     assert!(next.token > grant.token);
     assert!(next.token.epoch > epoch);
     send_signal(pid, "-CONT");
@@ -208,7 +223,10 @@ async fn members_leave_and_join_under_contention() {
     assert!(!left.expect("an answer").registered);
     let first = until_members(&nodes, &[1, 2]).await;
     let report = report(&nodes, 3).await.expect("answers");
-    assert_eq!((report.role.as_str(), report.leader), ("unregistered", None));
+    assert_eq!(
+        (report.role.as_str(), report.leader),
+        ("unregistered", None)
+    );
     post(&nodes, 3, "/locks/number/acquire", "")
         .await
         .says(503, "this node is not to be a member");
@@ -327,7 +345,10 @@ async fn a_node_that_has_lost_its_disk_is_refused_and_comes_back_under_another_i
     let end = Instant::now() + PATIENCE;
     loop {
         let page = get(&nodes, 3, "/status").await;
-        if page.text.contains("what it has acknowledged on the first is lost") {
+        if page
+            .text
+            .contains("what it has acknowledged on the first is lost")
+        {
             assert!(page.text.contains("lockstep locks add"), "{page:?}");
             break;
         }

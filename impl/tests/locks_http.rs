@@ -7,7 +7,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::support::locks::{Answer, address, cluster, get, post, send, until_members, until_waiting};
+use crate::support::locks::{
+    Answer, address, cluster, get, post, send, until_members, until_waiting,
+};
 
 async fn open(nodes: &Processes, id: u16, body: &str) -> String {
     let page = post(nodes, id, "/sessions", body).await;
@@ -17,7 +19,13 @@ async fn open(nodes: &Processes, id: u16, body: &str) -> String {
 }
 
 async fn acquire(nodes: &Processes, id: u16, lock: &str, body: Value) -> Answer {
-    post(nodes, id, &format!("/locks/{lock}/acquire"), &body.to_string()).await
+    post(
+        nodes,
+        id,
+        &format!("/locks/{lock}/acquire"),
+        &body.to_string(),
+    )
+    .await
 }
 
 async fn release(nodes: &Processes, id: u16, lock: &str, session: &str) -> String {
@@ -57,9 +65,16 @@ async fn a_session_acquires_and_releases_locks_each_once() {
     let taken = acquire(&nodes, 2, "a", json!({})).await;
     taken.says(409, "the claim is given up, and nothing is held");
     let listed = get(&nodes, 1, "/locks").await.json();
-    assert_eq!(listed["locks"].as_array().map(Vec::len), Some(2), "{listed}");
+    assert_eq!(
+        listed["locks"].as_array().map(Vec::len),
+        Some(2),
+        "{listed}"
+    );
     let page = get(&nodes, 1, "/locks?limit=1").await.json();
-    assert_eq!((&page["locks"][0]["lock"], &page["more"]), (&json!("a"), &json!(true)));
+    assert_eq!(
+        (&page["locks"][0]["lock"], &page["more"]),
+        (&json!("a"), &json!(true))
+    );
     let page = get(&nodes, 1, "/locks?after=a").await.json();
     assert_eq!(
         (&page["locks"][0]["lock"], &page["more"]),
@@ -68,7 +83,9 @@ async fn a_session_acquires_and_releases_locks_each_once() {
 
     assert_eq!(release(&nodes, 1, "a", &session).await, "held");
     assert_eq!(release(&nodes, 1, "a", &session).await, "nothing");
-    let next = acquire(&nodes, 2, "a", json!({ "ttl_ms": 5000, "wait_ms": 20_000 })).await.json();
+    let next = acquire(&nodes, 2, "a", json!({ "ttl_ms": 5000, "wait_ms": 20_000 }))
+        .await
+        .json();
     assert!(next["token"]["order"].as_str() > Some(order));
     let path = format!("/sessions/{session}");
     let ended = send(&nodes, 1, Method::DELETE, &path, "").await.json();
@@ -80,7 +97,9 @@ async fn a_session_acquires_and_releases_locks_each_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_waits_from_request_to_request_and_a_renewal_tells_what_becomes_of_it() {
     let nodes = cluster(2).await;
-    let held = acquire(&nodes, 1, "a", json!({ "wait_ms": 20_000 })).await.json();
+    let held = acquire(&nodes, 1, "a", json!({ "wait_ms": 20_000 }))
+        .await
+        .json();
     let session = open(&nodes, 2, r#"{"ttl_ms": 20000}"#).await;
     let poll = json!({ "session": session, "wait_ms": 60_000, "poll_ms": 50 });
     let waits = acquire(&nodes, 2, "a", poll.clone()).await;
@@ -111,7 +130,9 @@ async fn a_claim_waits_from_request_to_request_and_a_renewal_tells_what_becomes_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wait_ends_in_time() {
     let nodes = cluster(2).await;
-    acquire(&nodes, 1, "a", json!({ "wait_ms": 20_000 })).await.json();
+    acquire(&nodes, 1, "a", json!({ "wait_ms": 20_000 }))
+        .await
+        .json();
     let begun = Instant::now();
     let late = acquire(&nodes, 2, "a", json!({ "wait_ms": 700 })).await;
     late.says(409, "not granted within 700 ms");
@@ -130,20 +151,75 @@ async fn what_is_asked_wrongly_is_answered_with_what_would_be_right() {
     let session = open(&nodes, 1, "").await;
     let long = "x".repeat(513);
     for (path, body, status, said) in [
-        ("/sessions", r#"{"ttl_ms": 1}"#, 400, "ttl_ms is from 500 to 86400000, and is 1; nothing was changed"),
-        ("/sessions", r#"{"tll_ms": 1000}"#, 400, "unknown field `tll_ms`"),
+        (
+            "/sessions",
+            r#"{"ttl_ms": 1}"#,
+            400,
+            "ttl_ms is from 500 to 86400000, and is 1; nothing was changed",
+        ),
+        (
+            "/sessions",
+            r#"{"tll_ms": 1000}"#,
+            400,
+            "unknown field `tll_ms`",
+        ),
         ("/sessions", "nonsense", 400, "the body is not understood"),
-        ("/sessions/nonsense/renew", "", 400, "`nonsense` names no session"),
-        ("/sessions/1-5-0000000000000000/renew", "", 410, "restarted since"),
-        ("/sessions/2-5-0000000000000000/renew", "", 421, "opened at node 2"),
-        ("/locks/a/acquire", r#"{"wait_ms": 99999999999}"#, 400, "a request waits for 3600000 ms at most"),
-        ("/locks/a/acquire", r#"{"poll_ms": 5}"#, 400, "poll_ms is for claims in a session"),
-        ("/locks/a/acquire", r#"{"session": "x"}"#, 400, "`x` names no session"),
+        (
+            "/sessions/nonsense/renew",
+            "",
+            400,
+            "`nonsense` names no session",
+        ),
+        (
+            "/sessions/1-5-0000000000000000/renew",
+            "",
+            410,
+            "restarted since",
+        ),
+        (
+            "/sessions/2-5-0000000000000000/renew",
+            "",
+            421,
+            "opened at node 2",
+        ),
+        (
+            "/locks/a/acquire",
+            r#"{"wait_ms": 99999999999}"#,
+            400,
+            "a request waits for 3600000 ms at most",
+        ),
+        (
+            "/locks/a/acquire",
+            r#"{"poll_ms": 5}"#,
+            400,
+            "poll_ms is for claims in a session",
+        ),
+        (
+            "/locks/a/acquire",
+            r#"{"session": "x"}"#,
+            400,
+            "`x` names no session",
+        ),
         ("/locks/a/release", "", 400, "missing field `session`"),
         ("/locks/%FF/acquire", "", 400, "nothing was changed"),
-        ("/nodes", r#"{"id": 9, "peer_address": "a:1", "client_address": "a:2"}"#, 421, "node 0 is the orchestrator"),
-        ("/nonsense", "", 404, "nothing is at /nonsense; there are POST /sessions"),
-        ("/locks//acquire", "", 404, "nothing is at"),
+        (
+            "/nodes",
+            r#"{"id": 9, "peer_address": "a:1", "client_address": "a:2"}"#,
+            421,
+            "node 0 is the orchestrator",
+        ),
+        (
+            "/nonsense",
+            "",
+            404,
+            "nothing is at /nonsense; there are POST /sessions",
+        ),
+        (
+            "/locks//acquire",
+            "",
+            400,
+            "from 1 to 512 bytes, and this one has 0",
+        ),
         ("/status", "", 405, "this path has no POST"),
     ] {
         let answer = post(&nodes, 1, path, body).await;
@@ -156,19 +232,37 @@ async fn what_is_asked_wrongly_is_answered_with_what_would_be_right() {
     let answer = acquire(&nodes, 1, &long, json!({ "session": session })).await;
     answer.says(400, "from 1 to 512 bytes, and this one has 513");
     let both = json!({ "session": session, "ttl_ms": 5000 });
-    acquire(&nodes, 1, "a", both).await.says(400, "say session or ttl_ms");
-    get(&nodes, 1, "/locks?limit=0").await.says(400, "at least 1");
+    acquire(&nodes, 1, "a", both)
+        .await
+        .says(400, "say session or ttl_ms");
+    get(&nodes, 1, "/locks?limit=0")
+        .await
+        .says(400, "at least 1");
     // The orchestrator has no locks, and adds no node that it cannot reach, or that has an id already.
     for path in ["/sessions", "/locks/a/acquire"] {
         let answer = post(&nodes, 0, path, "").await;
         answer.says(421, "ask another node: ");
         assert!(answer.text.contains(&address(&nodes, 1)), "{answer:?}");
     }
-    post(&nodes, 0, "/register", "").await.says(400, "never a member");
+    post(&nodes, 0, "/register", "")
+        .await
+        .says(400, "never a member");
     for (body, status, said) in [
-        (json!({ "id": 9, "peer_address": "a", "client_address": "a:2" }), 400, "has no port"),
-        (json!({ "id": 9, "peer_address": "127.0.0.1:1", "client_address": "a:2" }), 503, "cannot be reached"),
-        (json!({ "id": 1, "peer_address": "a:1", "client_address": "a:2" }), 409, "an id that no node has had"),
+        (
+            json!({ "id": 9, "peer_address": "a", "client_address": "a:2" }),
+            400,
+            "has no port",
+        ),
+        (
+            json!({ "id": 9, "peer_address": "127.0.0.1:1", "client_address": "a:2" }),
+            503,
+            "cannot be reached",
+        ),
+        (
+            json!({ "id": 1, "peer_address": "a:1", "client_address": "a:2" }),
+            409,
+            "an id that no node has had",
+        ),
     ] {
         let answer = post(&nodes, 0, "/nodes", &body.to_string()).await;
         answer.says(status, said);
@@ -180,7 +274,9 @@ async fn what_is_asked_wrongly_is_answered_with_what_would_be_right() {
 async fn a_node_shows_how_it_fares() {
     let mut nodes = cluster(3).await;
     // At an address that is known, for the metrics.
-    let metrics = Processes::new_node(models::NodeId(9)).expect("free ports").peer_address;
+    let metrics = Processes::new_node(models::NodeId(9))
+        .expect("free ports")
+        .peer_address;
     nodes.kill_all().expect("killed");
     let at = metrics.clone();
     nodes
@@ -188,7 +284,9 @@ async fn a_node_shows_how_it_fares() {
         .expect("written");
     nodes.launch_all().expect("restarts");
     let epoch = until_members(&nodes, &[1, 2, 3]).await;
-    let held = acquire(&nodes, 1, "a", json!({ "wait_ms": 20_000 })).await.json();
+    let held = acquire(&nodes, 1, "a", json!({ "wait_ms": 20_000 }))
+        .await
+        .json();
 
     let vars = get(&nodes, 1, "/debug/vars").await.json();
     assert!(vars["clock"].as_u64() > Some(0), "{vars}");
@@ -200,7 +298,13 @@ async fn a_node_shows_how_it_fares() {
     assert_eq!(vars["epoch"], epoch);
 
     let page = crate::support::locks::http().get(format!("http://{metrics}/metrics"));
-    let page = page.send().await.expect("an answer").text().await.expect("text");
+    let page = page
+        .send()
+        .await
+        .expect("an answer")
+        .text()
+        .await
+        .expect("text");
     for line in [
         format!("lockstep_locks_epoch {epoch}"),
         "lockstep_locks_held 1".to_owned(),
@@ -213,10 +317,14 @@ async fn a_node_shows_how_it_fares() {
     ] {
         assert!(page.contains(&line), "no `{line}` in\n{page}");
     }
-    get(&nodes, 1, "/healthz").await.says(200, "the node answers");
+    get(&nodes, 1, "/healthz")
+        .await
+        .says(200, "the node answers");
     get(&nodes, 1, "/readyz").await.says(200, "the node serves");
     get(&nodes, 0, "/readyz").await.says(200, "the node serves");
-    get(&nodes, 1, "/").await.says(200, "<title>Lockstep: a cluster</title>");
+    get(&nodes, 1, "/")
+        .await
+        .says(200, "<title>Lockstep: a cluster</title>");
     let cluster = get(&nodes, 2, "/cluster").await.json();
     let shown: Vec<&Value> = { cluster["nodes"].as_array().expect("a list").iter() }
         .map(|node| &node["leader"])

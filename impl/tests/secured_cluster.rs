@@ -222,7 +222,16 @@ fn locks_are_for_whom_certificates_and_tokens_say() {
     secured.wait_until_all_agree();
     let run = ["lock", "run", "job", "--wait", "20s", "--config"];
     let run = |token: Option<&str>| {
-        let args = [&run[..], &["cluster.toml", "--", "sh", "-c", "echo $LOCKSTEP_FENCING_TOKEN"]];
+        let args = [
+            &run[..],
+            &[
+                "cluster.toml",
+                "--",
+                "sh",
+                "-c",
+                "echo $LOCKSTEP_FENCING_TOKEN",
+            ],
+        ];
         super::secured_cluster::run(secured.folder.path(), token, &args.concat())
     };
     let token = succeeded(&run(Some(WRITER)));

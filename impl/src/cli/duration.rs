@@ -36,7 +36,16 @@ mod tests {
         ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
         }
-        for text in ["", "s", "1.5s", "-1", "1 s", "1d", "99999999999999999999", "18446744073709551615h"] {
+        for text in [
+            "",
+            "s",
+            "1.5s",
+            "-1",
+            "1 s",
+            "1d",
+            "99999999999999999999",
+            "18446744073709551615h",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

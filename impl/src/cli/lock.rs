@@ -13,10 +13,10 @@ use lockstep::locks::server::{LockReport, SessionPage, Was};
 use models::NodeId;
 use serde_json::json;
 
+use super::NOT_FOUND;
 use super::duration;
 use super::lock_run::{self, RunArgs};
 use super::target::TargetArgs;
-use super::NOT_FOUND;
 
 /// Takes and releases distributed locks
 ///

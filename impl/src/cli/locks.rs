@@ -79,7 +79,8 @@ pub(super) async fn run(args: LocksArgs) -> anyhow::Result<ExitCode> {
             let listed = cluster.iter().flat_map(|cluster| &cluster.nodes);
             let listed = listed.into_iter().find(|node| node.id == id);
             let peer = peer_address.or_else(|| listed.map(|node| node.peer_address.clone()));
-            let client_at = client_address.or_else(|| listed.map(|node| node.client_address.clone()));
+            let client_at =
+                client_address.or_else(|| listed.map(|node| node.client_address.clone()));
             let (Some(peer_address), Some(client_address)) = (peer, client_at) else {
                 bail!(
                     "where is node {}? Say so with --peer-address and --client-address, or list it in \
@@ -114,11 +115,15 @@ async fn set_registered(
         (true, true) => println!("node {id} is a member in epoch {epoch}"),
         (false, false) => println!("node {id} is no member since epoch {epoch}"),
         (true, false) => {
-            println!("node {id} is registered, and will be a member once the orchestrator has begun an epoch with it");
+            println!(
+                "node {id} is registered, and will be a member once the orchestrator has begun an epoch with it"
+            );
             return Ok(ExitCode::from(1));
         }
         (false, true) => {
-            println!("node {id} is deregistered, and will be no member once the orchestrator has begun an epoch without it");
+            println!(
+                "node {id} is deregistered, and will be no member once the orchestrator has begun an epoch without it"
+            );
             return Ok(ExitCode::from(1));
         }
     }
@@ -133,7 +138,11 @@ async fn address_of(target: &TargetArgs, client: &Client, id: NodeId) -> anyhow:
         return Ok(node.client_address.clone());
     }
     for address in client.addresses() {
-        if client.status(address).await.is_ok_and(|report| report.id == id) {
+        if client
+            .status(address)
+            .await
+            .is_ok_and(|report| report.id == id)
+        {
             return Ok(address.clone());
         }
     }

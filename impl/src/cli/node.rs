@@ -125,7 +125,7 @@ pub(super) struct RunArgs {
     ///   # health_check_ms = 1000     # the orchestrator looks for signs of life this often
     ///   # misses = 4                 # a member that misses so many in a row is taken for dead
     ///   # lease_ms = 3000            # a member gives up by itself before that
-    ///   # max_message_delay_ms = 500 # what is believed of the network,
+    ///   # max_message_delay_ms = 400 # what is believed of the network,
     ///   # max_clock_drift_ppm = 1000 # and of clocks
     ///   # retry_ms = 500
     ///   # drain_ms = 10000           # holders have so long when an epoch ends

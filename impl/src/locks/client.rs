@@ -140,7 +140,12 @@ impl Answer {
     }
 
     fn in_words(&self) -> String {
-        format!("{} answers {}: {}", self.node, self.status, self.text.trim_end())
+        format!(
+            "{} answers {}: {}",
+            self.node,
+            self.status,
+            self.text.trim_end()
+        )
     }
 
     /// Whether another node, or this one later, may take the same.
@@ -194,7 +199,10 @@ impl Client {
         let end = Instant::now() + wait;
         loop {
             let (session, node) = self.open(ttl).await?;
-            let found = match self.acquire_in(session, &node, lock, end, wait.is_zero()).await {
+            let found = match self
+                .acquire_in(session, &node, lock, end, wait.is_zero())
+                .await
+            {
                 Ok(Some(grant)) => self.confirm(grant).await,
                 other => other,
             };
@@ -230,7 +238,9 @@ impl Client {
     ) -> Result<Option<Grant>, Interrupted> {
         let path = lock_path(lock, "acquire");
         loop {
-            let left = end.saturating_duration_since(Instant::now()).min(LONGEST_WAIT);
+            let left = end
+                .saturating_duration_since(Instant::now())
+                .min(LONGEST_WAIT);
             let body = AcquireBody {
                 session: Some(session),
                 ttl_ms: None,
@@ -238,7 +248,9 @@ impl Client {
                 poll_ms: (!at_once).then(|| millis(POLL)),
             };
             let limit = left.min(POLL) + SLACK;
-            let answer = self.ask(node, Method::POST, &path, Some(&body), limit).await;
+            let answer = self
+                .ask(node, Method::POST, &path, Some(&body), limit)
+                .await;
             let answer = answer.map_err(Interrupted::Node)?;
             match answer.status {
                 StatusCode::OK => {
@@ -287,7 +299,10 @@ impl Client {
                     return Err(self.not_taken(last));
                 };
                 let node = self.nodes.next().to_owned();
-                match self.ask(&node, Method::POST, "/sessions", Some(&body), limit).await {
+                match self
+                    .ask(&node, Method::POST, "/sessions", Some(&body), limit)
+                    .await
+                {
                     Ok(answer) if answer.status == StatusCode::CREATED => {
                         let page: SessionPage = answer.json()?;
                         return Ok((page.session, node));
@@ -335,13 +350,17 @@ impl Client {
             }
             _ => return Err(NotRenewed::Unanswered(answer.in_words())),
         }
-        let page: SessionPage = answer.json().map_err(|error| NotRenewed::Unanswered(error.to_string()))?;
+        let page: SessionPage = answer
+            .json()
+            .map_err(|error| NotRenewed::Unanswered(error.to_string()))?;
         let own = page.locks.iter().find(|lock| lock.lock == grant.lock);
         match own {
-            Some(own) if own.state == LockState::Held && own.token == Some(grant.token) => Ok(Grant {
-                valid_until: valid_until(answer.asked, page.valid_ms),
-                ..grant.clone()
-            }),
+            Some(own) if own.state == LockState::Held && own.token == Some(grant.token) => {
+                Ok(Grant {
+                    valid_until: valid_until(answer.asked, page.valid_ms),
+                    ..grant.clone()
+                })
+            }
             _ => Err(NotRenewed::Lost(
                 "the lock was revoked: its node is no member of its epoch any more".to_owned(),
             )),
@@ -354,7 +373,9 @@ impl Client {
     /// When it is over, or its node does not answer.
     pub async fn renew_session(&mut self, session: SessionId) -> Result<SessionPage, ClientError> {
         let path = format!("/sessions/{session}/renew");
-        let answer = self.ask_owner(Method::POST, &path, Some(&RenewBody::default())).await?;
+        let answer = self
+            .ask_owner(Method::POST, &path, Some(&RenewBody::default()))
+            .await?;
         answer.json()
     }
 
@@ -378,7 +399,9 @@ impl Client {
         let answer = self.ask_owner(Method::DELETE, &path, None::<&()>).await?;
         let page: Value = answer.json()?;
         let released = page["released"].as_array().into_iter().flatten();
-        Ok(released.filter_map(|name| Some(name.as_str()?.to_owned())).collect())
+        Ok(released
+            .filter_map(|name| Some(name.as_str()?.to_owned()))
+            .collect())
     }
 
     /// Asks the node that knows a session: the one that does not send elsewhere.
@@ -434,7 +457,8 @@ impl Client {
     /// # Errors
     /// In words, when it does not say.
     pub async fn lock(&self, address: &str, name: &str) -> Result<LockReport, String> {
-        self.page(address, &format!("/locks/{}", encode(name))).await
+        self.page(address, &format!("/locks/{}", encode(name)))
+            .await
     }
 
     /// How the node at `address` fares. Asks that node only, and once.
@@ -451,7 +475,9 @@ impl Client {
     /// In words, when it does not.
     pub async fn page<T: DeserializeOwned>(&self, address: &str, path: &str) -> Result<T, String> {
         let limit = self.nodes.timeout;
-        let answer = self.ask(address, Method::GET, path, None::<&()>, limit).await?;
+        let answer = self
+            .ask(address, Method::GET, path, None::<&()>, limit)
+            .await?;
         if !answer.status.is_success() {
             return Err(answer.in_words());
         }
@@ -468,9 +494,15 @@ impl Client {
         address: &str,
         registered: bool,
     ) -> Result<MembershipPage, ClientError> {
-        let path = if registered { "/register" } else { "/deregister" };
+        let path = if registered {
+            "/register"
+        } else {
+            "/deregister"
+        };
         let timeout = self.nodes.timeout;
-        let asked = self.ask(address, Method::POST, path, None::<&()>, timeout).await;
+        let asked = self
+            .ask(address, Method::POST, path, None::<&()>, timeout)
+            .await;
         let answer = asked.map_err(|last| ClientError::Unknown { timeout, last })?;
         if answer.status.is_success() {
             answer.json()
@@ -561,4 +593,3 @@ fn encode(text: &str) -> String {
 fn lock_path(lock: &str, verb: &str) -> String {
     format!("/locks/{}/{verb}", encode(lock))
 }
-

@@ -113,7 +113,7 @@ impl Default for Timing {
             health_check_ms: 1000,
             misses: 4,
             lease_ms: 3000,
-            max_message_delay_ms: 500,
+            max_message_delay_ms: 400,
             max_clock_drift_ppm: 1000,
             retry_ms: 500,
             drain_ms: 10_000,
@@ -188,7 +188,10 @@ impl Timing {
             return Err(fault("timing.retry_ms", problem, "choose such as 500"));
         }
         if self.max_clock_drift_ppm >= 1_000_000 {
-            let problem = format!("a clock that is {} ppm wrong is none", self.max_clock_drift_ppm);
+            let problem = format!(
+                "a clock that is {} ppm wrong is none",
+                self.max_clock_drift_ppm
+            );
             let remedy = "choose less than 1000000, such as 1000";
             return Err(fault("timing.max_clock_drift_ppm", problem, remedy));
         }
@@ -230,11 +233,7 @@ fn up(duration: Duration) -> u128 {
 
 impl Config {
     /// A cluster of these nodes, in the clear, and everything else as usual.
-    pub fn of(
-        cluster: impl Into<String>,
-        orchestrator: NodeId,
-        nodes: Vec<NodeConfig>,
-    ) -> Self {
+    pub fn of(cluster: impl Into<String>, orchestrator: NodeId, nodes: Vec<NodeConfig>) -> Self {
         Self {
             service: ServiceKind::Locks,
             security: SecurityConfig::plaintext(),
@@ -318,7 +317,10 @@ impl ServiceConfig for Config {
             ));
         }
         for (field, value) in [
-            ("limits.max_client_connections", self.limits.max_client_connections),
+            (
+                "limits.max_client_connections",
+                self.limits.max_client_connections,
+            ),
             ("limits.max_sessions", Some(self.limits.max_sessions)),
             ("limits.max_claims", Some(self.limits.max_claims)),
             ("limits.max_idle_locks", Some(self.limits.max_idle_locks)),
@@ -346,7 +348,10 @@ mod tests {
 
     #[test]
     fn durations_with_which_two_could_hold_a_lock_are_refused_with_what_would_be_right() {
-        assert_eq!(Timing::default().check(&Config::of("x", NodeId(0), vec![]).maekawa(NodeId(0))), Ok(()));
+        assert_eq!(
+            Timing::default().check(&Config::of("x", NodeId(0), vec![]).maekawa(NodeId(0))),
+            Ok(())
+        );
         for (said, change) in [
             (
                 "timing.lease_ms: the lease is so long",
@@ -356,7 +361,7 @@ mod tests {
                 timing.lease_ms = 1000;
             }),
             ("timing.health_check_ms: the next health check", |timing| {
-                timing.health_check_ms = 900;
+                timing.health_check_ms = 700;
             }),
             ("timing.misses: a node that misses one", |timing| {
                 timing.misses = 1;
@@ -370,6 +375,6 @@ mod tests {
             assert!(words.starts_with(said), "{said}: {words}");
         }
         let words = refused(|timing| timing.lease_ms = 3600);
-        assert!(words.contains("choose at most 3492"), "{words}");
+        assert!(words.contains("choose at most 3592"), "{words}");
     }
 }

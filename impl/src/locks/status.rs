@@ -176,7 +176,8 @@ impl Own {
                 None => "unregistered",
             },
             takes_part: membership.is_some(),
-            members: { membership.map(|membership| membership.members.clone()) }.unwrap_or_default(),
+            members: { membership.map(|membership| membership.members.clone()) }
+                .unwrap_or_default(),
             ending: membership.is_some_and(|membership| membership.frozen),
             member: Some(MemberReport {
                 registered: durable.registered,
@@ -199,7 +200,12 @@ impl Own {
         orchestration: &Orchestration,
     ) -> Self {
         // The health check under way is not unanswered yet.
-        let is_healthy = |id: &&NodeId| orchestration.silent.get(id).is_none_or(|&checks| checks < 2);
+        let is_healthy = |id: &&NodeId| {
+            orchestration
+                .silent
+                .get(id)
+                .is_none_or(|&checks| checks < 2)
+        };
         Self {
             role: "orchestrator",
             takes_part: true,

@@ -99,7 +99,9 @@ pub(crate) async fn until_members(nodes: &Processes, ids: &[u16]) -> u64 {
         for id in [0].iter().chain(ids) {
             reports.push(report(nodes, *id).await);
         }
-        let epoch = { reports.iter().flatten() }.map(|report| report.epoch).max();
+        let epoch = { reports.iter().flatten() }
+            .map(|report| report.epoch)
+            .max();
         let agree = reports.iter().all(|report| {
             report.as_ref().is_some_and(|report| {
                 let members: Vec<u16> = report.members.iter().map(|id| id.0).collect();

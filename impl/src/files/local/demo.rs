@@ -47,7 +47,8 @@ pub async fn run(executable: &Path, out: &mut (dyn Write + Send)) -> Result<(), 
     let nodes = Processes::start(executable, 3, Timing::default(), log)?;
     let mut demo = Demo {
         client: Client::new(nodes.client_addresses(), PATIENCE).map_err(DemoError::client)?,
-        watcher: Client::new(nodes.client_addresses(), Duration::from_secs(2)).map_err(DemoError::client)?,
+        watcher: Client::new(nodes.client_addresses(), Duration::from_secs(2))
+            .map_err(DemoError::client)?,
         narrator: Narrator::new(nodes, out),
         written: BTreeMap::new(),
     };
@@ -65,7 +66,8 @@ impl Demo<'_> {
         let mut watch = self.begin_watch(first.position)?;
         self.create("notes/today", "a first line\n").await?;
         self.append_lines("notes/today", LINES).await?;
-        self.narrator.say(format!("notes/today created, and {LINES} lines appended"));
+        self.narrator
+            .say(format!("notes/today created, and {LINES} lines appended"));
         self.see_changes(&mut watch).await?;
         self.condition().await?;
         self.batches().await?;
@@ -80,7 +82,8 @@ impl Demo<'_> {
     }
 
     fn begin_watch(&mut self, from: u64) -> Result<Watch, DemoError> {
-        let client = Client::new(self.narrator.nodes.client_addresses(), PATIENCE).map_err(DemoError::client)?;
+        let client = Client::new(self.narrator.nodes.client_addresses(), PATIENCE)
+            .map_err(DemoError::client)?;
         Ok(client.watch("notes/", Some(from)))
     }
 
@@ -98,7 +101,8 @@ impl Demo<'_> {
             let line = format!("a line at {}\n", have.len());
             have.extend_from_slice(line.as_bytes());
             let done = self.client.append(path, line.into(), None).await;
-            self.narrator.check(&format!("a line is appended to {path}"), done)?;
+            self.narrator
+                .check(&format!("a line is appended to {path}"), done)?;
         }
         Ok(())
     }
@@ -109,9 +113,11 @@ impl Demo<'_> {
             let next = timeout(PATIENCE, watch.next()).await;
             let is_next = matches!(&next, Ok(Ok(seen)) if seen.files[0].path == "notes/today");
             let found = format!("{next:?}");
-            self.narrator.require(&format!("change {number} is seen"), is_next, &found)?;
+            self.narrator
+                .require(&format!("change {number} is seen"), is_next, &found)?;
         }
-        self.narrator.say(format!("a watch has seen all {expected} changes, in order"));
+        self.narrator
+            .say(format!("a watch has seen all {expected} changes, in order"));
         Ok(())
     }
 
@@ -122,13 +128,15 @@ impl Demo<'_> {
         let version = stat.map_or(0, |stat| stat.version);
         let line = "only once\n";
         let first = self.client.append(path, line.into(), Some(version)).await;
-        self.narrator.check("an append to the version that was read is done", first)?;
+        self.narrator
+            .check("an append to the version that was read is done", first)?;
         let have = self.written.entry(path.to_owned()).or_default();
         have.extend_from_slice(line.as_bytes());
         let second = self.client.append(path, line.into(), Some(version)).await;
         let status = second.as_ref().err().and_then(ClientError::status);
         let refused = status.is_some_and(|status| status.as_u16() == 412);
-        self.narrator.require("the same again is refused", refused, &format!("{second:?}"))?;
+        self.narrator
+            .require("the same again is refused", refused, &format!("{second:?}"))?;
         self.narrator.say(format!(
             "an append to version {version} was done once, and refused the second time (412)"
         ));
@@ -159,10 +167,10 @@ impl Demo<'_> {
         )?;
         let left = self.client.stat("batch/c", true).await;
         let left = self.narrator.check("batch/c is looked for", left)?;
-        self.narrator.require("batch/c is not there", left.is_none(), "it is")?;
+        self.narrator
+            .require("batch/c is not there", left.is_none(), "it is")?;
         self.narrator.say(
-            "a batch created two files; another, whose second operation failed, changed nothing"
-                .to_owned(),
+            "a batch created two files; another, whose second operation failed, changed nothing",
         );
         Ok(())
     }
@@ -174,7 +182,8 @@ impl Demo<'_> {
         let leader = self.leader(3, seen.epoch).await?;
         let killed = Instant::now();
         self.narrator.nodes.kill(leader.id)?;
-        self.narrator.say(format!("{}, the leader, killed (SIGKILL)", leader.id));
+        self.narrator
+            .say(format!("{}, the leader, killed (SIGKILL)", leader.id));
         self.append_lines("notes/today", 5).await?;
         let written = killed.elapsed();
         let next = self.leader(2, leader.epoch + 1).await?;
@@ -193,7 +202,8 @@ impl Demo<'_> {
             let read = self.client.read(&path, true).await;
             let read = self.narrator.check(&format!("{path} is read"), read)?;
             let same = read.as_deref() == Some(&content[..]);
-            self.narrator.require(&format!("{path} is as written"), same, &format!("{read:?}"))?;
+            self.narrator
+                .require(&format!("{path} is as written"), same, &format!("{read:?}"))?;
         }
         self.narrator.say(format!(
             "all {} files read back, each line once",
@@ -223,7 +233,9 @@ impl Demo<'_> {
                 break;
             }
             if Instant::now() >= end {
-                return self.narrator.require(&expected, false, &format!("{reports:?}"));
+                return self
+                    .narrator
+                    .require(&expected, false, &format!("{reports:?}"));
             }
             sleep(POLL).await;
         }
@@ -237,7 +249,13 @@ impl Demo<'_> {
     /// A follower that misses more than is kept gets everything.
     async fn snapshot(&mut self, seen: &Report) -> Result<(), DemoError> {
         let leader = self.leader(3, seen.epoch).await?;
-        let mut others = self.narrator.nodes.config().nodes.iter().map(|node| node.id);
+        let mut others = self
+            .narrator
+            .nodes
+            .config()
+            .nodes
+            .iter()
+            .map(|node| node.id);
         let follower = others.rfind(|id| *id != leader.id);
         let follower = follower.unwrap_or(leader.id);
         self.narrator.nodes.kill(follower)?;
@@ -254,13 +272,17 @@ impl Demo<'_> {
     /// Reads everything at every node, and compares.
     async fn equal_everywhere(&mut self) -> Result<(), DemoError> {
         for node in self.narrator.nodes.config().nodes.clone() {
-            let mut only = Client::new(vec![node.client_address], PATIENCE).map_err(DemoError::client)?;
+            let mut only =
+                Client::new(vec![node.client_address], PATIENCE).map_err(DemoError::client)?;
             for (path, content) in self.written.clone() {
                 let read = only.read(&path, true).await;
-                let read = self.narrator.check(&format!("{path} is read at {}", node.id), read)?;
+                let read = self
+                    .narrator
+                    .check(&format!("{path} is read at {}", node.id), read)?;
                 let same = read.as_deref() == Some(&content[..]);
                 let expected = format!("{path} is the same at {}", node.id);
-                self.narrator.require(&expected, same, &format!("{read:?}"))?;
+                self.narrator
+                    .require(&expected, same, &format!("{read:?}"))?;
             }
         }
         self.narrator.say(format!(
@@ -273,14 +295,21 @@ impl Demo<'_> {
     /// A node whose disk is emptied must not come back as if it were the one that it was.
     async fn lose_a_disk(&mut self) -> Result<(), DemoError> {
         let leader = self.leader(3, 0).await?;
-        let mut others = self.narrator.nodes.config().nodes.iter().map(|node| node.id);
+        let mut others = self
+            .narrator
+            .nodes
+            .config()
+            .nodes
+            .iter()
+            .map(|node| node.id);
         let victim = others.rfind(|id| *id != leader.id);
         let victim = victim.unwrap_or(leader.id);
         self.narrator.nodes.kill(victim)?;
         let directory = self.narrator.nodes.data_directory(victim);
         let emptied = fs::remove_dir_all(&directory);
         let found = format!("{emptied:?}");
-        self.narrator.require("the data directory is removed", emptied.is_ok(), &found)?;
+        self.narrator
+            .require("the data directory is removed", emptied.is_ok(), &found)?;
         self.narrator.nodes.launch(victim)?;
         let address = self.narrator.address(victim);
         let end = Instant::now() + PATIENCE;
@@ -292,7 +321,9 @@ impl Demo<'_> {
             }
             if Instant::now() >= end {
                 let expected = format!("{victim} says that it is refused");
-                return self.narrator.require(&expected, false, &format!("{said:?}"));
+                return self
+                    .narrator
+                    .require(&expected, false, &format!("{said:?}"));
             }
             sleep(POLL).await;
         }

@@ -201,8 +201,7 @@ impl FilesNode {
             listener: listeners.metrics,
             router: api::metrics(service),
         };
-        let servers =
-            Servers::start(clients_served, page, credentials, clients, &metrics, stop)?;
+        let servers = Servers::start(clients_served, page, credentials, clients, &metrics, stop)?;
         let Identity {
             cluster_id, disk, ..
         } = identity;

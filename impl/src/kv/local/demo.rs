@@ -37,7 +37,8 @@ pub async fn run(executable: &Path, out: &mut (dyn Write + Send)) -> Result<(), 
     let nodes = Processes::start(executable, 3, Timing::default())?;
     let mut demo = Demo {
         client: Client::new(nodes.client_addresses(), PATIENCE).map_err(DemoError::client)?,
-        watcher: Client::new(nodes.client_addresses(), Duration::from_secs(2)).map_err(DemoError::client)?,
+        watcher: Client::new(nodes.client_addresses(), Duration::from_secs(2))
+            .map_err(DemoError::client)?,
         narrator: Narrator::new(nodes, out),
         written: BTreeMap::new(),
     };
@@ -48,7 +49,8 @@ impl Demo<'_> {
     async fn show(&mut self) -> Result<(), DemoError> {
         self.narrator.tell_start("three nodes");
         let first = self.leader(3, 0).await?;
-        self.narrator.say(format!("{} leads in term {}", first.id, first.term));
+        self.narrator
+            .say(format!("{} leads in term {}", first.id, first.term));
         self.write("before", KEYS).await?;
         self.read_back().await?;
         let (second, dead) = self.fail_over(&first).await?;
@@ -79,7 +81,8 @@ impl Demo<'_> {
     async fn delete(&mut self, key: &str) -> Result<(), DemoError> {
         let done = self.client.delete(key.as_bytes()).await;
         let was_there = self.narrator.check(&format!("{key} is deleted"), done)?;
-        self.narrator.require(&format!("{key} was there"), was_there, "it was not")?;
+        self.narrator
+            .require(&format!("{key} was there"), was_there, "it was not")?;
         self.written.remove(key);
         let left = self.client.get(key.as_bytes()).await;
         let left = self.narrator.check(&format!("{key} is read"), left)?;
@@ -97,9 +100,11 @@ impl Demo<'_> {
             let read = self.client.get(key.as_bytes()).await;
             let read = self.narrator.check(&format!("{key} is read"), read)?;
             let same = read == Some(Bytes::from(value.clone()));
-            self.narrator.require(&format!("{key} is `{value}`"), same, &format!("{read:?}"))?;
+            self.narrator
+                .require(&format!("{key} is `{value}`"), same, &format!("{read:?}"))?;
         }
-        self.narrator.say(format!("all {} keys read back", self.written.len()));
+        self.narrator
+            .say(format!("all {} keys read back", self.written.len()));
         Ok(())
     }
 
@@ -109,12 +114,14 @@ impl Demo<'_> {
         let leader = self.leader(3, seen.term).await?;
         let killed = Instant::now();
         self.narrator.nodes.kill(leader.id)?;
-        self.narrator.say(format!("{}, the leader, killed (SIGKILL)", leader.id));
+        self.narrator
+            .say(format!("{}, the leader, killed (SIGKILL)", leader.id));
         let next = self.leader(2, leader.term + 1).await?;
         let elected = killed.elapsed();
         let (key, value) = ("failover".to_owned(), "done".to_owned());
         let done = self.client.put(key.as_bytes(), value.clone().into()).await;
-        self.narrator.check("a write is done after the failover", done)?;
+        self.narrator
+            .check("a write is done after the failover", done)?;
         self.written.insert(key, value);
         let (id, term) = (next.id, next.term);
         self.narrator.say(format!(
@@ -165,10 +172,13 @@ impl Demo<'_> {
 
     /// Reads everything through one node, which asks the leader.
     async fn read_through(&mut self, id: NodeId) -> Result<(), DemoError> {
-        let mut through = Client::new(vec![self.narrator.address(id)], PATIENCE).map_err(DemoError::client)?;
+        let mut through =
+            Client::new(vec![self.narrator.address(id)], PATIENCE).map_err(DemoError::client)?;
         for (key, value) in self.written.clone() {
             let read = through.get(key.as_bytes()).await;
-            let read = self.narrator.check(&format!("{key} is read through {id}"), read)?;
+            let read = self
+                .narrator
+                .check(&format!("{key} is read through {id}"), read)?;
             let same = read == Some(Bytes::from(value.clone()));
             self.narrator.require(
                 &format!("{key} is `{value}` at {id}"),
@@ -176,7 +186,8 @@ impl Demo<'_> {
                 &format!("{read:?}"),
             )?;
         }
-        self.narrator.say(format!("all {} keys read through {id}", self.written.len()));
+        self.narrator
+            .say(format!("all {} keys read through {id}", self.written.len()));
         Ok(())
     }
 

@@ -292,7 +292,10 @@ async fn report(service: &Service) -> Result<Report, Failure> {
         &service.inbox.metrics().flushes,
         service.timing.slow_flush(),
     );
-    let report = look_unflushed(&service.inbox, move |node| status::report(&identity, node, disk)).await?;
+    let report = look_unflushed(&service.inbox, move |node| {
+        status::report(&identity, node, disk)
+    })
+    .await?;
     let configuration = service.membership.configuration();
     let overridden = service.membership.overridden(&configuration);
     Ok(Report {
@@ -320,7 +323,10 @@ async fn log(
     let Query(query) = query?;
     let from = Index(query.index.unwrap_or(1));
     let limit = query.limit.unwrap_or(log_page::MAX_ENTRIES);
-    let page = look_unflushed(&service.inbox, move |node| log_page::read(node, from, limit)).await?;
+    let page = look_unflushed(&service.inbox, move |node| {
+        log_page::read(node, from, limit)
+    })
+    .await?;
     Ok(Json(page.to_json()).into_response())
 }
 

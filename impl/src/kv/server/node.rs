@@ -179,8 +179,7 @@ impl KvNode {
             listener: listeners.metrics,
             router: http::metrics(service.clone()),
         };
-        let servers =
-            Servers::start(clients_served, page, credentials, clients, &metrics, stop)?;
+        let servers = Servers::start(clients_served, page, credentials, clients, &metrics, stop)?;
         let Identity {
             cluster_id, disk, ..
         } = identity;

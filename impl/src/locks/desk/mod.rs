@@ -398,7 +398,8 @@ impl Open {
     /// Something has become of a claim. One that is over is forgotten, but for what the client has
     /// lost: it is to be told.
     fn settle(&mut self, claimed: &Arc<Claimed>) {
-        let is_own = { self.claims.get(&claimed.lock) }.is_some_and(|own| Arc::ptr_eq(own, claimed));
+        let is_own =
+            { self.claims.get(&claimed.lock) }.is_some_and(|own| Arc::ptr_eq(own, claimed));
         let is_to_be_told = !matches!(
             claimed.standing(),
             Standing::Over(End::Released | End::Refused(_))
@@ -504,7 +505,11 @@ impl Visit {
 
     /// Whether the session is still there.
     pub(crate) fn is_open(&self) -> bool {
-        self.desk.table.lock().sessions.contains_key(&self.id.number)
+        self.desk
+            .table
+            .lock()
+            .sessions
+            .contains_key(&self.id.number)
     }
 
     /// What becomes of its claims from now on.

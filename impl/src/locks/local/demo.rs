@@ -87,16 +87,19 @@ impl Demo<'_> {
         let refused = self.client(2)?.acquire(LOCK, Duration::ZERO, TTL).await;
         let refused = self.narrator.check("a second claim is answered", refused)?;
         let found = format!("{refused:?}");
-        self.narrator.require("it is not granted", refused.is_none(), &found)?;
+        self.narrator
+            .require("it is not granted", refused.is_none(), &found)?;
         let mut waiting = self.client(3)?;
-        let waiter =
-            tokio::spawn(async move { waiting.acquire(LOCK, PATIENCE, TTL).await });
+        let waiter = tokio::spawn(async move { waiting.acquire(LOCK, PATIENCE, TTL).await });
         self.until_waiting(3).await?;
         let released = holder.release().await;
         let held = self.narrator.check("the lock is released", released)?;
-        self.narrator.require("it was held until then", held, "it was not")?;
+        self.narrator
+            .require("it was held until then", held, "it was not")?;
         let second = waiter.await.map_err(DemoError::client)?;
-        let second = self.narrator.check("the one that waits is granted the lock", second)?;
+        let second = self
+            .narrator
+            .check("the one that waits is granted the lock", second)?;
         let Some(second) = second else {
             return Err(self.narrator.unexpected("it is granted", "it is not"));
         };
@@ -128,12 +131,14 @@ impl Demo<'_> {
         }
         let total = usize::from(COUNTERS) * ROUNDS;
         let count = std::fs::read_to_string(&file).map_err(DemoError::client)?;
-        self.narrator.require_equal("the count", &count, &total.to_string())?;
+        self.narrator
+            .require_equal("the count", &count, &total.to_string())?;
         // As they entered: by what each has read.
         tokens.sort_unstable_by_key(|(count, _)| *count);
         let rise = tokens.is_sorted_by(|one, other| one.1 < other.1);
         let found = format!("{tokens:?}");
-        self.narrator.require("each entry has a greater token", rise, &found)?;
+        self.narrator
+            .require("each entry has a greater token", rise, &found)?;
         for (_, token) in tokens {
             self.rise(token)?;
         }
@@ -173,7 +178,9 @@ impl Demo<'_> {
         let holder = Holder::keep(&self.client(1)?, grant);
         self.narrator.nodes.kill(ORCHESTRATOR)?;
         let acquired = self.client(2)?.acquire("another", PATIENCE, TTL).await;
-        let other = self.narrator.check("another lock is acquired without it", acquired)?;
+        let other = self
+            .narrator
+            .check("another lock is acquired without it", acquired)?;
         self.narrator.nodes.launch(ORCHESTRATOR)?;
         let after = self.members(&[1, 2, 3, 4]).await?;
         let released = holder.release().await;
@@ -211,9 +218,15 @@ impl Demo<'_> {
         let next = self.acquire(1, PATIENCE).await?;
         let granted = killed.elapsed();
         let in_order = next.token > grant.token && granted > lost;
-        let found = format!("{} after {lost:?}, and {} after {granted:?}", grant.token, next.token);
-        self.narrator
-            .require("the holder gives up before the next enters", in_order, &found)?;
+        let found = format!(
+            "{} after {lost:?}, and {} after {granted:?}",
+            grant.token, next.token
+        );
+        self.narrator.require(
+            "the holder gives up before the next enters",
+            in_order,
+            &found,
+        )?;
         let after = self.members(&[1, 2, 3]).await?;
         self.narrator.require(
             "another epoch has begun",
@@ -239,8 +252,9 @@ impl Demo<'_> {
             after > epoch,
             &format!("epoch {after} after {epoch}"),
         )?;
-        self.narrator
-            .say(format!("n4 restarted: it registers, and is a member in epoch {after}"));
+        self.narrator.say(format!(
+            "n4 restarted: it registers, and is a member in epoch {after}"
+        ));
         Ok(after)
     }
 
@@ -257,9 +271,15 @@ impl Demo<'_> {
         self.signal(3, "-CONT")?;
         let next = next?;
         let in_order = next.token > grant.token && granted > lost;
-        let found = format!("{} after {lost:?}, and {} after {granted:?}", grant.token, next.token);
-        self.narrator
-            .require("the holder gives up before the next enters", in_order, &found)?;
+        let found = format!(
+            "{} after {lost:?}, and {} after {granted:?}",
+            grant.token, next.token
+        );
+        self.narrator.require(
+            "the holder gives up before the next enters",
+            in_order,
+            &found,
+        )?;
         let late = self.client(3)?.release(LOCK, grant.session).await;
         let late = format!("{late:?}");
         self.narrator.require(
@@ -297,7 +317,9 @@ impl Demo<'_> {
         let ended = holder.release().await;
         self.narrator.check("the lock is released", ended)?;
         let granted = waiter.await.map_err(DemoError::client)?;
-        let granted = self.narrator.check("the one that waits is granted the lock", granted)?;
+        let granted = self
+            .narrator
+            .check("the one that waits is granted the lock", granted)?;
         let Some(granted) = granted else {
             return Err(self.narrator.unexpected("it is granted", "it is not"));
         };
@@ -308,7 +330,9 @@ impl Demo<'_> {
         self.narrator.check("n4 deregisters", left)?;
         let without = self.members(&[1, 2, 3]).await?;
         let client = self.client(4)?;
-        let joined = client.set_registered(&self.narrator.address(NodeId(4)), true).await;
+        let joined = client
+            .set_registered(&self.narrator.address(NodeId(4)), true)
+            .await;
         self.narrator.check("n4 registers", joined)?;
         let with = self.members(&[1, 2, 3, 4]).await?;
         self.narrator.require(
@@ -384,7 +408,10 @@ impl Demo<'_> {
     async fn quorums(&self, ids: &[u16]) -> Result<String, DemoError> {
         let mut words = Vec::new();
         for id in ids {
-            let status = self.watcher.status(&self.narrator.address(NodeId(*id))).await;
+            let status = self
+                .watcher
+                .status(&self.narrator.address(NodeId(*id)))
+                .await;
             let report = self.narrator.check("a node shows its status", status)?;
             let own = report.member.unwrap_or_default();
             let quorum: Vec<String> = own.quorum.iter().map(|node| node.0.to_string()).collect();
@@ -397,15 +424,23 @@ impl Demo<'_> {
     async fn messages(&self) -> Result<u64, DemoError> {
         let mut all = 0;
         for id in 1..=4 {
-            let status = self.watcher.status(&self.narrator.address(NodeId(id))).await;
-            all += self.narrator.check("a node shows its status", status)?.lock_messages;
+            let status = self
+                .watcher
+                .status(&self.narrator.address(NodeId(id)))
+                .await;
+            all += self
+                .narrator
+                .check("a node shows its status", status)?
+                .lock_messages;
         }
         Ok(all)
     }
 
     fn signal(&self, node: u16, signal: &str) -> Result<(), DemoError> {
         let pid = self.narrator.nodes.pid(NodeId(node)).unwrap_or_default();
-        let sent = Command::new("kill").args([signal, &pid.to_string()]).status();
+        let sent = Command::new("kill")
+            .args([signal, &pid.to_string()])
+            .status();
         let found = format!("{sent:?}");
         let is_sent = sent.is_ok_and(|status| status.success());
         self.narrator
@@ -432,7 +467,9 @@ async fn count_up(mut client: Client, file: &Path) -> Result<Vec<(u64, TokenRepo
         let grant = acquired.map_err(|error| error.to_string())?;
         let grant = grant.ok_or("it was not granted in time")?;
         let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
-        let count: u64 = text.parse().map_err(|_| format!("the file holds `{text}`"))?;
+        let count: u64 = text
+            .parse()
+            .map_err(|_| format!("the file holds `{text}`"))?;
         // Time for somebody else to come between, if anybody could.
         tokio::time::sleep(Duration::from_millis(5)).await;
         std::fs::write(file, (count + 1).to_string()).map_err(|error| error.to_string())?;

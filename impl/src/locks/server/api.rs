@@ -84,7 +84,13 @@ pub(crate) fn api(service: Arc<Service>, tokens: &Tokens) -> Router {
 
 /// What a request takes, where clients must show tokens.
 fn needed_role(method: &Method, path: &str) -> Option<Role> {
-    let changes_cluster = ["/init", "/register", "/deregister", "/nodes", log_level_api::PATH];
+    let changes_cluster = [
+        "/init",
+        "/register",
+        "/deregister",
+        "/nodes",
+        log_level_api::PATH,
+    ];
     match *method {
         // What supervises processes has no token.
         _ if ["/healthz", "/readyz"].contains(&path) || people::is_open(path) => None,

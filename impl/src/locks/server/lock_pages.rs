@@ -60,7 +60,10 @@ pub(crate) async fn list(
     }
     let after = after.map(LockName::from);
     let limit = limit.unwrap_or(MAX_ENTRIES).min(MAX_ENTRIES);
-    let page = look(&service.inbox, move |node| page(node, after.as_ref(), limit)).await?;
+    let page = look(&service.inbox, move |node| {
+        page(node, after.as_ref(), limit)
+    })
+    .await?;
     Ok(Json(page))
 }
 
@@ -86,7 +89,9 @@ fn page(node: &Node<Maekawa>, after: Option<&LockName>, limit: usize) -> LocksPa
     let known = { local.membership.iter() }.flat_map(|membership| membership.arbiters.keys());
     let names: std::collections::BTreeSet<&LockName> = known.chain(local.claims.keys()).collect();
     let mut names = names.into_iter();
-    let mut names = names.by_ref().filter(|name| after.is_none_or(|after| *name > after));
+    let mut names = names
+        .by_ref()
+        .filter(|name| after.is_none_or(|after| *name > after));
     let reports = names.by_ref().map(|name| report(local, name));
     // Of one that is idle there is nothing to say.
     let mut reports = reports.filter(LockReport::is_of_interest);

@@ -14,10 +14,22 @@ pub(crate) fn render(service: &Service, report: Option<&Report>) -> String {
     let mut page = metrics_text::common(service.inbox.metrics());
     add_messages(&mut page, service);
     for (name, help, value) in counters(service) {
-        add(&mut page, &format!("lockstep_locks_{name}_total"), help, "counter", value);
+        add(
+            &mut page,
+            &format!("lockstep_locks_{name}_total"),
+            help,
+            "counter",
+            value,
+        );
     }
     for (name, help, value) in report.into_iter().flat_map(gauges) {
-        add(&mut page, &format!("lockstep_locks_{name}"), help, "gauge", value);
+        add(
+            &mut page,
+            &format!("lockstep_locks_{name}"),
+            help,
+            "gauge",
+            value,
+        );
     }
     page
 }
@@ -86,7 +98,11 @@ fn counters(service: &Service) -> [(&'static str, &'static str, u64); 9] {
 /// Each gauge of a report.
 fn gauges(report: &Report) -> Vec<(&'static str, &'static str, u64)> {
     let mut gauges = vec![
-        ("epoch", "The latest epoch that this node knows of.", report.epoch),
+        (
+            "epoch",
+            "The latest epoch that this node knows of.",
+            report.epoch,
+        ),
         (
             "members",
             "The members of the epoch, as far as this node knows.",
@@ -101,8 +117,16 @@ fn gauges(report: &Report) -> Vec<(&'static str, &'static str, u64)> {
     if let Some(member) = &report.member {
         gauges.extend([
             ("held", "Locks that clients of this node have.", member.held),
-            ("waiters", "Claims of clients of this node that wait.", member.waiting),
-            ("known", "Locks of which this node knows something.", member.locks),
+            (
+                "waiters",
+                "Claims of clients of this node that wait.",
+                member.waiting,
+            ),
+            (
+                "known",
+                "Locks of which this node knows something.",
+                member.locks,
+            ),
             ("sessions", "Open sessions of clients.", member.sessions),
             (
                 "quorum_nodes",

@@ -127,7 +127,13 @@ impl LocksNode {
         let desk = Desk::new(id, numbers, config.limits.max_sessions, inbox.clone());
         let enrolment = (id == orchestrator).then(|| {
             let (identity, peers) = (identity.clone(), tcp.peers().clone());
-            Arc::new(Enrolment::new(security, identity, directory, peers, roll.clone()))
+            Arc::new(Enrolment::new(
+                security,
+                identity,
+                directory,
+                peers,
+                roll.clone(),
+            ))
         });
         let service = Arc::new(Service {
             id,

@@ -216,7 +216,9 @@ pub(crate) async fn acquire(
             return Err(bad("a session has its TTL already: say session or ttl_ms"));
         }
         None if poll.is_some() => {
-            return Err(bad("poll_ms is for claims in a session, which this one has not"));
+            return Err(bad(
+                "poll_ms is for claims in a session, which this one has not",
+            ));
         }
         Some(id) => service.desk.visit(id)?,
         None => open_with(&service, asked.ttl_ms)?,
@@ -409,5 +411,6 @@ fn wait_of(millis: u64) -> Result<Duration, Failure> {
 /// What the body of a request says; what is usual where it says nothing.
 pub(crate) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     let body = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|error| bad(format!("the body is not understood: {error}")))
+    serde_json::from_slice(body)
+        .map_err(|error| bad(format!("the body is not understood: {error}")))
 }

@@ -96,7 +96,10 @@ async fn describe(service: &Service) -> Result<Report, Failure> {
     let flushes = &service.inbox.metrics().flushes;
     let refused = service.peers.refused().into_iter();
     let refused = refused.map(|(id, why)| (id, format!("{why}. {}", Roll::AFTER_LOSS)));
-    let hindrances = service.enrolment.as_ref().map(|enrolment| enrolment.hindrances());
+    let hindrances = service
+        .enrolment
+        .as_ref()
+        .map(|enrolment| enrolment.hindrances());
     let surroundings = Surroundings {
         identity: service.identity.clone(),
         orchestrator: service.orchestrator,
