@@ -308,7 +308,7 @@ async fn the_orchestrator_has_a_command_of_its_own() {
 fn a_configuration_that_makes_no_sense_is_refused_with_the_field() {
     let node = |id: u16| {
         format!(
-            "[[nodes]]\nid = {id}\npeer_address = \"a:1{id}\"\nclient_address = \"a:2{id}\"\ndata_directory = \"{id}\"\n"
+            "[[nodes]]\nid = {id}\npeer_address = \"a:1{id}0\"\nclient_address = \"a:2{id}0\"\ndata_directory = \"{id}\"\n"
         )
     };
     let folder = tempfile::tempdir().expect("a folder");
