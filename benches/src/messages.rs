@@ -1,9 +1,9 @@
 //! What a lock costs in messages, counted in the simulation: nothing is lost there, and nobody waits
 //! for long enough to ask again.
 
-use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use lockstep::runtime::driver::Recorder;
@@ -54,7 +54,7 @@ pub enum Load {
 }
 
 /// Counts the paper's messages.
-struct Counting(Rc<RefCell<u64>>);
+struct Counting(Arc<AtomicU64>);
 
 impl Recorder<Maekawa> for Counting {
     fn booted(&mut self, _: Duration, _: &Persistent, _: &[Effect<Maekawa>]) {}
@@ -72,7 +72,7 @@ impl Recorder<Maekawa> for Counting {
             }
             _ => false,
         });
-        *self.0.borrow_mut() += sent.count() as u64;
+        self.0.fetch_add(sent.count() as u64, Ordering::Relaxed);
     }
 
     fn flush(&mut self) {}
@@ -87,15 +87,15 @@ struct Cluster {
 
 /// Counts what `rounds` entries of each of `count` members cost.
 pub fn count(count: u16, load: Load, rounds: u64, seed: u64) -> Cost {
-    let sent = Rc::new(RefCell::new(0));
+    let sent = Arc::new(AtomicU64::new(0));
     let mut cluster = Cluster::start(count, seed, &sent);
-    *sent.borrow_mut() = 0;
+    sent.store(0, Ordering::Relaxed);
     let entries = match load {
         Load::Alone => cluster.one_after_the_other(rounds),
         Load::All => cluster.all_at_once(rounds),
     };
     assert_eq!(entries, u64::from(count) * rounds, "all have entered");
-    let messages = *sent.borrow() as f64 / entries as f64;
+    let messages = sent.load(Ordering::Relaxed) as f64 / entries as f64;
     let members: BTreeSet<NodeId> = (1..=count).map(NodeId).collect();
     let quorum = |id: &NodeId| {
         Construction::Plane
@@ -112,7 +112,7 @@ pub fn count(count: u16, load: Load, rounds: u64, seed: u64) -> Cost {
 
 impl Cluster {
     /// All are members of one epoch.
-    fn start(count: u16, seed: u64, sent: &Rc<RefCell<u64>>) -> Self {
+    fn start(count: u16, seed: u64, sent: &Arc<AtomicU64>) -> Self {
         let options = SimulationOptions {
             seed,
             ..SimulationOptions::default()
