@@ -50,6 +50,18 @@ pub(super) const WHAT_IS_UNKNOWN_TAKES_NO_ROOM: Invariant<Maekawa> = Invariant {
     },
 };
 
+pub(super) const WHAT_CANNOT_BE_NAMED_IS_UNKNOWN: Invariant<Maekawa> = Invariant {
+    name: "Nobody knows of a lock that cannot be",
+    source: "a name has a length; who knows of one has it from a client, or from a node that has it from \
+             one",
+    holds: |_, world| {
+        let locals = world.running().filter_map(|(_, node)| local_of(node));
+        let claimed = locals.flat_map(|local| local.claims.keys());
+        let known = members(world).flat_map(|(_, it)| it.arbiters.keys().chain(it.attempts.keys()));
+        claimed.chain(known).all(LockName::is_valid)
+    },
+};
+
 fn remembers_no_more(member: &Membership, max_idle: usize) -> bool {
     let is_idle = |(_, arbiter): &(&LockName, &Arbiter)| arbiter.is_idle();
     let idle: BTreeSet<&LockName> = member.idle.iter().collect();
