@@ -99,7 +99,7 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
             faults: "none",
             bounds: "2 members; 1 client that keeps a lock, 2 that claim the other; channels in order, \
                      time-outs that are chosen well",
-            states: None,
+            states: Some(3_934),
             reaches: &[
                 "a node enters",
                 "a node holds two locks",
@@ -288,7 +288,7 @@ fn overlooks_the_last_locked(
 }
 
 /// It overlooks every LOCKED by which it would have a second.
-fn has_one_at_a_time(
+pub(super) fn has_one_at_a_time(
     maekawa: &Maekawa,
     node: &mut Node<Maekawa>,
     input: Input<Maekawa>,

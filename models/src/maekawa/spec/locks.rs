@@ -82,13 +82,20 @@ pub(super) const THE_LONGEST_IDLE_IS_FORGOTTEN: Law<Maekawa> = Law {
             let arbiter = is.arbiters.get(*lock);
             arbiter.is_none_or(Arbiter::is_idle)
         };
-        // What is left of those that were idle is the end of their queue; the others came later.
+        // What is left of those that were idle is the end of their queue, and nothing is if one is
+        // forgotten that was not: that one came later. So did the others that are there.
         let old: Vec<&LockName> = was.idle.iter().filter(goes_on).collect();
         let left = is.idle.iter().take_while(|lock| old.contains(lock));
         let left: Vec<&LockName> = left.collect();
+        let mut later = is.idle.iter().skip(left.len());
+        let mut forgotten = was
+            .arbiters
+            .keys()
+            .filter(|lock| !is.arbiters.contains_key(*lock));
         was.epoch != is.epoch
-            || old.ends_with(&left) && { is.idle.iter().skip(left.len()) }
-                .all(|it| !old.contains(&it))
+            || old.ends_with(&left)
+                && later.all(|lock| !old.contains(&lock))
+                && (left.is_empty() || forgotten.all(|lock| was.idle.contains(lock)))
     },
 };
 

@@ -493,33 +493,20 @@ fn patient(mut scenario: Checked) -> Checked {
 /// `members` that live, and a health check that errs. The first member is in the critical section
 /// from the start, and has missed the first health check.
 pub fn suspicion(members: u16, last_epoch: u64, leases: bool) -> Checked {
-    let scripts = vec![claims(1, 0, 1), claims(2, 0, 1)];
-    suspected(members, scripts, 1, last_epoch, leases)
-}
-
-/// As [`suspicion`], with these clients, of which so many have what they ask from the start.
-pub(super) fn suspected(
-    members: u16,
-    scripts: Vec<Vec<Command>>,
-    holders: usize,
-    last_epoch: u64,
-    leases: bool,
-) -> Checked {
     let mut scenario = founded(members, 0, Construction::Plane);
-    scenario.scripts = scripts;
+    scenario.scripts = vec![claims(1, 0, 1), claims(2, 0, 1)];
     scenario.bounds = Bounds {
         retries: false,
         leases,
         last_epoch: Epoch(last_epoch),
         accurate: false,
     };
-    scenario.prologue = one_is_in_and_silent(&scenario, members, holders);
+    scenario.prologue = one_is_in_and_silent(&scenario, members);
     scenario
 }
 
-/// The steps by which the first member enters for so many clients, and all others answer a health
-/// check.
-fn one_is_in_and_silent(scenario: &Checked, members: u16, holders: usize) -> Vec<Action<Maekawa>> {
+/// The steps by which the first member enters, and all others answer a health check.
+fn one_is_in_and_silent(scenario: &Checked, members: u16) -> Vec<Action<Maekawa>> {
     let first = NodeId(1);
     let mut world = World::initial(scenario);
     let mut steps = scenario.prologue.clone();
@@ -530,15 +517,15 @@ fn one_is_in_and_silent(scenario: &Checked, members: u16, holders: usize) -> Vec
         }
         played.then(|| world.network.in_flight())
     };
-    for client in 0..holders {
-        let node = first;
-        let mut in_flight = play(Action::Ask { client, node });
-        // The quorum answers, and nothing else is under way.
-        while let Some(envelope) = in_flight.into_iter().flatten().next() {
-            in_flight = play(Action::Deliver(envelope));
-        }
+    let mut in_flight = play(Action::Ask {
+        client: 0,
+        node: first,
+    });
+    // The quorum answers, and nothing else is under way.
+    while let Some(envelope) = in_flight.into_iter().flatten().next() {
+        in_flight = play(Action::Deliver(envelope));
     }
-    let mut in_flight = play(Action::Fire {
+    in_flight = play(Action::Fire {
         node: NodeId(0),
         timer: Timer::HealthCheck,
     });

@@ -12,7 +12,7 @@ use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
 use crate::specification::{Model, Size};
 use crate::world::{Delivery, Duplicates, Faults, Scenario};
 
-use super::scenarios::{acquire_and_release, claim_to, connected, founded, suspected};
+use super::scenarios::{acquire_and_release, claim_to, connected, founded};
 
 type Checked = Scenario<Maekawa>;
 
@@ -21,11 +21,10 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
     Model {
         name: "maekawa/locks",
         size: Size::Gate,
-        purpose: "two locks, both wanted by one node and one of them by another: who holds one keeps \
-                  nobody of the other waiting",
+        purpose: "two locks that two nodes want: who holds one keeps nobody of the other waiting",
         faults: "none; messages in any order",
-        bounds: "2 members; claims to both locks at one, to one lock at the other",
-        states: None,
+        bounds: "2 members, claims to both locks at each",
+        states: Some(90_561),
         reaches: &[
             "a node enters",
             "the lock changes hands",
@@ -43,7 +42,7 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
         purpose: "two locks and quorums of two, each two of which share one arbiter",
         faults: "none",
         bounds: "channels in order; 3 members; claims to both locks at one, to one each at the others",
-        states: None,
+        states: Some(14_605),
         reaches: &[
             "a node enters",
             "the lock changes hands",
@@ -54,12 +53,29 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
         scenario: locks_of_three,
     },
     Model {
+        name: "maekawa/locks-four",
+        size: Size::Gate,
+        purpose: "a node that waits for two locks is asked to give way for one of them",
+        faults: "none; messages in any order",
+        bounds: "4 members of which 2 claim: one lock each, and one of them another",
+        states: Some(57_458),
+        reaches: &[
+            "a node enters",
+            "the lock changes hands",
+            "an arbiter inquires",
+            "a request gives way",
+            "a node holds two locks",
+            "two nodes hold a lock each",
+        ],
+        scenario: locks_of_four,
+    },
+    Model {
         name: "maekawa/locks-duplicates",
         size: Size::Gate,
         purpose: "late copies of all that was ever said, about either lock",
         faults: "any loss, duplication and reordering",
         bounds: "2 members; claims to both locks at one, to one lock at the other",
-        states: None,
+        states: Some(7_128),
         reaches: &[
             "a node enters",
             "the lock changes hands",
@@ -75,7 +91,7 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
         faults: "1 message lost",
         bounds: "channels in order, messages beat timers; 2 members; claims to both locks at one, to \
                  one lock at the other",
-        states: None,
+        states: Some(8_032),
         reaches: &[
             "a node enters",
             "the lock changes hands",
@@ -92,7 +108,7 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
         faults: "none",
         bounds: "channels in order, messages beat timers; 2 members and 1 to be; claims to both locks \
                  at one, to one lock at another",
-        states: None,
+        states: Some(38_380),
         reaches: &[
             "a node enters",
             "the lock changes hands",
@@ -109,7 +125,7 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
         purpose: "late copies of what was said in an earlier epoch, about either lock",
         faults: "any loss, duplication and reordering",
         bounds: "2 members and 1 to be; claims to both locks at one; no health check",
-        states: None,
+        states: Some(3_653),
         reaches: &[
             "a node enters",
             "an epoch ends while the lock is held",
@@ -126,7 +142,7 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
         faults: "none",
         bounds: "channels in order, messages beat timers; 2 members; claims to both locks at the one \
                  that leaves, to one lock at the other",
-        states: None,
+        states: Some(31_132),
         reaches: &["a node enters", "a node leaves"],
         scenario: locks_leave,
     },
@@ -136,7 +152,7 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
         purpose: "a node that crashes comes back as another, and has forgotten every lock",
         faults: "1 crash; messages in any order",
         bounds: "2 members; claims to both locks at one, to one lock at the other; no health check",
-        states: None,
+        states: Some(71_459),
         reaches: &[
             "a node enters",
             "a node enters in a later epoch",
@@ -145,28 +161,28 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
         scenario: locks_restart,
     },
     Model {
-        name: "maekawa/locks-suspicion",
+        name: "maekawa/locks-lease",
         size: Size::Gate,
-        purpose: "a node that holds two locks is taken for dead, or gives up: both are lost",
-        faults: "the health check errs",
-        bounds: "messages in any order, timers at any time; 2 members; claims to both locks at one, to \
+        purpose: "a node whose lease runs out has lost all locks that it holds, and another has them",
+        faults: "leases run out",
+        bounds: "channels in order, messages beat timers; 2 members; claims to both locks at one, to \
                  one lock at the other; epochs ≤ 2",
-        states: None,
+        states: Some(42_732),
         reaches: &[
             "a node enters",
+            "the lock changes hands",
             "a node holds two locks",
             "a node enters in a later epoch",
-            "a holder that was given up meets its successor",
         ],
-        scenario: locks_suspected,
+        scenario: locks_leased,
     },
     Model {
         name: "maekawa/forgetting",
         size: Size::Gate,
         purpose: "arbiters that remember nothing of a lock that nobody wants, and late requests",
-        faults: "1 message comes twice; messages in any order",
+        faults: "2 messages come twice; messages in any order",
         bounds: "2 members, 1 claim each; no idle lock is remembered",
-        states: None,
+        states: Some(2_556),
         reaches: &[
             "a node enters",
             "the lock changes hands",
@@ -178,9 +194,10 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
         name: "maekawa/forgetting-asked-again",
         size: Size::Gate,
         purpose: "a request that is asked again and comes when it is over, and its lock forgotten",
-        faults: "1 message lost; messages in any order",
-        bounds: "2 members, 1 claim each; messages beat timers; no idle lock is remembered",
-        states: None,
+        faults: "1 message lost, 1 comes twice",
+        bounds: "channels in order, messages beat timers; 2 members, 1 claim each; no idle lock is \
+                 remembered",
+        states: Some(1_958),
         reaches: &["a node enters", "the lock changes hands"],
         scenario: forgetting_lossy,
     },
@@ -190,7 +207,7 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
         purpose: "of three locks that are idle one after the other, one is remembered",
         faults: "none; messages in any order",
         bounds: "2 members; 1 client that claims three locks in turn; 1 idle lock is remembered",
-        states: None,
+        states: Some(45),
         reaches: &["a node enters"],
         scenario: forgetting_in_turn,
     },
@@ -200,7 +217,7 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
         purpose: "names that no lock may have, claimed by a client and said by a member",
         faults: "1 member says what cannot be; channels in order",
         bounds: "2 members, 1 claim each, and 2 that cannot be",
-        states: None,
+        states: Some(368),
         reaches: &["a node enters", "the lock changes hands"],
         scenario: forged_names,
     },
@@ -223,11 +240,18 @@ fn both_and_one() -> Vec<Vec<Command>> {
 }
 
 /// Two members, of which the first wants two locks and the second one of them.
-pub fn locks() -> Checked {
+fn of_two() -> Checked {
     Scenario {
         scripts: both_and_one(),
         ..founded(2, 0, Construction::Plane)
     }
+}
+
+/// Two members, each of which wants two locks.
+pub fn locks() -> Checked {
+    let mut scenario = of_two();
+    scenario.scripts.push(claims_to(&["B"], 2, 1));
+    scenario
 }
 
 /// Three members: the second wants two locks, the others one of them each.
@@ -244,22 +268,35 @@ pub fn locks_of_three() -> Checked {
     }
 }
 
-/// As [`locks`], and each message may be lost, or arrive any number of times.
+/// Four members, of which the first and the third want one lock, by quorums that share two arbiters, and
+/// the third another.
+pub fn locks_of_four() -> Checked {
+    Scenario {
+        scripts: vec![
+            claims_to(&["A"], 1, 0),
+            claims_to(&["A"], 3, 0),
+            claims_to(&["B"], 3, 1),
+        ],
+        ..founded(4, 0, Construction::Plane)
+    }
+}
+
+/// Two members that want two locks and one of them, and each message may be lost, or arrive any number of times.
 pub fn locks_duplicated() -> Checked {
-    let mut scenario = locks();
+    let mut scenario = of_two();
     scenario.faults.duplicates = Duplicates::Unlimited;
     scenario
 }
 
-/// As [`locks`], with messages in order of which one is lost, and timers that are slower than messages.
+/// As [`locks_duplicated`], with messages in order of which one is lost, and timers that are slower than messages.
 pub fn locks_lossy() -> Checked {
-    let mut scenario = connected(locks());
+    let mut scenario = connected(of_two());
     scenario.bounds.retries = true;
     scenario.faults.drops = 1;
     scenario
 }
 
-/// As [`locks`], while a third node joins.
+/// Two members that want two locks and one of them, while a third node joins.
 pub fn locks_join() -> Checked {
     let mut scenario = founded(2, 1, Construction::Plane);
     scenario.scripts = both_and_one();
@@ -277,25 +314,28 @@ pub fn locks_join_datagrams() -> Checked {
     scenario
 }
 
-/// As [`locks`], while the first member leaves.
+/// Two members that want two locks and one of them, while the first leaves.
 pub fn locks_leave() -> Checked {
-    let mut scenario = locks();
+    let mut scenario = of_two();
     scenario.scripts.push(vec![Command::Deregister]);
     scenario.bounds.retries = true;
     connected(scenario)
 }
 
-/// As [`locks`], and one of the two may crash and be a member again.
+/// Two members that want two locks and one of them, and one may crash and be a member again.
 pub fn locks_restart() -> Checked {
-    let mut scenario = locks();
+    let mut scenario = of_two();
     scenario.faults.crashes = 1;
     scenario
 }
 
-/// Two members that live, and a health check that errs. The first is in the critical sections of two
-/// locks from the start, and has missed the first health check; the second wants one of them.
-pub fn locks_suspected() -> Checked {
-    suspected(2, both_and_one(), 2, 2, true)
+/// Two members that want two locks and one of them, and a lease of either that may run out.
+pub fn locks_leased() -> Checked {
+    let mut scenario = of_two();
+    scenario.bounds.retries = true;
+    scenario.bounds.leases = true;
+    scenario.bounds.last_epoch = Epoch(2);
+    connected(scenario)
 }
 
 /// The same world with arbiters that remember so many idle locks. What is inert as long as it is
@@ -315,15 +355,15 @@ fn one_lock() -> Checked {
     }
 }
 
-/// Two members that want a lock, of which nothing is remembered while nobody wants it, and a message
-/// that comes twice.
+/// Two members that want a lock, of which nothing is remembered while nobody wants it, and two
+/// messages that come twice.
 pub fn forgetting() -> Checked {
     let mut scenario = remembering(0, one_lock());
-    scenario.faults.duplicates = Duplicates::UpTo(1);
+    scenario.faults.duplicates = Duplicates::UpTo(2);
     scenario
 }
 
-/// As [`forgetting`], with a message that is lost, and requests that are asked again.
+/// As [`forgetting`], with a message that is lost and one that comes twice, and requests that are asked again.
 pub fn forgetting_lossy() -> Checked {
     let mut scenario = remembering(0, connected(one_lock()));
     scenario.bounds.retries = true;

@@ -10,6 +10,7 @@ use crate::protocol::{Effect, Input, Protocol};
 use crate::specification::Mutant;
 
 use super::{In, N, Out, delivered, local_mut, member_mut, step_and_rewrite};
+use crate::maekawa::spec::live::has_one_at_a_time;
 use crate::maekawa::spec::several::forges_names;
 use crate::maekawa::spec::{local_of, membership_of};
 
@@ -38,10 +39,17 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         inject: |scenario| scenario.step = hears_of_one_lock,
     },
     Mutant {
+        id: "MAE-LOCKS-ONE-HELD",
+        defect: "a node that holds one lock overlooks the LOCKED by which it would have another",
+        source: "locks have nothing in common but the members",
+        model: "maekawa/locks",
+        inject: |scenario| scenario.step = has_one_at_a_time,
+    },
+    Mutant {
         id: "MAE-LOCKS-GIVES-WAY",
         defect: "a node that is asked to give way gives back the arbiter of another lock as well",
         source: "§4: RELINQUISH is the answer to an INQUIRE",
-        model: "maekawa/locks",
+        model: "maekawa/locks-four",
         inject: |scenario| scenario.step = gives_way_elsewhere,
     },
     Mutant {
@@ -91,7 +99,7 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         id: "MAE-LOCKS-ONE-REVOKED",
         defect: "of two that have a lock when the lease runs out one is told",
         source: "each has lost its lock, and others may have it",
-        model: "maekawa/locks-suspicion",
+        model: "maekawa/locks-lease",
         inject: |scenario| scenario.step = tells_one,
     },
     Mutant {
@@ -351,8 +359,9 @@ fn forgets_what_is_locked(maekawa: &Maekawa, node: &mut N, input: In, out: &mut 
     let hears = matches!(delivered(&input), Some((_, Message::Request { .. })));
     maekawa.step(node, input, out);
     if let (true, Some(member)) = (hears, member_mut(node)) {
-        let is_full = |arbiter: &Arbiter| arbiter.waiting.len() >= 1;
-        member.arbiters.retain(|_, arbiter| !is_full(arbiter));
+        member
+            .arbiters
+            .retain(|_, arbiter| arbiter.waiting.is_empty());
     }
 }
 
