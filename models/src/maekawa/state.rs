@@ -81,10 +81,6 @@ impl Durable for Persistent {
 }
 
 /// What a crash forgets.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a cluster has one orchestrator; boxing the others would save nothing"
-)]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Volatile {
     /// Of a node that locks and is locked.

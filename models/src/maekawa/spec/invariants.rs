@@ -38,6 +38,7 @@ pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
     requests::OWN_REQUESTS_ARE_KNOWN,
     locks::WHO_HAS_FROZEN_HOLDS_NOTHING,
     locks::WHAT_IS_UNKNOWN_TAKES_NO_ROOM,
+    locks::WHAT_CANNOT_BE_NAMED_IS_UNKNOWN,
     Invariant {
         name: "Quorums intersect",
         source: "§2 (a): any two quorums of an epoch that are in use have a common member",

@@ -50,6 +50,18 @@ pub(super) const WHAT_IS_UNKNOWN_TAKES_NO_ROOM: Invariant<Maekawa> = Invariant {
     },
 };
 
+pub(super) const WHAT_CANNOT_BE_NAMED_IS_UNKNOWN: Invariant<Maekawa> = Invariant {
+    name: "Nobody knows of a lock that cannot be",
+    source: "a name has a length; who knows of one has it from a client, or from a node that has it from \
+             one",
+    holds: |_, world| {
+        let locals = world.running().filter_map(|(_, node)| local_of(node));
+        let claimed = locals.flat_map(|local| local.claims.keys());
+        let known = members(world).flat_map(|(_, it)| it.arbiters.keys().chain(it.attempts.keys()));
+        claimed.chain(known).all(LockName::is_valid)
+    },
+};
+
 fn remembers_no_more(member: &Membership, max_idle: usize) -> bool {
     let is_idle = |(_, arbiter): &(&LockName, &Arbiter)| arbiter.is_idle();
     let idle: BTreeSet<&LockName> = member.idle.iter().collect();
@@ -70,13 +82,20 @@ pub(super) const THE_LONGEST_IDLE_IS_FORGOTTEN: Law<Maekawa> = Law {
             let arbiter = is.arbiters.get(*lock);
             arbiter.is_none_or(Arbiter::is_idle)
         };
-        // What is left of those that were idle is the end of their queue; the others came later.
+        // What is left of those that were idle is the end of their queue, and nothing is if one is
+        // forgotten that was not: that one came later. So did the others that are there.
         let old: Vec<&LockName> = was.idle.iter().filter(goes_on).collect();
         let left = is.idle.iter().take_while(|lock| old.contains(lock));
         let left: Vec<&LockName> = left.collect();
+        let mut later = is.idle.iter().skip(left.len());
+        let mut forgotten = was
+            .arbiters
+            .keys()
+            .filter(|lock| !is.arbiters.contains_key(*lock));
         was.epoch != is.epoch
-            || old.ends_with(&left) && { is.idle.iter().skip(left.len()) }
-                .all(|it| !old.contains(&it))
+            || old.ends_with(&left)
+                && later.all(|lock| !old.contains(&lock))
+                && (left.is_empty() || forgotten.all(|lock| was.idle.contains(lock)))
     },
 };
 

@@ -25,6 +25,7 @@ mod mutants;
 mod reachable;
 mod requests;
 mod scenarios;
+mod several;
 mod told;
 
 use alloc::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub use self::catalogue::{DRAWN, FUZZED, MODELS};
 pub use self::live::MODELS as LIVE;
 pub use self::mutants::{FLAWED_TABLE_OF_21, MUTANTS};
 pub use self::scenarios::*;
+pub use self::several::*;
 
 use super::lock::LockName;
 use super::message::{Epoch, Message, Token};

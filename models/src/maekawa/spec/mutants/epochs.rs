@@ -213,7 +213,10 @@ fn enters_frozen(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     if let (true, Some(member)) = (enters, member_mut(node)) {
         member.frozen = false;
     }
-    maekawa.step(node, input, out);
+    let asks_on = freezes && attempt.is_some();
+    step_and_rewrite(maekawa, node, input, out, |_, effect| {
+        (!asks_on || effect != Effect::Disarm(Timer::Retry)).then_some(effect)
+    });
     if let Some(member) = member_mut(node) {
         member.frozen |= frozen && enters;
         if freezes
@@ -221,7 +224,6 @@ fn enters_frozen(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
             && let Some(attempt) = attempt
         {
             member.attempts.insert(the_lock(), attempt);
-            out.arm(Timer::Retry);
         }
     }
 }
