@@ -213,6 +213,48 @@ async fn members_are_killed_and_restarted_under_contention() {
     until_members(&nodes, &[1, 2, 3, 4]).await;
 }
 
+/// Wrongly suspected: it comes back, and what its clients held meanwhile belongs to others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_is_stopped_and_goes_on_under_contention() {
+    let nodes = cluster(3).await;
+    let epoch = until_members(&nodes, &[1, 2, 3]).await;
+    let number = Guarded::default();
+    let running = counters(&nodes, &[1, 2, 3, 3], &number, Duration::from_secs(8));
+    sleep(Duration::from_secs(1)).await;
+    let pid = nodes.pid(THREE).expect("runs");
+    send_signal(pid, "-STOP");
+    sleep(Duration::from_millis(3500)).await;
+    send_signal(pid, "-CONT");
+    let counted = finish(running, &number).await;
+    assert!(counted >= 10, "counted {counted} times: this shows little");
+    assert!(until_members(&nodes, &[1, 2, 3]).await > epoch);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_listed_as_no_member_belongs_to_the_cluster_and_registers_when_it_is_told() {
+    let mut nodes = cluster(2).await;
+    let mut third = Processes::new_node(THREE).expect("free ports");
+    third.member = false;
+    nodes
+        .alter(|config| config.nodes.push(third))
+        .expect("written");
+    nodes.launch(THREE).expect("starts");
+    get(&nodes, 3, "/status")
+        .await
+        .says(503, "belongs to no cluster");
+    // The orchestrator reads its file when it starts, and invites the node by itself.
+    nodes.kill(ZERO).expect("killed");
+    nodes.launch(ZERO).expect("restarts");
+    until(&nodes, 3, |report| report.role == "unregistered").await;
+    until_members(&nodes, &[1, 2]).await;
+    let joined = client(&nodes)
+        .set_registered(&address(&nodes, 3), true)
+        .await;
+    assert!(joined.expect("an answer").registered);
+    until_members(&nodes, &[1, 2, 3]).await;
+    acquire(&nodes, 3, "job", TTL).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn members_leave_and_join_under_contention() {
     let mut nodes = cluster(3).await;

@@ -83,6 +83,17 @@ pub enum ClientError {
         /// How the last try ended.
         last: String,
     },
+    /// There was no answer to a change of the cluster.
+    #[error(
+        "no answer within {timeout:?}, the last try ended so: {last}; whether this was done is not \
+         known. Ask again: what is done already is done once"
+    )]
+    Unanswered {
+        /// The deadline.
+        timeout: Duration,
+        /// How the last try ended.
+        last: String,
+    },
     /// A node's answer is not understood.
     #[error("{node} answers what is not understood: {problem}; look how the session stands")]
     Malformed {
@@ -503,7 +514,7 @@ impl Client {
         let asked = self
             .ask(address, Method::POST, path, None::<&()>, timeout)
             .await;
-        let answer = asked.map_err(|last| ClientError::Unknown { timeout, last })?;
+        let answer = asked.map_err(|last| ClientError::Unanswered { timeout, last })?;
         if answer.status.is_success() {
             answer.json()
         } else {
@@ -516,7 +527,11 @@ impl Client {
     /// # Errors
     /// When it was not added, or nobody knows.
     pub async fn add(&mut self, node: &AddBody) -> Result<bool, ClientError> {
-        let answer = self.ask_owner(Method::POST, "/nodes", Some(node)).await?;
+        let asked = self.ask_owner(Method::POST, "/nodes", Some(node)).await;
+        let answer = asked.map_err(|error| match error {
+            ClientError::Unknown { timeout, last } => ClientError::Unanswered { timeout, last },
+            other => other,
+        })?;
         let page: Value = answer.json()?;
         Ok(page["already"] == json!(true))
     }
