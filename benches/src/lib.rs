@@ -15,6 +15,8 @@ pub mod floor;
 pub mod grid;
 pub mod http;
 pub mod latency;
+pub mod lock_cluster;
+pub mod messages;
 pub mod mode;
 pub mod noise;
 pub mod plot;

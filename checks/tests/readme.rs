@@ -47,7 +47,7 @@ const RUN: [(&str, &str, i32); 9] = [
 ];
 
 /// Commands that are not run, and why.
-const NOT_RUN: [(&str, &str); 20] = [
+const NOT_RUN: [(&str, &str); 25] = [
     (
         "cargo run -p checks -- pairs",
         "takes a minute; the gate asks the same",
@@ -117,6 +117,26 @@ const NOT_RUN: [(&str, &str); 20] = [
     ),
     (
         "cargo run -p lockstep -- kv --config cluster.example.toml get colour",
+        "needs the cluster; see impl/tests",
+    ),
+    (
+        "cargo run -p lockstep -- demo locks",
+        "starts processes of another package; .ci/run does",
+    ),
+    (
+        "cargo run -p lockstep -- orchestrator --config locks.example.toml",
+        "serves until it is stopped; see impl/tests",
+    ),
+    (
+        "cargo run -p lockstep -- node --config locks.example.toml --id 1",
+        "serves until it is stopped; see impl/tests",
+    ),
+    (
+        "cargo run -p lockstep -- lock --config locks.example.toml run nightly -- date",
+        "needs the cluster; see impl/tests",
+    ),
+    (
+        "cargo run -p lockstep -- lock --config locks.example.toml show",
         "needs the cluster; see impl/tests",
     ),
 ];

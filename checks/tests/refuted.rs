@@ -73,6 +73,11 @@ const BY_LIVENESS_ALONE: &[Refuted] = &[
         "MAE-LOCKED-OVERLOOKED",
         "maekawa/live",
     ),
+    (
+        "Every request is granted",
+        "MAE-LOCKS-ONE-BY-ONE",
+        "maekawa/live-locks",
+    ),
     // Who starves is not granted its request either, and that is reported first.
     ("Nobody starves", "MAE-LOCKED-OVERLOOKED", "maekawa/live"),
     (

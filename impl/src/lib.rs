@@ -3,7 +3,7 @@
 //! [`runtime`] runs one node of any [`Protocol`](models::Protocol): it hands inputs to the step
 //! function, puts the records on disk, and only then lets the effects leave. **It knows no
 //! protocol**: it holds for all of them or for none. [`service`] is what the process of every node
-//! has beside that, and each service has a folder: [`kv`], [`files`].
+//! has beside that, and each service has a folder: [`kv`], [`files`], [`locks`].
 //!
 //! A node over TCP, with its journal in a directory:
 //!
@@ -63,6 +63,8 @@
 pub mod files;
 #[cfg(not(lockstep_loom))]
 pub mod kv;
+#[cfg(not(lockstep_loom))]
+pub mod locks;
 pub mod runtime;
 #[cfg(not(lockstep_loom))]
 pub mod service;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockstep::runtime::clock::ManualClock;
+use lockstep::runtime::clock::{Clock, ManualClock};
 use lockstep::runtime::driver::{
     AskError, Failure, FileRecorder, Inbox, NodeBuilder, NodeOptions, NodeStopped, RunningNode,
     Status, mailbox, read_recording,
@@ -334,6 +334,55 @@ fn slow_fsyncs_are_counted() {
     assert!(metrics.flushes.last() >= Duration::from_millis(100));
     assert_eq!(metrics.flushes.ended().count(), 1);
     node.shutdown().expect("stops in order");
+}
+
+/// A clock of which nobody is told that it goes on.
+#[derive(Clone)]
+struct Unheard(ManualClock);
+
+impl Clock for Unheard {
+    fn now(&self) -> Duration {
+        self.0.now()
+    }
+
+    fn nap(&self, _deadline: Duration) -> Duration {
+        Duration::from_secs(3600)
+    }
+}
+
+#[test]
+fn what_has_run_out_fires_before_the_inputs_that_wait_where_the_host_wants_it() {
+    for timers_first in [false, true] {
+        let (sink, events) = events();
+        let clock = ManualClock::new();
+        let node = NodeBuilder::new(Tally::of(1, 1), spans, sink)
+            .clock(Unheard(clock.clone()))
+            .options(NodeOptions {
+                timers_first,
+                ..NodeOptions::default()
+            })
+            .spawn(
+                mailbox(4),
+                MemoryJournal::new(MemoryDisk::new()),
+                NoTransport,
+            )
+            .expect("starts");
+        events.expect(Event::Booted(0));
+        ask(&node, Command::SetAlarm);
+        ask(&node, Command::Read);
+        events.expect(Event::Tally(0));
+        clock.advance(Duration::from_secs(3600));
+        ask(&node, Command::StopAlarm);
+        ask(&node, Command::Add(1));
+        if timers_first {
+            events.wait_for(Event::Alarm);
+            events.wait_for(Event::Added(1));
+        } else {
+            events.expect(Event::Added(1));
+            events.expect_nothing();
+        }
+        node.shutdown().expect("stops in order");
+    }
 }
 
 #[test]

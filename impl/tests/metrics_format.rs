@@ -124,7 +124,7 @@ fn check_name(name: &str, family: &Family) {
     }
 }
 
-fn check(page: &str, expected: &[&str]) {
+pub(crate) fn check(page: &str, expected: &[&str]) {
     let families = parse(page);
     families
         .iter()
@@ -134,7 +134,7 @@ fn check(page: &str, expected: &[&str]) {
     }
 }
 
-const COMMON: [&str; 6] = [
+pub(crate) const COMMON: [&str; 6] = [
     "lockstep_steps_total",
     "lockstep_sent_bytes_total",
     "lockstep_journal_flush_seconds",

@@ -60,6 +60,8 @@ enum Service {
     Kv,
     /// The replicated file system, over ZAB with Bully
     Files,
+    /// Distributed locks, over Maekawa's algorithm: so many members, and an orchestrator beside them
+    Locks,
 }
 
 /// Checks or writes.
@@ -118,11 +120,16 @@ fn text(service: Service, nodes: u16, cluster: &str, tls: bool) -> String {
     let kind = match service {
         Service::Kv => ServiceKind::Kv,
         Service::Files => ServiceKind::Files,
+        Service::Locks => ServiceKind::Locks,
+    };
+    let (first, beside) = match service {
+        Service::Kv | Service::Files => (1, ""),
+        Service::Locks => (0, "\n#   lockstep orchestrator --config cluster.toml"),
     };
     let mut text = format!(
         "# A cluster of {nodes} nodes on this machine, the same file for all of them and for clients. Start\n\
          # each in a terminal of its own:\n\
-         #\n\
+         #{beside}\n\
          #   lockstep node --config cluster.toml --id 1\n\
          \n\
          service = \"{kind}\"\n\
@@ -137,9 +144,10 @@ fn text(service: Service, nodes: u16, cluster: &str, tls: bool) -> String {
     text.push_str(match service {
         Service::Kv => KV,
         Service::Files => FILES,
+        Service::Locks => LOCKS,
     });
-    for position in 0..nodes {
-        let (id, ports) = (position + 1, position * PORT_STEP);
+    for id in first..=nodes {
+        let ports = (id - first) * PORT_STEP;
         let peer = FIRST_PORT + ports;
         let client = peer + CLIENT_OFFSET;
         // Writing to a string cannot fail.
@@ -220,6 +228,26 @@ retained = 1024               # keep so many of those: a node that lacks no more
 diff_bytes = 1048576          # send what a node lacks in messages of so many bytes
 ";
 
+const LOCKS: &str = "\
+[locks]
+orchestrator = 0              # it says who the members are, and has no locks itself; never another node
+quorums = \"plane\"             # optional: or \"grid\", with more arbiters
+
+[timing]                      # all optional; these are the defaults
+health_check_ms = 1000        # the orchestrator looks for signs of life this often
+misses = 4                    # a member that misses so many in a row is taken for dead
+lease_ms = 3000               # a member that hears nothing for so long gives up what it holds, before that
+max_message_delay_ms = 400    # a message takes no longer, with all queues and pauses
+max_clock_drift_ppm = 1000    # a clock runs no more wrong, in millionths
+retry_ms = 500                # ask again, lest something was lost
+drain_ms = 10000              # when an epoch ends holders have so long, then their locks are revoked
+
+[limits]                      # all optional; these are the defaults
+max_sessions = 16384          # of clients, at a node
+max_claims = 4096             # that wait or hold at a node
+max_idle_locks = 4096         # that nobody claims, and of which a node remembers what is over
+";
+
 #[cfg(test)]
 mod tests {
     use lockstep::service::config::{ServiceConfig, ServiceKind, service_of};
@@ -232,13 +260,15 @@ mod tests {
         for (service, kind) in [
             (Service::Kv, ServiceKind::Kv),
             (Service::Files, ServiceKind::Files),
+            (Service::Locks, ServiceKind::Locks),
         ] {
             for (nodes, tls) in [(1, false), (3, false), (5, true), (100, false)] {
                 let file = folder.path().join("cluster.toml");
                 std::fs::write(&file, text(service, nodes, "it's \"blue\"", tls)).expect("written");
                 let cluster = load_cluster(&file).expect("right in every respect");
                 assert_eq!(service_of(&file).expect("named"), kind);
-                assert_eq!(cluster.nodes.len(), usize::from(nodes));
+                let beside = usize::from(kind == ServiceKind::Locks);
+                assert_eq!(cluster.nodes.len(), usize::from(nodes) + beside);
                 assert_eq!(cluster.cluster, "it's \"blue\"");
                 assert_eq!(cluster.security.plaintext, !tls);
             }
@@ -256,6 +286,12 @@ mod tests {
         let written: lockstep::files::Config = toml::from_str(&text).expect("a file");
         assert_eq!(written.timing, lockstep::files::config::Timing::default());
         assert_eq!(written.log, lockstep::files::config::LogLimits::default());
+        written.check().expect("right");
+        let text = super::text(Service::Locks, 1, "blue", false);
+        let written: lockstep::locks::Config = toml::from_str(&text).expect("a file");
+        assert_eq!(written.timing, lockstep::locks::config::Timing::default());
+        assert_eq!(written.limits, lockstep::locks::config::Limits::default());
+        assert_eq!(written.locks.quorums, Default::default());
         written.check().expect("right");
     }
 }

@@ -29,6 +29,12 @@ pub(super) enum Demo {
     /// Exit code: 0 and PASS when everything is as it should be; 130 when it was interrupted
     /// (Ctrl-C), and then nothing is left of it; else 2.
     Files,
+    /// An orchestrator and four nodes of the lock service as processes: clients count under a lock, a
+    /// holder dies, its node is killed, another is stopped for longer than its lease, the orchestrator
+    /// is restarted, a node leaves and joins
+    ///
+    /// Exit code: 0 and PASS when everything is as it should be, else 2.
+    Locks,
 }
 
 /// Runs the demo.
@@ -41,6 +47,7 @@ pub(super) async fn run(demo: Demo) -> anyhow::Result<ExitCode> {
         match demo {
             Demo::Kv => lockstep::kv::local::demo::run(&executable, &mut out).await?,
             Demo::Files => lockstep::files::local::demo::run(&executable, &mut out).await?,
+            Demo::Locks => lockstep::locks::local::demo::run(&executable, &mut out).await?,
         }
         anyhow::Ok(())
     };

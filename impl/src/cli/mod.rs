@@ -5,6 +5,7 @@ mod cluster_file;
 mod completions;
 mod config;
 mod demo;
+mod duration;
 mod files;
 mod files_shell;
 mod files_shell_batch;
@@ -12,6 +13,9 @@ mod files_shell_watch;
 mod init;
 mod keys;
 mod kv;
+mod lock;
+mod lock_run;
+mod locks;
 mod log_level;
 mod members;
 mod node;
@@ -24,7 +28,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
-use lockstep::service::logging::{self, LogFormat};
+use lockstep::service::logging::{self, LogFormat, Logging};
 
 const NOT_FOUND: u8 = 1;
 const ERROR: u8 = 2;
@@ -42,6 +46,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Node(node::NodeArgs),
+    Orchestrator(node::OrchestratorArgs),
     Config(config::ConfigArgs),
     Certs(certs::CertsArgs),
     Status(status::StatusArgs),
@@ -53,6 +58,8 @@ enum Command {
     Completions(completions::CompletionsArgs),
     Man(completions::ManArgs),
     Files(files::FilesArgs),
+    Lock(lock::LockArgs),
+    Locks(locks::LocksArgs),
     /// Shows a service at work on this machine, and checks what it shows
     #[command(subcommand)]
     Demo(demo::Demo),
@@ -67,7 +74,8 @@ fn command_line() -> clap::Command {
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let started = match &cli.command {
-        Command::Node(args) => logging::start(args.log_level(), "info", args.log_format()),
+        Command::Node(args) => start_log(args.run()),
+        Command::Orchestrator(args) => start_log(args.run()),
         _ => logging::start(None, "error", LogFormat::Text),
     };
     let log = match started {
@@ -86,6 +94,11 @@ pub(crate) fn main() -> ExitCode {
     };
     log.finish(last_words);
     code
+}
+
+/// The log of a node.
+fn start_log(args: &node::RunArgs) -> Result<Logging, String> {
+    logging::start(args.log_level(), "info", args.log_format())
 }
 
 /// The error with its causes, each said once: many of our errors quote theirs.
@@ -107,6 +120,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     let code = runtime.block_on(async {
         match command {
             Command::Node(args) => node::run(args).await,
+            Command::Orchestrator(args) => node::run_orchestrator(args).await,
             Command::Config(args) => config::run(args),
             Command::Certs(args) => certs::run(args),
             Command::Status(args) => status::run(args).await,
@@ -118,6 +132,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Command::Recover(args) => recover::run(args).await,
             Command::Kv(args) => kv::run(args).await,
             Command::Files(args) => files::run(args).await,
+            Command::Lock(args) => lock::run(args).await,
+            Command::Locks(args) => locks::run(args).await,
             Command::Demo(demo) => demo::run(demo).await,
         }
     });

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use lockstep::files::FilesNode;
 use lockstep::kv::KvNode;
+use lockstep::locks::{self, LocksNode};
 use lockstep::runtime::driver::Status;
 use lockstep::service::config::{ServiceConfig, ServiceKind, service_of};
 use lockstep::service::founding::waiting::until_member;
@@ -21,7 +22,8 @@ use tokio::sync::oneshot;
 
 /// Runs one node of a cluster, of the service that its file names, until Ctrl-C or SIGTERM
 ///
-/// The file says of which service: a key-value store, or files (service = "files").
+/// The file says of which service: a key-value store, files (service = "files"), or locks (service =
+/// "locks"; its orchestrator is one of the nodes).
 ///
 /// A node that is told to stop hands its leadership over first if it leads a key-value cluster, and
 /// finishes the
@@ -33,17 +35,37 @@ use tokio::sync::oneshot;
 /// lost, and nobody was told of it. A node whose disk fails answers nothing more and exits.
 #[derive(Debug, Args)]
 pub(super) struct NodeArgs {
+    /// Which of its nodes this is
+    #[arg(long, value_name = "ID")]
+    id: u16,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// Runs the orchestrator of a cluster of locks, until Ctrl-C or SIGTERM
+///
+/// The same as `lockstep node` with the number that the file names as locks.orchestrator. It says who
+/// the members are, and has no locks itself. While it is down locks are taken and given as before, until
+/// the members' leases run out.
+///
+/// Exit code: as that of `lockstep node`.
+#[derive(Debug, Args)]
+pub(super) struct OrchestratorArgs {
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+/// How a node runs.
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
     /// The cluster file, the same for all nodes
     ///
-    /// `lockstep config init kv`, or `files`, writes one that works as it stands and says what each of
+    /// `lockstep config init kv`, or `files`, or `locks`, writes one that works as it stands and says what each of
     /// its values means; `lockstep config check` says what is wrong with one. For the file service it
     /// may also be a list of nodes, a line for each: its id, its address, the port for the other
     /// nodes, the port for clients, such as `1 10.0.0.1 7400 7500`.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Which of its nodes this is
-    #[arg(long, value_name = "ID")]
-    id: u16,
     /// What is logged: error, warn, info, debug, trace or off, or a list such as
     /// warn,lockstep::runtime=debug. RUST_LOG, if nothing is said, or else info. It can be changed while
     /// the node runs: see `lockstep log-level`
@@ -67,6 +89,18 @@ enum Format {
 }
 
 impl NodeArgs {
+    pub(super) fn run(&self) -> &RunArgs {
+        &self.run
+    }
+}
+
+impl OrchestratorArgs {
+    pub(super) fn run(&self) -> &RunArgs {
+        &self.run
+    }
+}
+
+impl RunArgs {
     pub(super) fn log_level(&self) -> Option<&str> {
         self.log_level.as_deref()
     }
@@ -81,22 +115,33 @@ impl NodeArgs {
 
 /// Runs the node until it is told to stop.
 pub(super) async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
-    match service_of(&args.config)? {
+    match service_of(&args.run.config)? {
         ServiceKind::Kv => run_service::<KvNode>(args).await,
         ServiceKind::Files => run_service::<FilesNode>(args).await,
+        ServiceKind::Locks => run_service::<LocksNode>(args).await,
     }
 }
 
+/// Runs the orchestrator until it is told to stop.
+pub(super) async fn run_orchestrator(args: OrchestratorArgs) -> anyhow::Result<ExitCode> {
+    let config = locks::Config::load(&args.run.config)?;
+    run_service::<LocksNode>(NodeArgs {
+        id: config.locks.orchestrator.0,
+        run: args.run,
+    })
+    .await
+}
+
 async fn run_service<N: ServiceNode>(args: NodeArgs) -> anyhow::Result<ExitCode> {
-    let config = N::Config::load(&args.config)?;
+    let config = N::Config::load(&args.run.config)?;
     let cluster = config.cluster_config();
     let id = NodeId(args.id);
-    let file = args.config.display();
+    let file = args.run.config.display();
     let own = cluster.node(id).with_context(|| file.to_string())?;
     // Before anything is served: a signal that comes now must find somebody.
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
-    let stdin = end_of_stdin(args.stop_with_stdin);
+    let stdin = end_of_stdin(args.run.stop_with_stdin);
     match open_files::raise_limit() {
         Ok(limit) => tracing::info!(limit, "so many files may be open"),
         Err(error) => tracing::warn!(%error, "the limit on open files is not raised"),

@@ -6,9 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use models::{DiskId, NodeId};
 use serde::{Deserialize, Serialize};
@@ -20,58 +18,22 @@ use crate::runtime::identity::Identity;
 use crate::runtime::journal::DirectoryLock;
 use crate::service::address::Addresses;
 use crate::service::config::ClusterConfig;
-use crate::service::data_directory::{self, DirectoryError, parse_disk};
+use crate::service::data_directory::{self, DirectoryError};
 use crate::service::founding::InitialMembers;
+use crate::service::member::Member;
+use crate::service::sealed_file::{SealedError, SealedFile};
 
 /// The file in the data directory.
-const FILE: &str = "members";
-
-/// A member.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Member {
-    /// The life of its disk, in hexadecimal digits.
-    disk: String,
-    /// Where it was when the cluster was founded.
-    peer_address: String,
-    client_address: String,
-}
+const FILE: SealedFile = SealedFile {
+    name: "members",
+    remedy: "Copy it from another node of this cluster, where it is the same",
+};
 
 /// The members of an ensemble.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Ensemble {
     members: BTreeMap<NodeId, Member>,
-}
-
-/// Why a data directory does not say who the members are.
-#[derive(Debug, thiserror::Error)]
-pub enum MembersError {
-    /// The file is not there.
-    #[error(
-        "{0} is missing, though there is a journal beside it: something has removed it. Nothing \
-         was started. Copy it from another node of this cluster, where it is the same"
-    )]
-    Missing(PathBuf),
-    /// It is not what was written.
-    #[error(
-        "{path} is damaged: {reason}. Nothing was started. Copy it from another node of this \
-         cluster, where it is the same"
-    )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// It cannot be read.
-    #[error("{path}: {source}; nothing was started. Check the permissions there")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
 }
 
 impl Ensemble {
@@ -82,9 +44,7 @@ impl Ensemble {
 
     /// The disk by which a member is known.
     pub fn disk(&self, node: NodeId) -> Option<DiskId> {
-        self.members
-            .get(&node)
-            .and_then(|member| parse_disk(&member.disk))
+        self.members.get(&node).and_then(Member::disk)
     }
 
     /// Where the members were when the cluster was founded.
@@ -97,39 +57,16 @@ impl Ensemble {
     ///
     /// # Errors
     /// When the directory does not say.
-    pub fn read(directory: &Path) -> Result<Self, MembersError> {
-        let path = directory.join(FILE);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(MembersError::Missing(path));
-            }
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                let reason = "it is no text".to_owned();
-                return Err(MembersError::Damaged { path, reason });
-            }
-            Err(source) => return Err(MembersError::Io { path, source }),
-        };
-        parse(&text).map_err(|reason| MembersError::Damaged { path, reason })
+    pub fn read(directory: &Path) -> Result<Self, SealedError> {
+        FILE.read(directory, Self::check)
     }
 
-    /// Writes it, whole or not at all.
-    fn write(&self, directory: &Path) -> Result<(), DirectoryError> {
-        let path = directory.join(FILE);
-        let failed = |source| DirectoryError::Io {
-            path: path.clone(),
-            source,
-        };
-        let json = serde_json::to_string_pretty(self).map_err(|error| failed(error.into()))?;
-        let unfinished = path.with_extension("unfinished");
-        File::create(&unfinished)
-            .and_then(|mut file| {
-                file.write_all(sealed(&json).as_bytes())?;
-                file.sync_all()
-            })
-            .and_then(|()| fs::rename(&unfinished, &path))
-            .and_then(|()| File::open(directory)?.sync_all())
-            .map_err(failed)
+    fn check(&self) -> Result<(), String> {
+        let mut ids = self.members.keys();
+        match ids.find(|id| self.disk(**id).is_none()) {
+            Some(id) => Err(format!("the disk of node {} is none", id.0)),
+            None => Ok(()),
+        }
     }
 
     /// In words, how the nodes of a file contradict the members on disk, if they do.
@@ -159,28 +96,6 @@ fn words(ids: &BTreeSet<NodeId>) -> String {
     ids.join(", ")
 }
 
-/// The text with its checksum.
-fn sealed(json: &str) -> String {
-    format!("{json}\ncrc32 {:08x}\n", crc32fast::hash(json.as_bytes()))
-}
-
-fn parse(text: &str) -> Result<Ensemble, String> {
-    let (json, rest) = text.rsplit_once("\ncrc32 ").ok_or("it has no checksum")?;
-    let expected = format!("{:08x}\n", crc32fast::hash(json.as_bytes()));
-    if rest != expected {
-        return Err("its checksum is another".to_owned());
-    }
-    let ensemble: Ensemble = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    let unknown = ensemble
-        .ids()
-        .into_iter()
-        .find(|id| ensemble.disk(*id).is_none());
-    match unknown {
-        Some(id) => Err(format!("the disk of node {} is none", id.0)),
-        None => Ok(ensemble),
-    }
-}
-
 impl InitialMembers for Ensemble {
     const PROTOCOL: &'static str = PROTOCOL;
     const VERSION: u32 = VERSION;
@@ -192,13 +107,7 @@ impl InitialMembers for Ensemble {
                                       and copy the files there (lockstep files read)";
 
     fn add(&mut self, node: NodeId, disk: DiskId, addresses: &Addresses) -> Result<(), String> {
-        addresses.check()?;
-        let member = Member {
-            disk: disk.to_string(),
-            peer_address: addresses.peer.clone(),
-            client_address: addresses.client.clone(),
-        };
-        self.members.insert(node, member);
+        self.members.insert(node, Member::new(disk, addresses)?);
         Ok(())
     }
 
@@ -212,8 +121,7 @@ impl InitialMembers for Ensemble {
 
     fn decode(invitation: &[u8]) -> Option<Self> {
         let ensemble: Self = codec::decode(invitation).ok()?;
-        let is_whole = ensemble.ids().iter().all(|id| ensemble.disk(*id).is_some());
-        is_whole.then_some(ensemble)
+        ensemble.check().is_ok().then_some(ensemble)
     }
 
     /// The members first, and only then the journal: whoever finds a journal finds them.
@@ -225,7 +133,7 @@ impl InitialMembers for Ensemble {
                 reason: format!("node {} is none of the members {self}", id.0),
             });
         }
-        self.write(lock.directory())?;
+        FILE.write(lock.directory(), self)?;
         let protocol: FilesZab = zab(id, &self.ids(), &Default::default());
         data_directory::format(lock, identity, &protocol)
     }
@@ -249,29 +157,16 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read_and_what_is_damaged_is_refused() {
+    fn a_member_without_a_disk_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
-        let missing = Ensemble::read(folder.path()).expect_err("not there");
-        assert!(missing.to_string().contains("is missing"), "{missing}");
-        two().write(folder.path()).expect("written");
+        FILE.write(folder.path(), &two()).expect("written");
         assert_eq!(Ensemble::read(folder.path()).expect("whole"), two());
-        let path = folder.path().join(FILE);
-        let text = fs::read_to_string(&path).expect("text");
-        for damaged in [
-            text.replace("a:1", "a:7"),
-            text.replace("crc32", "crc33"),
-            text[..text.len() / 2].to_owned(),
-            String::new(),
-            sealed("{}x"),
-        ] {
-            fs::write(&path, &damaged).expect("written");
-            let error = Ensemble::read(folder.path()).expect_err("refused");
-            assert!(
-                error.to_string().contains("is damaged"),
-                "{damaged}: {error}"
-            );
-            assert!(error.to_string().contains("Nothing was started"), "{error}");
-        }
+        let mut ensemble = serde_json::to_value(two()).expect("encodes");
+        ensemble["2"]["disk"] = "none".into();
+        FILE.write(folder.path(), &ensemble).expect("written");
+        let error = Ensemble::read(folder.path()).expect_err("refused");
+        let error = error.to_string();
+        assert!(error.contains("the disk of node 2 is none"), "{error}");
     }
 
     #[test]

@@ -119,14 +119,20 @@ fn read(address: String, page: &Value) -> NodeStatus {
     }
 }
 
-/// Whether all say how they fare, and name the same leader in the same term.
+/// The role of a node that takes no part, on purpose.
+const UNREGISTERED: &str = "unregistered";
+
+/// Whether all say how they fare, and name the same leader in the same term; all but those that take no
+/// part, on purpose.
 pub fn agree(statuses: &[NodeStatus]) -> bool {
-    let first = statuses.first().map(|status| (status.leader, status.term));
+    let takes_part = |status: &&NodeStatus| status.role.as_deref() != Some(UNREGISTERED);
+    let mut statuses = statuses.iter().filter(takes_part).peekable();
+    let first = { statuses.peek() }.map(|status| (status.leader, status.term));
     let Some((Some(leader), Some(term))) = first else {
         return false;
     };
     let same = |status: &NodeStatus| (status.leader, status.term) == (Some(leader), Some(term));
-    statuses.iter().all(same)
+    statuses.all(same)
 }
 
 /// By how many entries a node is behind the one that is furthest.
@@ -158,6 +164,12 @@ mod tests {
         assert!(!agree(&[node(1, 1, 3, 9), silent.clone()]));
         assert!(!agree(&[silent.clone(), silent]));
         assert!(!agree(&[]));
+        let idle = read(
+            "a:3".into(),
+            &json!({ "id": 3, "role": "unregistered", "epoch": 1, "leader": null }),
+        );
+        assert!(agree(&[node(1, 1, 3, 9), node(2, 1, 3, 8), idle.clone()]));
+        assert!(!agree(&[idle]));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use models::{DiskId, Protocol};
+use models::{DiskId, Durable, Protocol};
 
 use crate::runtime::driver;
 use crate::runtime::identity::{Identity, random_disk};
@@ -124,10 +124,23 @@ pub fn format<P: Protocol>(
     identity: Identity,
     protocol: &P,
 ) -> Result<(), DirectoryError> {
+    format_with::<P>(lock, identity, &protocol.format())
+}
+
+/// The same, with these records: what the protocol writes to an empty disk, and what its host has
+/// added.
+///
+/// # Errors
+/// As [`format`].
+pub fn format_with<P: Protocol>(
+    lock: &DirectoryLock,
+    identity: Identity,
+    records: &Vec<<P::Durable as Durable>::Record>,
+) -> Result<(), DirectoryError> {
     let directory = lock.directory();
     let options = FileJournalOptions::default();
     let journal = FileJournal::in_locked(lock.clone(), identity, options);
-    driver::format(protocol, journal)?;
+    driver::format_with::<P>(records, journal)?;
     forget_disk(directory)
 }
 

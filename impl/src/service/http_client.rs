@@ -162,7 +162,7 @@ impl NodeTimeouts {
 }
 
 /// The nodes to ask, the one that is asked next in front.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Nodes {
     pub(crate) access: Access,
     pub(crate) http: reqwest::Client,

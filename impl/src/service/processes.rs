@@ -72,8 +72,21 @@ impl<C: ServiceConfig + Serialize + Clone> Processes<C> {
     /// # Errors
     /// When they do not start.
     pub fn start_cluster(executable: &Path, config: &C, count: u16) -> Result<Self, ProcessError> {
+        Self::start_nodes(executable, config, 1..=count)
+    }
+
+    /// The same, with nodes of these ids.
+    ///
+    /// # Errors
+    /// When they do not start.
+    pub fn start_nodes(
+        executable: &Path,
+        config: &C,
+        ids: impl IntoIterator<Item = u16>,
+    ) -> Result<Self, ProcessError> {
+        let ids: Vec<NodeId> = ids.into_iter().map(NodeId).collect();
         Self::start_on_free_ports(|| {
-            let mut processes = Self::prepare(executable, config, count)?;
+            let mut processes = Self::prepare(executable, config, &ids)?;
             processes.launch_all()?;
             Ok(processes)
         })
@@ -85,8 +98,9 @@ impl<C: ServiceConfig + Serialize + Clone> Processes<C> {
     /// # Errors
     /// When they do not start.
     pub fn start_waiting(executable: &Path, config: &C, count: u16) -> Result<Self, ProcessError> {
+        let all: Vec<NodeId> = (1..=count).map(NodeId).collect();
         Self::start_on_free_ports(|| {
-            let mut processes = Self::prepare(executable, config, count)?;
+            let mut processes = Self::prepare(executable, config, &all)?;
             let ids: Vec<NodeId> = processes.nodes().iter().map(|node| node.id).collect();
             ids.into_iter().try_for_each(|id| processes.launch(id))?;
             Ok(processes)
@@ -109,10 +123,10 @@ impl<C: ServiceConfig + Serialize + Clone> Processes<C> {
     }
 
     /// Writes the configuration, and starts nothing.
-    fn prepare(executable: &Path, config: &C, count: u16) -> Result<Self, ProcessError> {
+    fn prepare(executable: &Path, config: &C, ids: &[NodeId]) -> Result<Self, ProcessError> {
         let folder = tempfile::tempdir().map_err(failed("creating a temporary folder"))?;
         let mut config = config.clone();
-        *config.nodes_mut() = nodes(count).map_err(failed("finding free ports"))?;
+        *config.nodes_mut() = nodes(ids).map_err(failed("finding free ports"))?;
         let processes = Self {
             executable: executable.to_owned(),
             folder,
@@ -382,11 +396,10 @@ fn failed(doing: &str) -> impl FnOnce(io::Error) -> ProcessError {
     move |source| ProcessError::Io { doing, source }
 }
 
-fn nodes(count: u16) -> io::Result<Vec<NodeConfig>> {
-    let addresses = free_addresses(2 * usize::from(count))?;
-    let ids = (1..=count).map(NodeId);
-    let nodes = ids.zip(addresses.chunks_exact(2));
-    Ok(nodes.map(|(id, pair)| node(id, pair)).collect())
+fn nodes(ids: &[NodeId]) -> io::Result<Vec<NodeConfig>> {
+    let addresses = free_addresses(2 * ids.len())?;
+    let nodes = ids.iter().zip(addresses.chunks_exact(2));
+    Ok(nodes.map(|(id, pair)| node(*id, pair)).collect())
 }
 
 /// A node with these addresses, for the others and for clients.

@@ -5,6 +5,7 @@ pub(crate) mod disks;
 pub(crate) mod files;
 pub(crate) mod journals;
 pub(crate) mod kv;
+pub(crate) mod locks;
 pub(crate) mod loopback;
 pub(crate) mod processes;
 pub(crate) mod program;

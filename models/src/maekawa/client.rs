@@ -1,39 +1,44 @@
-//! What a node's clients ask. They queue at their node, and the node requests for one at a
-//! time: to the others it is one requester (§4 of the paper).
+//! What a node's clients ask. Those that claim the same lock queue at their node, and the node
+//! requests it for one at a time: to the others it is one requester (§4 of the paper). Claims to
+//! different locks do not wait for each other.
 
-use super::message::Message;
+use super::message::{Message, Token};
 use super::requester::withdraw;
 use super::state::{Claim, Local, Session};
 use super::{Command, Event, Maekawa, Refusal, local};
 use crate::protocol::{Node, Outbox};
 
 impl Maekawa {
-    /// A client claims the lock.
+    /// A client claims a lock.
     pub(super) fn on_acquire(&self, node: &mut Node<Self>, claim: Claim, out: &mut Outbox<Self>) {
         let registered = node.durable().registered;
         let Some(local) = local(node) else {
             return refuse(Command::Acquire { claim }, Refusal::Orchestrator, out);
         };
         // A claim that has the lock, or waits for it, is not made again.
-        if local.claims.contains(&claim) {
-            if let Some(token) = local.held_by(claim) {
+        if local.claims_to(&claim.lock).any(|other| *other == claim) {
+            if let Some(token) = local.held_by(&claim) {
                 out.emit(Event::Granted { claim, token });
             }
             return;
         }
         let why = if claim.session.node != self.id {
             Refusal::WrongNode
-        } else if local.is_over(claim) {
+        } else if !claim.lock.is_valid() {
+            Refusal::InvalidName
+        } else if local.is_over(&claim) {
             Refusal::Over
         } else if local.claim_of(claim.session).is_some() {
             Refusal::Busy
         } else if !registered {
             Refusal::NotAMember
-        } else if local.claims.len() >= self.max_claims {
+        } else if local.all_claims().count() >= self.max_claims {
             Refusal::Full
         } else {
-            local.claims.push_back(claim);
-            return self.request(node, out);
+            let lock = claim.lock.clone();
+            let queue = local.claims.entry(lock.clone()).or_default();
+            queue.push_back(claim);
+            return self.request(node, &lock, out);
         };
         refuse(Command::Acquire { claim }, why, out);
     }
@@ -53,14 +58,14 @@ impl Maekawa {
         };
         if claim.session.node != self.id {
             refuse(Command::Release { claim }, Refusal::WrongNode, out);
-        } else if local.claims.contains(&claim) {
-            self.finish(node, claim, out);
-        } else if local.is_over(claim) {
+        } else if local.claims_to(&claim.lock).any(|other| *other == claim) {
+            self.finish(node, &claim, out);
+        } else if local.is_over(&claim) {
             out.emit(Event::Released { claim });
         } else if local.claim_of(claim.session).is_some() {
             refuse(Command::Release { claim }, Refusal::Busy, out);
         } else {
-            local.close(claim);
+            local.close(&claim);
             out.emit(Event::Released { claim });
         }
     }
@@ -74,8 +79,8 @@ impl Maekawa {
         if session.node != self.id {
             return refuse(Command::End { session }, Refusal::WrongNode, out);
         }
-        if let Some(claim) = local.claim_of(session) {
-            self.finish(node, claim, out);
+        if let Some(claim) = local.claim_of(session).cloned() {
+            self.finish(node, &claim, out);
         }
         if let Some(local) = super::local(node) {
             local.over.remove(&session);
@@ -84,51 +89,62 @@ impl Maekawa {
         out.emit(Event::Ended { session });
     }
 
-    /// Ends a claim that waits or holds, and turns to the next.
-    fn finish(&self, node: &mut Node<Self>, claim: Claim, out: &mut Outbox<Self>) {
+    /// Ends a claim that waits or holds, and turns to the next to the same lock.
+    fn finish(&self, node: &mut Node<Self>, claim: &Claim, out: &mut Outbox<Self>) {
         let Some(local) = local(node) else {
             return;
         };
-        let is_first = local.claims.front() == Some(&claim);
+        let lock = &claim.lock;
+        let is_first = local.claims_to(lock).next() == Some(claim);
         local.close(claim);
-        out.emit(Event::Released { claim });
+        out.emit(Event::Released {
+            claim: claim.clone(),
+        });
         let Some(membership) = local.membership.as_mut().filter(|_| is_first) else {
             return;
         };
-        let held = membership.held().is_some();
-        withdraw(membership, out);
-        if membership.frozen && held {
+        let held = membership.held(lock).is_some();
+        withdraw(membership, lock, out);
+        if membership.frozen && held && membership.all_held().next().is_none() {
             // The epoch has waited for this one.
             let epoch = membership.epoch;
             out.send(self.orchestrator, Message::Frozen { epoch });
         }
-        self.request(node, out);
+        self.request(node, lock, out);
     }
 }
 
 impl Local {
     /// The claim's token, if it has the lock.
-    fn held_by(&self, claim: Claim) -> Option<super::Token> {
-        let is_first = self.claims.front() == Some(&claim);
-        self.membership.as_ref().filter(|_| is_first)?.held()
+    fn held_by(&self, claim: &Claim) -> Option<Token> {
+        let is_first = self.claims_to(&claim.lock).next() == Some(claim);
+        self.membership
+            .as_ref()
+            .filter(|_| is_first)?
+            .held(&claim.lock)
     }
 
     /// Whether the claim, or a later one of its session, or the session itself is over.
-    fn is_over(&self, claim: Claim) -> bool {
+    fn is_over(&self, claim: &Claim) -> bool {
         let last = self.over.get(&claim.session);
         self.ended.contains(claim.session.number)
             || last.is_some_and(|&last| claim.sequence <= last)
     }
 
-    /// The claim of the session that waits or holds.
-    fn claim_of(&self, session: Session) -> Option<Claim> {
-        let mut claims = self.claims.iter();
-        claims.find(|claim| claim.session == session).copied()
+    /// The claim of the session that waits or holds, to whichever lock.
+    fn claim_of(&self, session: Session) -> Option<&Claim> {
+        let mut claims = self.all_claims();
+        claims.find(|claim| claim.session == session)
     }
 
     /// Notes that a claim is over.
-    pub(super) fn close(&mut self, claim: Claim) {
-        self.claims.retain(|other| *other != claim);
+    pub(super) fn close(&mut self, claim: &Claim) {
+        if let Some(queue) = self.claims.get_mut(&claim.lock) {
+            queue.retain(|other| other != claim);
+            if queue.is_empty() {
+                self.claims.remove(&claim.lock);
+            }
+        }
         self.over.insert(claim.session, claim.sequence);
     }
 }

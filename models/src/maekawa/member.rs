@@ -1,12 +1,14 @@
 //! A node's end of an epoch change: how it becomes a member, leaves one epoch for the next, and
 //! leaves for good.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
 
+use super::lock::LockName;
 use super::message::{Epoch, Message};
 use super::quorum::Construction;
 use super::requester::withdraw;
-use super::state::{Arbiter, Local, Membership, Record};
+use super::state::{Local, Membership, Record};
 use super::{Command, Event, Maekawa, Refusal, Timer, local};
 use crate::protocol::{Node, NodeId, Outbox};
 
@@ -29,7 +31,7 @@ impl Maekawa {
         }
     }
 
-    /// The operator makes this node none. It remains an arbiter, and its holder a holder, until
+    /// The operator makes this node none. It remains an arbiter, and its holders holders, until
     /// the epoch ends.
     pub(super) fn on_deregister_command(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         let registered = node.durable().registered;
@@ -75,8 +77,8 @@ impl Maekawa {
         out.arm(Timer::Register);
     }
 
-    /// The epoch ends. Who is in the critical section leaves it first; whoever waits goes on
-    /// waiting, for the next epoch. From the answer on this node will not enter in this epoch,
+    /// The epoch ends, for all locks. Who is in a critical section leaves it first; whoever waits goes
+    /// on waiting, for the next epoch. From the answer on this node will not enter in this epoch,
     /// whatever happens: a crash keeps it out for good, and so that one which has not heard of
     /// the epoch's beginning does not join it after its end, that is put on disk.
     pub(super) fn on_freeze(
@@ -100,12 +102,10 @@ impl Maekawa {
             self.announce(node, out);
         }
         if let Some(membership) = local(node).and_then(|local| local.membership.as_mut()) {
-            membership.frozen = true;
-            if membership.held().is_some() {
+            freeze(membership, out);
+            if membership.all_held().next().is_some() {
                 return;
             }
-            membership.attempt = None;
-            out.disarm(Timer::Retry);
         }
         out.send(self.orchestrator, Message::Frozen { epoch });
     }
@@ -156,13 +156,18 @@ impl Maekawa {
             members: members.clone(),
             quorum,
             frozen: false,
-            arbiter: Arbiter::default(),
-            attempt: None,
+            arbiters: BTreeMap::new(),
+            idle: VecDeque::new(),
+            number: 0,
+            attempts: BTreeMap::new(),
             counter: 0,
         });
+        let claimed: Vec<LockName> = local.claims.keys().cloned().collect();
         out.emit(Event::Joined { epoch, members });
         out.arm(Timer::Lease);
-        self.request(node, out);
+        for lock in claimed {
+            self.request(node, &lock, out);
+        }
     }
 
     /// The health check. The orchestrator counts on this node: as an arbiter too, so one that is
@@ -205,7 +210,7 @@ impl Maekawa {
         self.announce(node, out);
     }
 
-    /// Forgets the membership. A holder has lost the lock, and is told so.
+    /// Forgets the membership. Each holder has lost its lock, and is told so.
     fn leave(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         let Some(local) = local(node) else {
             return;
@@ -215,13 +220,16 @@ impl Maekawa {
         };
         out.disarm(Timer::Lease);
         out.disarm(Timer::Retry);
-        if let (Some(token), Some(&claim)) = (membership.held(), local.claims.front()) {
-            local.close(claim);
-            out.emit(Event::Revoked { claim, token });
+        for (lock, token) in membership.all_held() {
+            let claim = local.claims_to(lock).next().cloned();
+            if let Some(claim) = claim {
+                local.close(&claim);
+                out.emit(Event::Revoked { claim, token });
+            }
         }
     }
 
-    /// Refuses the claims that have not the lock: this node is not to be a member.
+    /// Refuses the claims that have not their lock: this node is not to be a member.
     fn turn_clients_away(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         let Some(Local {
             claims, membership, ..
@@ -229,13 +237,29 @@ impl Maekawa {
         else {
             return;
         };
-        let held = membership.as_ref().and_then(Membership::held).is_some();
-        for claim in claims.split_off(usize::from(held).min(claims.len())) {
-            let (command, why) = (Command::Acquire { claim }, Refusal::NotAMember);
-            out.emit(Event::Refused { command, why });
+        for (lock, queue) in claims.iter_mut() {
+            let member = membership.as_ref();
+            let held = member.is_some_and(|member| member.held(lock).is_some());
+            for claim in queue.split_off(usize::from(held).min(queue.len())) {
+                let (command, why) = (Command::Acquire { claim }, Refusal::NotAMember);
+                out.emit(Event::Refused { command, why });
+            }
+            if let Some(membership) = membership.as_mut().filter(|_| !held) {
+                withdraw(membership, lock, out);
+            }
         }
-        if let Some(membership) = membership.as_mut().filter(|_| !held) {
-            withdraw(membership, out);
-        }
+        claims.retain(|_, queue| !queue.is_empty());
+    }
+}
+
+/// From now on the node grants nothing, and asks for nothing: what it waits for it gives up, what it
+/// holds it keeps.
+fn freeze(membership: &mut Membership, out: &mut Outbox<Maekawa>) {
+    membership.frozen = true;
+    if membership.waits() {
+        membership
+            .attempts
+            .retain(|_, attempt| attempt.held.is_some());
+        out.disarm(Timer::Retry);
     }
 }

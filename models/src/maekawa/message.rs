@@ -1,8 +1,8 @@
 //! What the nodes say to each other.
 //!
 //! The first six messages are Maekawa's (§4 of the paper; LOCKED is often called GRANT, and
-//! RELINQUISH YIELD). Each bears the epoch that it belongs to and the request that it is about;
-//! those about a grant bear the grant's number as well. With that no order of delivery is
+//! RELINQUISH YIELD). Each bears the epoch that it belongs to, and the lock and the request that it
+//! is about; those about a grant bear the grant's number as well. With that no order of delivery is
 //! needed, and a message may arrive any number of times: the paper's assumption that messages
 //! between two nodes arrive in the order sent (§2) is not needed.
 //!
@@ -15,6 +15,7 @@ use core::fmt::{self, Display};
 
 use serde::{Deserialize, Serialize};
 
+use super::lock::LockName;
 use super::quorum::Construction;
 use crate::protocol::NodeId;
 
@@ -96,10 +97,12 @@ impl Display for Token {
 /// A message between two nodes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Message {
-    /// A requester asks an arbiter for its lock.
+    /// A requester asks an arbiter to be locked for it.
     Request {
         /// The requester's epoch.
         epoch: Epoch,
+        /// The lock.
+        lock: LockName,
         /// The request.
         request: Timestamp,
     },
@@ -107,6 +110,8 @@ pub enum Message {
     Locked {
         /// The arbiter's epoch.
         epoch: Epoch,
+        /// The lock.
+        lock: LockName,
         /// The request.
         request: Timestamp,
         /// The number of the grant: each of an arbiter's is greater than the last, and greater
@@ -120,6 +125,8 @@ pub enum Message {
     Failed {
         /// The arbiter's epoch.
         epoch: Epoch,
+        /// The lock.
+        lock: LockName,
         /// The request that has to wait.
         request: Timestamp,
     },
@@ -128,6 +135,8 @@ pub enum Message {
     Inquire {
         /// The arbiter's epoch.
         epoch: Epoch,
+        /// The lock.
+        lock: LockName,
         /// The request that the arbiter is locked for.
         request: Timestamp,
         /// The number of the grant.
@@ -137,6 +146,8 @@ pub enum Message {
     Relinquish {
         /// The requester's epoch.
         epoch: Epoch,
+        /// The lock.
+        lock: LockName,
         /// The request.
         request: Timestamp,
         /// The number of the grant that is given back.
@@ -146,6 +157,8 @@ pub enum Message {
     Release {
         /// The requester's epoch.
         epoch: Epoch,
+        /// The lock.
+        lock: LockName,
         /// The request.
         request: Timestamp,
         /// The counter of the latest token that the requester has had in the epoch.
@@ -196,4 +209,53 @@ pub enum Message {
         /// The latest epoch that the node was in or has heard the end of.
         epoch: Epoch,
     },
+}
+
+impl Message {
+    /// The epoch, lock and request that a message of the paper is about; `None` of the others.
+    pub fn subject(&self) -> Option<(Epoch, &LockName, Timestamp)> {
+        match self {
+            Self::Request {
+                epoch,
+                lock,
+                request,
+            }
+            | Self::Locked {
+                epoch,
+                lock,
+                request,
+                ..
+            }
+            | Self::Failed {
+                epoch,
+                lock,
+                request,
+            }
+            | Self::Inquire {
+                epoch,
+                lock,
+                request,
+                ..
+            }
+            | Self::Relinquish {
+                epoch,
+                lock,
+                request,
+                ..
+            }
+            | Self::Release {
+                epoch,
+                lock,
+                request,
+                ..
+            } => Some((*epoch, lock, *request)),
+            Self::Register { .. }
+            | Self::Deregister { .. }
+            | Self::Freeze { .. }
+            | Self::Frozen { .. }
+            | Self::Install { .. }
+            | Self::Ping { .. }
+            | Self::Pong { .. } => None,
+        }
+    }
 }

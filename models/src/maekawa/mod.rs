@@ -9,8 +9,10 @@
 //! node; fencing tokens; and members that come, go and die, under an *orchestrator* that moves
 //! them all from one epoch to the next.
 //!
-//! One instance guards one resource. A service that has many locks by name runs an instance for
-//! each: they have nothing in common but the members.
+//! There are as many locks as somebody names. They have the members and their quorums in common, the
+//! logical clock and the numbers of grants, and otherwise nothing: a node is another arbiter and
+//! another requester for each, and who holds one keeps nobody of another waiting. An epoch ends for
+//! all of them at once.
 //!
 //! Read it in this order: [`state`] and [`message`]; `requester` and `arbiter`, the two halves
 //! of the paper's §4; `client`; then `member` and `orchestrator`, the two ends of an epoch
@@ -18,19 +20,40 @@
 //!
 //! # Fencing tokens
 //!
-//! An arbiter numbers its grants upwards. A token is the epoch with the greatest number among the
-//! grants of the holder's quorum, and a RELEASE tells it to the arbiters, which number on from
-//! there. Of two successive holders in an epoch the quorums share an arbiter. It was locked for
-//! the first until that one's RELEASE, so its grant to the second bears a greater number than
-//! the first token's counter, and the second token is at least that. Between epochs the epoch
-//! decides. So tokens strictly increase in the order of entering.
+//! An arbiter numbers its grants upwards, those of all locks together. A token is the epoch with the
+//! greatest number among the grants of the holder's quorum, and a RELEASE tells the greatest that its
+//! node has had to the arbiters, which number on from there. Of two successive holders of a lock in an
+//! epoch the quorums share an arbiter. It was locked for the first until that one's RELEASE, so its
+//! grant to the second bears a greater number than the first token's counter, and the second token is
+//! at least that. Between epochs the epoch decides. So the tokens of a lock strictly increase in the
+//! order of entering, also when all else about it has been forgotten meanwhile.
+//!
+//! # Idle locks
+//!
+//! Of a lock that nobody wants, an arbiter remembers which request of each node is over, so that what
+//! comes late is not taken for new. Where locks are named and given up for ever that would grow, and so
+//! of these locks it remembers the [`Maekawa::max_idle_locks`] latest. A REQUEST that comes
+//! after its lock is forgotten locks the arbiter, though it is over. That is as if its RELEASE were
+//! lost, which is borne in any case:
+//!
+//! - *Exclusion.* The arbiter is locked for nobody who could enter: a requester heeds a LOCKED for its
+//!   current request alone. And nobody else has the arbiter meanwhile. A lock that is locked or waited
+//!   for is not forgotten, so it is never given to a second while the first may have it.
+//! - *Liveness.* Whoever hears LOCKED or INQUIRE for a request of its own that is over answers with
+//!   RELEASE; if that word or this is lost, whoever waits asks again, the arbiter tells the one that it
+//!   is locked for again, and that one answers again. Until somebody waits such a lock takes room, as
+//!   one whose RELEASE is lost does; at the end of the epoch at the latest it is forgotten.
+//! - *Tokens.* The number of grants is not forgotten with the lock.
+//!
+//! A RELINQUISH or RELEASE that comes late does nothing either: the one bears the number of a grant, of
+//! which each is given once, and the other ends only what its node has asked before it.
 //!
 //! # Crashes
 //!
 //! A crashed node has left: what it was locked for, what it held and what it waited for is
-//! forgotten. Restarted it registers anew, and takes no part until the next epoch, for its disk
+//! forgotten, of every lock. Restarted it registers anew, and takes no part until the next epoch, for its disk
 //! remembers the last. A node that has been silent for too long is taken for crashed, and its
-//! lock for free.
+//! locks for free.
 //!
 //! So exclusion between *living* holders rests on the health check being right. No protocol can
 //! do without in an asynchronous system: a slow holder cannot be told from a dead one. In real
@@ -53,6 +76,7 @@
 //! longer than a lease all members give up, and nobody enters until it is back.
 
 pub mod ended;
+pub mod lock;
 pub mod message;
 pub mod quorum;
 pub mod spec;
@@ -70,7 +94,8 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use self::message::{Epoch, Message, Token};
+use self::lock::LockName;
+use self::message::{Epoch, Message, Timestamp, Token};
 use self::quorum::Construction;
 use self::state::{Claim, Local, Membership, Orchestration, Persistent, Record, Session, Volatile};
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
@@ -86,15 +111,17 @@ pub struct Maekawa {
     pub construction: Construction,
     /// How many health checks in a row a node leaves unanswered before it is taken for dead.
     pub misses: u8,
-    /// How many claims may wait at a node.
+    /// How many claims may wait at a node, or hold, to all locks together.
     pub max_claims: usize,
+    /// How many locks that nobody wants an arbiter remembers.
+    pub max_idle_locks: usize,
 }
 
 /// The timers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Timer {
-    /// Runs while a request waits: time to ask again the arbiters that are not locked, lest a
-    /// lost message stops the request.
+    /// Runs while a request waits, for whichever lock: time to ask again the arbiters that are not
+    /// locked, lest a lost message stops a request.
     Retry,
     /// Runs while a node is not what it is to be, a member or none: time to tell the
     /// orchestrator again.
@@ -109,7 +136,7 @@ pub enum Timer {
 }
 
 /// What a client asks of its node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Command {
     /// Enter the critical section. Asked again it is the same claim.
     Acquire {
@@ -136,7 +163,7 @@ pub enum Command {
 /// What a node tells its host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Event {
-    /// The claim has the lock.
+    /// The claim has its lock.
     Granted {
         /// The claim.
         claim: Claim,
@@ -155,7 +182,7 @@ pub enum Event {
         /// Why not.
         why: Refusal,
     },
-    /// The claim has lost the lock: others may have it by now, with greater tokens.
+    /// The claim has lost its lock: others may have it by now, with greater tokens.
     Revoked {
         /// The claim.
         claim: Claim,
@@ -208,6 +235,9 @@ pub enum Refusal {
     Busy,
     /// Too many claims wait at this node.
     Full,
+    /// No lock may have this name: it is empty, or longer than
+    /// [`LONGEST_NAME`](lock::LONGEST_NAME).
+    InvalidName,
 }
 
 impl Maekawa {
@@ -219,6 +249,7 @@ impl Maekawa {
             construction: Construction::default(),
             misses: 3,
             max_claims: 1024,
+            max_idle_locks: 4096,
         }
     }
 
@@ -249,18 +280,27 @@ fn orchestration(node: &mut Node<Maekawa>) -> Option<&mut Orchestration> {
     }
 }
 
-/// A member's logical clock and membership, if it takes messages from `from` in `epoch`: both
-/// are members of it, and it is not ending. What was said in another epoch means nothing in
-/// this one.
-fn in_epoch(
-    node: &mut Node<Maekawa>,
+/// What a message of the paper is about, and who has sent it.
+#[derive(Clone)]
+struct About {
     from: NodeId,
     epoch: Epoch,
-) -> Option<(&mut u64, &mut Membership)> {
+    lock: LockName,
+    request: Timestamp,
+}
+
+/// A member's logical clock and membership, if it takes a message about this: sender and receiver are
+/// members of its epoch, and that is not ending. What was said in another epoch means nothing in
+/// this one.
+fn in_epoch<'a>(
+    node: &'a mut Node<Maekawa>,
+    about: &About,
+) -> Option<(&'a mut u64, &'a mut Membership)> {
     let local = local(node)?;
     let membership = local.membership.as_mut()?;
-    let is_current = membership.epoch == epoch && !membership.frozen;
-    (is_current && membership.members.contains(&from)).then_some((&mut local.clock, membership))
+    let is_current = membership.epoch == about.epoch && !membership.frozen;
+    let is_of_a_member = membership.members.contains(&about.from);
+    (is_current && is_of_a_member).then_some((&mut local.clock, membership))
 }
 
 impl Protocol for Maekawa {
@@ -340,32 +380,60 @@ impl Maekawa {
         message: Message,
         out: &mut Outbox<Self>,
     ) {
+        let lock = message.subject().map(|(_, lock, _)| lock.clone());
+        if lock.as_ref().is_some_and(|lock| !lock.is_valid()) {
+            return;
+        }
+        self.heed(node, from, message, out);
+        let member = local(node).and_then(|local| local.membership.as_mut());
+        if let (Some(lock), Some(member)) = (lock, member) {
+            member.settle(&lock, self.max_idle_locks);
+        }
+    }
+
+    fn heed(&self, node: &mut Node<Self>, from: NodeId, message: Message, out: &mut Outbox<Self>) {
+        let about = |epoch, lock, request| About {
+            from,
+            epoch,
+            lock,
+            request,
+        };
         match message {
-            Message::Request { epoch, request } => {
-                self.on_request(node, from, epoch, request, out);
-            }
+            Message::Request {
+                epoch,
+                lock,
+                request,
+            } => self.on_request(node, &about(epoch, lock, request), out),
             Message::Locked {
                 epoch,
+                lock,
                 request,
                 number,
                 clock,
-            } => self.on_locked(node, from, epoch, request, number, clock, out),
-            Message::Failed { epoch, request } => self.on_failed(node, from, epoch, request, out),
+            } => self.on_locked(node, &about(epoch, lock, request), number, clock, out),
+            Message::Failed {
+                epoch,
+                lock,
+                request,
+            } => self.on_failed(node, &about(epoch, lock, request), out),
             Message::Inquire {
                 epoch,
+                lock,
                 request,
                 number,
-            } => self.on_inquire(node, from, epoch, request, number, out),
+            } => self.on_inquire(node, &about(epoch, lock, request), number, out),
             Message::Relinquish {
                 epoch,
+                lock,
                 request,
                 number,
-            } => self.on_relinquish(node, from, epoch, request, number, out),
+            } => self.on_relinquish(node, &about(epoch, lock, request), number, out),
             Message::Release {
                 epoch,
+                lock,
                 request,
                 counter,
-            } => self.on_release(node, from, epoch, request, counter, out),
+            } => self.on_release(node, &about(epoch, lock, request), counter, out),
             Message::Register { after } => self.on_register(node, from, after, out),
             Message::Deregister { epoch } => self.on_deregister(node, from, epoch, out),
             Message::Freeze { epoch } => self.on_freeze(node, from, epoch, out),

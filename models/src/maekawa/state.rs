@@ -5,6 +5,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::ended::Ended;
+use super::lock::LockName;
 use super::message::{Epoch, Timestamp, Token};
 use super::quorum::Construction;
 use crate::protocol::{Durable, NodeId};
@@ -80,10 +81,6 @@ impl Durable for Persistent {
 }
 
 /// What a crash forgets.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a cluster has one orchestrator; boxing the others would save nothing"
-)]
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Volatile {
     /// Of a node that locks and is locked.
@@ -97,8 +94,9 @@ pub enum Volatile {
 pub struct Local {
     /// The logical clock: the latest time stamp seen (Lamport, 1978).
     pub clock: u64,
-    /// The claims of this node's clients, oldest first. One at a time is made a request.
-    pub claims: VecDeque<Claim>,
+    /// The claims of this node's clients, of each lock that is claimed, oldest first. One at a time
+    /// is made a request.
+    pub claims: BTreeMap<LockName, VecDeque<Claim>>,
     /// The latest claim that is over, of each session that has not ended.
     #[serde(with = "crate::pairs")]
     pub over: BTreeMap<Session, u64>,
@@ -106,6 +104,18 @@ pub struct Local {
     pub ended: Ended,
     /// The membership, where the node has one.
     pub membership: Option<Membership>,
+}
+
+impl Local {
+    /// The claims to the lock, oldest first.
+    pub fn claims_to(&self, lock: &LockName) -> impl Iterator<Item = &Claim> {
+        self.claims.get(lock).into_iter().flatten()
+    }
+
+    /// All claims, of whichever locks.
+    pub fn all_claims(&self) -> impl Iterator<Item = &Claim> {
+        self.claims.values().flatten()
+    }
 }
 
 /// A client's session with one node. Other nodes know nothing of it.
@@ -119,10 +129,12 @@ pub struct Session {
     pub number: u64,
 }
 
-/// A client's claim to the lock. A client numbers the claims of a session upwards, and makes
-/// the next when the last is over. Asking again for the same claim is no new claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A client's claim to a lock. A client numbers the claims of a session upwards, to whichever locks,
+/// and makes the next when the last is over. Asking again for the same claim is no new claim.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Claim {
+    /// The lock.
+    pub lock: LockName,
     /// The client's session.
     pub session: Session,
     /// The number of the claim within the session, from 1.
@@ -140,35 +152,84 @@ pub struct Membership {
     pub quorum: BTreeSet<NodeId>,
     /// Whether the epoch is ending: the node grants nothing more, and enters no more.
     pub frozen: bool,
-    /// The node as an arbiter.
-    pub arbiter: Arbiter,
-    /// The node as a requester, for the first of its claims.
-    pub attempt: Option<Attempt>,
-    /// The counter of the latest token that the node has had in the epoch.
+    /// The node as an arbiter of each lock. Of one that is not here there is nothing to know.
+    pub arbiters: BTreeMap<LockName, Arbiter>,
+    /// The locks of which an arbiter knows nothing but what is over, the one that has been so for
+    /// longest first.
+    pub idle: VecDeque<LockName>,
+    /// As an arbiter: the greatest number of a grant or counter of a token that the node knows of,
+    /// whichever lock it was of.
+    pub number: u64,
+    /// The node as a requester of each lock that it waits for or holds, for the first of the claims
+    /// to it.
+    pub attempts: BTreeMap<LockName, Attempt>,
+    /// As a requester: the greatest counter of a token that the node has had in the epoch,
+    /// whichever lock it was of.
     pub counter: u64,
 }
 
 impl Membership {
-    /// The token, if the node is in the critical section.
-    pub fn held(&self) -> Option<Token> {
-        self.attempt.as_ref()?.held
+    /// The token of the lock, if the node is in its critical section.
+    pub fn held(&self, lock: &LockName) -> Option<Token> {
+        self.attempts.get(lock)?.held
+    }
+
+    /// All locks that the node holds, with their tokens.
+    pub fn all_held(&self) -> impl Iterator<Item = (&LockName, Token)> {
+        let attempts = self.attempts.iter();
+        attempts.filter_map(|(lock, attempt)| Some((lock, attempt.held?)))
+    }
+
+    /// Whether the node waits for a lock.
+    pub fn waits(&self) -> bool {
+        let mut attempts = self.attempts.values();
+        attempts.any(|attempt| attempt.held.is_none())
+    }
+
+    /// Forgets the arbiter if it knows nothing, and of those that know nothing but what is over
+    /// all but the latest so many. To be called when something of the lock has changed.
+    pub(super) fn settle(&mut self, lock: &LockName, max_idle: usize) {
+        let arbiter = self.arbiters.get(lock);
+        if arbiter.is_some_and(Arbiter::knows_nothing) {
+            self.arbiters.remove(lock);
+        }
+        let is_idle = self.arbiters.get(lock).is_some_and(Arbiter::is_idle);
+        let place = self.idle.iter().rposition(|other| other == lock);
+        match (is_idle, place) {
+            (true, None) => self.idle.push_back(lock.clone()),
+            (false, Some(place)) => drop(self.idle.remove(place)),
+            (true, Some(_)) | (false, None) => {}
+        }
+        while self.idle.len() > max_idle
+            && let Some(forgotten) = self.idle.pop_front()
+        {
+            self.arbiters.remove(&forgotten);
+        }
     }
 }
 
-/// What an arbiter knows (§4 of the paper).
+/// What an arbiter knows of one lock (§4 of the paper).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Arbiter {
     /// The request that it is locked for.
     pub locked: Option<Grant>,
     /// The requests that wait, the best first.
     pub waiting: BTreeSet<Timestamp>,
-    /// The greatest number of a grant or counter of a token that it knows of.
-    pub counter: u64,
     /// Of each requester the latest request that is over: what arrives late is known by it.
     pub finished: BTreeMap<NodeId, u64>,
 }
 
 impl Arbiter {
+    /// Whether it knows nothing but what is over.
+    pub fn is_idle(&self) -> bool {
+        self.locked.is_none() && self.waiting.is_empty()
+    }
+
+    /// Whether it knows as much as one that has never heard anything.
+    pub fn knows_nothing(&self) -> bool {
+        self.is_idle() && self.finished.is_empty()
+    }
+
     /// Whether the request is over, as far as the arbiter knows.
     pub fn has_finished(&self, request: Timestamp) -> bool {
         let latest = self.finished.get(&request.node);

@@ -1,5 +1,7 @@
 //! §4 of the arbiter: node 1 of seven, which asks for nothing itself.
 
+use models::maekawa::spec::the_lock;
+
 use super::bench::*;
 
 fn arbiter() -> Bench {
@@ -78,6 +80,7 @@ fn s4_a_relinquished_arbiter_is_locked_for_the_best() {
     let effects = bench.deliver(5, relinquish(2, 5, 1));
     let granted = models::maekawa::message::Message::Locked {
         epoch: models::maekawa::message::Epoch(1),
+        lock: the_lock(),
         request: stamp(1, 3),
         number: 2,
         clock: 3,
@@ -156,6 +159,7 @@ fn who_asks_again_is_told_again() {
     let again = bench.deliver(6, request(3, 6));
     let reminder = models::maekawa::message::Message::Locked {
         epoch: models::maekawa::message::Epoch(1),
+        lock: the_lock(),
         request: stamp(2, 5),
         number: 1,
         clock: 3,
@@ -191,7 +195,11 @@ fn strangers_are_not_heard() {
         assert_eq!(bench.deliver(from, message), []);
     }
     let (epoch, request) = (models::maekawa::message::Epoch(2), stamp(1, 4));
-    let early = models::maekawa::message::Message::Request { epoch, request };
+    let early = models::maekawa::message::Message::Request {
+        epoch,
+        lock: the_lock(),
+        request,
+    };
     assert_eq!(bench.deliver(4, early), []);
     assert_eq!(bench.locked(), Some((stamp(1, 5), 1)));
     assert_eq!(bench.waiting(), []);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use models::maekawa::message::{Epoch, Message, Timestamp, Token};
 use models::maekawa::quorum::Construction;
-use models::maekawa::spec::claim;
+use models::maekawa::spec::{claim, the_lock};
 use models::maekawa::state::{
     Attempt, Claim, Local, Membership, Orchestration, Record, Standing, Volatile,
 };
@@ -128,7 +128,9 @@ impl Bench {
     }
 
     pub(super) fn attempt(&self) -> &Attempt {
-        self.membership().attempt.as_ref().expect("a request")
+        let lock = the_lock();
+        let attempt = self.membership().attempts.get(&lock);
+        attempt.expect("a request")
     }
 
     pub(super) fn standing(&self, arbiter: u16) -> Standing {
@@ -137,16 +139,18 @@ impl Bench {
 
     /// The request and number that the node is locked for.
     pub(super) fn locked(&self) -> Option<(Timestamp, u64)> {
-        let grant = self.membership().arbiter.locked?;
+        let grant = self.membership().arbiters.get(&the_lock())?.locked?;
         Some((grant.request, grant.number))
     }
 
     pub(super) fn waiting(&self) -> Vec<Timestamp> {
-        self.membership().arbiter.waiting.iter().copied().collect()
+        let arbiter = self.membership().arbiters.get(&the_lock());
+        let waiting = arbiter.into_iter().flat_map(|it| &it.waiting);
+        waiting.copied().collect()
     }
 
     pub(super) fn held(&self) -> Option<Token> {
-        self.membership().held()
+        self.membership().held(&the_lock())
     }
 }
 
@@ -155,10 +159,25 @@ pub(super) fn stamp(clock: u64, node: u16) -> Timestamp {
     Timestamp { clock, node }
 }
 
-/// A request at `clock` of `node`; as all below, in epoch 1.
+/// The message, about another lock.
+pub(super) fn about(name: &str, mut message: Message) -> Message {
+    match &mut message {
+        Message::Request { lock, .. }
+        | Message::Locked { lock, .. }
+        | Message::Failed { lock, .. }
+        | Message::Inquire { lock, .. }
+        | Message::Relinquish { lock, .. }
+        | Message::Release { lock, .. } => *lock = name.into(),
+        other => panic!("about no lock: {other:?}"),
+    }
+    message
+}
+
+/// A request at `clock` of `node`; as all below, in epoch 1, and about the one lock of most tests.
 pub(super) fn request(clock: u64, node: u16) -> Message {
     Message::Request {
         epoch: Epoch(1),
+        lock: the_lock(),
         request: stamp(clock, node),
     }
 }
@@ -166,6 +185,7 @@ pub(super) fn request(clock: u64, node: u16) -> Message {
 pub(super) fn locked(clock: u64, node: u16, number: u64) -> Message {
     Message::Locked {
         epoch: Epoch(1),
+        lock: the_lock(),
         request: stamp(clock, node),
         number,
         clock,
@@ -175,6 +195,7 @@ pub(super) fn locked(clock: u64, node: u16, number: u64) -> Message {
 pub(super) fn failed(clock: u64, node: u16) -> Message {
     Message::Failed {
         epoch: Epoch(1),
+        lock: the_lock(),
         request: stamp(clock, node),
     }
 }
@@ -182,6 +203,7 @@ pub(super) fn failed(clock: u64, node: u16) -> Message {
 pub(super) fn inquire(clock: u64, node: u16, number: u64) -> Message {
     Message::Inquire {
         epoch: Epoch(1),
+        lock: the_lock(),
         request: stamp(clock, node),
         number,
     }
@@ -190,6 +212,7 @@ pub(super) fn inquire(clock: u64, node: u16, number: u64) -> Message {
 pub(super) fn relinquish(clock: u64, node: u16, number: u64) -> Message {
     Message::Relinquish {
         epoch: Epoch(1),
+        lock: the_lock(),
         request: stamp(clock, node),
         number,
     }
@@ -198,6 +221,7 @@ pub(super) fn relinquish(clock: u64, node: u16, number: u64) -> Message {
 pub(super) fn release(clock: u64, node: u16, counter: u64) -> Message {
     Message::Release {
         epoch: Epoch(1),
+        lock: the_lock(),
         request: stamp(clock, node),
         counter,
     }

@@ -62,15 +62,24 @@ fn asking_again_changes_nothing() {
 fn refusals_say_why() {
     let mut bench = holder();
     let elsewhere = claim(2, 0, 1);
-    let wrong = refused(acquire(elsewhere), Refusal::WrongNode);
+    let wrong = refused(acquire(elsewhere.clone()), Refusal::WrongNode);
     assert_eq!(bench.ask(acquire(elsewhere)), [wrong]);
     let second = bench.claim(2);
-    assert_eq!(bench.acquire(2), [refused(acquire(second), Refusal::Busy)]);
+    assert_eq!(
+        bench.acquire(2),
+        [refused(acquire(second.clone()), Refusal::Busy)]
+    );
     let another = Command::Release { claim: second };
-    assert_eq!(bench.ask(another), [refused(another, Refusal::Busy)]);
+    assert_eq!(
+        bench.ask(another.clone()),
+        [refused(another, Refusal::Busy)]
+    );
     bench.maekawa.max_claims = 1;
     let one_more = acquire(claim(1, 6, 1));
-    assert_eq!(bench.ask(one_more), [refused(one_more, Refusal::Full)]);
+    assert_eq!(
+        bench.ask(one_more.clone()),
+        [refused(one_more, Refusal::Full)]
+    );
 
     let mut outsider = Bench::start(1, &[]);
     let refusal = refused(acquire(outsider.claim(1)), Refusal::NotAMember);
@@ -85,7 +94,7 @@ fn refusals_say_why() {
         Command::Deregister,
     ] {
         assert_eq!(
-            orchestrator.ask(command),
+            orchestrator.ask(command.clone()),
             [refused(command, Refusal::Orchestrator)]
         );
     }
@@ -98,7 +107,7 @@ fn a_client_that_waits_may_give_up() {
     let mut bench = Bench::member(1, 3);
     bench.acquire(1);
     let next = claim(1, 1, 1);
-    bench.ask(acquire(next));
+    bench.ask(acquire(next.clone()));
     let effects = bench.release(1);
     assert_eq!(effects[0], released(bench.claim(1)));
     assert_eq!(
@@ -133,7 +142,7 @@ fn a_client_that_is_gone_is_forgotten() {
     assert!(bench.local().over.is_empty());
     let elsewhere = claim(2, 0, 1).session;
     let end = Command::End { session: elsewhere };
-    assert_eq!(bench.ask(end), [refused(end, Refusal::WrongNode)]);
+    assert_eq!(bench.ask(end.clone()), [refused(end, Refusal::WrongNode)]);
 }
 
 /// What a client has asked before it was gone may come later. Its claim is refused, for there is
@@ -199,7 +208,7 @@ fn operators_are_answered() {
 fn a_member_that_leaves_turns_its_clients_away() {
     let mut bench = holder();
     let waiting = claim(1, 1, 1);
-    bench.ask(acquire(waiting));
+    bench.ask(acquire(waiting.clone()));
     let effects = bench.ask(Command::Deregister);
     assert!(effects.contains(&refused(acquire(waiting), Refusal::NotAMember)));
     assert_eq!(bench.records, [Record::Registered(false)]);

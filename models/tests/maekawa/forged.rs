@@ -1,9 +1,10 @@
 //! Whatever arrives, from whomever: no node panics, and no number runs out.
 
 use models::maekawa::Timer;
+use models::maekawa::lock::{LONGEST_NAME, LockName};
 use models::maekawa::message::{Epoch, FURTHEST_AHEAD, GREATEST, Message};
 use models::maekawa::quorum::Construction;
-use models::maekawa::spec::at_large;
+use models::maekawa::spec::{at_large, claim_to, the_lock};
 use models::maekawa::{Command, Maekawa};
 use models::world::{Delivery, Timing, World};
 use models::{Input, NodeId, Outbox, Protocol};
@@ -22,31 +23,53 @@ fn numbers() -> impl Strategy<Value = u64> {
     ]
 }
 
+/// The one lock of most worlds, others, and what is none.
+fn names() -> impl Strategy<Value = LockName> {
+    prop_oneof![
+        4 => Just(the_lock()),
+        2 => (0..5u8).prop_map(|number| LockName::from(number.to_string())),
+        1 => Just("".into()),
+        1 => Just("n".repeat(LONGEST_NAME + 1).into()),
+    ]
+}
+
 fn messages() -> impl Strategy<Value = Message> {
-    let parts = (0..13u8, numbers(), numbers(), 0..5u16, numbers());
-    parts.prop_map(|(kind, epoch, clock, node, number)| {
+    let parts = (0..13u8, numbers(), numbers(), 0..5u16, numbers(), names());
+    parts.prop_map(|(kind, epoch, clock, node, number, lock)| {
         let (epoch, request) = (Epoch(epoch), stamp(clock, node));
         match kind {
-            0 => Message::Request { epoch, request },
+            0 => Message::Request {
+                epoch,
+                lock,
+                request,
+            },
             1 => Message::Locked {
                 epoch,
+                lock,
                 request,
                 number,
                 clock,
             },
-            2 => Message::Failed { epoch, request },
+            2 => Message::Failed {
+                epoch,
+                lock,
+                request,
+            },
             3 => Message::Inquire {
                 epoch,
+                lock,
                 request,
                 number,
             },
             4 => Message::Relinquish {
                 epoch,
+                lock,
                 request,
                 number,
             },
             5 => Message::Release {
                 epoch,
+                lock,
                 request,
                 counter: number,
             },
@@ -76,8 +99,8 @@ fn inputs() -> impl Strategy<Value = Input<Maekawa>> {
         Just(Timer::Lease),
         Just(Timer::HealthCheck),
     ];
-    let claims = (0..3u16, 0..2u64, numbers())
-        .prop_map(|(node, number, sequence)| models::maekawa::spec::claim(node, number, sequence));
+    let claims = (names(), 0..3u16, 0..2u64, numbers())
+        .prop_map(|(lock, node, number, sequence)| claim_to(lock, node, number, sequence));
     let commands = (0..6u8, claims).prop_map(|(kind, claim)| match kind {
         0 | 1 => Command::Acquire { claim },
         2 => Command::Release { claim },
@@ -110,6 +133,7 @@ proptest! {
         } else {
             Bench::member(1, 3)
         };
+        bench.maekawa.max_idle_locks = 2;
         for input in inputs {
             let epoch = bench.node.durable().epoch;
             bench.feed(input);
@@ -148,7 +172,7 @@ proptest! {
 fn numbers_do_not_run_out() {
     let mut bench = Bench::member(1, 3);
     for jumps in [GREATEST - 7, GREATEST] {
-        bench.member_mut().arbiter.counter = jumps;
+        bench.member_mut().number = jumps;
         bench.local_mut().clock = jumps;
         for clock in [GREATEST + 1, GREATEST + FURTHEST_AHEAD, u64::MAX] {
             assert_eq!(bench.deliver(2, request(clock, 2)), []);

@@ -83,6 +83,7 @@ fn who_waits_freezes_at_once() {
     let effects = bench.deliver(0, install(2, 1..=3));
     let request = Message::Request {
         epoch: Epoch(2),
+        lock: models::maekawa::spec::the_lock(),
         request: stamp(2, 1),
     };
     assert_eq!(sent(&effects), [send(2, request)]);
@@ -101,7 +102,7 @@ fn a_holder_freezes_when_it_leaves() {
     assert!(bench.held().is_some());
     let effects = bench.release(1);
     assert!(sent(&effects).contains(&send(0, FROZEN)), "{effects:?}");
-    assert!(bench.membership().attempt.is_none());
+    assert!(bench.membership().attempts.is_empty());
     assert_eq!(sent(&bench.deliver(0, FREEZE)), [send(0, FROZEN)], "again");
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use models::NodeId;
 use models::maekawa::Maekawa;
 use models::maekawa::quorum::Construction;
-use models::maekawa::spec::contention;
+use models::maekawa::spec::{contention, the_lock};
 use models::world::{Action, Scenario, World};
 
 use super::search::{holders, members, messages_sent, shortest};
@@ -18,7 +18,7 @@ fn remote_arbiters(scenario: &Scenario<Maekawa>, world: &World<Maekawa>) -> usiz
     let clients = world.clients.iter().zip(&scenario.scripts);
     clients
         .map(|(client, script)| {
-            let models::maekawa::Command::Acquire { claim } = script[0] else {
+            let models::maekawa::Command::Acquire { claim } = &script[0] else {
                 panic!("not in these worlds");
             };
             let asked = client.next + usize::from(client.asking);
@@ -82,15 +82,17 @@ type Overtaken = BTreeMap<(NodeId, NodeId), u8>;
 fn is_known(world: &World<Maekawa>, id: NodeId) -> bool {
     let members = members(world);
     let of = |id: NodeId| members.iter().find(|(other, _)| *other == id);
-    let attempt = of(id).and_then(|(_, member)| member.attempt.as_ref());
+    let attempt = of(id).and_then(|(_, member)| member.attempts.get(&the_lock()));
     attempt
         .filter(|made| made.held.is_none())
         .is_some_and(|made| {
             made.arbiters.keys().all(|&arbiter| {
                 of(arbiter).is_some_and(|(_, member)| {
-                    let locked = member.arbiter.locked;
-                    member.arbiter.waiting.contains(&made.request)
-                        || locked.is_some_and(|grant| grant.request == made.request)
+                    let arbiter = member.arbiters.get(&the_lock());
+                    arbiter.is_some_and(|arbiter| {
+                        arbiter.waiting.contains(&made.request) || { arbiter.locked }
+                            .is_some_and(|it| it.request == made.request)
+                    })
                 })
             })
         })

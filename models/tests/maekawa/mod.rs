@@ -2,7 +2,7 @@
 //!
 //! `quorums` holds the constructions of §3 against the conditions of §2. `arbiter` and
 //! `requester` ask of one node what §4 says, sentence by sentence; `clients`, `membership` and
-//! `orchestrator` what is added, `leases` that in real time a node gives up before it is given
+//! `orchestrator` what is added, `locks` that there are many, `leases` that in real time a node gives up before it is given
 //! up, and `forged` that nothing breaks a node. `originals` lets the
 //! seed programs' defects run until they break what they break, and shows where they do not.
 //! `messages` counts them, and how often a request is overtaken.
@@ -12,6 +12,7 @@ mod bench;
 mod clients;
 mod forged;
 mod leases;
+mod locks;
 mod membership;
 mod messages;
 mod orchestrator;

@@ -3,7 +3,7 @@
 //! until two nodes are in the critical section.
 
 use models::maekawa::quorum::Construction;
-use models::maekawa::spec::{contention, death, four_become_five, suspicion};
+use models::maekawa::spec::{contention, death, four_become_five, suspicion, the_lock};
 use models::world::Timing;
 
 use super::search::{holders, members, mutant, shortest, shortest_to_two_holders};
@@ -86,7 +86,10 @@ fn tokens_tell_living_holders_apart() {
     let scenario = suspicion(2, 2, false);
     let is_ambiguous = |(): &(), world: &models::world::World<_>| {
         let members = members(world);
-        let mut tokens: Vec<_> = members.iter().filter_map(|(_, it)| it.held()).collect();
+        let mut tokens: Vec<_> = members
+            .iter()
+            .filter_map(|(_, it)| it.held(&the_lock()))
+            .collect();
         tokens.sort();
         let greatest = tokens.last().copied();
         tokens
@@ -94,7 +97,7 @@ fn tokens_tell_living_holders_apart() {
             .filter(|token| Some(**token) == greatest)
             .count()
             > 1
-            || tokens.len() > 1 && greatest != world.ghost.greatest()
+            || tokens.len() > 1 && greatest != world.ghost.greatest(&the_lock())
     };
     assert_eq!(
         shortest::<()>(&scenario, |_, _, _, _| (), is_ambiguous),

@@ -33,6 +33,7 @@ fn s4_a_request_is_later_than_all_that_its_node_has_seen() {
     bench.acquire(1);
     let late = models::maekawa::message::Message::Locked {
         epoch: models::maekawa::message::Epoch(1),
+        lock: models::maekawa::spec::the_lock(),
         request: stamp(1, 1),
         number: 3,
         clock: 9,

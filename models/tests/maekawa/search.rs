@@ -69,7 +69,7 @@ pub(super) fn members(world: &World<Maekawa>) -> Vec<(NodeId, &Membership)> {
 pub(super) fn holders(world: &World<Maekawa>) -> Vec<NodeId> {
     let members = members(world).into_iter();
     members
-        .filter(|(_, member)| member.held().is_some())
+        .filter(|(_, member)| member.all_held().next().is_some())
         .map(|(id, _)| id)
         .collect()
 }
@@ -90,7 +90,7 @@ pub(super) fn messages_sent(
             },
         ),
         Action::Ask { client, node } => {
-            let command = scenario.scripts[*client][before.clients[*client].next];
+            let command = scenario.scripts[*client][before.clients[*client].next].clone();
             (*node, Input::Ask(command))
         }
         other => panic!("not in these worlds: {other:?}"),

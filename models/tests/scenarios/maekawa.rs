@@ -4,13 +4,13 @@
 //!   and nodes that are to be members; quorums from a grid; a health check that may err, so that
 //!   exclusion is claimed for each epoch alone
 //! - `disk n1 epoch=3`: what a node remembers that was in epoch 3
-//! - `client c0 acquire=n1 release=n1 deregister`: the clients of different names have different
-//!   sessions
+//! - `client c0 acquire=n1 release=n1 acquire=n1/B release=n1/B deregister`: the clients of different
+//!   names have different sessions; the lock is A, or the one that is named behind the node
 //! - `fire n1 retry`, `fire n1 register`, `fire n1 lease`, `fire n0 health-check`
 
 use models::maekawa::message::{Epoch, Message};
 use models::maekawa::quorum::Construction;
-use models::maekawa::spec::{claim, founded};
+use models::maekawa::spec::{claim_to, founded};
 use models::maekawa::state::{Persistent, Record};
 use models::maekawa::{Command, Event, Maekawa, Timer};
 use models::world::{Host, Scenario};
@@ -26,6 +26,7 @@ scenarios! { models::maekawa::Maekawa, "maekawa":
     a_holder_dies
     a_lost_deregister
     a_stale_holder_is_fenced_off
+    two_locks
 }
 
 impl Told for Maekawa {
@@ -59,7 +60,11 @@ impl Told for Maekawa {
     }
 
     fn request(client: usize, sequence: usize, words: &str) -> Command {
-        let of = |node| claim(id(node).0, client as u64, sequence as u64 / 2 + 1);
+        let of = |words: &str| {
+            let (node, lock) = words.split_once('/').unwrap_or((words, "A"));
+            let sequence = sequence as u64 / 2 + 1;
+            claim_to(lock.into(), id(node).0, client as u64, sequence)
+        };
         match words.split_once('=') {
             Some(("acquire", node)) => Command::Acquire { claim: of(node) },
             Some(("release", node)) => Command::Release { claim: of(node) },

@@ -12,48 +12,24 @@ use models::NodeId;
 use tokio::time::{sleep, timeout};
 
 use crate::files::client::{Client, ClientError, Watch};
-use crate::files::config::{LogLimits, Timing};
-use crate::files::local::cluster::{ProcessError, Processes};
+use crate::files::config::{Config, LogLimits, Timing};
+use crate::files::local::cluster::Processes;
 use crate::files::server::catch_up::Method;
 use crate::files::status::Report;
 use crate::files::store::Operation;
+use crate::service::narrator::{DemoError, Narrator, PATIENCE};
 
-/// Every step has this long, however busy the machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 /// So few, that a node which misses some lines needs a snapshot.
 const SNAPSHOT_EVERY: usize = 40;
 const RETAINED: usize = 10;
 const LINES: usize = 20;
 
-/// Why the demo did not pass.
-#[derive(Debug, thiserror::Error)]
-pub enum DemoError {
-    /// Something else happened than should.
-    #[error("expected: {expected}\nfound:    {found}\n{logs}")]
-    Unexpected {
-        /// What should have happened.
-        expected: String,
-        /// What did.
-        found: String,
-        /// The ends of the nodes' logs.
-        logs: String,
-    },
-    /// A node could not be started, killed or stopped.
-    #[error(transparent)]
-    Process(#[from] ProcessError),
-    /// There is no client.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-}
-
 struct Demo<'a> {
-    nodes: Processes,
+    narrator: Narrator<'a, Config>,
     client: Client,
     /// Asks single nodes, with little patience.
     watcher: Client,
-    out: &'a mut (dyn Write + Send),
-    step: usize,
     /// What the files must hold.
     written: BTreeMap<String, Vec<u8>>,
 }
@@ -70,11 +46,10 @@ pub async fn run(executable: &Path, out: &mut (dyn Write + Send)) -> Result<(), 
     };
     let nodes = Processes::start(executable, 3, Timing::default(), log)?;
     let mut demo = Demo {
-        client: Client::new(nodes.client_addresses(), PATIENCE)?,
-        watcher: Client::new(nodes.client_addresses(), Duration::from_secs(2))?,
-        nodes,
-        out,
-        step: 0,
+        client: Client::new(nodes.client_addresses(), PATIENCE).map_err(DemoError::client)?,
+        watcher: Client::new(nodes.client_addresses(), Duration::from_secs(2))
+            .map_err(DemoError::client)?,
+        narrator: Narrator::new(nodes, out),
         written: BTreeMap::new(),
     };
     demo.show().await
@@ -82,16 +57,17 @@ pub async fn run(executable: &Path, out: &mut (dyn Write + Send)) -> Result<(), 
 
 impl Demo<'_> {
     async fn show(&mut self) -> Result<(), DemoError> {
-        self.tell_start();
+        self.narrator.tell_start("three nodes");
         let first = self.leader(3, 0).await?;
-        self.say(format!(
+        self.narrator.say(format!(
             "{} leads in epoch {}, proposed by Bully in election {}",
             first.id, first.epoch, first.election
         ));
         let mut watch = self.begin_watch(first.position)?;
         self.create("notes/today", "a first line\n").await?;
         self.append_lines("notes/today", LINES).await?;
-        self.say(format!("notes/today created, and {LINES} lines appended"));
+        self.narrator
+            .say(format!("notes/today created, and {LINES} lines appended"));
         self.see_changes(&mut watch).await?;
         self.condition().await?;
         self.batches().await?;
@@ -100,27 +76,20 @@ impl Demo<'_> {
         self.snapshot(&second).await?;
         self.equal_everywhere().await?;
         self.lose_a_disk().await?;
-        self.stop()?;
-        self.tell("PASS");
+        self.narrator.stop()?;
+        self.narrator.pass();
         Ok(())
     }
 
-    fn tell_start(&mut self) {
-        let ids = self.nodes.config().nodes.iter().map(|node| node.id);
-        let pids: Vec<String> = ids
-            .filter_map(|id| Some(format!("{id} is process {}", self.nodes.pid(id)?)))
-            .collect();
-        self.say(format!("three nodes started: {}", pids.join(", ")));
-    }
-
     fn begin_watch(&mut self, from: u64) -> Result<Watch, DemoError> {
-        let client = Client::new(self.nodes.client_addresses(), PATIENCE)?;
+        let client = Client::new(self.narrator.nodes.client_addresses(), PATIENCE)
+            .map_err(DemoError::client)?;
         Ok(client.watch("notes/", Some(from)))
     }
 
     async fn create(&mut self, path: &str, text: &str) -> Result<u64, DemoError> {
         let done = self.client.create(path, Bytes::from(text.to_owned())).await;
-        let version = self.check(&format!("{path} is created"), done)?;
+        let version = self.narrator.check(&format!("{path} is created"), done)?;
         self.written
             .insert(path.to_owned(), text.as_bytes().to_vec());
         Ok(version)
@@ -132,7 +101,8 @@ impl Demo<'_> {
             let line = format!("a line at {}\n", have.len());
             have.extend_from_slice(line.as_bytes());
             let done = self.client.append(path, line.into(), None).await;
-            self.check(&format!("a line is appended to {path}"), done)?;
+            self.narrator
+                .check(&format!("a line is appended to {path}"), done)?;
         }
         Ok(())
     }
@@ -143,27 +113,31 @@ impl Demo<'_> {
             let next = timeout(PATIENCE, watch.next()).await;
             let is_next = matches!(&next, Ok(Ok(seen)) if seen.files[0].path == "notes/today");
             let found = format!("{next:?}");
-            self.require(&format!("change {number} is seen"), is_next, &found)?;
+            self.narrator
+                .require(&format!("change {number} is seen"), is_next, &found)?;
         }
-        self.say(format!("a watch has seen all {expected} changes, in order"));
+        self.narrator
+            .say(format!("a watch has seen all {expected} changes, in order"));
         Ok(())
     }
 
     async fn condition(&mut self) -> Result<(), DemoError> {
         let path = "notes/today";
         let stat = self.client.stat(path, true).await;
-        let stat = self.check("notes/today has a version", stat)?;
+        let stat = self.narrator.check("notes/today has a version", stat)?;
         let version = stat.map_or(0, |stat| stat.version);
         let line = "only once\n";
         let first = self.client.append(path, line.into(), Some(version)).await;
-        self.check("an append to the version that was read is done", first)?;
+        self.narrator
+            .check("an append to the version that was read is done", first)?;
         let have = self.written.entry(path.to_owned()).or_default();
         have.extend_from_slice(line.as_bytes());
         let second = self.client.append(path, line.into(), Some(version)).await;
         let status = second.as_ref().err().and_then(ClientError::status);
         let refused = status.is_some_and(|status| status.as_u16() == 412);
-        self.require("the same again is refused", refused, &format!("{second:?}"))?;
-        self.say(format!(
+        self.narrator
+            .require("the same again is refused", refused, &format!("{second:?}"))?;
+        self.narrator.say(format!(
             "an append to version {version} was done once, and refused the second time (412)"
         ));
         Ok(())
@@ -178,7 +152,7 @@ impl Demo<'_> {
             .client
             .batch(vec![create("batch/a"), create("batch/b")])
             .await;
-        self.check("a batch is done", done)?;
+        self.narrator.check("a batch is done", done)?;
         for path in ["batch/a", "batch/b"] {
             self.written
                 .insert(path.to_owned(), b"from a batch".to_vec());
@@ -186,17 +160,17 @@ impl Demo<'_> {
         let failing = vec![create("batch/c"), create("batch/a")];
         let failed = self.client.batch(failing).await;
         let is_second = matches!(failed, Err(ClientError::NotDone { failed: 1, .. }));
-        self.require(
+        self.narrator.require(
             "its second operation fails",
             is_second,
             &format!("{failed:?}"),
         )?;
         let left = self.client.stat("batch/c", true).await;
-        let left = self.check("batch/c is looked for", left)?;
-        self.require("batch/c is not there", left.is_none(), "it is")?;
-        self.say(
-            "a batch created two files; another, whose second operation failed, changed nothing"
-                .to_owned(),
+        let left = self.narrator.check("batch/c is looked for", left)?;
+        self.narrator
+            .require("batch/c is not there", left.is_none(), "it is")?;
+        self.narrator.say(
+            "a batch created two files; another, whose second operation failed, changed nothing",
         );
         Ok(())
     }
@@ -207,12 +181,13 @@ impl Demo<'_> {
         // On a busy machine the lead may have passed on since it was last looked at.
         let leader = self.leader(3, seen.epoch).await?;
         let killed = Instant::now();
-        self.nodes.kill(leader.id)?;
-        self.say(format!("{}, the leader, killed (SIGKILL)", leader.id));
+        self.narrator.nodes.kill(leader.id)?;
+        self.narrator
+            .say(format!("{}, the leader, killed (SIGKILL)", leader.id));
         self.append_lines("notes/today", 5).await?;
         let written = killed.elapsed();
         let next = self.leader(2, leader.epoch + 1).await?;
-        self.say(format!(
+        self.narrator.say(format!(
             "{} leads in epoch {}: lines were appended {} ms after the kill",
             next.id,
             next.epoch,
@@ -225,11 +200,12 @@ impl Demo<'_> {
     async fn read_back(&mut self) -> Result<(), DemoError> {
         for (path, content) in self.written.clone() {
             let read = self.client.read(&path, true).await;
-            let read = self.check(&format!("{path} is read"), read)?;
+            let read = self.narrator.check(&format!("{path} is read"), read)?;
             let same = read.as_deref() == Some(&content[..]);
-            self.require(&format!("{path} is as written"), same, &format!("{read:?}"))?;
+            self.narrator
+                .require(&format!("{path} is as written"), same, &format!("{read:?}"))?;
         }
-        self.say(format!(
+        self.narrator.say(format!(
             "all {} files read back, each line once",
             self.written.len()
         ));
@@ -239,7 +215,7 @@ impl Demo<'_> {
     /// Restarts `dead`, and waits until it is up to date.
     async fn restart(&mut self, dead: NodeId, seen: &Report, by: Method) -> Result<(), DemoError> {
         let restarted = Instant::now();
-        self.nodes.launch(dead)?;
+        self.narrator.nodes.launch(dead)?;
         self.leader(3, seen.epoch).await?;
         let expected = format!("{dead} is brought up to date by {by}");
         let end = Instant::now() + PATIENCE;
@@ -257,11 +233,13 @@ impl Demo<'_> {
                 break;
             }
             if Instant::now() >= end {
-                return self.require(&expected, false, &format!("{reports:?}"));
+                return self
+                    .narrator
+                    .require(&expected, false, &format!("{reports:?}"));
             }
             sleep(POLL).await;
         }
-        self.say(format!(
+        self.narrator.say(format!(
             "{dead} restarted, and brought up to date by {by} within {} ms",
             restarted.elapsed().as_millis()
         ));
@@ -271,15 +249,21 @@ impl Demo<'_> {
     /// A follower that misses more than is kept gets everything.
     async fn snapshot(&mut self, seen: &Report) -> Result<(), DemoError> {
         let leader = self.leader(3, seen.epoch).await?;
-        let mut others = self.nodes.config().nodes.iter().map(|node| node.id);
+        let mut others = self
+            .narrator
+            .nodes
+            .config()
+            .nodes
+            .iter()
+            .map(|node| node.id);
         let follower = others.rfind(|id| *id != leader.id);
         let follower = follower.unwrap_or(leader.id);
-        self.nodes.kill(follower)?;
+        self.narrator.nodes.kill(follower)?;
         self.append_lines("notes/later", 0).await?;
         self.create("notes/later", "").await?;
         let count = 2 * SNAPSHOT_EVERY + RETAINED;
         self.append_lines("notes/later", count).await?;
-        self.say(format!(
+        self.narrator.say(format!(
             "{follower} killed, and {count} lines appended without it"
         ));
         self.restart(follower, &leader, Method::Snap).await
@@ -287,17 +271,21 @@ impl Demo<'_> {
 
     /// Reads everything at every node, and compares.
     async fn equal_everywhere(&mut self) -> Result<(), DemoError> {
-        for node in self.nodes.config().nodes.clone() {
-            let mut only = Client::new(vec![node.client_address], PATIENCE)?;
+        for node in self.narrator.nodes.config().nodes.clone() {
+            let mut only =
+                Client::new(vec![node.client_address], PATIENCE).map_err(DemoError::client)?;
             for (path, content) in self.written.clone() {
                 let read = only.read(&path, true).await;
-                let read = self.check(&format!("{path} is read at {}", node.id), read)?;
+                let read = self
+                    .narrator
+                    .check(&format!("{path} is read at {}", node.id), read)?;
                 let same = read.as_deref() == Some(&content[..]);
                 let expected = format!("{path} is the same at {}", node.id);
-                self.require(&expected, same, &format!("{read:?}"))?;
+                self.narrator
+                    .require(&expected, same, &format!("{read:?}"))?;
             }
         }
-        self.say(format!(
+        self.narrator.say(format!(
             "all {} files are the same at every node, byte for byte",
             self.written.len()
         ));
@@ -307,16 +295,23 @@ impl Demo<'_> {
     /// A node whose disk is emptied must not come back as if it were the one that it was.
     async fn lose_a_disk(&mut self) -> Result<(), DemoError> {
         let leader = self.leader(3, 0).await?;
-        let mut others = self.nodes.config().nodes.iter().map(|node| node.id);
+        let mut others = self
+            .narrator
+            .nodes
+            .config()
+            .nodes
+            .iter()
+            .map(|node| node.id);
         let victim = others.rfind(|id| *id != leader.id);
         let victim = victim.unwrap_or(leader.id);
-        self.nodes.kill(victim)?;
-        let directory = self.nodes.data_directory(victim);
+        self.narrator.nodes.kill(victim)?;
+        let directory = self.narrator.nodes.data_directory(victim);
         let emptied = fs::remove_dir_all(&directory);
         let found = format!("{emptied:?}");
-        self.require("the data directory is removed", emptied.is_ok(), &found)?;
-        self.nodes.launch(victim)?;
-        let address = self.address(victim);
+        self.narrator
+            .require("the data directory is removed", emptied.is_ok(), &found)?;
+        self.narrator.nodes.launch(victim)?;
+        let address = self.narrator.address(victim);
         let end = Instant::now() + PATIENCE;
         loop {
             let said = self.watcher.status(&address).await;
@@ -326,24 +321,17 @@ impl Demo<'_> {
             }
             if Instant::now() >= end {
                 let expected = format!("{victim} says that it is refused");
-                return self.require(&expected, false, &format!("{said:?}"));
+                return self
+                    .narrator
+                    .require(&expected, false, &format!("{said:?}"));
             }
             sleep(POLL).await;
         }
         self.append_lines("notes/today", 1).await?;
-        self.say(format!(
+        self.narrator.say(format!(
             "{victim} restarted on an emptied disk: the others refuse it, it says why, and they \
              write on without it"
         ));
-        Ok(())
-    }
-
-    fn stop(&mut self) -> Result<(), DemoError> {
-        for (id, status) in self.nodes.stop_all()? {
-            let expected = format!("{id} stops in order");
-            self.require(&expected, status.success(), &status.to_string())?;
-        }
-        self.say("all nodes stopped in order".to_owned());
         Ok(())
     }
 
@@ -357,7 +345,7 @@ impl Demo<'_> {
             }
             if Instant::now() >= end {
                 let expected = format!("{count} nodes agree on a leader in epoch {epoch} or later");
-                return Err(self.unexpected(&expected, &format!("{reports:?}")));
+                return Err(self.narrator.unexpected(&expected, &format!("{reports:?}")));
             }
             sleep(POLL).await;
         }
@@ -366,49 +354,12 @@ impl Demo<'_> {
     /// What the nodes that run say of themselves.
     async fn reports(&self) -> Vec<Report> {
         let mut reports = Vec::new();
-        for node in &self.nodes.config().nodes {
-            if self.nodes.pid(node.id).is_some() {
+        for node in &self.narrator.nodes.config().nodes {
+            if self.narrator.nodes.pid(node.id).is_some() {
                 reports.extend(self.watcher.status(&node.client_address).await.ok());
             }
         }
         reports
-    }
-
-    fn address(&self, id: NodeId) -> String {
-        let node = self.nodes.config().node(id);
-        node.map(|node| node.client_address.clone())
-            .unwrap_or_default()
-    }
-
-    fn say(&mut self, text: String) {
-        self.step += 1;
-        let line = format!("{:>2}. {text}", self.step);
-        self.tell(&line);
-    }
-
-    fn tell(&mut self, line: &str) {
-        // Whether the demo passes does not depend on whether somebody reads along.
-        let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
-    }
-
-    fn check<T>(&self, expected: &str, done: Result<T, ClientError>) -> Result<T, DemoError> {
-        done.map_err(|error| self.unexpected(expected, &error.to_string()))
-    }
-
-    fn require(&self, expected: &str, holds: bool, found: &str) -> Result<(), DemoError> {
-        if holds {
-            Ok(())
-        } else {
-            Err(self.unexpected(expected, found))
-        }
-    }
-
-    fn unexpected(&self, expected: &str, found: &str) -> DemoError {
-        DemoError::Unexpected {
-            expected: expected.to_owned(),
-            found: found.to_owned(),
-            logs: self.nodes.log_tails(),
-        }
     }
 }
 

@@ -11,44 +11,20 @@ use models::NodeId;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::kv::client::{Client, ClientError};
-use crate::kv::config::Timing;
-use crate::kv::local::cluster::{ProcessError, Processes};
+use crate::kv::client::Client;
+use crate::kv::config::{Config, Timing};
+use crate::kv::local::cluster::Processes;
 use crate::kv::status::Report;
+use crate::service::narrator::{DemoError, Narrator, PATIENCE};
 
-/// Every step has this long, however busy the machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(10);
 const KEYS: usize = 20;
 
-/// Why the demo did not pass.
-#[derive(Debug, thiserror::Error)]
-pub enum DemoError {
-    /// Something else happened than should.
-    #[error("expected: {expected}\nfound:    {found}\n{logs}")]
-    Unexpected {
-        /// What should have happened.
-        expected: String,
-        /// What did.
-        found: String,
-        /// The ends of the nodes' logs.
-        logs: String,
-    },
-    /// A node could not be started, killed or stopped.
-    #[error(transparent)]
-    Process(#[from] ProcessError),
-    /// There is no client.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-}
-
 struct Demo<'a> {
-    nodes: Processes,
+    narrator: Narrator<'a, Config>,
     client: Client,
     /// Asks single nodes, with little patience.
     watcher: Client,
-    out: &'a mut (dyn Write + Send),
-    step: usize,
     /// What the store must hold.
     written: BTreeMap<String, String>,
 }
@@ -60,11 +36,10 @@ struct Demo<'a> {
 pub async fn run(executable: &Path, out: &mut (dyn Write + Send)) -> Result<(), DemoError> {
     let nodes = Processes::start(executable, 3, Timing::default())?;
     let mut demo = Demo {
-        client: Client::new(nodes.client_addresses(), PATIENCE)?,
-        watcher: Client::new(nodes.client_addresses(), Duration::from_secs(2))?,
-        nodes,
-        out,
-        step: 0,
+        client: Client::new(nodes.client_addresses(), PATIENCE).map_err(DemoError::client)?,
+        watcher: Client::new(nodes.client_addresses(), Duration::from_secs(2))
+            .map_err(DemoError::client)?,
+        narrator: Narrator::new(nodes, out),
         written: BTreeMap::new(),
     };
     demo.show().await
@@ -72,9 +47,10 @@ pub async fn run(executable: &Path, out: &mut (dyn Write + Send)) -> Result<(), 
 
 impl Demo<'_> {
     async fn show(&mut self) -> Result<(), DemoError> {
-        self.tell_start();
+        self.narrator.tell_start("three nodes");
         let first = self.leader(3, 0).await?;
-        self.say(format!("{} leads in term {}", first.id, first.term));
+        self.narrator
+            .say(format!("{} leads in term {}", first.id, first.term));
         self.write("before", KEYS).await?;
         self.read_back().await?;
         let (second, dead) = self.fail_over(&first).await?;
@@ -83,27 +59,19 @@ impl Demo<'_> {
         self.delete("before-0").await?;
         self.catch_up(dead, &second).await?;
         self.read_through(dead).await?;
-        self.stop()?;
-        self.tell("PASS");
+        self.narrator.stop()?;
+        self.narrator.pass();
         Ok(())
-    }
-
-    fn tell_start(&mut self) {
-        let ids = self.nodes.config().nodes.iter().map(|node| node.id);
-        let pids: Vec<String> = ids
-            .filter_map(|id| Some(format!("{id} is process {}", self.nodes.pid(id)?)))
-            .collect();
-        self.say(format!("three nodes started: {}", pids.join(", ")));
     }
 
     async fn write(&mut self, name: &str, count: usize) -> Result<(), DemoError> {
         for number in 0..count {
             let (key, value) = (format!("{name}-{number}"), format!("value {number} {name}"));
             let done = self.client.put(key.as_bytes(), value.clone().into()).await;
-            self.check(&format!("{key} is written"), done)?;
+            self.narrator.check(&format!("{key} is written"), done)?;
             self.written.insert(key, value);
         }
-        self.say(format!(
+        self.narrator.say(format!(
             "{count} keys written: {name}-0 to {name}-{}",
             count - 1
         ));
@@ -112,28 +80,31 @@ impl Demo<'_> {
 
     async fn delete(&mut self, key: &str) -> Result<(), DemoError> {
         let done = self.client.delete(key.as_bytes()).await;
-        let was_there = self.check(&format!("{key} is deleted"), done)?;
-        self.require(&format!("{key} was there"), was_there, "it was not")?;
+        let was_there = self.narrator.check(&format!("{key} is deleted"), done)?;
+        self.narrator
+            .require(&format!("{key} was there"), was_there, "it was not")?;
         self.written.remove(key);
         let left = self.client.get(key.as_bytes()).await;
-        let left = self.check(&format!("{key} is read"), left)?;
-        self.require(
+        let left = self.narrator.check(&format!("{key} is read"), left)?;
+        self.narrator.require(
             &format!("{key} is gone"),
             left.is_none(),
             "it is still there",
         )?;
-        self.say(format!("{key} deleted"));
+        self.narrator.say(format!("{key} deleted"));
         Ok(())
     }
 
     async fn read_back(&mut self) -> Result<(), DemoError> {
         for (key, value) in self.written.clone() {
             let read = self.client.get(key.as_bytes()).await;
-            let read = self.check(&format!("{key} is read"), read)?;
+            let read = self.narrator.check(&format!("{key} is read"), read)?;
             let same = read == Some(Bytes::from(value.clone()));
-            self.require(&format!("{key} is `{value}`"), same, &format!("{read:?}"))?;
+            self.narrator
+                .require(&format!("{key} is `{value}`"), same, &format!("{read:?}"))?;
         }
-        self.say(format!("all {} keys read back", self.written.len()));
+        self.narrator
+            .say(format!("all {} keys read back", self.written.len()));
         Ok(())
     }
 
@@ -142,16 +113,18 @@ impl Demo<'_> {
         // On a busy machine the lead may have passed on since it was last looked at.
         let leader = self.leader(3, seen.term).await?;
         let killed = Instant::now();
-        self.nodes.kill(leader.id)?;
-        self.say(format!("{}, the leader, killed (SIGKILL)", leader.id));
+        self.narrator.nodes.kill(leader.id)?;
+        self.narrator
+            .say(format!("{}, the leader, killed (SIGKILL)", leader.id));
         let next = self.leader(2, leader.term + 1).await?;
         let elected = killed.elapsed();
         let (key, value) = ("failover".to_owned(), "done".to_owned());
         let done = self.client.put(key.as_bytes(), value.clone().into()).await;
-        self.check("a write is done after the failover", done)?;
+        self.narrator
+            .check("a write is done after the failover", done)?;
         self.written.insert(key, value);
         let (id, term) = (next.id, next.term);
-        self.say(format!(
+        self.narrator.say(format!(
             "{id} leads in term {term}: known to both {} ms after the kill, and a write was done \
              after {} ms",
             elected.as_millis(),
@@ -163,8 +136,8 @@ impl Demo<'_> {
     /// Restarts `dead` and waits until its log is that of the leader.
     async fn catch_up(&mut self, dead: NodeId, seen: &Report) -> Result<(), DemoError> {
         let restarted = Instant::now();
-        self.nodes.launch(dead)?;
-        self.say(format!("{dead} restarted"));
+        self.narrator.nodes.launch(dead)?;
+        self.narrator.say(format!("{dead} restarted"));
         let leader = self.leader(3, seen.term).await?;
         let expected = format!("{dead} has the committed log of {}", leader.id);
         let end = Instant::now() + PATIENCE;
@@ -176,19 +149,19 @@ impl Demo<'_> {
                 (Ok(theirs), Ok(ours), Ok(report)) if theirs == ours => break (ours, report),
                 (_, ours, report) if Instant::now() >= end => {
                     let found = format!("{ours:?}, {report:?}");
-                    return self.require(&expected, false, &found);
+                    return self.narrator.require(&expected, false, &found);
                 }
                 _ => sleep(POLL).await,
             }
         };
         let keys = self.written.len() as u64;
-        self.require(
+        self.narrator.require(
             &format!("{keys} keys at {dead}"),
             report.keys == keys,
             &format!("{report:?}"),
         )?;
         let millis = restarted.elapsed().as_millis();
-        self.say(format!(
+        self.narrator.say(format!(
             "{dead} has caught up after {millis} ms: {} entries committed, {keys} keys, the same \
              log as {}",
             log.len(),
@@ -199,30 +172,22 @@ impl Demo<'_> {
 
     /// Reads everything through one node, which asks the leader.
     async fn read_through(&mut self, id: NodeId) -> Result<(), DemoError> {
-        let mut through = Client::new(vec![self.address(id)], PATIENCE)?;
+        let mut through =
+            Client::new(vec![self.narrator.address(id)], PATIENCE).map_err(DemoError::client)?;
         for (key, value) in self.written.clone() {
             let read = through.get(key.as_bytes()).await;
-            let read = self.check(&format!("{key} is read through {id}"), read)?;
+            let read = self
+                .narrator
+                .check(&format!("{key} is read through {id}"), read)?;
             let same = read == Some(Bytes::from(value.clone()));
-            self.require(
+            self.narrator.require(
                 &format!("{key} is `{value}` at {id}"),
                 same,
                 &format!("{read:?}"),
             )?;
         }
-        self.say(format!("all {} keys read through {id}", self.written.len()));
-        Ok(())
-    }
-
-    fn stop(&mut self) -> Result<(), DemoError> {
-        for (id, status) in self.nodes.stop_all()? {
-            self.require(
-                &format!("{id} stops in order"),
-                status.success(),
-                &status.to_string(),
-            )?;
-        }
-        self.say("all nodes stopped in order".to_owned());
+        self.narrator
+            .say(format!("all {} keys read through {id}", self.written.len()));
         Ok(())
     }
 
@@ -231,7 +196,7 @@ impl Demo<'_> {
         let end = Instant::now() + PATIENCE;
         loop {
             let mut reports = Vec::new();
-            for node in self.nodes.config().nodes.clone() {
+            for node in self.narrator.nodes.config().nodes.clone() {
                 reports.extend(self.status(node.id).await.ok());
             }
             if let Some(leader) = agreed(&reports, count, term) {
@@ -239,17 +204,17 @@ impl Demo<'_> {
             }
             if Instant::now() >= end {
                 let expected = format!("{count} nodes agree on a leader in term {term} or later");
-                return Err(self.unexpected(&expected, &format!("{reports:?}")));
+                return Err(self.narrator.unexpected(&expected, &format!("{reports:?}")));
             }
             sleep(POLL).await;
         }
     }
 
     async fn status(&self, id: NodeId) -> Result<Report, String> {
-        if self.nodes.pid(id).is_none() {
+        if self.narrator.nodes.pid(id).is_none() {
             return Err(format!("{id} is dead"));
         }
-        self.watcher.status(&self.address(id)).await
+        self.watcher.status(&self.narrator.address(id)).await
     }
 
     /// A node's whole committed log, page by page.
@@ -258,49 +223,12 @@ impl Demo<'_> {
         let mut next = Some(1);
         while let Some(index) = next {
             let path = format!("/log?index={index}");
-            let text = self.watcher.page(&self.address(id), &path).await?;
+            let text = self.watcher.page(&self.narrator.address(id), &path).await?;
             let page: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
             entries.extend(page["entries"].as_array().into_iter().flatten().cloned());
             next = page["next"].as_u64();
         }
         Ok(entries)
-    }
-
-    fn address(&self, id: NodeId) -> String {
-        let node = self.nodes.config().node(id);
-        node.map(|node| node.client_address.clone())
-            .unwrap_or_default()
-    }
-
-    fn say(&mut self, text: String) {
-        self.step += 1;
-        let line = format!("{:>2}. {text}", self.step);
-        self.tell(&line);
-    }
-
-    fn tell(&mut self, line: &str) {
-        // Whether the demo passes does not depend on whether somebody reads along.
-        let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
-    }
-
-    fn check<T>(&self, expected: &str, done: Result<T, ClientError>) -> Result<T, DemoError> {
-        done.map_err(|error| self.unexpected(expected, &error.to_string()))
-    }
-
-    fn require(&self, expected: &str, holds: bool, found: &str) -> Result<(), DemoError> {
-        if holds {
-            Ok(())
-        } else {
-            Err(self.unexpected(expected, found))
-        }
-    }
-
-    fn unexpected(&self, expected: &str, found: &str) -> DemoError {
-        DemoError::Unexpected {
-            expected: expected.to_owned(),
-            found: found.to_owned(),
-            logs: self.nodes.log_tails(),
-        }
     }
 }
 

@@ -47,6 +47,11 @@ pub struct NodeOptions {
     /// when the steps since the last time take this many bytes, and twice as many as the
     /// state took then. 0 for never.
     pub checkpoint_after_bytes: u64,
+    /// Whether a timer that has run out fires before the inputs that wait are stepped. For a timer
+    /// that is a promise, as a lease is: whatever waits in the queue of a node that was held up, its
+    /// time is over. Otherwise inputs come first: a node that was held up should see the heartbeat
+    /// in its queue before its election timeout.
+    pub timers_first: bool,
     /// Seeds the randomised timers. Give each node another one.
     pub seed: u64,
 }
@@ -59,6 +64,7 @@ impl Default for NodeOptions {
             slow_flush: Duration::from_millis(150),
             early_patience: Duration::from_millis(600),
             checkpoint_after_bytes: 64 << 20,
+            timers_first: false,
             seed: fastrand::u64(..),
         }
     }
@@ -214,6 +220,7 @@ impl<P: Protocol> NodeBuilder<P> {
             journal: frames,
             clock: self.clock,
             batch_size: self.options.batch_size.max(1),
+            timers_first: self.options.timers_first,
             checkpoints,
             ticket: 0,
         };

@@ -41,4 +41,4 @@ pub use recorder::{FileRecorder, Recorded, Recorder, RecordingError, read_record
 
 pub(crate) use self::node_core::{Batch, Core, Outgoing};
 pub(crate) use recovery::recall;
-pub use recovery::{FormatError, format};
+pub use recovery::{FormatError, format, format_with};

@@ -20,14 +20,25 @@ pub(crate) struct Memory<D> {
 ///
 /// # Errors
 /// When the journal refuses, or is not empty.
-pub fn format<P: Protocol>(protocol: &P, mut journal: impl Journal) -> Result<(), FormatError> {
+pub fn format<P: Protocol>(protocol: &P, journal: impl Journal) -> Result<(), FormatError> {
+    format_with::<P>(&protocol.format(), journal)
+}
+
+/// The same, with these records: what a node of the protocol starts from, and what its host has
+/// added.
+///
+/// # Errors
+/// As [`format`].
+pub fn format_with<P: Protocol>(
+    records: &Vec<<P::Durable as Durable>::Record>,
+    mut journal: impl Journal,
+) -> Result<(), FormatError> {
     let recovered = journal.recover(&mut |_| Ok(()))?;
     if recovered.entries > 0 {
         return Err(FormatError::NotEmpty);
     }
-    let records = protocol.format();
     if !records.is_empty() {
-        journal.append(&codec::encode(&records)?)?;
+        journal.append(&codec::encode(records)?)?;
         journal.flush()?;
     }
     Ok(())

@@ -22,6 +22,7 @@ pub(super) struct Stepper<P: Protocol> {
     pub(super) journal: Sender<Work<P::Durable>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) batch_size: usize,
+    pub(super) timers_first: bool,
     pub(super) checkpoints: Checkpoints,
     /// The number of frames handed to the journal.
     pub(super) ticket: Ticket,
@@ -76,8 +77,8 @@ impl<P: Protocol> Stepper<P> {
         timer.into_iter().chain(watch).min()
     }
 
-    /// Messages come before timers: a node that was held up by its disk should see the
-    /// heartbeat that waits in its queue before its election timeout.
+    /// Messages come before timers, where the host does not want it otherwise: a node that was held
+    /// up by its disk should see the heartbeat that waits in its queue before its election timeout.
     fn step_batch(
         &mut self,
         inputs: Vec<Input<P>>,
@@ -85,6 +86,9 @@ impl<P: Protocol> Stepper<P> {
     ) -> Result<(Batch<P>, bool), postcard::Error> {
         let mut batch = Batch::default();
         let now = self.clock.now();
+        if self.timers_first {
+            self.core.fire_due(now, &mut batch)?;
+        }
         for input in inputs {
             self.core.step(input, now, &mut batch)?;
         }

@@ -120,6 +120,7 @@ impl<S: Sections> ServiceConfig for ClusterFile<S> {
             init_on_first_start: self.init_on_first_start,
             security: self.security.clone(),
             nodes: self.nodes.clone(),
+            appointed: None,
         }
     }
 

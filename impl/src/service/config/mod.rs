@@ -29,6 +29,8 @@ pub enum ServiceKind {
     Kv,
     /// The replicated file system, over ZAB with Bully.
     Files,
+    /// Distributed locks, over Maekawa's algorithm.
+    Locks,
 }
 
 impl Display for ServiceKind {
@@ -36,6 +38,7 @@ impl Display for ServiceKind {
         f.write_str(match self {
             Self::Kv => "kv",
             Self::Files => "files",
+            Self::Locks => "locks",
         })
     }
 }
@@ -48,6 +51,8 @@ pub struct ClusterConfig {
     /// Whether the first node founds the cluster by itself when all nodes are there and on empty
     /// disks. Otherwise it waits for `lockstep init`.
     pub init_on_first_start: bool,
+    /// The node that founds the cluster, where the service says which.
+    pub appointed: Option<NodeId>,
     /// How the nodes know each other, and their clients.
     pub security: SecurityConfig,
     /// The nodes.
@@ -214,10 +219,11 @@ pub struct Fault {
 }
 
 impl ClusterConfig {
-    /// The node that founds the cluster: the member with the lowest id.
+    /// The node that founds the cluster: the one that the service appoints, or the member with the
+    /// lowest id.
     pub fn founder(&self) -> Option<NodeId> {
         let members = self.nodes.iter().filter(|node| node.member);
-        members.map(|node| node.id).min()
+        self.appointed.or_else(|| members.map(|node| node.id).min())
     }
 
     /// The node `id`.

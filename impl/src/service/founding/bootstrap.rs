@@ -179,7 +179,7 @@ impl<M: InitialMembers> BlankNode<'_, M> {
     /// Asks every other node of the file for its disk. A cluster that is there already, by the word
     /// of any of them, keeps this node from founding another.
     async fn gather(&self) -> Result<M, BTreeMap<NodeId, String>> {
-        let mut members = M::default();
+        let mut members = M::begun_by(self.identity.node);
         let mut hindrances = BTreeMap::new();
         for node in &self.config.nodes {
             let addresses = Addresses::of(node);
@@ -242,7 +242,7 @@ pub(crate) fn too_large<M: InitialMembers>(members: &M) -> Option<String> {
 /// When a directory is not empty, or cannot be written.
 pub fn found_all<M: InitialMembers>(config: &ClusterConfig) -> Result<ClusterId, DirectoryError> {
     let cluster_id = ClusterId::random().map_err(DirectoryError::random)?;
-    let mut members = M::default();
+    let mut members = config.founder().map_or_else(M::default, M::begun_by);
     let mut blank = Vec::new();
     for node in &config.nodes {
         let lock = DirectoryLock::acquire(&node.data_directory)?;

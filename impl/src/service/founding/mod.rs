@@ -25,6 +25,12 @@ pub trait InitialMembers: Clone + Default + Display + Send + Sync + 'static {
     /// What an operator does when a member has lost its disk.
     const AFTER_LOSS: &'static str;
 
+    /// None yet, of a cluster that `founder` is about to found.
+    fn begun_by(founder: NodeId) -> Self {
+        let _ = founder;
+        Self::default()
+    }
+
     /// Adds a member.
     ///
     /// # Errors

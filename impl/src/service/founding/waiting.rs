@@ -188,7 +188,7 @@ async fn init(State(page): State<Arc<Page>>, body: Bytes) -> Response {
     if page.founder != Some(page.identity.node) {
         let founder = page.founder.map_or(0, |founder| founder.0);
         let text = format!(
-            "node {founder}, the first of the file, founds the cluster: ask that one; nothing was \
+            "node {founder} founds the cluster by this file: ask that one; nothing was \
              changed\n"
         );
         return (StatusCode::CONFLICT, text).into_response();

@@ -115,7 +115,9 @@ function hearsTable(nodes) {
   element("hears").replaceChildren(thead, tbody);
 }
 
-function summarize(nodes) {
+function summarize(all) {
+  // Who takes no part, on purpose, need not agree.
+  const nodes = all.filter((node) => node.role !== "unregistered");
   const leaders = new Set(nodes.map((node) => `${node.leader}/${node.term}`));
   const silent = nodes.filter((node) => node.error).length;
   const first = nodes.find((node) => !node.error);

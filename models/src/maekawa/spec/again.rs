@@ -3,6 +3,7 @@
 //! These are laws of transitions and not of runs: whoever may be waited for in vain says so
 //! whenever it is asked, and whoever waits asks.
 
+use crate::maekawa::lock::LockName;
 use crate::maekawa::message::{Epoch, Message, Timestamp, is_absurd};
 use crate::maekawa::state::{Attempt, Membership, Standing, Volatile};
 use crate::maekawa::{Maekawa, Timer};
@@ -64,15 +65,20 @@ pub(super) fn who_asks_again_is_told_again(
     let Some((envelope, node)) = delivered(before, action) else {
         return true;
     };
-    let Message::Request { epoch, request } = envelope.message else {
+    let Message::Request {
+        epoch,
+        lock,
+        request,
+    } = envelope.message.clone()
+    else {
         return true;
     };
-    let (Some(member), arbiter) = (active(node, epoch), envelope.to) else {
+    let known = active(node, epoch).and_then(|member| member.arbiters.get(&lock));
+    let Some((grant, waiting)) = known.and_then(|known| Some((known.locked?, &known.waiting)))
+    else {
         return true;
     };
-    let (Some(grant), waiting) = (member.arbiter.locked, &member.arbiter.waiting) else {
-        return true;
-    };
+    let arbiter = envelope.to;
     let is_known = grant.request == request || waiting.contains(&request);
     if !is_known || request.node != envelope.from {
         return true;
@@ -81,19 +87,25 @@ pub(super) fn who_asks_again_is_told_again(
     let holder = if inquires {
         Message::Inquire {
             epoch,
+            lock: lock.clone(),
             request: grant.request,
             number: grant.number,
         }
     } else {
         Message::Locked {
             epoch,
+            lock: lock.clone(),
             request: grant.request,
             number: grant.number,
             clock: local_of(node).map_or(0, |local| local.clock.max(request.clock)),
         }
     };
     let waits = grant.request != request && !inquires;
-    let failed = Message::Failed { epoch, request };
+    let failed = Message::Failed {
+        epoch,
+        lock,
+        request,
+    };
     says_this(after, arbiter, grant.request.node, &holder)
         && (!waits || says_this(after, arbiter, request.node, &failed))
 }
@@ -108,18 +120,12 @@ pub(super) fn who_is_locked_in_vain_is_told(
     let Some((envelope, node)) = delivered(before, action) else {
         return true;
     };
-    let (epoch, request, number, clock) = match envelope.message {
-        Message::Locked {
-            epoch,
-            request,
-            number,
-            clock,
-        } => (epoch, request, number, clock),
-        Message::Inquire {
-            epoch,
-            request,
-            number,
-        } => (epoch, request, number, request.clock),
+    let Some((epoch, lock, request)) = envelope.message.subject() else {
+        return true;
+    };
+    let (number, clock) = match envelope.message {
+        Message::Locked { number, clock, .. } => (number, clock),
+        Message::Inquire { number, .. } => (number, request.clock),
         _ => return true,
     };
     let (id, arbiter) = (envelope.to, envelope.from);
@@ -127,16 +133,17 @@ pub(super) fn who_is_locked_in_vain_is_told(
         return true;
     };
     // What cannot be is not answered.
-    let known = member.arbiter.counter.max(member.counter);
+    let known = member.number.max(member.counter);
     let is_forged = is_absurd(number, known) || is_absurd(clock, local.clock);
-    if is_forged || request.node != id || request.clock > local.clock {
+    if is_forged || !lock.is_valid() || request.node != id || request.clock > local.clock {
         return true;
     }
-    match made(member, request) {
+    match made(member, lock, request) {
         None => {
             let counter = member.counter;
             let release = Message::Release {
                 epoch,
+                lock: lock.clone(),
                 request,
                 counter,
             };
@@ -145,6 +152,7 @@ pub(super) fn who_is_locked_in_vain_is_told(
         Some(attempt) => attempt.arbiters.get(&arbiter).is_none_or(|view| {
             let relinquish = Message::Relinquish {
                 epoch,
+                lock: lock.clone(),
                 request,
                 number,
             };
@@ -154,12 +162,12 @@ pub(super) fn who_is_locked_in_vain_is_told(
     }
 }
 
-fn made(member: &Membership, request: Timestamp) -> Option<&Attempt> {
-    let attempt = member.attempt.as_ref();
+fn made<'a>(member: &'a Membership, lock: &LockName, request: Timestamp) -> Option<&'a Attempt> {
+    let attempt = member.attempts.get(lock);
     attempt.filter(|attempt| attempt.request == request)
 }
 
-/// Whoever waits asks the arbiters again that are not locked, and them alone.
+/// Whoever waits asks the arbiters again that are not locked, of each lock that it waits for.
 pub(super) fn who_waits_asks_again(
     before: &World<Maekawa>,
     action: &Action<Maekawa>,
@@ -174,17 +182,21 @@ pub(super) fn who_waits_asks_again(
     };
     let node = before.host(*id).and_then(Host::node);
     let member = node.and_then(membership_of).filter(|member| !member.frozen);
-    let Some((member, attempt)) = member.and_then(|it| Some((it, it.attempt.as_ref()?))) else {
+    let Some(member) = member else {
         return true;
     };
-    let message = Message::Request {
-        epoch: member.epoch,
-        request: attempt.request,
-    };
-    attempt.held.is_some()
-        || attempt.arbiters.iter().all(|(&arbiter, view)| {
+    let mut waiting = { member.attempts.iter() }.filter(|(_, attempt)| attempt.held.is_none());
+    waiting.all(|(lock, attempt)| {
+        let message = Message::Request {
+            epoch: member.epoch,
+            lock: lock.clone(),
+            request: attempt.request,
+        };
+        let mut views = attempt.arbiters.iter();
+        views.all(|(&arbiter, view)| {
             view.standing.is_locked() || says_this(after, *id, arbiter, &message)
         })
+    })
 }
 
 /// The health check asks each member, and each that is to be one, for a sign of life; and while

@@ -44,8 +44,8 @@ pub(super) fn who_asks_is_answered_or_waits(
         || match command {
             Command::Acquire { claim } => local_of(node).is_some_and(|local| {
                 let member = local.membership.as_ref();
-                let held = member.is_some_and(|member| member.held().is_some());
-                let position = local.claims.iter().position(|other| other == claim);
+                let held = member.is_some_and(|member| member.held(&claim.lock).is_some());
+                let position = { local.claims_to(&claim.lock) }.position(|other| other == claim);
                 position.is_some_and(|position| position > 0 || !held)
             }),
             Command::Release { .. } | Command::End { .. } => false,
@@ -65,7 +65,7 @@ pub(super) fn who_is_gone_is_forgotten(
         return true;
     };
     let is_forgotten = local_of(node).is_none_or(|local| {
-        let mut claims = local.claims.iter();
+        let mut claims = local.all_claims();
         claims.all(|claim| claim.session != *session) && !local.over.contains_key(session)
     });
     session.node != id || is_forgotten

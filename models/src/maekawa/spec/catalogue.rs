@@ -5,10 +5,10 @@ use crate::maekawa::quorum::Construction;
 use crate::specification::{Drawn, Model, Size};
 use crate::world::{Delivery, Timing};
 
-use super::{drawn, scenarios};
+use super::{drawn, scenarios, several};
 
-/// Every model that can be walked: of the algorithm proper, and of epoch changes.
-pub const MODELS: &[&[Model<Maekawa>]] = &[EXCLUSION, EPOCHS];
+/// Every model that can be walked: of the algorithm proper, of epoch changes, and of several locks.
+pub const MODELS: &[&[Model<Maekawa>]] = &[EXCLUSION, EPOCHS, several::MODELS];
 
 /// Models that are too large to walk, and are sampled instead.
 pub const FUZZED: &[&[Model<Maekawa>]] = &[AT_LARGE];
@@ -556,9 +556,11 @@ pub const DRAWN: &[Drawn<Maekawa>] = &[Drawn {
     model: Model {
         name: "maekawa/drawn",
         size: Size::Large,
-        purpose: "members, newcomers, sessions that end and faults that are drawn, so that any of them meet",
+        purpose: "members, newcomers, sessions that end, three locks, memory for all of them or few, and \
+                  faults that are drawn, so that any of them meet",
         faults: "any, as drawn",
-        bounds: "epochs ≤ 40; up to 5 founders, 2 that join; up to 5 clients with up to 3 claims each, asked up to 3 times",
+        bounds: "epochs ≤ 40; up to 5 founders, 2 that join; up to 5 clients with up to 3 claims each, \
+                 asked up to 3 times; 3 locks, of which none, one or all are remembered",
         states: None,
         reaches: &[
             "a node enters",

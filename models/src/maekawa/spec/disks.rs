@@ -40,7 +40,7 @@ pub(super) const BLANK_NODE_RUNS: Reachable<Maekawa> = Reachable {
 
 pub(super) const LOST_IS_REPLACED: Reachable<Maekawa> = Reachable {
     name: "a node that has lost its disk is out, and another enters in the next epoch",
-    seen: |_, world| lost(world) && holders(world).any(|(_, token)| token.epoch > Epoch(1)),
+    seen: |_, world| lost(world) && holders(world).any(|(_, _, token)| token.epoch > Epoch(1)),
 };
 
 fn lost(world: &World<Maekawa>) -> bool {

@@ -1,11 +1,12 @@
 //! Worlds of Maekawa's algorithm that are drawn: which faults happen, how many members, newcomers and
-//! clients there are, and what these ask.
+//! clients there are, which locks these ask for, and how many idle ones are remembered.
 
 use alloc::vec::Vec;
 
 use super::Bounds;
-use super::scenarios::{claim, founded};
+use super::scenarios::{acquire_and_release, claim_to, founded};
 use crate::draw::Draw;
+use crate::maekawa::lock::LockName;
 use crate::maekawa::message::Epoch;
 use crate::maekawa::quorum::Construction;
 use crate::maekawa::state::Session;
@@ -26,7 +27,7 @@ pub(super) fn scenario(number: u64) -> Scenario<Maekawa> {
         timing: draw.timing(),
         scripts: scripts(founders + others, &mut draw),
         tries: draw.u8(1..=3),
-        // A disk that is lost unsays what made a message inert.
+        // A disk that is lost, or a lock that is forgotten, unsays what made a message inert.
         drop_inert: false,
         ..founded(founders, others, construction)
     };
@@ -38,13 +39,15 @@ pub(super) fn scenario(number: u64) -> Scenario<Maekawa> {
         // Nothing says that the health check is right.
         accurate: false,
     };
+    let max_idle_locks = draw.any(&[0, 1, 4096]);
     for node in &mut scenario.nodes {
         node.misses = 2;
+        node.max_idle_locks = max_idle_locks;
     }
     scenario
 }
 
-/// What each client asks: it claims the lock and lets it go, gives up before it is its turn, ends
+/// What each client asks: it claims locks and lets them go, gives up before it is its turn, ends
 /// its session, or, one of them, lets the first member leave and come back.
 fn scripts(nodes: u16, draw: &mut Draw) -> Vec<Vec<Command>> {
     let mut scripts = Vec::new();
@@ -52,9 +55,9 @@ fn scripts(nodes: u16, draw: &mut Draw) -> Vec<Vec<Command>> {
         let node = draw.u16(1..=nodes);
         let mut script = Vec::new();
         for sequence in 1..=draw.u64(1..=3) {
-            let claim = claim(node, number, sequence);
-            script.push(Command::Acquire { claim });
-            script.push(Command::Release { claim });
+            let lock = LockName::from(draw.any(&["A", "B", "C"]));
+            let claim = claim_to(lock, node, number, sequence);
+            script.extend(acquire_and_release(claim));
         }
         let session = Session {
             node: NodeId(node),

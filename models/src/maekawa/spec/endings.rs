@@ -1,15 +1,15 @@
 //! What keeps an epoch from ending, and what ends with it.
 
 use crate::maekawa::message::{Message, is_absurd};
-use crate::maekawa::state::Volatile;
+use crate::maekawa::state::{Membership, Volatile};
 use crate::maekawa::{Maekawa, Timer};
 use crate::protocol::{Node, NodeId};
 use crate::world::{Action, Host, Scenario, World};
 
 use super::{local_of, membership_of};
 
-/// Who has been asked to freeze while it held the lock answers when it leaves the critical
-/// section: nobody asks again before the next health check.
+/// Who has been asked to freeze while it held a lock answers when it leaves the last of its critical
+/// sections: nobody asks again before the next health check.
 pub(super) fn the_last_holder_says_so(before: &World<Maekawa>, after: &World<Maekawa>) -> bool {
     let hosts = before.all_hosts().zip(after.all_hosts());
     { hosts }.all(|((id, old), (_, new))| {
@@ -22,8 +22,8 @@ pub(super) fn the_last_holder_says_so(before: &World<Maekawa>, after: &World<Mae
         ) else {
             return true;
         };
-        let leaves =
-            was.epoch == is.epoch && was.frozen && was.held().is_some() && is.held().is_none();
+        let holds = |member: &Membership| member.all_held().next().is_some();
+        let leaves = was.epoch == is.epoch && was.frozen && holds(was) && !holds(is);
         let epoch = is.epoch;
         let said = Message::Frozen { epoch };
         let mut sent = after.network.sent();
@@ -77,15 +77,15 @@ pub(super) fn the_gone_are_not_waited_for(
     new.durable().epoch > epoch || gone.all(|node| !is_member(node) || is.frozen.contains(node))
 }
 
-/// A node requests the lock for a client, and for nobody who has gone or been turned away.
+/// A node requests a lock for a client, and for nobody who has gone or been turned away.
 pub(super) fn requests_are_for_clients(world: &World<Maekawa>) -> bool {
     world
         .running()
         .filter_map(|(_, node)| local_of(node))
         .all(|local| {
-            let member = local.membership.as_ref();
-            let requests = member.is_some_and(|member| member.attempt.is_some());
-            !requests || !local.claims.is_empty()
+            let members = local.membership.iter();
+            let mut requested = members.flat_map(|member| member.attempts.keys());
+            requested.all(|lock| local.claims_to(lock).next().is_some())
         })
 }
 

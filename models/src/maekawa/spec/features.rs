@@ -1,6 +1,6 @@
 //! What Maekawa's algorithm can do and what it must bear: any two of these have to be seen in one run.
 
-use super::holders;
+use super::{holders, locks};
 use crate::maekawa::message::Message;
 use crate::maekawa::{Command, Maekawa, Timer};
 use crate::specification::{Apart, Feature};
@@ -65,6 +65,8 @@ pub(super) const FEATURES: &[Feature<Maekawa>] = &[
         name: "the lock is held",
         happens: |_, _, _, after| holders(after).next().is_some(),
     },
+    locks::SEVERAL_LOCKS,
+    locks::FORGETTING,
     Feature::RETRY,
     Feature::CRASH,
     Feature::LOSS,

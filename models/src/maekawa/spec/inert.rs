@@ -1,10 +1,10 @@
 //! Which of the messages are inert, and why.
 //!
-//! The argument rests on five facts. The epoch on a disk never decreases, and a node is never
+//! The argument rests on five facts, of each lock. The epoch on a disk never decreases, and a node is never
 //! again a member of an epoch that its disk has passed, or that it was in when it crashed or
 //! gave up. Within an epoch a requester's requests bear increasing time stamps, and one that is
 //! over stays over. An arbiter that has heard of the end of a request ignores all that is about
-//! it. The numbers of an arbiter's grants increase, and a request's view of them does. And a
+//! it, for as long as it remembers: a world in which it forgets may drop nothing. The numbers of an arbiter's grants increase, and a request's view of them does. And a
 //! view that is not [`Awaited`](Standing::Awaited) any more never is again for that request.
 //!
 //! A message that would only provoke an answer is inert when the answer would be, too: a stale
@@ -13,6 +13,7 @@
 //! Epochs are judged by what is on disk, as a crash would find it.
 
 use crate::maekawa::Maekawa;
+use crate::maekawa::lock::LockName;
 use crate::maekawa::message::{Epoch, Message, Timestamp};
 use crate::maekawa::state::{Arbiter, Membership, Standing, View};
 use crate::protocol::NodeId;
@@ -31,36 +32,51 @@ pub(super) fn is_inert(
         return true;
     }
     match &envelope.message {
-        Message::Request { epoch, request } => {
-            is_past(*epoch, receiver) || has_finished(*epoch, receiver, *request)
+        Message::Request {
+            epoch,
+            lock,
+            request,
         }
-        Message::Release { epoch, request, .. } => {
-            is_past(*epoch, receiver) || has_finished(*epoch, receiver, *request)
-        }
-        Message::Relinquish { epoch, number, .. } => {
-            is_past(*epoch, receiver) || is_returned(*epoch, receiver, *number)
-        }
+        | Message::Release {
+            epoch,
+            lock,
+            request,
+            ..
+        } => is_past(*epoch, receiver) || has_finished(*epoch, lock, receiver, *request),
+        Message::Relinquish {
+            epoch,
+            lock,
+            number,
+            ..
+        } => is_past(*epoch, receiver) || is_returned(*epoch, lock, receiver, *number),
         Message::Locked {
             epoch,
+            lock,
             request,
             number,
             clock,
         } => {
             let knows_time = local_clock(receiver).is_none_or(|known| *clock <= known);
+            let about = (*epoch, lock, *request);
             is_past(*epoch, receiver)
-                || knows_time && is_idle_talk(*epoch, from, *request, *number, sender, receiver)
+                || knows_time && is_idle_talk(about, from, *number, sender, receiver)
         }
         Message::Inquire {
             epoch,
+            lock,
             request,
             number,
         } => {
-            is_past(*epoch, receiver)
-                || is_idle_talk(*epoch, from, *request, *number, sender, receiver)
+            let about = (*epoch, lock, *request);
+            is_past(*epoch, receiver) || is_idle_talk(about, from, *number, sender, receiver)
         }
-        Message::Failed { epoch, request } => {
+        Message::Failed {
+            epoch,
+            lock,
+            request,
+        } => {
             is_past(*epoch, receiver)
-                || match view(*epoch, from, *request, receiver) {
+                || match view((*epoch, lock, *request), from, receiver) {
                     Seen::Over => true,
                     Seen::Current(view) => view.standing != Standing::Awaited,
                     Seen::Nothing => false,
@@ -89,8 +105,8 @@ fn membership(epoch: Epoch, host: &Host<Maekawa>) -> Option<&Membership> {
     (membership.epoch == epoch).then_some(membership)
 }
 
-fn arbiter(epoch: Epoch, host: &Host<Maekawa>) -> Option<&Arbiter> {
-    membership(epoch, host).map(|membership| &membership.arbiter)
+fn arbiter<'a>(epoch: Epoch, lock: &LockName, host: &'a Host<Maekawa>) -> Option<&'a Arbiter> {
+    membership(epoch, host)?.arbiters.get(lock)
 }
 
 fn local_clock(host: &Host<Maekawa>) -> Option<u64> {
@@ -98,17 +114,18 @@ fn local_clock(host: &Host<Maekawa>) -> Option<u64> {
 }
 
 /// Whether the host's arbiter knows that the request is over, or will never know anything.
-fn has_finished(epoch: Epoch, host: &Host<Maekawa>, request: Timestamp) -> bool {
-    let arbiter = arbiter(epoch, host);
+fn has_finished(epoch: Epoch, lock: &LockName, host: &Host<Maekawa>, request: Timestamp) -> bool {
+    let arbiter = arbiter(epoch, lock, host);
     arbiter.is_some_and(|arbiter| arbiter.has_finished(request))
 }
 
 /// Whether the grant of that number is not the one for which the host's arbiter is locked, nor
 /// a later one.
-fn is_returned(epoch: Epoch, host: &Host<Maekawa>, number: u64) -> bool {
-    arbiter(epoch, host).is_some_and(|arbiter| {
-        let is_locked = arbiter.locked.is_some_and(|grant| grant.number == number);
-        !is_locked && number <= arbiter.counter
+fn is_returned(epoch: Epoch, lock: &LockName, host: &Host<Maekawa>, number: u64) -> bool {
+    membership(epoch, host).is_some_and(|member| {
+        let grant = arbiter(epoch, lock, host).and_then(|arbiter| arbiter.locked);
+        let is_locked = grant.is_some_and(|grant| grant.number == number);
+        !is_locked && number <= member.number
     })
 }
 
@@ -117,16 +134,16 @@ fn is_returned(epoch: Epoch, host: &Host<Maekawa>, number: u64) -> bool {
 /// has its grant back: once the request is over, and its RELEASE lost, whatever comes late is
 /// answered with another one.
 fn is_idle_talk(
-    epoch: Epoch,
+    about: (Epoch, &LockName, Timestamp),
     from: NodeId,
-    request: Timestamp,
     number: u64,
     arbiter: &Host<Maekawa>,
     requester: &Host<Maekawa>,
 ) -> bool {
+    let (epoch, lock, request) = about;
     let deaf = is_past(epoch, arbiter);
-    match view(epoch, from, request, requester) {
-        Seen::Over => deaf || has_finished(epoch, arbiter, request),
+    match view(about, from, requester) {
+        Seen::Over => deaf || has_finished(epoch, lock, arbiter, request),
         Seen::Current(view) => {
             let is_stale = number < view.number;
             let is_refused = number == view.number && view.standing == Standing::Failed;
@@ -146,11 +163,15 @@ enum Seen<'a> {
     Nothing,
 }
 
-fn view(epoch: Epoch, arbiter: NodeId, request: Timestamp, host: &Host<Maekawa>) -> Seen<'_> {
+fn view<'a>(
+    (epoch, lock, request): (Epoch, &LockName, Timestamp),
+    arbiter: NodeId,
+    host: &'a Host<Maekawa>,
+) -> Seen<'a> {
     let Some(membership) = membership(epoch, host) else {
         return Seen::Nothing;
     };
-    match &membership.attempt {
+    match membership.attempts.get(lock) {
         Some(attempt) if attempt.request == request => attempt
             .arbiters
             .get(&arbiter)

@@ -2,27 +2,31 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 
+use crate::maekawa::lock::LockName;
 use crate::maekawa::message::{Epoch, FURTHEST_AHEAD, Message, Timestamp};
 use crate::maekawa::quorum::Construction;
-use crate::maekawa::state::{Claim, Membership, Volatile};
+use crate::maekawa::state::{Arbiter, Claim, Volatile};
 use crate::maekawa::{Command, Maekawa, Timer};
 use crate::protocol::{Node, NodeId};
 use crate::specification::{Invariant, Specification};
 use crate::world::{Faulted, Host, Scenario, World};
 
 use super::disks::{self, is_blank};
-use super::{endings, holders, local_of, members, membership_of, orchestrator, requests};
+use super::{
+    endings, holders, is_held, local_of, locks, members, membership_of, orchestrator, requests,
+};
 
 pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
     disks::BLANK_DISKS_STAY_BLANK,
     Invariant {
         name: "Mutual exclusion",
-        source: "§2; of living nodes where the health check does not err, else in each epoch",
+        source: "§2, of each lock; of living nodes where the health check does not err, else in each \
+                 epoch",
         holds: mutual_exclusion,
     },
     Invariant {
         name: "One grant at a time",
-        source: "§2 (a), §4: an arbiter is locked for one request at a time",
+        source: "§2 (a), §4: an arbiter of a lock is locked for one request at a time",
         holds: |_, world| one_grant_at_a_time(world),
     },
     Invariant {
@@ -32,6 +36,9 @@ pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
     },
     requests::NOBODY_WAITS_AT_WHO_IS_FREE,
     requests::OWN_REQUESTS_ARE_KNOWN,
+    locks::WHO_HAS_FROZEN_HOLDS_NOTHING,
+    locks::WHAT_IS_UNKNOWN_TAKES_NO_ROOM,
+    locks::WHAT_CANNOT_BE_NAMED_IS_UNKNOWN,
     Invariant {
         name: "Quorums intersect",
         source: "§2 (a): any two quorums of an epoch that are in use have a common member",
@@ -91,7 +98,12 @@ pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
     Invariant {
         name: "Nobody is locked for what is over",
         source: "§4: a RELEASE deletes the request; a late copy of it is not made again",
-        holds: |_, world| members(world).all(|(_, member)| knows_no_request_that_is_over(member)),
+        holds: |_, world| {
+            members(world).all(|(_, member)| {
+                let mut arbiters = member.arbiters.values();
+                arbiters.all(knows_no_request_that_is_over)
+            })
+        },
     },
     Invariant {
         name: "Who has frozen has it on disk",
@@ -132,29 +144,32 @@ fn is_small(construction: Option<Construction>, members: usize, arbiters: usize)
 }
 
 fn mutual_exclusion(scenario: &Scenario<Maekawa>, world: &World<Maekawa>) -> bool {
-    holders(world).all(|(one, first)| {
-        holders(world).all(|(other, second)| {
-            one == other || !scenario.bounds.accurate && first.epoch != second.epoch
-        })
+    holders(world).all(|(one, lock, first)| {
+        let mut others = holders(world).filter(|(other, held, _)| *other != one && *held == lock);
+        others.all(|(_, _, second)| !scenario.bounds.accurate && first.epoch != second.epoch)
     })
 }
 
 /// A requester's belief that an arbiter is locked for it.
-struct Belief {
+struct Belief<'a> {
     epoch: Epoch,
+    lock: &'a LockName,
     arbiter: NodeId,
     request: Timestamp,
     number: u64,
 }
 
-fn beliefs(world: &World<Maekawa>) -> impl Iterator<Item = Belief> + '_ {
-    let attempts =
-        members(world).filter_map(|(_, member)| Some((member, member.attempt.as_ref()?)));
-    attempts.flat_map(|(member, attempt)| {
+fn beliefs(world: &World<Maekawa>) -> impl Iterator<Item = Belief<'_>> {
+    let attempts = members(world).flat_map(|(_, member)| {
+        let attempts = member.attempts.iter();
+        attempts.map(|(lock, attempt)| (member.epoch, lock, attempt))
+    });
+    attempts.flat_map(|(epoch, lock, attempt)| {
         let locked = attempt.arbiters.iter();
         let locked = locked.filter(|(_, view)| view.standing.is_locked());
-        locked.map(|(&arbiter, view)| Belief {
-            epoch: member.epoch,
+        locked.map(move |(&arbiter, view)| Belief {
+            epoch,
+            lock,
             arbiter,
             request: attempt.request,
             number: view.number,
@@ -164,7 +179,7 @@ fn beliefs(world: &World<Maekawa>) -> impl Iterator<Item = Belief> + '_ {
 
 fn one_grant_at_a_time(world: &World<Maekawa>) -> bool {
     let mut locked = BTreeSet::new();
-    beliefs(world).all(|belief| locked.insert((belief.epoch, belief.arbiter)))
+    beliefs(world).all(|belief| locked.insert((belief.epoch, belief.lock, belief.arbiter)))
 }
 
 /// Of an arbiter that is frozen or has crashed nobody needs to be right: what it has granted is
@@ -175,7 +190,8 @@ fn grants_are_true(world: &World<Maekawa>) -> bool {
         let member = arbiter.and_then(membership_of);
         let active = member.filter(|member| member.epoch == belief.epoch && !member.frozen);
         active.is_none_or(|member| {
-            let grant = member.arbiter.locked;
+            let arbiter = member.arbiters.get(belief.lock);
+            let grant = arbiter.and_then(|arbiter| arbiter.locked);
             grant.is_some_and(|grant| {
                 (grant.request, grant.number) == (belief.request, belief.number)
             })
@@ -183,8 +199,7 @@ fn grants_are_true(world: &World<Maekawa>) -> bool {
     })
 }
 
-fn knows_no_request_that_is_over(member: &Membership) -> bool {
-    let arbiter = &member.arbiter;
+fn knows_no_request_that_is_over(arbiter: &Arbiter) -> bool {
     let locked = arbiter.locked.iter().map(|grant| &grant.request);
     let mut requests = locked.chain(&arbiter.waiting);
     requests.all(|request| {
@@ -205,7 +220,7 @@ fn who_has_frozen_has_it_on_disk(world: &World<Maekawa>) -> bool {
 }
 
 fn quorums_intersect(world: &World<Maekawa>) -> bool {
-    let requesters = || members(world).filter(|(_, member)| member.attempt.is_some());
+    let requesters = || members(world).filter(|(_, member)| !member.attempts.is_empty());
     requesters().all(|(_, one)| {
         let mut others = requesters().filter(|(_, other)| one.epoch == other.epoch);
         others.all(|(_, other)| !one.quorum.is_disjoint(&other.quorum))
@@ -224,25 +239,22 @@ fn an_epoch_waits_for_its_holder(scenario: &Scenario<Maekawa>, world: &World<Mae
     let Some(durable) = orchestrator(world) else {
         return true;
     };
-    !scenario.bounds.accurate || holders(world).all(|(_, token)| token.epoch == durable.epoch)
+    !scenario.bounds.accurate || holders(world).all(|(_, _, token)| token.epoch == durable.epoch)
 }
 
 /// Nothing has gone wrong, nothing is under way and no timer may run out; so nothing will ever
 /// happen but what clients do. Then who waits, waits for a client that is in the critical
-/// section.
+/// section of the same lock: who holds another keeps nobody waiting.
 ///
 /// A REQUEST that reaches a member before the epoch does is lost, and asked again. Where the
 /// bounds do not let it be asked again, there is nothing to be claimed of later epochs.
 fn deadlock_freedom(scenario: &Scenario<Maekawa>, world: &World<Maekawa>) -> bool {
-    let waits = |member: &Membership| {
-        let attempt = member.attempt.as_ref();
-        attempt.is_some_and(|attempt| attempt.held.is_none())
-    };
+    let attempts = members(world).flat_map(|(_, member)| &member.attempts);
+    let mut waiting = attempts.filter(|(_, attempt)| attempt.held.is_none());
     let later = orchestrator(world).is_some_and(|durable| durable.epoch > Epoch(1));
     world.faults != Faulted::default()
         || later && !scenario.bounds.retries
-        || holders(world).next().is_some()
-        || !members(world).any(|(_, member)| waits(member))
+        || waiting.all(|(lock, _)| is_held(world, lock))
         || !world.network.in_flight().is_empty()
         || has_a_timer(scenario, world)
 }
@@ -252,7 +264,7 @@ fn is_possible(world: &World<Maekawa>, host: &Host<Maekawa>) -> bool {
     let local = host.node().and_then(local_of);
     let clock = local.map_or(0, |local| local.clock);
     let member = host.node().and_then(membership_of);
-    let counter = member.map_or(0, |member| member.counter.max(member.arbiter.counter));
+    let counter = member.map_or(0, |member| member.counter.max(member.number));
     let begun = orchestrator(world).map(|durable| durable.epoch);
     let is_begun = begun.is_none_or(|begun| host.durable().epoch <= begun);
     clock.max(counter) < FURTHEST_AHEAD && is_begun
@@ -267,7 +279,7 @@ fn is_still_claimed(world: &World<Maekawa>, command: &Command) -> bool {
         Command::Acquire { .. } | Command::Register | Command::Deregister => false,
     };
     let mut local = world.running().filter_map(|(_, node)| local_of(node));
-    local.any(|local| local.claims.iter().any(is_given_up))
+    local.any(|local| local.all_claims().any(is_given_up))
 }
 
 fn has_a_timer(scenario: &Scenario<Maekawa>, world: &World<Maekawa>) -> bool {
@@ -291,22 +303,23 @@ fn has_its_timers(host: &Host<Maekawa>) -> bool {
     }
     let membership = membership_of(node);
     let is_what_it_is_to_be = membership.is_some() == node.durable().registered;
-    let waits = membership.is_some_and(|member| {
-        let attempt = member.attempt.as_ref().filter(|_| !member.frozen);
-        attempt.is_some_and(|attempt| attempt.held.is_none())
-    });
-    let has_claims = local_of(node).is_some_and(|local| !local.claims.is_empty());
-    let is_idle = membership.is_some_and(|member| !member.frozen && member.attempt.is_none());
+    let waits = membership.is_some_and(|member| !member.frozen && member.waits());
+    let active = membership.filter(|member| !member.frozen);
+    let mut claimed = local_of(node)
+        .into_iter()
+        .flat_map(|local| local.claims.keys());
+    let mut is_requested = |lock| active.is_none_or(|member| member.attempts.contains_key(lock));
     // Who has become what it is to be by missing an epoch finds that out when it would ask.
     (is_what_it_is_to_be || armed.contains(&Timer::Register))
         && armed.contains(&Timer::Lease) == membership.is_some()
         && armed.contains(&Timer::Retry) == waits
-        && !(has_claims && is_idle)
+        && claimed.all(&mut is_requested)
 }
 
-/// Whether the node is to be a member, or has none but the client in the critical section.
+/// Whether the node is to be a member, or has none but the clients in a critical section.
 fn has_nobody_in_vain(node: &Node<Maekawa>) -> bool {
-    let held = membership_of(node).and_then(Membership::held);
-    let claims = local_of(node).map_or(0, |local| local.claims.len());
-    node.durable().registered || claims <= usize::from(held.is_some())
+    let held = |lock| membership_of(node).and_then(|member| member.held(lock));
+    let mut queues = local_of(node).into_iter().flat_map(|local| &local.claims);
+    node.durable().registered
+        || queues.all(|(lock, claims)| claims.len() <= usize::from(held(lock).is_some()))
 }

@@ -6,10 +6,11 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::{self, Display};
 
+use crate::maekawa::lock::LockName;
 use crate::maekawa::message::Message;
 use crate::maekawa::quorum::Construction;
 use crate::maekawa::state::{
-    Attempt, Claim, Local, Membership, Orchestration, Persistent, Session, Standing, Volatile,
+    Arbiter, Attempt, Claim, Local, Orchestration, Persistent, Session, Standing, Volatile,
 };
 use crate::maekawa::{Command, Maekawa};
 use crate::protocol::{Node, NodeId};
@@ -22,7 +23,7 @@ impl Display for Session {
 
 impl Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.session, self.sequence)
+        write!(f, "{}#{} to {}", self.session, self.sequence, self.lock)
     }
 }
 
@@ -35,29 +36,44 @@ fn set(nodes: &BTreeSet<NodeId>) -> String {
 impl Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Request { epoch, request } => write!(f, "REQUEST {epoch} {request}"),
+            Self::Request {
+                epoch,
+                lock,
+                request,
+            } => write!(f, "REQUEST {epoch} {lock} {request}"),
             Self::Locked {
                 epoch,
+                lock,
                 request,
                 number,
                 clock,
-            } => write!(f, "LOCKED {epoch} {request} grant={number} clock={clock}"),
-            Self::Failed { epoch, request } => write!(f, "FAILED {epoch} {request}"),
+            } => write!(
+                f,
+                "LOCKED {epoch} {lock} {request} grant={number} clock={clock}"
+            ),
+            Self::Failed {
+                epoch,
+                lock,
+                request,
+            } => write!(f, "FAILED {epoch} {lock} {request}"),
             Self::Inquire {
                 epoch,
+                lock,
                 request,
                 number,
-            } => write!(f, "INQUIRE {epoch} {request} grant={number}"),
+            } => write!(f, "INQUIRE {epoch} {lock} {request} grant={number}"),
             Self::Relinquish {
                 epoch,
+                lock,
                 request,
                 number,
-            } => write!(f, "RELINQUISH {epoch} {request} grant={number}"),
+            } => write!(f, "RELINQUISH {epoch} {lock} {request} grant={number}"),
             Self::Release {
                 epoch,
+                lock,
                 request,
                 counter,
-            } => write!(f, "RELEASE {epoch} {request} token={counter}"),
+            } => write!(f, "RELEASE {epoch} {lock} {request} token={counter}"),
             Self::Register { after } => write!(f, "Register after {after}"),
             Self::Deregister { epoch } => write!(f, "Deregister {epoch}"),
             Self::Freeze { epoch } => write!(f, "Freeze {epoch}"),
@@ -107,32 +123,41 @@ fn member(durable: &Persistent, local: &Local) -> String {
         return format!("outside, after {}", durable.epoch);
     };
     let ending = if membership.frozen { " frozen" } else { "" };
-    let waiting = local.claims.len();
+    let waiting = local.all_claims().count();
+    let arbiters = membership.arbiters.iter();
+    let arbiters = arbiters.filter(|(_, arbiter)| !arbiter.is_idle());
+    let arbiters: Vec<String> = arbiters.map(|(lock, it)| arbiter(lock, it)).collect();
+    let attempts = membership.attempts.iter();
+    let attempts: Vec<String> = attempts.map(|(lock, it)| attempt(lock, it)).collect();
     format!(
         "{}{ending} clock={} {} | {} | claims={waiting}",
         membership.epoch,
         local.clock,
-        arbiter(membership),
-        membership
-            .attempt
-            .as_ref()
-            .map_or("idle".to_string(), attempt),
+        or(&arbiters, "free"),
+        or(&attempts, "idle"),
     )
 }
 
-fn arbiter(membership: &Membership) -> String {
-    let arbiter = &membership.arbiter;
+/// The parts, or a word where there are none.
+fn or(parts: &[String], none: &str) -> String {
+    match parts {
+        [] => none.to_string(),
+        parts => parts.join(", "),
+    }
+}
+
+fn arbiter(lock: &LockName, arbiter: &Arbiter) -> String {
     let locked = arbiter.locked.map_or("free".to_string(), |grant| {
         let inquired = if grant.inquired { "?" } else { "" };
         format!("locked {} grant={}{inquired}", grant.request, grant.number)
     });
     let waiting: Vec<String> = arbiter.waiting.iter().map(ToString::to_string).collect();
-    format!("{locked} waiting=[{}]", waiting.join(" "))
+    format!("{lock} {locked} waiting=[{}]", waiting.join(" "))
 }
 
-fn attempt(attempt: &Attempt) -> String {
+fn attempt(lock: &LockName, attempt: &Attempt) -> String {
     if let Some(token) = attempt.held {
-        return format!("IN THE CRITICAL SECTION {} token={token}", attempt.request);
+        return format!("HOLDS {lock} {} token={token}", attempt.request);
     }
     let views = attempt.arbiters.iter().map(|(arbiter, view)| {
         let standing = match view.standing {
@@ -144,7 +169,7 @@ fn attempt(attempt: &Attempt) -> String {
         format!("{arbiter}:{standing}")
     });
     let views: Vec<String> = views.collect();
-    format!("requests {} {}", attempt.request, views.join(" "))
+    format!("requests {lock} {} {}", attempt.request, views.join(" "))
 }
 
 /// A command in one line.

@@ -1,15 +1,18 @@
 //! What must hold of every transition.
 
+use alloc::collections::BTreeSet;
+
+use crate::maekawa::lock::LockName;
 use crate::maekawa::message::{Message, Timestamp, Token};
-use crate::maekawa::state::{Grant, Membership, Volatile};
+use crate::maekawa::state::{Arbiter, Grant, Membership, Volatile};
 use crate::maekawa::{Maekawa, Timer};
 use crate::protocol::{Node, NodeId};
 use crate::specification::Law;
 use crate::world::{Action, Done, Envelope, Host, Scenario, World};
 
 use super::{
-    again, asked, disks, endings, local_of, members, membership, membership_of, orchestrator,
-    requests, told,
+    again, asked, disks, endings, local_of, locks, members, membership, membership_of,
+    orchestrator, requests, told,
 };
 
 pub(super) const LAWS: &[Law<Maekawa>] = &[
@@ -27,7 +30,10 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
     told::OVER_IS_OVER,
     requests::WHAT_IS_HEARD_IS_KNOWN,
     requests::AN_EPOCH_BEGINS_WITH_NOTHING,
-    requests::A_RELEASE_BEARS_THE_LATEST_TOKEN,
+    requests::A_RELEASE_BEARS_THE_GREATEST_TOKEN,
+    locks::WHO_GIVES_WAY_HAS_BEEN_ASKED,
+    locks::WHO_WAITS_IS_NOT_PUT_OFF,
+    locks::THE_LONGEST_IDLE_IS_FORGOTTEN,
     Law {
         name: "A lease begins anew by the health check that says so, and by nothing else →",
         source: "a lease is of the epoch that the node is a member of, and as long as the \
@@ -36,8 +42,8 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
     },
     Law {
         name: "Fencing tokens strictly increase",
-        source: "each entry's token is greater than all before it; where the health check errs, \
-                 than all of its epoch",
+        source: "each entry's token is greater than all before it of the same lock; where the health \
+                 check errs, than all of its epoch",
         holds: |scenario, before, _, after| tokens_increase(scenario, before, after),
     },
     Law {
@@ -47,17 +53,18 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
     },
     Law {
         name: "The earliest request that is known is granted",
-        source: "§4: the first of the waiting queue, by time stamp, then by node",
+        source: "§4: the first of the lock's waiting queue, by time stamp, then by node",
         holds: |_, before, _, after| each_arbiter(before, after, earliest_is_granted),
     },
     Law {
         name: "Grant numbers increase",
-        source: "fencing tokens are made of them",
-        holds: |_, before, _, after| each_arbiter(before, after, numbers_increase),
+        source: "fencing tokens are made of them; an arbiter numbers those of all locks together, and \
+                 so on when it has forgotten one",
+        holds: |_, before, _, after| each_member(before, after, numbers_increase),
     },
     Law {
         name: "A request is later than all that its node has seen",
-        source: "§4; Lamport 1978",
+        source: "§4; Lamport 1978; of two for different locks as well",
         holds: |_, before, _, after| requests_are_later(before, after),
     },
     Law {
@@ -143,7 +150,7 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
     },
     Law {
         name: "The last holder says so",
-        source: "the epoch has waited for it alone",
+        source: "the epoch has waited for its node alone, and for the last lock that it holds",
         holds: |_, before, _, after| endings::the_last_holder_says_so(before, after),
     },
     Law {
@@ -178,7 +185,7 @@ fn changed<'a>(
 }
 
 /// Whether `holds` is true of each change of a member within an epoch.
-fn each_arbiter(
+fn each_member(
     before: &World<Maekawa>,
     after: &World<Maekawa>,
     holds: fn(&Membership, &Membership) -> bool,
@@ -191,8 +198,33 @@ fn each_arbiter(
     )
 }
 
-fn held(node: &Node<Maekawa>) -> Option<Token> {
-    membership_of(node)?.held()
+/// Whether `holds` is true of each arbiter that is left of a change of a member within an epoch.
+fn each_arbiter(
+    before: &World<Maekawa>,
+    after: &World<Maekawa>,
+    holds: fn(Option<&Arbiter>, &Arbiter) -> bool,
+) -> bool {
+    changed(before, after).all(
+        |(_, old, new)| match (membership_of(old), membership_of(new)) {
+            (Some(old), Some(new)) => {
+                let mut arbiters = new.arbiters.iter();
+                old.epoch != new.epoch
+                    || arbiters.all(|(lock, arbiter)| holds(old.arbiters.get(lock), arbiter))
+            }
+            _ => true,
+        },
+    )
+}
+
+/// The locks that the node holds, with their tokens.
+fn all_held(node: &Node<Maekawa>) -> impl Iterator<Item = (&LockName, Token)> {
+    membership_of(node)
+        .into_iter()
+        .flat_map(Membership::all_held)
+}
+
+fn held(node: &Node<Maekawa>, lock: &LockName) -> Option<Token> {
+    membership_of(node)?.held(lock)
 }
 
 fn tokens_increase(
@@ -200,14 +232,14 @@ fn tokens_increase(
     before: &World<Maekawa>,
     after: &World<Maekawa>,
 ) -> bool {
-    changed(before, after).all(|(_, old, new)| match held(new) {
-        Some(token) if held(old) != Some(token) => {
-            let counter = before.ghost.counters.get(&token.epoch);
-            let is_greatest = before.ghost.greatest() < Some(token);
-            counter.is_none_or(|&counter| counter < token.counter)
+    changed(before, after).all(|(_, old, new)| {
+        let mut entered = all_held(new).filter(|(lock, token)| held(old, lock) != Some(*token));
+        entered.all(|(lock, token)| {
+            let counter = before.ghost.counter(lock, token.epoch);
+            let is_greatest = before.ghost.greatest(lock) < Some(token);
+            counter.is_none_or(|counter| counter < token.counter)
                 && (is_greatest || !scenario.bounds.accurate)
-        }
-        _ => true,
+        })
     })
 }
 
@@ -220,24 +252,29 @@ fn released_by_its_holder(
         let (Some(old), Some(new)) = (membership_of(old), membership_of(new)) else {
             return true;
         };
-        let (Some(was), epochs) = (old.arbiter.locked, (old.epoch, new.epoch)) else {
-            return true;
+        let goes_on = |lock: &LockName, was: Grant| {
+            let is = |grant: Grant| grant.number == was.number && grant.request == was.request;
+            let arbiter = new.arbiters.get(lock);
+            arbiter.and_then(|arbiter| arbiter.locked).is_some_and(is)
         };
-        let is = |grant: Grant| grant.number == was.number && grant.request == was.request;
-        epochs.0 != epochs.1
-            || new.arbiter.locked.is_some_and(is)
-            // What a node says to itself is heard within the step.
-            || was.request.node == id
-            || gives_back(action, was)
+        let mut locked =
+            { old.arbiters.iter() }.filter_map(|(lock, arbiter)| Some((lock, arbiter.locked?)));
+        old.epoch != new.epoch
+            || locked.all(|(lock, was)| {
+                // What a node says to itself is heard within the step.
+                goes_on(lock, was) || was.request.node == id || gives_back(action, lock, was)
+            })
     })
 }
 
-fn gives_back(action: &Action<Maekawa>, grant: Grant) -> bool {
+fn gives_back(action: &Action<Maekawa>, lock: &LockName, grant: Grant) -> bool {
     let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
         return false;
     };
     let holder = grant.request.node;
+    let subject = envelope.message.subject();
     envelope.from == holder
+        && subject.is_some_and(|(_, about, _)| about == lock)
         && match &envelope.message {
             // The end of a later request is the end of this one: a node has one at a time.
             Message::Release { request, .. } => *request >= grant.request,
@@ -248,33 +285,28 @@ fn gives_back(action: &Action<Maekawa>, grant: Grant) -> bool {
         }
 }
 
-fn earliest_is_granted(old: &Membership, new: &Membership) -> bool {
-    let Some(grant) = new.arbiter.locked else {
+fn earliest_is_granted(old: Option<&Arbiter>, new: &Arbiter) -> bool {
+    let Some(grant) = new.locked else {
         return true;
     };
-    let is_new = old
-        .arbiter
-        .locked
-        .is_none_or(|was| was.number != grant.number);
-    let waiting = new.arbiter.waiting.first();
+    let was = old.and_then(|old| old.locked);
+    let is_new = was.is_none_or(|was| was.number != grant.number);
+    let waiting = new.waiting.first();
     !is_new || waiting.is_none_or(|waiting| grant.request < *waiting)
 }
 
 fn numbers_increase(old: &Membership, new: &Membership) -> bool {
-    let numbers = (old.arbiter.locked, new.arbiter.locked);
-    let is_later = match numbers {
-        (Some(was), Some(is)) => was.number <= is.number,
-        _ => true,
-    };
-    let grown = new.arbiter.locked.is_none_or(|is| {
-        old.arbiter.locked == Some(is)
-            || old
-                .arbiter
-                .locked
-                .is_some_and(|was| was.number == is.number)
-            || is.number > old.arbiter.counter
-    });
-    is_later && grown && old.arbiter.counter <= new.arbiter.counter
+    let mut arbiters = new.arbiters.iter();
+    let mut granted = BTreeSet::new();
+    old.number <= new.number
+        && arbiters.all(|(lock, arbiter)| {
+            let was = old.arbiters.get(lock).and_then(|old| old.locked);
+            arbiter.locked.is_none_or(|is| {
+                let is_later = was.is_none_or(|was| was.number <= is.number);
+                let is_new = was.is_none_or(|was| was != is && was.number != is.number);
+                granted.insert(is.number) && is_later && (!is_new || is.number > old.number)
+            })
+        })
 }
 
 fn requests_are_later(before: &World<Maekawa>, after: &World<Maekawa>) -> bool {
@@ -282,35 +314,39 @@ fn requests_are_later(before: &World<Maekawa>, after: &World<Maekawa>) -> bool {
         let (Some(was), Some(is)) = (membership_of(old), membership_of(new)) else {
             return true;
         };
-        let request = |member: &Membership| member.attempt.as_ref().map(|made| made.request);
-        let (made, known) = (request(is), local_of(old).map(|local| local.clock));
-        let seen = was
-            .arbiter
-            .waiting
-            .iter()
-            .chain(was.arbiter.locked.iter().map(|grant| &grant.request));
-        made == request(was)
-            || was.epoch != is.epoch
-            || made.is_none_or(|made: Timestamp| {
-                known.is_none_or(|known| made.clock > known)
-                    && seen.into_iter().all(|seen| *seen < made)
+        let known = local_of(old).map(|local| local.clock);
+        let seen = |made: Timestamp| {
+            let mut arbiters = was.arbiters.values();
+            arbiters.all(|arbiter| {
+                let locked = arbiter.locked.iter().map(|grant| &grant.request);
+                let mut requests = arbiter.waiting.iter().chain(locked);
+                requests.all(|seen| *seen < made)
             })
+        };
+        let request = |member: &Membership, lock| -> Option<Timestamp> {
+            Some(member.attempts.get(lock)?.request)
+        };
+        let attempts = || is.attempts.iter();
+        let times: BTreeSet<Timestamp> = attempts().map(|(_, made)| made.request).collect();
+        let mut made = attempts().filter(|(lock, made)| request(was, lock) != Some(made.request));
+        was.epoch != is.epoch
+            || times.len() == is.attempts.len()
+                && made.all(|(_, made)| {
+                    known.is_none_or(|known| made.request.clock > known) && seen(made.request)
+                })
     })
 }
 
 fn holders_keep_their_arbiters(before: &World<Maekawa>, after: &World<Maekawa>) -> bool {
     changed(before, after).all(|(_, old, new)| {
-        let (Some(was), Some(is)) = (held(old), held(new)) else {
-            return true;
-        };
-        let locked = |node: &Node<Maekawa>| {
-            let attempt = membership_of(node).and_then(|member| member.attempt.as_ref());
+        let is_locked = |lock| {
+            let attempt = membership_of(new).and_then(|member| member.attempts.get(lock));
             attempt.is_none_or(|attempt| {
                 let mut views = attempt.arbiters.values();
                 views.all(|view| view.standing.is_locked())
             })
         };
-        was != is || locked(new)
+        all_held(old).all(|(lock, was)| held(new, lock) != Some(was) || is_locked(lock))
     })
 }
 
@@ -322,7 +358,7 @@ fn drained(scenario: &Scenario<Maekawa>, before: &World<Maekawa>, after: &World<
         return true;
     }
     let mut ended = members(after).filter(|(_, member)| member.epoch == old.epoch);
-    ended.all(|(_, member)| member.frozen && member.held().is_none())
+    ended.all(|(_, member)| member.frozen && member.all_held().next().is_none())
 }
 
 fn restarts_as_stranger(action: &Action<Maekawa>, after: &World<Maekawa>) -> bool {

@@ -2,16 +2,17 @@
 //! again and again in them, so that nothing ever comes to rest: a deadlock is seen by liveness
 //! alone.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::maekawa::message::{Epoch, Message};
 use crate::maekawa::state::Volatile;
-use crate::maekawa::{Event, Maekawa};
+use crate::maekawa::{Command, Event, Maekawa};
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::specification::{LiveModel, Model, Mutant, Size};
 use crate::world::{Action, Scenario, Timing, World};
 
-use super::scenarios;
+use super::{membership_of, scenarios};
 
 /// Every model in which the liveness of Maekawa's algorithm is decided.
 pub const MODELS: &[LiveModel<Maekawa>] = &[
@@ -92,6 +93,25 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
     },
     LiveModel {
         model: Model {
+            name: "maekawa/live-locks",
+            size: Size::Gate,
+            purpose: "one lock is held for ever, and everybody gets the other in spite of that",
+            faults: "none",
+            bounds: "2 members; 1 client that keeps a lock, 2 that claim the other; channels in order, \
+                     time-outs that are chosen well",
+            states: Some(3_934),
+            reaches: &[
+                "a node enters",
+                "a node holds two locks",
+                "two nodes hold a lock each",
+                "a node holds one lock and waits for another",
+            ],
+            scenario: one_is_kept,
+        },
+        decides: &["Every request is granted", "Nobody starves"],
+    },
+    LiveModel {
+        model: Model {
             name: "maekawa/live-death-of-two",
             size: Size::Gate,
             purpose: "one of two members dies, or the orchestrator, and the epoch changes end",
@@ -137,6 +157,13 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         inject: |scenario| scenario.step = overlooks_the_last_locked,
     },
     Mutant {
+        id: "MAE-LOCKS-ONE-BY-ONE",
+        defect: "while its node has a lock, it overlooks the LOCKED by which it would have another, and asks for ever",
+        source: "locks have nothing in common but the members",
+        model: "maekawa/live-locks",
+        inject: |scenario| scenario.step = has_one_at_a_time,
+    },
+    Mutant {
         id: "MAE-CUT-SHORT",
         defect: "a request that the end of an epoch has cut short is not made again in the next",
         source: "§4: whoever waits is granted the lock in the end",
@@ -159,13 +186,21 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
     },
 ];
 
-/// `members` of whom these three want the lock at once.
-fn contention(members: u16, three: [u16; 3]) -> Scenario<Maekawa> {
-    let claims = three.map(|member| (member, 1));
+/// `members` of whom these want the lock at once.
+fn contention<const N: usize>(members: u16, who: [u16; N]) -> Scenario<Maekawa> {
+    let claims = who.map(|member| (member, 1));
     let mut scenario = scenarios::lossy(members, &claims, 0);
     scenario.timing = Timing::Synchronous;
     scenario.bounds.leases = true;
     scenario.bounds.last_epoch = Epoch(2);
+    scenario
+}
+
+/// Two members that want a lock. The first has another, and keeps it.
+fn one_is_kept() -> Scenario<Maekawa> {
+    let mut scenario = contention(2, [1, 2]);
+    let claim = scenarios::claim_to("B".into(), 1, 1, 1);
+    scenario.scripts.push([Command::Acquire { claim }].into());
     scenario
 }
 
@@ -252,6 +287,20 @@ fn overlooks_the_last_locked(
     }
 }
 
+/// It overlooks every LOCKED by which it would have a second.
+pub(super) fn has_one_at_a_time(
+    maekawa: &Maekawa,
+    node: &mut Node<Maekawa>,
+    input: Input<Maekawa>,
+    out: &mut Outbox<Maekawa>,
+) {
+    let has_one = membership_of(node).is_some_and(|member| member.all_held().next().is_some());
+    match has_one {
+        true => overlooks_the_last_locked(maekawa, node, input, out),
+        false => maekawa.step(node, input, out),
+    }
+}
+
 /// It waits, and asks for nothing: neither at once nor when it is time to ask again.
 fn requests_nothing_again(
     maekawa: &Maekawa,
@@ -270,7 +319,7 @@ fn requests_nothing_again(
         Volatile::Node(local) if begins && local.membership.is_some() => {
             core::mem::take(&mut local.claims)
         }
-        Volatile::Node(_) | Volatile::Orchestrator(_) => [].into(),
+        Volatile::Node(_) | Volatile::Orchestrator(_) => BTreeMap::new(),
     };
     maekawa.step(node, input, out);
     if let Volatile::Node(local) = &mut node.volatile {

@@ -3,9 +3,9 @@
 use crate::maekawa::Maekawa;
 use crate::protocol::NodeId;
 use crate::specification::{Formula, Liveness};
-use crate::world::World;
+use crate::world::{Host, World};
 
-use super::{holders, local_of, orchestrator};
+use super::{local_of, orchestrator};
 
 const FAIRNESS: &str = "faults stop; delivery of each message, each node's timers, restarts and \
                         each client's next request are weakly fair";
@@ -55,12 +55,12 @@ pub(super) const LIVENESS: &[Liveness<Maekawa>] = &[
     },
 ];
 
-/// Whether a client of the node waits.
+/// Whether a client of the node waits: for a lock that no client of the node has.
 fn waits(world: &World<Maekawa>, id: NodeId) -> bool {
-    let has_claims = world
-        .running()
-        .filter(|(node, _)| *node == id)
-        .filter_map(|(_, node)| local_of(node))
-        .any(|local| !local.claims.is_empty());
-    has_claims && holders(world).all(|(holder, _)| holder != id)
+    let local = world.host(id).and_then(Host::node).and_then(local_of);
+    local.is_some_and(|local| {
+        let member = local.membership.as_ref();
+        let is_held = |lock| member.is_some_and(|member| member.held(lock).is_some());
+        !local.claims.keys().all(is_held)
+    })
 }

@@ -1,8 +1,8 @@
 //! What must be true of Maekawa's algorithm, and the worlds and mutants it is checked with.
 //!
-//! Verified here: exclusion, within an epoch and over epochs; what an arbiter owes to those it
-//! is locked for; that tokens increase; that nobody waits for somebody who waits for them. Not
-//! verified here: time. That a health check is right about who is dead is a matter of the
+//! Verified here, of each lock: exclusion, within an epoch and over epochs; what an arbiter owes to
+//! those it is locked for; that tokens increase; that nobody waits for somebody who waits for them, or
+//! who holds another lock. Not verified here: time. That a health check is right about who is dead is a matter of the
 //! timeouts that a host chooses; [`Bounds::accurate`] says whether a world grants it, and what
 //! must hold in either case is stated for either case.
 
@@ -19,11 +19,13 @@ mod labels;
 mod laws;
 mod live;
 mod liveness;
+mod locks;
 mod membership;
 mod mutants;
 mod reachable;
 mod requests;
 mod scenarios;
+mod several;
 mod told;
 
 use alloc::collections::BTreeMap;
@@ -35,7 +37,9 @@ pub use self::catalogue::{DRAWN, FUZZED, MODELS};
 pub use self::live::MODELS as LIVE;
 pub use self::mutants::{FLAWED_TABLE_OF_21, MUTANTS};
 pub use self::scenarios::*;
+pub use self::several::*;
 
+use super::lock::LockName;
 use super::message::{Epoch, Message, Token};
 use super::state::{Local, Membership, Persistent, Volatile};
 use super::{Command, Event, Maekawa, Timer};
@@ -45,17 +49,22 @@ use crate::specification::{
 };
 use crate::world::{Envelope, Host, World};
 
-/// What the properties remember: of each epoch the greatest counter of a token.
+/// What the properties remember: of each lock and epoch the greatest counter of a token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Ghost {
-    /// The counters. An epoch in which nobody has entered has none.
-    pub counters: BTreeMap<Epoch, u64>,
+    /// The counters of each lock. An epoch in which nobody has had it has none.
+    pub counters: BTreeMap<LockName, BTreeMap<Epoch, u64>>,
 }
 
 impl Ghost {
-    /// The greatest token that anybody has had.
-    pub fn greatest(&self) -> Option<Token> {
-        let (&epoch, &counter) = self.counters.last_key_value()?;
+    /// The greatest counter of a token of the lock in the epoch.
+    pub fn counter(&self, lock: &LockName, epoch: Epoch) -> Option<u64> {
+        self.counters.get(lock)?.get(&epoch).copied()
+    }
+
+    /// The greatest token that anybody has had of the lock.
+    pub fn greatest(&self, lock: &LockName) -> Option<Token> {
+        let (&epoch, &counter) = self.counters.get(lock)?.last_key_value()?;
         Some(Token { epoch, counter })
     }
 }
@@ -87,8 +96,12 @@ impl Specification for Maekawa {
     const APART: &'static [Apart] = features::APART;
 
     fn observe(ghost: &mut Ghost, _: NodeId, node: &Node<Self>, _: &[Effect<Self>]) {
-        if let Some(token) = membership_of(node).and_then(Membership::held) {
-            let counter = ghost.counters.entry(token.epoch).or_default();
+        let held = membership_of(node)
+            .into_iter()
+            .flat_map(Membership::all_held);
+        for (lock, token) in held {
+            let counters = ghost.counters.entry(lock.clone()).or_default();
+            let counter = counters.entry(token.epoch).or_default();
             *counter = token.counter.max(*counter);
         }
     }
@@ -161,9 +174,17 @@ fn members(world: &World<Maekawa>) -> impl Iterator<Item = (NodeId, &Membership)
         .filter_map(|(id, node)| Some((id, membership_of(node)?)))
 }
 
-/// Those in the critical section, with their tokens.
-fn holders(world: &World<Maekawa>) -> impl Iterator<Item = (NodeId, Token)> {
-    members(world).filter_map(|(id, membership)| Some((id, membership.held()?)))
+/// Those in the critical section of a lock, with their tokens.
+fn holders(world: &World<Maekawa>) -> impl Iterator<Item = (NodeId, &LockName, Token)> {
+    members(world).flat_map(|(id, member)| {
+        let held = member.all_held();
+        held.map(move |(lock, token)| (id, lock, token))
+    })
+}
+
+/// Whether somebody holds the lock.
+fn is_held(world: &World<Maekawa>, lock: &LockName) -> bool {
+    holders(world).any(|(_, held, _)| held == lock)
 }
 
 /// What the orchestrator's disk remembers. In these worlds it is node 0.

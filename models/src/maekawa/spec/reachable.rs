@@ -2,12 +2,12 @@
 
 use crate::maekawa::Maekawa;
 use crate::maekawa::message::Epoch;
-use crate::maekawa::state::{Membership, Standing, Volatile};
+use crate::maekawa::state::{Arbiter, Membership, Standing, Volatile};
 use crate::protocol::NodeId;
 use crate::specification::Reachable;
-use crate::world::Host;
+use crate::world::{Host, World};
 
-use super::{disks, holders, members, membership_of, orchestrator};
+use super::{disks, holders, locks, members, membership_of, orchestrator};
 
 pub(super) const REACHABLE: &[Reachable<Maekawa>] = &[
     disks::BLANK_NODE_RUNS,
@@ -26,10 +26,7 @@ pub(super) const REACHABLE: &[Reachable<Maekawa>] = &[
     Reachable {
         name: "an arbiter inquires",
         seen: |_, world| {
-            members(world).any(|(_, member)| {
-                let locked = member.arbiter.locked;
-                locked.is_some_and(|grant| grant.inquired)
-            })
+            arbiters(world).any(|arbiter| arbiter.locked.is_some_and(|grant| grant.inquired))
         },
     },
     Reachable {
@@ -38,27 +35,30 @@ pub(super) const REACHABLE: &[Reachable<Maekawa>] = &[
     },
     Reachable {
         name: "two requests wait at an arbiter",
-        seen: |_, world| members(world).any(|(_, member)| member.arbiter.waiting.len() > 1),
+        seen: |_, world| arbiters(world).any(|arbiter| arbiter.waiting.len() > 1),
     },
     Reachable {
         name: "two requests bear the same time",
         seen: |_, world| {
             let requests = || {
-                let attempts = members(world).filter_map(|(_, member)| member.attempt.as_ref());
-                attempts.map(|attempt| attempt.request)
+                let attempts = members(world).flat_map(|(_, member)| &member.attempts);
+                attempts.map(|(lock, attempt)| (lock, attempt.request))
             };
-            requests().any(|one| {
-                requests().any(|other| one.node != other.node && one.clock == other.clock)
+            requests().any(|(lock, one)| {
+                let mut others = requests().filter(|(other, _)| *other == lock);
+                others.any(|(_, other)| one.node != other.node && one.clock == other.clock)
             })
         },
     },
     Reachable {
         name: "an epoch ends while the lock is held",
-        seen: |_, world| members(world).any(|(_, member)| member.frozen && member.held().is_some()),
+        seen: |_, world| {
+            members(world).any(|(_, member)| member.frozen && member.all_held().next().is_some())
+        },
     },
     Reachable {
         name: "a node enters in a later epoch",
-        seen: |_, world| holders(world).any(|(_, token)| token.epoch > Epoch(1)),
+        seen: |_, world| holders(world).any(|(_, _, token)| token.epoch > Epoch(1)),
     },
     Reachable {
         name: "a node joins",
@@ -83,9 +83,10 @@ pub(super) const REACHABLE: &[Reachable<Maekawa>] = &[
         seen: |_, world| {
             let is_down = |(_, host): (NodeId, &Host<Maekawa>)| host.node().is_none();
             world.all_hosts().any(is_down)
-                && holders(world).any(|(_, token)| {
-                    let counters = &world.ghost.counters;
-                    counters.keys().any(|epoch| *epoch < token.epoch)
+                && holders(world).any(|(_, lock, token)| {
+                    let counters = world.ghost.counters.get(lock).into_iter();
+                    let mut epochs = counters.flat_map(|counters| counters.keys());
+                    epochs.any(|epoch| *epoch < token.epoch)
                 })
         },
     },
@@ -142,14 +143,25 @@ pub(super) const REACHABLE: &[Reachable<Maekawa>] = &[
     },
     Reachable {
         name: "a holder that was given up meets its successor",
-        seen: |_, world| holders(world).count() > 1,
+        seen: |_, world| {
+            holders(world).any(|(one, lock, _)| {
+                holders(world).any(|(other, held, _)| one != other && lock == held)
+            })
+        },
     },
+    locks::TWO_ARE_HELD_AT_ONE_NODE,
+    locks::TWO_ARE_HELD_AT_TWO_NODES,
+    locks::ONE_IS_HELD_AND_ONE_AWAITED,
+    locks::AN_EPOCH_WAITS_FOR_TWO,
+    locks::ONE_IS_LOCKED_THOUGH_OVER,
 ];
 
+fn arbiters(world: &World<Maekawa>) -> impl Iterator<Item = &Arbiter> {
+    members(world).flat_map(|(_, member)| member.arbiters.values())
+}
+
 fn has_given_way(member: &Membership) -> bool {
-    let attempt = member.attempt.as_ref();
-    attempt.is_some_and(|attempt| {
-        let mut views = attempt.arbiters.values();
-        views.any(|view| view.standing == Standing::Failed && view.number > 0)
-    })
+    let attempts = member.attempts.values();
+    let mut views = attempts.flat_map(|attempt| attempt.arbiters.values());
+    views.any(|view| view.standing == Standing::Failed && view.number > 0)
 }

@@ -4,6 +4,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::maekawa::lock::LockName;
 use crate::maekawa::message::{Epoch, Message, Timestamp};
 use crate::maekawa::quorum::Construction;
 use crate::maekawa::state::{Claim, Persistent, Record, Session};
@@ -17,10 +18,21 @@ use super::Bounds;
 
 type Checked = Scenario<Maekawa>;
 
+/// The lock of worlds that have one.
+pub fn the_lock() -> LockName {
+    "A".into()
+}
+
 /// The `sequence`th claim, from 1, of the session `number` with a node.
 pub fn claim(node: u16, number: u64, sequence: u64) -> Claim {
+    claim_to(the_lock(), node, number, sequence)
+}
+
+/// As [`claim`], to this lock.
+pub fn claim_to(lock: LockName, node: u16, number: u64, sequence: u64) -> Claim {
     let node = NodeId(node);
     Claim {
+        lock,
         session: Session { node, number },
         sequence,
     }
@@ -30,9 +42,17 @@ pub fn claim(node: u16, number: u64, sequence: u64) -> Claim {
 pub fn claims(node: u16, number: u64, count: u64) -> Vec<Command> {
     let both = |sequence| {
         let claim = claim(node, number, sequence);
-        [Command::Acquire { claim }, Command::Release { claim }]
+        acquire_and_release(claim)
     };
     (1..=count).flat_map(both).collect()
+}
+
+/// What a client asks that makes a claim and gives it up again.
+pub(super) fn acquire_and_release(claim: Claim) -> [Command; 2] {
+    let acquire = Command::Acquire {
+        claim: claim.clone(),
+    };
+    [acquire, Command::Release { claim }]
 }
 
 /// `founders` members of epoch 1, as an orchestrator has installed it, and `others` that are to
@@ -182,7 +202,9 @@ pub fn sessions() -> Checked {
     let (node, number) = (NodeId(1), 1);
     let session = Session { node, number };
     scenario.scripts.extend([
-        vec![Command::Acquire { claim: late }],
+        vec![Command::Acquire {
+            claim: late.clone(),
+        }],
         vec![Command::Release { claim: late }],
         vec![Command::End { session }],
     ]);
@@ -340,18 +362,21 @@ pub(super) fn forges(
 /// Numbers that are out of reach; another's request, and its end; the orchestrator's words.
 fn forgeries() -> Vec<Message> {
     let epoch = Epoch(1);
+    let lock = the_lock();
     let of = |node, clock| Timestamp {
         clock,
         node: NodeId(node),
     };
     let locked = |number, clock| Message::Locked {
         epoch,
+        lock: the_lock(),
         request: of(1, 1),
         number,
         clock,
     };
     let release = |request, counter| Message::Release {
         epoch,
+        lock: the_lock(),
         request,
         counter,
     };
@@ -359,21 +384,25 @@ fn forgeries() -> Vec<Message> {
     vec![
         Message::Request {
             epoch,
+            lock: lock.clone(),
             request: of(2, u64::MAX),
         },
         Message::Request {
             epoch,
+            lock: lock.clone(),
             request: of(3, 1),
         },
         locked(u64::MAX, 1),
         locked(1, u64::MAX),
         Message::Inquire {
             epoch,
+            lock: lock.clone(),
             request: of(1, 1),
             number: u64::MAX,
         },
         Message::Relinquish {
             epoch,
+            lock,
             request: of(1, 1),
             number: 1,
         },

@@ -6,10 +6,12 @@
 //! holders is exclusion among them. Not verified: that the host passes it on, and that it tells the
 //! clients of a node that has crashed.
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
+use crate::maekawa::lock::LockName;
 use crate::maekawa::message::{Message, Token};
-use crate::maekawa::state::{Claim, Local, Session};
+use crate::maekawa::state::{Claim, Local, Membership, Session};
 use crate::maekawa::{Command, Event, Maekawa, Timer};
 use crate::protocol::Node;
 use crate::specification::Law;
@@ -35,10 +37,10 @@ pub(super) const A_CLAIM_ENDS_WITH_A_WORD: Law<Maekawa> = Law {
         let Some((old, events, new)) = said(scenario, before, action, after) else {
             return true;
         };
-        let ended: Vec<Claim> = events.iter().filter_map(ended).collect();
-        let mut gone = { old.claims.iter() }.filter(|claim| !new.claims.contains(claim));
-        gone.all(|claim| ended.contains(claim))
-            && ended.iter().all(|claim| !new.claims.contains(claim))
+        let ended: Vec<&Claim> = events.iter().filter_map(ended).collect();
+        let goes_on = |claim: &Claim| new.claims_to(&claim.lock).any(|other| other == claim);
+        let mut gone = old.all_claims().filter(|claim| !goes_on(claim));
+        gone.all(|claim| ended.contains(&claim)) && !ended.iter().any(|claim| goes_on(claim))
     },
 };
 
@@ -76,8 +78,8 @@ pub(super) const OVER_IS_OVER: Law<Maekawa> = Law {
 
 pub(super) const CLAIMS_QUEUE: Law<Maekawa> = Law {
     name: "Claims wait in the order in which they are made →",
-    source: "§4: a node requests the lock once at a time; of its clients, who has waited for \
-             longest has it next",
+    source: "§4: a node requests a lock once at a time; of its clients that claim it, who has waited \
+             for longest has it next",
     holds: |scenario, before, action, after| {
         let host = action.node().and_then(|id| before.host(id));
         let takes_part = host.is_some_and(|host| !is_blank(host.durable()));
@@ -89,10 +91,17 @@ pub(super) const CLAIMS_QUEUE: Law<Maekawa> = Law {
             |(old, new): (&Local, &Local)| asked.is_none() && old.claims == new.claims;
         locals(before, action, after).is_none_or(is_as_it_was)
             || said(scenario, before, action, after).is_none_or(|(old, events, new)| {
-                let goes_on = |claim: &&Claim| events.iter().all(|one| ended(one) != Some(**claim));
-                let made = asked.filter(|claim| !old.claims.contains(claim));
-                let expected = old.claims.iter().chain(made).filter(goes_on);
-                new.claims.iter().eq(expected)
+                let goes_on = |claim: &&Claim| events.iter().all(|one| ended(one) != Some(claim));
+                let is_new = |claim: &&Claim| old.claims_to(&claim.lock).all(|it| it != *claim);
+                let made = asked.filter(is_new);
+                let mut locks = old.claims.keys().chain(new.claims.keys());
+                locks.all(|lock| {
+                    let made = made.filter(|claim| claim.lock == *lock);
+                    let expected = old.claims_to(lock).chain(made).filter(goes_on);
+                    new.claims_to(lock).eq(expected)
+                }) && made
+                    .filter(goes_on)
+                    .is_none_or(|made| new.claims.contains_key(&made.lock))
             })
     },
 };
@@ -155,36 +164,39 @@ fn said<'a>(
     Some((old, done.emitted, new))
 }
 
-/// The claim that has the lock, and its token.
-fn held(local: &Local) -> Option<(Claim, Token)> {
-    let token = local.membership.as_ref()?.held()?;
-    Some((*local.claims.front()?, token))
+/// Who has which lock, and under which token.
+type Held<'a> = BTreeMap<&'a LockName, (&'a Claim, Token)>;
+
+/// The claims that have a lock.
+fn held(local: &Local) -> Held<'_> {
+    let members = local.membership.iter();
+    let held = members.flat_map(Membership::all_held);
+    held.filter_map(|(lock, token)| Some((lock, (local.claims_to(lock).next()?, token))))
+        .collect()
 }
 
-/// Who has the lock for all that is told by these words, with whom it was before; `None` if they
-/// give it to a second claim, or under a second token.
-fn held_when_told(
-    before: Option<(Claim, Token)>,
-    events: &[Event],
-) -> Option<Option<(Claim, Token)>> {
-    events.iter().try_fold(before, |held, event| match event {
-        Event::Granted { claim, token } => {
-            let now = (*claim, *token);
-            held.is_none_or(|held| held == now).then_some(Some(now))
+/// Who has which lock for all that is told by these words, with whom it was before; `None` if they
+/// give one to a second claim, or under a second token.
+fn held_when_told<'a>(before: Held<'a>, events: &'a [Event]) -> Option<Held<'a>> {
+    events.iter().try_fold(before, |mut held, event| {
+        if let Event::Granted { claim, token } = event {
+            let now = (claim, *token);
+            return (*held.entry(&claim.lock).or_insert(now) == now).then_some(held);
         }
-        event => Some(held.filter(|(claim, _)| ended(event) != Some(*claim))),
+        held.retain(|_, (claim, _)| ended(event) != Some(claim));
+        Some(held)
     })
 }
 
 /// The claim that is over by this.
-fn ended(event: &Event) -> Option<Claim> {
+fn ended(event: &Event) -> Option<&Claim> {
     match event {
         Event::Released { claim }
         | Event::Revoked { claim, .. }
         | Event::Refused {
             command: Command::Acquire { claim },
             ..
-        } => Some(*claim),
+        } => Some(claim),
         _ => None,
     }
 }

@@ -1,12 +1,12 @@
 //! Defects of an arbiter: whom it is locked for, and whom it tells.
 
 use crate::maekawa::message::{Message, Timestamp};
-use crate::maekawa::state::{Grant, Membership};
+use crate::maekawa::state::{Arbiter, Grant};
 use crate::maekawa::{Command, Maekawa};
 use crate::protocol::{Effect, Input, NodeId, Protocol};
 use crate::specification::Mutant;
 
-use super::{In, N, Out, delivered, member_mut, step_and_rewrite};
+use super::{In, N, Out, amend, arbiter_of, delivered, locked, step_and_rewrite};
 use crate::maekawa::spec::membership_of;
 
 pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
@@ -108,11 +108,10 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
 
 fn keeps_its_own_lock(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     let releases = matches!(input, Input::Ask(Command::Release { .. }));
-    let locked = membership_of(node).and_then(|member| member.arbiter.locked);
+    let own = locked(node).filter(|grant| grant.request.node == maekawa.id());
     maekawa.step(node, input, out);
-    let own = locked.filter(|grant| grant.request.node == maekawa.id());
-    if let (true, Some(own), Some(member)) = (releases, own, member_mut(node)) {
-        member.arbiter.locked = Some(own);
+    if let (true, Some(own)) = (releases, own) {
+        amend(node, |arbiter| arbiter.locked = Some(own));
     }
 }
 
@@ -122,8 +121,8 @@ fn drops_who_gives_way(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out
         _ => None,
     };
     maekawa.step(node, input, out);
-    if let (Some(request), Some(member)) = (relinquished, member_mut(node)) {
-        member.arbiter.waiting.remove(&request);
+    if let Some(request) = relinquished {
+        amend(node, |arbiter| arbiter.waiting.remove(&request));
     }
 }
 
@@ -132,7 +131,7 @@ fn swap_grant(
     node: &mut N,
     input: In,
     out: &mut Out,
-    other: impl Fn(&Membership, Grant) -> Option<Timestamp>,
+    other: impl Fn(&Arbiter, Grant) -> Option<Timestamp>,
 ) {
     step_and_rewrite(maekawa, node, input, out, |node, effect| {
         let Effect::Send {
@@ -140,6 +139,7 @@ fn swap_grant(
             message:
                 Message::Locked {
                     epoch,
+                    lock,
                     request,
                     number,
                     clock,
@@ -148,26 +148,24 @@ fn swap_grant(
         else {
             return Some(effect);
         };
-        let member = member_mut(node);
-        let swapped = member.and_then(|member| {
-            let grant = member
-                .arbiter
-                .locked
-                .filter(|grant| grant.request == request)?;
-            let chosen = other(member, grant).filter(|chosen| chosen.node != maekawa.id())?;
-            member.arbiter.waiting.remove(&chosen);
-            member.arbiter.waiting.insert(request);
-            member.arbiter.locked = Some(Grant {
+        let swapped = amend(node, |arbiter| {
+            let grant = arbiter.locked.filter(|grant| grant.request == request)?;
+            let chosen = other(arbiter, grant).filter(|chosen| chosen.node != maekawa.id())?;
+            arbiter.waiting.remove(&chosen);
+            arbiter.waiting.insert(request);
+            arbiter.locked = Some(Grant {
                 request: chosen,
                 ..grant
             });
             Some(chosen)
         });
+        let swapped = swapped.flatten();
         let request = swapped.unwrap_or(request);
         Some(Effect::Send {
             to: swapped.map_or(to, |chosen| chosen.node),
             message: Message::Locked {
                 epoch,
+                lock,
                 request,
                 number,
                 clock,
@@ -177,23 +175,24 @@ fn swap_grant(
 }
 
 fn grants_the_latest(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    swap_grant(maekawa, node, input, out, |member, _| {
-        member.arbiter.waiting.last().copied()
+    swap_grant(maekawa, node, input, out, |arbiter, _| {
+        arbiter.waiting.last().copied()
     });
 }
 
 fn queues_at_the_end(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    if let Some((from, Message::Relinquish { request, .. })) = delivered(&input)
-        && let (clock, Some(member)) = (request.clock, member_mut(node))
-    {
-        member.arbiter.finished.insert(gave_way(from), clock);
+    if let Some((from, Message::Relinquish { request, .. })) = delivered(&input) {
+        let clock = request.clock;
+        amend(node, |arbiter| {
+            arbiter.finished.insert(gave_way(from), clock)
+        });
     }
-    swap_grant(maekawa, node, input, out, |member, grant| {
+    swap_grant(maekawa, node, input, out, |arbiter, grant| {
         let is_at_end = |request: &Timestamp| {
-            let marked = member.arbiter.finished.get(&gave_way(request.node));
+            let marked = arbiter.finished.get(&gave_way(request.node));
             marked == Some(&request.clock)
         };
-        let mut others = member.arbiter.waiting.iter();
+        let mut others = arbiter.waiting.iter();
         others
             .find(|other| !is_at_end(other))
             .filter(|_| is_at_end(&grant.request))
@@ -233,13 +232,19 @@ fn grants_twice(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     step_and_rewrite(maekawa, node, input, out, |node, effect| match effect {
         Effect::Send {
             to,
-            message: Message::Failed { epoch, request },
+            message:
+                Message::Failed {
+                    epoch,
+                    lock,
+                    request,
+                },
         } => Some(Effect::Send {
             to,
             message: Message::Locked {
                 epoch,
+                lock,
                 request,
-                number: membership_of(node).map_or(1, |member| member.arbiter.counter),
+                number: membership_of(node).map_or(1, |member| member.number),
                 clock: request.clock,
             },
         }),
@@ -248,15 +253,20 @@ fn grants_twice(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
 }
 
 fn breaks_no_ties(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    if let Some((_, Message::Request { epoch, request })) = delivered(&input)
-        && let (epoch, request) = (*epoch, *request)
-        && let Some(member) = member_mut(node)
-        && let Some(grant) = member.arbiter.locked
+    if let Some((_, message @ Message::Request { request, .. })) = delivered(&input)
+        && let Some(grant) = locked(node)
         && grant.request.node != request.node
         && grant.request.clock == request.clock
+        && let Some((epoch, lock, request)) = message.subject()
     {
-        member.arbiter.waiting.insert(request);
-        return out.send(request.node, Message::Failed { epoch, request });
+        let lock = lock.clone();
+        amend(node, |arbiter| arbiter.waiting.insert(request));
+        let failed = Message::Failed {
+            epoch,
+            lock,
+            request,
+        };
+        return out.send(request.node, failed);
     }
     maekawa.step(node, input, out);
 }
@@ -274,14 +284,13 @@ fn numbers_alone(maekawa: &Maekawa, node: &mut N, mut input: In, out: &mut Out) 
 
 fn forgets_what_is_over(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     let is_request = matches!(delivered(&input), Some((_, Message::Request { .. })));
-    let finished = member_mut(node).filter(|_| is_request).map(|member| {
-        let finished = member.arbiter.finished.clone();
-        member.arbiter.finished.clear();
-        finished
-    });
+    let finished = arbiter_of(node).map(|arbiter| arbiter.finished.clone());
+    if is_request {
+        amend(node, |arbiter| arbiter.finished.clear());
+    }
     maekawa.step(node, input, out);
-    if let (Some(finished), Some(member)) = (finished, member_mut(node)) {
-        member.arbiter.finished = finished;
+    if let Some(finished) = finished.filter(|_| is_request) {
+        amend(node, |arbiter| arbiter.finished = finished);
     }
 }
 
@@ -290,24 +299,17 @@ fn notes_no_failed(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
         Some((_, Message::Request { request, .. })) => Some(*request),
         _ => None,
     };
-    let waited = |node: &N, request| {
-        membership_of(node).is_some_and(|member| member.arbiter.waiting.contains(&request))
-    };
-    let is_news = asked.is_some_and(|request| !waited(node, request));
+    let waited = arbiter_of(node)
+        .is_some_and(|arbiter| asked.is_some_and(|request| arbiter.waiting.contains(&request)));
     maekawa.step(node, input, out);
-    if let (Some(request), Some(member)) = (asked.filter(|_| is_news), member_mut(node))
-        && member
-            .arbiter
-            .locked
-            .is_some_and(|grant| grant.request < request)
-    {
-        member.arbiter.waiting.remove(&request);
+    let precedes = |request| locked(node).is_some_and(|grant| grant.request < request);
+    if let Some(request) = asked.filter(|request| !waited && precedes(*request)) {
+        amend(node, |arbiter| arbiter.waiting.remove(&request));
     }
 }
 
 /// But for its own requests: what it says to itself has been heard by then.
 fn stays_free(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    let locked = |node: &N| membership_of(node).and_then(|member| member.arbiter.locked);
     let was = locked(node);
     step_and_rewrite(maekawa, node, input, out, |node, effect| {
         let next = locked(node).filter(|is| was.is_some_and(|was| was.number < is.number));
@@ -319,9 +321,10 @@ fn stays_free(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
                 },
                 Some(grant),
             ) if *to == grant.request.node && *request == grant.request => {
-                let member = member_mut(node)?;
-                member.arbiter.locked = None;
-                member.arbiter.waiting.insert(grant.request);
+                amend(node, |arbiter| {
+                    arbiter.locked = None;
+                    arbiter.waiting.insert(grant.request);
+                });
                 None
             }
             _ => Some(effect),
@@ -332,8 +335,10 @@ fn stays_free(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
 fn overlooks_itself(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     let claims = matches!(input, Input::Ask(Command::Acquire { .. }));
     maekawa.step(node, input, out);
-    if let Some(member) = member_mut(node).filter(|_| claims) {
+    if claims {
         let id = maekawa.id();
-        member.arbiter.waiting.retain(|request| request.node != id);
+        amend(node, |arbiter| {
+            arbiter.waiting.retain(|request| request.node != id);
+        });
     }
 }

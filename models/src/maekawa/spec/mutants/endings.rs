@@ -6,7 +6,8 @@ use crate::maekawa::{Command, Maekawa, Timer};
 use crate::protocol::{Effect, Input, NodeId, Protocol};
 use crate::specification::Mutant;
 
-use super::{In, N, Out, delivered, local_mut, member_mut, step_and_rewrite};
+use super::{In, N, Out, attempt_of, delivered, local_mut, member_mut, step_and_rewrite};
+use crate::maekawa::spec::scenarios::the_lock;
 
 pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
     Mutant {
@@ -103,12 +104,10 @@ fn awaits_strangers(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
 
 fn keeps_requesting(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     let turns_away = input == Input::Ask(Command::Deregister);
-    let made = member_mut(node).and_then(|member| member.attempt.clone());
+    let made = attempt_of(node).cloned();
     maekawa.step(node, input, out);
-    if let Some(member) = member_mut(node)
-        && turns_away
-    {
-        member.attempt = made;
+    if let (true, Some(made), Some(member)) = (turns_away, made, member_mut(node)) {
+        member.attempts.insert(the_lock(), made);
     }
 }
 

@@ -7,7 +7,10 @@ use crate::protocol::{Effect, Input, Node, Protocol};
 use crate::specification::Mutant;
 use crate::world::Disk;
 
-use super::{In, N, Out, delivered, local_mut, member_mut, step_and_rewrite};
+use super::{
+    In, N, Out, amend, arbiter_of, attempt_of, delivered, local_mut, member_mut, step_and_rewrite,
+};
+use crate::maekawa::spec::scenarios::the_lock;
 use crate::maekawa::spec::{local_of, membership_of};
 
 pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
@@ -170,10 +173,8 @@ fn installs_undrained(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out)
 }
 
 fn takes_any_epoch_for_its_own(maekawa: &Maekawa, node: &mut N, mut input: In, out: &mut Out) {
-    let current = membership_of(node).map(|member| {
-        let request = member.attempt.as_ref().map(|attempt| attempt.request);
-        (member.epoch, request)
-    });
+    let made = attempt_of(node).map(|attempt| attempt.request);
+    let current = membership_of(node).map(|member| (member.epoch, made));
     if let Input::Deliver {
         message: Message::Locked { epoch, request, .. },
         ..
@@ -195,9 +196,9 @@ fn does_not_freeze(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
             .membership
             .as_ref()
             .is_some_and(|it| it.epoch == before.epoch)
-        && before.held().is_none()
+        && before.all_held().next().is_none()
     {
-        if before.attempt.is_some() {
+        if !before.attempts.is_empty() {
             out.arm(Timer::Retry);
         }
         local.membership = Some(before);
@@ -205,19 +206,24 @@ fn does_not_freeze(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
 }
 
 fn enters_frozen(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    let attempt = membership_of(node).and_then(|member| member.attempt.clone());
+    let attempt = attempt_of(node).cloned();
     let freezes = matches!(delivered(&input), Some((_, Message::Freeze { .. })));
     let enters = matches!(delivered(&input), Some((_, Message::Locked { .. })));
     let frozen = membership_of(node).is_some_and(|member| member.frozen);
     if let (true, Some(member)) = (enters, member_mut(node)) {
         member.frozen = false;
     }
-    maekawa.step(node, input, out);
+    let asks_on = freezes && attempt.is_some();
+    step_and_rewrite(maekawa, node, input, out, |_, effect| {
+        (!asks_on || effect != Effect::Disarm(Timer::Retry)).then_some(effect)
+    });
     if let Some(member) = member_mut(node) {
         member.frozen |= frozen && enters;
-        if freezes && member.attempt.is_none() && attempt.is_some() {
-            member.attempt = attempt;
-            out.arm(Timer::Retry);
+        if freezes
+            && member.attempts.is_empty()
+            && let Some(attempt) = attempt
+        {
+            member.attempts.insert(the_lock(), attempt);
         }
     }
 }
@@ -307,18 +313,18 @@ fn forgets_to_ask_in_the_new_epoch(maekawa: &Maekawa, node: &mut N, input: In, o
             && joined
             && let Some(member) = member_mut(node)
         {
-            member.attempt = None;
+            member.attempts.clear();
         }
         Some(effect)
     });
 }
 
 fn carries_over_what_is_finished(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    let before = membership_of(node).map(|member| (member.epoch, member.arbiter.finished.clone()));
+    let finished = arbiter_of(node).map(|arbiter| arbiter.finished.clone());
+    let before = membership_of(node).map(|member| member.epoch);
     maekawa.step(node, input, out);
-    if let (Some((epoch, finished)), Some(member)) = (before, member_mut(node))
-        && member.epoch > epoch
-    {
-        member.arbiter.finished = finished;
+    let after = membership_of(node).map(|member| member.epoch);
+    if let Some(finished) = finished.filter(|_| after > before) {
+        amend(node, |arbiter| arbiter.finished = finished);
     }
 }

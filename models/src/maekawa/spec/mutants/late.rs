@@ -1,12 +1,14 @@
 //! Defects in what is made of messages that come late, twice or out of order, or are forged.
 
 use crate::maekawa::message::{Epoch, Message, Timestamp};
+use crate::maekawa::state::Grant;
 use crate::maekawa::{Maekawa, Timer};
 use crate::protocol::{Effect, Input, NodeId, Protocol};
 use crate::specification::Mutant;
 
-use super::{In, N, Out, delivered, local_mut, member_mut, step_and_rewrite};
-use crate::maekawa::spec::membership_of;
+use super::{
+    In, N, Out, amend, arbiter_of, delivered, local_mut, locked, member_mut, step_and_rewrite,
+};
 use crate::maekawa::spec::scenarios::forges;
 
 pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
@@ -100,16 +102,18 @@ fn knows_requests_by_their_nodes(maekawa: &Maekawa, node: &mut N, input: In, out
     let input = match input {
         Input::Deliver { from, message } => {
             let message = match message {
-                Message::Request { epoch, request } => {
+                message @ Message::Request { request, .. } => {
                     rename_lock(node, from, request);
-                    Message::Request { epoch, request }
+                    message
                 }
                 Message::Release {
                     epoch,
+                    lock,
                     request,
                     counter,
                 } => Message::Release {
                     epoch,
+                    lock,
                     request: locked_for(node, from).unwrap_or(request),
                     counter,
                 },
@@ -123,16 +127,16 @@ fn knows_requests_by_their_nodes(maekawa: &Maekawa, node: &mut N, input: In, out
 }
 
 fn rename_lock(node: &mut N, from: NodeId, request: Timestamp) {
-    if let Some(grant) = member_mut(node).and_then(|member| member.arbiter.locked.as_mut())
-        && grant.request.node == from
-        && grant.request < request
-    {
-        grant.request = request;
+    let is_older = |grant: &Grant| grant.request.node == from && grant.request < request;
+    if let Some(grant) = locked(node).filter(is_older) {
+        amend(node, |arbiter| {
+            arbiter.locked = Some(Grant { request, ..grant });
+        });
     }
 }
 
 fn locked_for(node: &N, from: NodeId) -> Option<Timestamp> {
-    let grant = membership_of(node)?.arbiter.locked?;
+    let grant = locked(node)?;
     (grant.request.node == from).then_some(grant.request)
 }
 
@@ -143,14 +147,15 @@ fn ignores_grant_numbers(maekawa: &Maekawa, node: &mut N, input: In, out: &mut O
             message:
                 Message::Relinquish {
                     epoch,
+                    lock,
                     request,
                     number,
                 },
         } => {
-            let locked = membership_of(node).and_then(|member| member.arbiter.locked);
-            let grant = locked.filter(|grant| grant.request == request);
+            let grant = locked(node).filter(|grant| grant.request == request);
             let message = Message::Relinquish {
                 epoch,
+                lock,
                 request,
                 number: grant.map_or(number, |grant| grant.number),
             };
@@ -166,13 +171,14 @@ fn relinquishes_what_it_has_released(maekawa: &Maekawa, node: &mut N, input: In,
     let input = match input {
         Input::Deliver {
             from,
-            message: Message::Relinquish { epoch, .. },
-        } => match membership_of(node).and_then(|member| member.arbiter.locked) {
+            message: Message::Relinquish { epoch, lock, .. },
+        } => match locked(node) {
             // Whose it is nobody looks at.
             Some(grant) => Input::Deliver {
                 from: grant.request.node,
                 message: Message::Relinquish {
                     epoch,
+                    lock,
                     request: grant.request,
                     number: grant.number,
                 },
@@ -187,11 +193,18 @@ fn relinquishes_what_it_has_released(maekawa: &Maekawa, node: &mut N, input: In,
     step_and_rewrite(maekawa, node, input, out, |_, effect| match effect {
         Effect::Send {
             to,
-            message: Message::Release { epoch, request, .. },
+            message:
+                Message::Release {
+                    epoch,
+                    lock,
+                    request,
+                    ..
+                },
         } if inquiry => Some(Effect::Send {
             to,
             message: Message::Relinquish {
                 epoch,
+                lock,
                 request,
                 number: 0,
             },
@@ -203,27 +216,24 @@ fn relinquishes_what_it_has_released(maekawa: &Maekawa, node: &mut N, input: In,
 fn numbers_again(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     let gives_back = matches!(delivered(&input), Some((_, Message::Relinquish { .. })));
     if let (true, Some(member)) = (gives_back, member_mut(node)) {
-        member.arbiter.counter = member.arbiter.counter.saturating_sub(1);
+        member.number = member.number.saturating_sub(1);
     }
     maekawa.step(node, input, out);
 }
 
 fn ends_one_request_alone(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    let before = membership_of(node).map(|member| member.arbiter.clone());
     let released = match delivered(&input) {
         Some((_, Message::Release { request, .. })) => Some(*request),
         _ => None,
     };
-    if let (Some(released), Some(before)) = (released, before) {
-        let was = before
-            .locked
-            .filter(|grant| grant.request.node == released.node && grant.request < released);
-        if let (Some(_), Some(member)) = (was, member_mut(node)) {
-            member.arbiter.waiting.remove(&released);
-            member
-                .arbiter
-                .finished
-                .insert(released.node, released.clock);
+    if let Some(released) = released {
+        let is_of = |grant: &Grant| grant.request.node == released.node;
+        let was = locked(node).filter(|grant| is_of(grant) && grant.request < released);
+        if was.is_some() {
+            amend(node, |arbiter| {
+                arbiter.waiting.remove(&released);
+                arbiter.finished.insert(released.node, released.clock);
+            });
             return;
         }
     }
@@ -243,9 +253,9 @@ fn believes_any_number(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out
 
 fn ignores_who_asks_again(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     if let Some((_, Message::Request { request, .. })) = delivered(&input)
-        && let Some(member) = membership_of(node)
-        && let Some(grant) = member.arbiter.locked
-        && (grant.request == *request || member.arbiter.waiting.contains(request))
+        && let Some(arbiter) = arbiter_of(node)
+        && let Some(grant) = arbiter.locked
+        && (grant.request == *request || arbiter.waiting.contains(request))
     {
         return;
     }

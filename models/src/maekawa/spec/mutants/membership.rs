@@ -7,7 +7,8 @@ use crate::maekawa::{Command, Event, Maekawa, Timer};
 use crate::protocol::{Input, NodeId, Protocol};
 use crate::specification::Mutant;
 
-use super::{In, N, Out, delivered, member_mut};
+use super::{In, N, Out, attempt_of, delivered, member_mut};
+use crate::maekawa::spec::scenarios::the_lock;
 
 pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
     Mutant {
@@ -139,9 +140,13 @@ fn installs_again(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
 fn sends_itself(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     let id = maekawa.id();
     maekawa.step(node, input, out);
-    let attempt = member_mut(node).and_then(|member| member.attempt.as_ref());
-    if let Some(attempt) = attempt.filter(|attempt| attempt.held.is_none()) {
-        let (epoch, request) = (Epoch(1), attempt.request);
-        out.send(id, Message::Request { epoch, request });
+    if let Some(attempt) = attempt_of(node).filter(|attempt| attempt.held.is_none()) {
+        let (epoch, lock, request) = (Epoch(1), the_lock(), attempt.request);
+        let message = Message::Request {
+            epoch,
+            lock,
+            request,
+        };
+        out.send(id, message);
     }
 }

@@ -7,18 +7,23 @@ mod endings;
 mod epochs;
 mod health;
 mod late;
+mod locks;
 mod membership;
 mod quorums;
 mod requester;
 mod told;
 
+use alloc::collections::VecDeque;
+
 use crate::maekawa::message::{Message, Token};
-use crate::maekawa::state::{Attempt, Local, Membership, Volatile};
+use crate::maekawa::state::{Arbiter, Attempt, Claim, Grant, Local, Membership, Volatile};
 use crate::maekawa::{Event, Maekawa, Timer};
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::specification::Mutant;
 
 pub use self::quorums::FLAWED_TABLE_OF_21;
+
+use super::{membership_of, the_lock};
 
 type N = Node<Maekawa>;
 type In = Input<Maekawa>;
@@ -35,6 +40,7 @@ pub const MUTANTS: &[&[Mutant<Maekawa>]] = &[
     health::MUTANTS,
     told::MUTANTS,
     membership::MUTANTS,
+    locks::MUTANTS,
     super::live::MUTANTS,
 ];
 
@@ -57,6 +63,43 @@ fn member_mut(node: &mut Node<Maekawa>) -> Option<&mut Membership> {
     local_mut(node)?.membership.as_mut()
 }
 
+/// What the node knows as the arbiter, in a world of one lock.
+fn arbiter_of(node: &Node<Maekawa>) -> Option<&Arbiter> {
+    membership_of(node)?.arbiters.get(&the_lock())
+}
+
+/// Whom the arbiter is locked for, in a world of one lock.
+fn locked(node: &Node<Maekawa>) -> Option<Grant> {
+    arbiter_of(node)?.locked
+}
+
+/// Changes what the node knows as the arbiter, in a world of one lock.
+fn amend<T>(node: &mut Node<Maekawa>, change: impl FnOnce(&mut Arbiter) -> T) -> Option<T> {
+    let (member, lock) = (member_mut(node)?, the_lock());
+    let changed = change(member.arbiters.entry(lock.clone()).or_default());
+    member.settle(&lock, usize::MAX);
+    Some(changed)
+}
+
+/// The node's request, in a world of one lock.
+fn attempt_of(node: &Node<Maekawa>) -> Option<&Attempt> {
+    membership_of(node)?.attempts.get(&the_lock())
+}
+
+fn attempt_mut(node: &mut Node<Maekawa>) -> Option<&mut Attempt> {
+    member_mut(node)?.attempts.get_mut(&the_lock())
+}
+
+/// The token, if the node is in the critical section, in a world of one lock.
+fn held(node: &Node<Maekawa>) -> Option<Token> {
+    attempt_of(node)?.held
+}
+
+/// The claims, oldest first, in a world of one lock.
+fn queue_mut(local: &mut Local) -> Option<&mut VecDeque<Claim>> {
+    local.claims.get_mut(&the_lock())
+}
+
 /// Lets the protocol take its step, then changes or suppresses what it lets out.
 fn step_and_rewrite(
     maekawa: &Maekawa,
@@ -76,9 +119,8 @@ fn step_and_rewrite(
 
 /// Enters the critical section as the right step would, if all arbiters look locked.
 fn enter_if_all_look_locked(node: &mut Node<Maekawa>, out: &mut Outbox<Maekawa>) {
-    let attempt = member_mut(node).and_then(|member| member.attempt.as_ref());
     let looks_locked = |made: &Attempt| made.arbiters.values().all(|it| it.standing.is_locked());
-    if attempt.is_some_and(looks_locked) {
+    if attempt_of(node).is_some_and(looks_locked) {
         enter(node, out);
     }
 }
@@ -89,10 +131,11 @@ fn enter(node: &mut Node<Maekawa>, out: &mut Outbox<Maekawa>) {
     let Some(local) = local_mut(node) else {
         return;
     };
-    let (Some(membership), Some(&claim)) = (&mut local.membership, local.claims.front()) else {
+    let claim = local.all_claims().next().cloned();
+    let (Some(membership), Some(claim)) = (&mut local.membership, claim) else {
         return;
     };
-    let attempt = membership.attempt.as_mut();
+    let attempt = membership.attempts.get_mut(&claim.lock);
     let Some(attempt) = attempt.filter(|attempt| attempt.held.is_none()) else {
         return;
     };

@@ -71,7 +71,7 @@ pub const FLAWED_TABLE_OF_21: [[usize; 5]; 21] = {
 fn asks_everybody(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     maekawa.step(node, input, out);
     if let Some(member) = member_mut(node)
-        && member.attempt.is_none()
+        && member.attempts.is_empty()
     {
         member.quorum = member.members.clone();
     }
@@ -80,7 +80,7 @@ fn asks_everybody(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
 fn asks_a_grid(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     maekawa.step(node, input, out);
     if let Some(member) = member_mut(node)
-        && member.attempt.is_none()
+        && member.attempts.is_empty()
         && let Some(quorum) = Construction::Grid.quorum(&member.members, maekawa.id())
     {
         member.quorum = quorum;
@@ -91,7 +91,7 @@ fn looks_quorums_up(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     maekawa.step(node, input, out);
     if let Some(member) = member_mut(node)
         && member.members.len() == FLAWED_TABLE_OF_21.len()
-        && member.attempt.is_none()
+        && member.attempts.is_empty()
     {
         let ids = || member.members.iter().copied();
         if let Some(position) = ids().position(|id| id == maekawa.id()) {

@@ -7,9 +7,11 @@ use crate::protocol::{Effect, Input, NodeId, Protocol};
 use crate::specification::Mutant;
 
 use super::{
-    In, N, Out, delivered, enter, enter_if_all_look_locked, local_mut, member_mut, step_and_rewrite,
+    In, N, Out, attempt_mut, attempt_of, delivered, enter, enter_if_all_look_locked, held,
+    local_mut, step_and_rewrite,
 };
-use crate::maekawa::spec::{local_of, membership_of};
+use crate::maekawa::spec::local_of;
+use crate::maekawa::spec::scenarios::the_lock;
 
 pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
     Mutant {
@@ -98,7 +100,7 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
 fn grants_itself(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     maekawa.step(node, input, out);
     let own = maekawa.id();
-    if let Some(attempt) = member_mut(node).and_then(|member| member.attempt.as_mut())
+    if let Some(attempt) = attempt_mut(node)
         && let Some(view) = attempt.arbiters.get_mut(&own)
         && view.standing != Standing::Locked
     {
@@ -108,8 +110,8 @@ fn grants_itself(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
 }
 
 fn keeps_its_grants(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    let attempt = |node: &N| membership_of(node).and_then(|member| member.attempt.clone());
-    let before = attempt(node).filter(|attempt| attempt.held.is_some());
+    let before = attempt_of(node).filter(|attempt| attempt.held.is_some());
+    let before = before.cloned();
     let releases = matches!(input, Input::Ask(Command::Release { .. }));
     maekawa.step(node, input, out);
     if let Some(before) = before
@@ -121,7 +123,8 @@ fn keeps_its_grants(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     }
     let remembers = local_of(node).is_some_and(|local| local.over.contains_key(&REMEMBERED));
     if let Some(local) = local_mut(node)
-        && let Some(attempt) = local.membership.as_mut().and_then(|it| it.attempt.as_mut())
+        && let Some(membership) = local.membership.as_mut()
+        && let Some(attempt) = membership.attempts.get_mut(&the_lock())
         && remembers
     {
         local.over.remove(&REMEMBERED);
@@ -140,19 +143,17 @@ const REMEMBERED: Session = Session {
 
 fn gives_way_in_the_critical_section(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     let inquiry = match delivered(&input) {
-        Some((
-            from,
-            Message::Inquire {
-                epoch,
-                request,
-                number,
-            },
-        )) => Some((from, *epoch, *request, *number)),
+        Some((from, Message::Inquire { number, .. })) => Some((from, *number)),
         _ => None,
     };
+    let about = delivered(&input).and_then(|(_, message)| {
+        let (epoch, lock, request) = message.subject()?;
+        Some((epoch, lock.clone(), request))
+    });
     maekawa.step(node, input, out);
-    if let Some((from, epoch, request, number)) = inquiry
-        && let Some(attempt) = member_mut(node).and_then(|member| member.attempt.as_mut())
+    if let Some((from, number)) = inquiry
+        && let Some((epoch, lock, request)) = about
+        && let Some(attempt) = attempt_mut(node)
         && attempt.request == request
         && attempt.held.is_some()
         && let Some(view) = attempt.arbiters.get_mut(&from)
@@ -162,6 +163,7 @@ fn gives_way_in_the_critical_section(maekawa: &Maekawa, node: &mut N, input: In,
             from,
             Message::Relinquish {
                 epoch,
+                lock,
                 request,
                 number,
             },
@@ -172,7 +174,7 @@ fn gives_way_in_the_critical_section(maekawa: &Maekawa, node: &mut N, input: In,
 fn forgets_what_failed(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     let is_locked = matches!(delivered(&input), Some((_, Message::Locked { .. })));
     maekawa.step(node, input, out);
-    if let Some(attempt) = member_mut(node).and_then(|member| member.attempt.as_mut())
+    if let Some(attempt) = attempt_mut(node)
         && is_locked
     {
         for view in attempt.arbiters.values_mut() {
@@ -185,7 +187,7 @@ fn forgets_what_failed(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out
 
 fn enters_early(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     maekawa.step(node, input, out);
-    let attempt = membership_of(node).and_then(|member| member.attempt.as_ref());
+    let attempt = attempt_of(node);
     let is_missing = |view: &&View| !view.standing.is_locked();
     if attempt.is_some_and(|made| made.arbiters.values().filter(is_missing).count() == 1) {
         enter(node, out);
@@ -211,9 +213,9 @@ fn asks_again_once(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
 
 fn forgets_who_gave_up(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     let unknown = match (&input, local_of(node)) {
-        (Input::Ask(Command::Release { claim }), Some(local)) => {
-            (!local.claims.contains(claim)).then_some(claim.session)
-        }
+        (Input::Ask(Command::Release { claim }), Some(local)) => { local.all_claims() }
+            .all(|other| other != claim)
+            .then_some(claim.session),
         _ => None,
     };
     maekawa.step(node, input, out);
@@ -223,10 +225,9 @@ fn forgets_who_gave_up(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out
 }
 
 fn tells_once(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    let first = local_of(node).and_then(|local| local.claims.front().copied());
-    let held = membership_of(node).is_some_and(|member| member.held().is_some());
-    let again = matches!(&input, Input::Ask(Command::Acquire { claim }) if Some(*claim) == first);
-    if !(held && again) {
+    let first = local_of(node).and_then(|local| local.all_claims().next());
+    let again = matches!(&input, Input::Ask(Command::Acquire { claim }) if Some(claim) == first);
+    if !(held(node).is_some() && again) {
         maekawa.step(node, input, out);
     }
 }
@@ -239,8 +240,7 @@ fn keeps_the_gone(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
 }
 
 fn tells_of_no_token(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    let held = member_mut(node).and_then(|member| member.held());
-    let gives_up = matches!(input, Input::Ask(_)) && held.is_none();
+    let gives_up = matches!(input, Input::Ask(_)) && held(node).is_none();
     step_and_rewrite(maekawa, node, input, out, |_, mut effect| {
         if let Effect::Send {
             message: Message::Release { counter, .. },

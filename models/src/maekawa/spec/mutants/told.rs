@@ -1,12 +1,16 @@
 //! Defects in what clients are told.
 
+use alloc::vec::Vec;
+
 use crate::maekawa::ended::Ended;
 use crate::maekawa::message::Token;
+use crate::maekawa::state::{Claim, Local};
 use crate::maekawa::{Command, Event, Maekawa, Timer};
 use crate::protocol::{Effect, Input, Outbox, Protocol};
 use crate::specification::Mutant;
 
-use super::{In, N, Out, local_mut, step_and_rewrite};
+use super::{In, N, Out, held, local_mut, queue_mut, step_and_rewrite};
+use crate::maekawa::spec::local_of;
 
 pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
     Mutant {
@@ -86,10 +90,12 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
 ];
 
 fn ends_what_there_is(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    let late = match input {
+    let late = match &input {
         Input::Ask(Command::Release { claim }) => local_mut(node).and_then(|local| {
-            let mut claims = local.claims.iter().copied();
-            claims.find(|now| now.session == claim.session && now.sequence > claim.sequence)
+            let mut claims = local.all_claims();
+            let is_later =
+                |now: &&Claim| now.session == claim.session && now.sequence > claim.sequence;
+            claims.find(is_later).cloned()
         }),
         _ => None,
     };
@@ -119,8 +125,8 @@ fn keeps_those_behind(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out)
     let Some(local) = local_mut(node) else {
         return right.drain().for_each(|effect| out.push(effect));
     };
-    let held = local.membership.as_ref().and_then(|member| member.held());
-    let keeps = leaves && held.is_some();
+    let member = local.membership.as_ref();
+    let keeps = leaves && member.is_some_and(|member| member.all_held().next().is_some());
     for effect in right.drain() {
         if !keeps || !matches!(effect, Effect::Emit(Event::Refused { .. })) {
             out.push(effect);
@@ -149,17 +155,14 @@ fn leaves_without_a_word(maekawa: &Maekawa, node: &mut N, input: In, out: &mut O
 
 /// The token is one that it may well get.
 fn tells_before_entering(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    let asks = match input {
-        Input::Ask(Command::Acquire { claim }) => Some(claim),
-        _ => None,
-    };
+    let asks = asked(&input);
     maekawa.step(node, input, out);
-    let Some(local) = local_mut(node) else {
+    let Some(local) = local_of(node) else {
         return;
     };
-    let waits = asks.filter(|claim| local.claims.front() == Some(claim));
+    let waits = asks.filter(|claim| local.all_claims().next() == Some(claim));
     let member = local.membership.as_ref();
-    if let (Some(claim), Some(member)) = (waits, member.filter(|member| member.held().is_none())) {
+    if let (Some(claim), Some(member), None) = (waits, member, held(node)) {
         let token = Token {
             epoch: member.epoch,
             counter: member.counter + 1,
@@ -168,32 +171,37 @@ fn tells_before_entering(maekawa: &Maekawa, node: &mut N, input: In, out: &mut O
     }
 }
 
-fn tells_whoever_asks(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
-    let asks = match input {
-        Input::Ask(Command::Acquire { claim }) => Some(claim),
+/// The claim that is made.
+fn asked(input: &In) -> Option<Claim> {
+    match input {
+        Input::Ask(Command::Acquire { claim }) => Some(claim.clone()),
         _ => None,
+    }
+}
+
+fn tells_whoever_asks(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let asks = asked(&input);
+    let waits = |local: &Local| {
+        local
+            .all_claims()
+            .skip(1)
+            .any(|other| asks.as_ref() == Some(other))
     };
-    let waits = |node: &mut N| {
-        local_mut(node).is_some_and(|local| {
-            asks.is_some_and(|claim| local.claims.iter().skip(1).any(|other| *other == claim))
-        })
-    };
-    let asks_again = waits(node);
+    let asks_again = local_of(node).is_some_and(waits);
     maekawa.step(node, input, out);
-    let held = local_mut(node).and_then(|local| local.membership.as_ref()?.held());
-    if let (true, Some(claim), Some(token)) = (asks_again, asks, held) {
+    if let (true, Some(claim), Some(token)) = (asks_again, asks, held(node)) {
         out.emit(Event::Granted { claim, token });
     }
 }
 
 fn drops_those_who_wait(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     let is_asked = matches!(input, Input::Ask(_));
-    let waited = local_mut(node).map(|local| local.claims.clone());
+    let waited = local_of(node).map_or(Vec::new(), |local| local.all_claims().cloned().collect());
     step_and_rewrite(maekawa, node, input, out, |_, effect| match &effect {
         Effect::Emit(Event::Refused {
             command: Command::Acquire { claim },
             ..
-        }) if is_asked && waited.as_ref().is_some_and(|it| it.contains(claim)) => None,
+        }) if is_asked && waited.contains(claim) => None,
         _ => Some(effect),
     });
 }
@@ -201,12 +209,10 @@ fn drops_those_who_wait(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Ou
 fn serves_the_last_first(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     let claims = matches!(input, Input::Ask(Command::Acquire { .. }));
     maekawa.step(node, input, out);
-    let Some(local) = local_mut(node).filter(|_| claims) else {
-        return;
-    };
-    let held = local.membership.as_ref().and_then(|member| member.held());
-    if let (None, Some(last)) = (held, local.claims.pop_back()) {
-        local.claims.push_front(last);
+    let is_held = held(node).is_some();
+    let queue = local_mut(node).and_then(queue_mut);
+    if let Some(queue) = queue.filter(|_| claims && !is_held) {
+        queue.rotate_right(1);
     }
 }
 

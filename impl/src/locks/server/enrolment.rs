@@ -1,0 +1,166 @@
+//! How the orchestrator adds nodes to the roll: those of its file that come later, and those that an
+//! operator adds.
+//!
+//! A node on an empty disk is asked for its disk; the roll with it in is on disk before the node is
+//! invited, so that no two disks are ever known under one id.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use models::NodeId;
+use tokio::time::sleep;
+
+use crate::locks::Message;
+use crate::locks::roll::Roll;
+use crate::runtime::identity::Identity;
+use crate::runtime::sync::Mutex;
+use crate::runtime::transport::tcp::{Known, Peers, Probed, Security, probe};
+use crate::service::address::Addresses;
+use crate::service::founding::InitialMembers;
+use crate::service::founding::bootstrap::PROBE_LIMIT;
+
+/// The pause between two rounds over the nodes that are not there yet.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Why a node was not added. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotEnrolled {
+    /// It will not be, as things are.
+    #[error("{0}; nothing was changed")]
+    Refused(String),
+    /// It may be later.
+    #[error("{0}; nothing was changed: try again")]
+    NotNow(String),
+}
+
+/// A node that is to be added.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) addresses: Addresses,
+    /// Whether it is to register by itself.
+    pub(crate) registers: bool,
+}
+
+/// Adds nodes to the roll.
+pub(crate) struct Enrolment {
+    security: Security,
+    identity: Identity,
+    directory: PathBuf,
+    peers: Peers<Message>,
+    /// Held while a node is added: one at a time.
+    roll: tokio::sync::Mutex<Roll>,
+    /// What speaks against the nodes of the file that are not there yet.
+    hindrances: Mutex<BTreeMap<NodeId, String>>,
+}
+
+impl Enrolment {
+    pub(crate) fn new(
+        security: Security,
+        identity: Identity,
+        directory: PathBuf,
+        peers: Peers<Message>,
+        roll: Roll,
+    ) -> Self {
+        Self {
+            security,
+            identity,
+            directory,
+            peers,
+            roll: tokio::sync::Mutex::new(roll),
+            hindrances: Mutex::default(),
+        }
+    }
+
+    /// Adds these nodes as soon as they are there. Ends when all are.
+    pub(crate) async fn wait_for(&self, mut wanted: BTreeMap<NodeId, Wanted>) {
+        while !wanted.is_empty() {
+            for (id, node) in wanted.clone() {
+                match self.enrol(id, &node).await {
+                    Ok(_) => {
+                        wanted.remove(&id);
+                        self.hindrances.lock().remove(&id);
+                    }
+                    Err(NotEnrolled::NotNow(reason) | NotEnrolled::Refused(reason)) => {
+                        self.note_hindrance(id, reason);
+                    }
+                }
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    fn note_hindrance(&self, id: NodeId, reason: String) {
+        let before = self.hindrances.lock().insert(id, reason.clone());
+        if before.as_ref() != Some(&reason) {
+            tracing::info!(node = %id, reason, "a node of the file cannot be invited yet");
+        }
+    }
+
+    /// What speaks against the nodes of the file that are not there yet.
+    pub(crate) fn hindrances(&self) -> BTreeMap<NodeId, String> {
+        self.hindrances.lock().clone()
+    }
+
+    /// Adds a node, which must run on an empty disk. Returns whether it was there before, at these
+    /// addresses.
+    ///
+    /// # Errors
+    /// When it was not added.
+    pub(crate) async fn enrol(&self, id: NodeId, wanted: &Wanted) -> Result<bool, NotEnrolled> {
+        let mut roll = self.roll.lock().await;
+        if let Some(known) = roll.iter().find(|(known, _)| *known == id) {
+            let known = known.1.node.addresses();
+            if known == wanted.addresses {
+                return Ok(true);
+            }
+            return Err(NotEnrolled::Refused(format!(
+                "node {} belongs to the cluster already, and came from {} for the others and {} for \
+                 clients. If it has moved, write its new addresses in the cluster file of each node, \
+                 and restart them one by one; another node needs an id that no node has had",
+                id.0, known.peer, known.client
+            )));
+        }
+        let address = &wanted.addresses.peer;
+        let probed = probe(address, &self.security, &self.identity, id, PROBE_LIMIT).await;
+        let disk = match probed {
+            Probed::Blank(disk) => disk,
+            Probed::Refuses(reason) => {
+                return Err(NotEnrolled::Refused(format!(
+                    "node {} refuses: {reason}. Only a node on an empty data directory can be added",
+                    id.0
+                )));
+            }
+            Probed::Silent(reason) => {
+                return Err(NotEnrolled::NotNow(format!(
+                    "node {} cannot be reached at {address}: {reason}. Start it first",
+                    id.0
+                )));
+            }
+        };
+        let mut next = roll.clone();
+        next.enrol(id, disk, &wanted.addresses, wanted.registers)
+            .map_err(NotEnrolled::Refused)?;
+        next.write(&self.directory)
+            .map_err(|error| NotEnrolled::NotNow(error.to_string()))?;
+        *roll = next;
+        tracing::info!(node = %id, %disk, address, "a node is added to the cluster");
+        self.invite(id, &roll, address);
+        Ok(false)
+    }
+
+    /// Tells the connections of a node in the roll.
+    fn invite(&self, id: NodeId, roll: &Roll, address: &str) {
+        let known = Known {
+            disk: roll.disk(id),
+            invitation: roll.encode(id),
+        };
+        self.peers.set_known(id, known);
+        self.peers.set(id, address);
+    }
+
+    /// The nodes now.
+    pub(crate) async fn roll(&self) -> Roll {
+        self.roll.lock().await.clone()
+    }
+}
