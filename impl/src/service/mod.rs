@@ -17,6 +17,8 @@ pub mod member;
 pub(crate) mod metrics_text;
 pub mod narrator;
 pub mod open_files;
+pub(crate) mod own_journal;
+pub(crate) mod peer_config;
 pub mod pending;
 pub mod processes;
 pub(crate) mod replacement;

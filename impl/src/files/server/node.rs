@@ -1,9 +1,8 @@
 //! One node of the file service, put together: ZAB over TCP and a journal, the HTTP API in front.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use models::NodeId;
 use models::bully::election::Timer as BullyTimer;
@@ -25,15 +24,15 @@ use crate::files::request::router::{Service, View};
 use crate::files::store::MAX_STATE_BYTES;
 use crate::files::{Files, FilesZab, Message};
 use crate::runtime::driver::{Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
-use crate::runtime::journal::{DirectoryLock, FileJournal, FileJournalOptions, Journal};
+use crate::runtime::journal::{FileJournal, Journal};
 use crate::runtime::timers::TimerSpan;
-use crate::runtime::transport::tcp::{Known, Security, Tcp, TcpConfig};
+use crate::runtime::transport::tcp::{Known, Tcp, TcpConfig};
 use crate::service::config::ServiceConfig;
-use crate::service::data_directory::{self, Held};
 use crate::service::founding::InitialMembers;
-use crate::service::founding::bootstrap::blank_identity;
 use crate::service::http_client::{NodeClient, NodeTimeouts};
 use crate::service::open_files;
+use crate::service::own_journal::OwnJournal;
+use crate::service::peer_config::peer_config;
 use crate::service::running::ServiceNode;
 use crate::service::security::peer_security;
 use crate::service::serving::{self, GRACE, Served, Servers};
@@ -50,9 +49,6 @@ const PEER_QUEUE: usize = 1024;
 /// A SNAP carries all files in one message, and the sessions of clients beside them, for which
 /// there is this much room: about a million.
 const MAX_MESSAGE_BYTES: usize = MAX_STATE_BYTES as usize + (128 << 20);
-/// Bounds on how often a node shows an idle peer that it lives.
-const FASTEST_KEEP_ALIVE: Duration = Duration::from_millis(250);
-const SLOWEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// A running node.
 pub struct FilesNode {
@@ -84,30 +80,21 @@ impl FilesNode {
         id: NodeId,
     ) -> Result<(Identity, Ensemble, FileJournal), StartError> {
         let directory = &config.node(id)?.data_directory;
-        let lock = DirectoryLock::acquire(directory)?;
-        let Held::Journal(found) = data_directory::examine(&lock)? else {
-            return Err(StartError::Blank(directory.clone()));
-        };
         let cluster = config.cluster_config();
-        let identity = Identity {
-            cluster_id: found.cluster_id,
-            ..blank_identity::<Ensemble>(&cluster, id, found.disk)
-        };
+        let OwnJournal { identity, journal } = OwnJournal::open::<Ensemble>(&cluster, id)?;
         let ensemble =
             Ensemble::read(directory).map_err(|error| StartError::Members(error.to_string()))?;
         if let Some(words) = ensemble.contradicts(&cluster) {
             return Err(StartError::Contradiction(words));
         }
-        if ensemble.disk(id) != Some(found.disk) {
+        if ensemble.disk(id) != Some(identity.disk) {
             let words = format!(
                 "the journal of node {} is of disk {}, and the members in the same directory name \
                  another: one of the two is from elsewhere",
-                id.0, found.disk
+                id.0, identity.disk
             );
             return Err(StartError::Contradiction(words));
         }
-        let options = FileJournalOptions::default();
-        let journal = FileJournal::in_locked(lock, identity.clone(), options);
         Ok((identity, ensemble, journal))
     }
 
@@ -139,11 +126,16 @@ impl FilesNode {
             inbox: inbox.clone(),
             catch_ups: catch_ups.clone(),
         };
-        let peers = peer_config(
-            config,
-            identity.clone(),
-            peer_security(credentials.as_ref()),
-        );
+        let peers = TcpConfig {
+            queue_messages: PEER_QUEUE,
+            max_message_bytes: MAX_MESSAGE_BYTES,
+            ..peer_config(
+                &config.cluster_config(),
+                identity.clone(),
+                peer_security(credentials.as_ref()),
+                config.timing.ticks(config.timing.sync_ticks),
+            )
+        };
         let (tcp, transport) = Tcp::start(listeners.peer, peers, observed, metrics.clone())?;
         connect(&tcp, config, &ensemble, id);
 
@@ -313,25 +305,6 @@ fn connect(tcp: &Tcp<Message>, config: &Config, ensemble: &Ensemble, id: NodeId)
         };
         tcp.peers().set_known(node.id, known);
         tcp.peers().set(node.id, node.peer_address.clone());
-    }
-}
-
-/// How a node talks to its peers. A peer that gives no sign of life for several times the
-/// patience of ZAB is taken for gone.
-fn peer_config(config: &Config, identity: Identity, security: Security) -> TcpConfig {
-    let own = config.node(identity.node).ok();
-    let address = own.map(|node| node.peer_address.clone());
-    let sync = config.timing.ticks(config.timing.sync_ticks);
-    let keep_alive = sync.clamp(FASTEST_KEEP_ALIVE, SLOWEST_KEEP_ALIVE);
-    TcpConfig {
-        queue_messages: PEER_QUEUE,
-        max_message_bytes: MAX_MESSAGE_BYTES,
-        keep_alive,
-        dead_after: 4 * keep_alive,
-        accepts_at_once: false,
-        security,
-        address,
-        ..TcpConfig::new(identity, BTreeMap::new())
     }
 }
 

@@ -1,6 +1,5 @@
 //! One node of the store, put together: Raft over TCP and a journal, the HTTP API in front.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,13 +26,13 @@ use crate::kv::server::handover::{self, HandOver, Transfers};
 use crate::kv::store::{Command, MAX_APPEND_WEIGHT};
 use crate::kv::{Kv, KvRaft};
 use crate::runtime::driver::{Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
-use crate::runtime::journal::{DirectoryLock, FileJournal, FileJournalOptions, Journal};
+use crate::runtime::journal::{FileJournal, Journal};
 use crate::runtime::timers::TimerSpan;
-use crate::runtime::transport::tcp::{Security, Tcp, TcpConfig};
+use crate::runtime::transport::tcp::{Tcp, TcpConfig};
 use crate::service::config::ServiceConfig;
-use crate::service::data_directory::{self, Held};
-use crate::service::founding::bootstrap::blank_identity;
 use crate::service::open_files;
+use crate::service::own_journal::OwnJournal;
+use crate::service::peer_config::peer_config;
 use crate::service::running::ServiceNode;
 use crate::service::security::peer_security;
 use crate::service::serving::{self, Served, Servers};
@@ -50,9 +49,6 @@ const SESSIONS: usize = 1024;
 pub(crate) const PEER_QUEUE: usize = 64;
 /// Entries of so many bytes may be under way to a peer.
 const MAX_WEIGHT_IN_FLIGHT: usize = 8 << 20;
-/// Bounds on how often a node shows an idle peer that it lives.
-const FASTEST_KEEP_ALIVE: Duration = Duration::from_millis(250);
-const SLOWEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// A running node.
 pub struct KvNode {
@@ -82,17 +78,8 @@ impl KvNode {
         config: &Config,
         id: NodeId,
     ) -> Result<(Identity, FileJournal), StartError> {
-        let directory = &config.node(id)?.data_directory;
-        let lock = DirectoryLock::acquire(directory)?;
-        let Held::Journal(found) = data_directory::examine(&lock)? else {
-            return Err(StartError::Blank(directory.clone()));
-        };
-        let identity = Identity {
-            cluster_id: found.cluster_id,
-            ..blank_identity::<Configuration>(&config.cluster_config(), id, found.disk)
-        };
-        let options = FileJournalOptions::default();
-        let journal = FileJournal::in_locked(lock, identity.clone(), options);
+        let OwnJournal { identity, journal } =
+            OwnJournal::open::<Configuration>(&config.cluster_config(), id)?;
         Ok((identity, journal))
     }
 
@@ -119,7 +106,15 @@ impl KvNode {
         let (inbox, mailbox) = mailbox(INBOX);
         let waiters = Arc::new(Waiters::new(id));
         let forwarder = Arc::new(Forwarder::new(credentials.clone(), tokens.for_nodes())?);
-        let peers = peer_config(config, identity.clone(), security.clone());
+        let peers = TcpConfig {
+            queue_messages: PEER_QUEUE,
+            ..peer_config(
+                &config.cluster_config(),
+                identity.clone(),
+                security.clone(),
+                Duration::from_millis(config.timing.election_max_ms),
+            )
+        };
         let metrics = inbox.metrics().clone();
         let (tcp, transport) = Tcp::start(listeners.peer, peers, inbox.clone(), metrics.clone())?;
         let membership = Membership::new(config, id, tcp.peers().clone(), forwarder.clone());
@@ -306,25 +301,6 @@ fn raft(config: &Config, id: NodeId) -> KvRaft {
     };
     raft.max_chunk_bytes = config.log.chunk_bytes;
     raft
-}
-
-/// How a node talks to its peers. A peer that gives no sign of life for four elections is taken
-/// for gone: long enough for a busy machine, and short enough that a node which is back at
-/// another address is found in seconds.
-fn peer_config(config: &Config, identity: Identity, security: Security) -> TcpConfig {
-    let election = Duration::from_millis(config.timing.election_max_ms);
-    let own = config.node(identity.node).ok();
-    let address = own.map(|node| node.peer_address.clone());
-    let keep_alive = election.clamp(FASTEST_KEEP_ALIVE, SLOWEST_KEEP_ALIVE);
-    TcpConfig {
-        queue_messages: PEER_QUEUE,
-        keep_alive,
-        dead_after: 4 * keep_alive,
-        accepts_at_once: false,
-        security,
-        address,
-        ..TcpConfig::new(identity, BTreeMap::new())
-    }
 }
 
 /// How long Raft's timers last.

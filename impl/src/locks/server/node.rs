@@ -26,15 +26,15 @@ use crate::locks::numbers::Numbers;
 use crate::locks::roll::Roll;
 use crate::locks::{Maekawa, Message};
 use crate::runtime::driver::{Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
-use crate::runtime::journal::{DirectoryLock, FileJournal, FileJournalOptions};
-use crate::runtime::transport::tcp::{Known, Security, Tcp, TcpConfig};
+use crate::runtime::journal::FileJournal;
+use crate::runtime::transport::tcp::{Known, Tcp, TcpConfig};
 use crate::service::address::Addresses;
 use crate::service::config::ServiceConfig;
-use crate::service::data_directory::{self, Held};
 use crate::service::founding::InitialMembers;
-use crate::service::founding::bootstrap::blank_identity;
 use crate::service::http_client::{NodeClient, NodeTimeouts};
 use crate::service::open_files;
+use crate::service::own_journal::OwnJournal;
+use crate::service::peer_config::peer_config;
 use crate::service::running::ServiceNode;
 use crate::service::security::peer_security;
 use crate::service::serving::{self, GRACE, Served, Servers};
@@ -47,9 +47,6 @@ const INBOX: usize = 16_384;
 const PEER_QUEUE: usize = 16_384;
 /// A message names a lock, or the members.
 const MAX_MESSAGE_BYTES: usize = 1 << 20;
-/// Bounds on how often a node shows an idle peer that it lives.
-const FASTEST_KEEP_ALIVE: Duration = Duration::from_millis(250);
-const SLOWEST_KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// What is released when the node stops has so long to leave.
 const FAREWELL: Duration = Duration::from_millis(200);
 
@@ -113,7 +110,16 @@ impl LocksNode {
             draining: draining.clone(),
         };
         let security = peer_security(credentials.as_ref());
-        let peers = peer_config(config, identity.clone(), security.clone());
+        let peers = TcpConfig {
+            queue_messages: PEER_QUEUE,
+            max_message_bytes: MAX_MESSAGE_BYTES,
+            ..peer_config(
+                &config.cluster_config(),
+                identity.clone(),
+                security.clone(),
+                config.timing.health_check(),
+            )
+        };
         let (tcp, transport) = Tcp::start(listeners.peer, peers, observed, metrics.clone())?;
         connect(&tcp, config, &roll, id);
 
@@ -248,30 +254,22 @@ impl ServiceNode for LocksNode {
 /// What the data directory of node `id` says.
 fn remember(config: &Config, id: NodeId) -> Result<Remembered, StartError> {
     let directory = &config.node(id)?.data_directory;
-    let lock = DirectoryLock::acquire(directory)?;
-    let Held::Journal(found) = data_directory::examine(&lock)? else {
-        return Err(StartError::Blank(directory.clone()));
-    };
-    let identity = Identity {
-        cluster_id: found.cluster_id,
-        ..blank_identity::<Roll>(&config.cluster_config(), id, found.disk)
-    };
+    let OwnJournal { identity, journal } = OwnJournal::open::<Roll>(&config.cluster_config(), id)?;
     let roll = Roll::read(directory).map_err(|error| StartError::Members(error.to_string()))?;
     if let Some(words) = roll.contradicts(config.locks.orchestrator) {
         return Err(StartError::Contradiction(words));
     }
-    if roll.disk(id) != Some(found.disk) {
+    if roll.disk(id) != Some(identity.disk) {
         let words = format!(
             "the journal of node {} is of disk {}, and the roll in the same directory names another: \
              one of the two is from elsewhere",
-            id.0, found.disk
+            id.0, identity.disk
         );
         return Err(StartError::Contradiction(words));
     }
     let numbers = Numbers::of_this_start(directory)?;
-    let options = FileJournalOptions::default();
     Ok(Remembered {
-        journal: FileJournal::in_locked(lock, identity.clone(), options),
+        journal,
         identity,
         roll,
         numbers,
@@ -315,23 +313,4 @@ fn wanted(config: &Config, roll: &Roll) -> BTreeMap<NodeId, Wanted> {
         (node.id, wanted)
     })
     .collect()
-}
-
-/// How a node talks to its peers. A peer that gives no sign of life for several health checks is
-/// taken for gone.
-fn peer_config(config: &Config, identity: Identity, security: Security) -> TcpConfig {
-    let own = config.node(identity.node).ok();
-    let address = own.map(|node| node.peer_address.clone());
-    let health_check = config.timing.health_check();
-    let keep_alive = health_check.clamp(FASTEST_KEEP_ALIVE, SLOWEST_KEEP_ALIVE);
-    TcpConfig {
-        queue_messages: PEER_QUEUE,
-        max_message_bytes: MAX_MESSAGE_BYTES,
-        keep_alive,
-        dead_after: 4 * keep_alive,
-        accepts_at_once: false,
-        security,
-        address,
-        ..TcpConfig::new(identity, BTreeMap::new())
-    }
 }
