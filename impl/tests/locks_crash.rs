@@ -2,7 +2,7 @@
 //! have a lock, no update is lost, and tokens rise.
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use lockstep::locks::client::Client;
@@ -19,7 +19,7 @@ use crate::support::locks::{
     Guarded, PATIENCE, ZERO, acquire, address, client, client_of, cluster, cluster_with,
     count_until, get, post, report, timing, until, until_members, until_waiting,
 };
-use crate::support::processes::THREE;
+use crate::support::processes::{THREE, succeeded};
 use crate::support::program::{PROGRAM, send_signal, wait_until_it_ends};
 
 const TTL: Duration = Duration::from_secs(5);
@@ -247,12 +247,21 @@ async fn a_node_that_is_listed_as_no_member_belongs_to_the_cluster_and_registers
     nodes.launch(ZERO).expect("restarts");
     until(&nodes, 3, |report| report.role == "unregistered").await;
     until_members(&nodes, &[1, 2]).await;
+    let said = succeeded(&lockstep(&nodes, &["init"]));
+    assert!(said.contains("is founded already"), "{said}");
     let joined = client(&nodes)
         .set_registered(&address(&nodes, 3), true)
         .await;
     assert!(joined.expect("an answer").registered);
     until_members(&nodes, &[1, 2, 3]).await;
     acquire(&nodes, 3, "job", TTL).await;
+}
+
+/// Runs `lockstep` with the cluster's file.
+fn lockstep(nodes: &Processes, args: &[&str]) -> Output {
+    let mut program = Command::new(PROGRAM);
+    program.args(args).arg("--config").arg(nodes.config_file());
+    program.output().expect("runs")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

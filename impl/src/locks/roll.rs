@@ -70,10 +70,13 @@ impl Roll {
         self.nodes.get(&node)?.node.disk()
     }
 
-    /// Where the nodes were when they came.
-    pub(crate) fn founded_at(&self) -> impl Iterator<Item = (NodeId, Option<String>)> + '_ {
+    /// Where the orchestrator and those that register by themselves were when they came: what a file
+    /// lists as members.
+    pub(crate) fn members_at(&self) -> impl Iterator<Item = (NodeId, Option<String>)> + '_ {
         let nodes = self.nodes.iter();
-        nodes.map(|(&id, node)| (id, Some(node.node.peer_address.clone())))
+        nodes
+            .filter(|(id, node)| node.registers || **id == self.orchestrator)
+            .map(|(&id, node)| (id, Some(node.node.peer_address.clone())))
     }
 
     /// Adds a node.

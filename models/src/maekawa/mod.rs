@@ -280,6 +280,14 @@ fn orchestration(node: &mut Node<Maekawa>) -> Option<&mut Orchestration> {
     }
 }
 
+/// The lock of which an arbiter hears something.
+fn lock_of(input: &Input<Maekawa>) -> Option<&LockName> {
+    match input {
+        Input::Deliver { message, .. } => message.subject().map(|(_, lock, _)| lock),
+        Input::Fire(_) | Input::Ask(_) => None,
+    }
+}
+
 /// What a message of the paper is about, and who has sent it.
 #[derive(Clone)]
 struct About {
@@ -343,7 +351,9 @@ impl Protocol for Maekawa {
         }
         let mut inputs = VecDeque::from([input]);
         let mut said = Outbox::new();
+        let mut changed = BTreeSet::new();
         while let Some(input) = inputs.pop_front() {
+            changed.extend(lock_of(&input).cloned());
             self.handle(node, input, &mut said);
             for effect in said.drain() {
                 match effect {
@@ -352,6 +362,12 @@ impl Protocol for Maekawa {
                     }
                     effect => out.push(effect),
                 }
+            }
+        }
+        // Not before the end: a lock may be idle for a moment, between two claims.
+        if let Some(membership) = local(node).and_then(|local| local.membership.as_mut()) {
+            for lock in &changed {
+                membership.settle(lock, self.max_idle_locks);
             }
         }
     }
@@ -380,18 +396,10 @@ impl Maekawa {
         message: Message,
         out: &mut Outbox<Self>,
     ) {
-        let lock = message.subject().map(|(_, lock, _)| lock.clone());
-        if lock.as_ref().is_some_and(|lock| !lock.is_valid()) {
+        let subject = message.subject();
+        if subject.is_some_and(|(_, lock, _)| !lock.is_valid()) {
             return;
         }
-        self.heed(node, from, message, out);
-        let member = local(node).and_then(|local| local.membership.as_mut());
-        if let (Some(lock), Some(member)) = (lock, member) {
-            member.settle(&lock, self.max_idle_locks);
-        }
-    }
-
-    fn heed(&self, node: &mut Node<Self>, from: NodeId, message: Message, out: &mut Outbox<Self>) {
         let about = |epoch, lock, request| About {
             from,
             epoch,

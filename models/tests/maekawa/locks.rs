@@ -209,6 +209,22 @@ fn what_has_been_idle_for_longest_is_forgotten() {
     assert_eq!(bench.membership().number, 6, "numbers go on");
 }
 
+/// A lock that passes from one client of a node to the next is idle for no moment, and nothing else is
+/// forgotten for it.
+#[test]
+fn what_is_claimed_again_has_not_been_idle() {
+    let mut bench = Bench::member(1, 3);
+    bench.maekawa.max_idle_locks = 1;
+    bench.deliver(2, about("B", request(1, 2)));
+    bench.deliver(2, about("B", release(1, 2, 0)));
+    acquire(&mut bench, &claim_of("A", 0));
+    acquire(&mut bench, &claim_of("A", 1));
+    release_claim(&mut bench, &claim_of("A", 0));
+    assert_eq!(known(&bench), ["A", "B"]);
+    release_claim(&mut bench, &claim_of("A", 1));
+    assert_eq!(known(&bench), ["A"], "now it is");
+}
+
 /// A request that comes when its lock is forgotten locks the arbiter. Who made it says that it is
 /// over, and the next has the arbiter, with a greater number than any before.
 #[test]

@@ -433,25 +433,13 @@ async fn write(
     Ok(service.write(command, request).await?)
 }
 
-/// A cluster is founded once. Whoever asks for this very one again is told that it is there: the
-/// answer to an earlier try may have been lost.
 async fn init(State(service): Shared, body: Bytes) -> Result<Json<Founded>, Failure> {
     let identity = &service.identity;
-    let wanted =
-        Founding::parse(&body).map_err(|text| Failure::Bad(StatusCode::BAD_REQUEST, text))?;
     let founded = Founding::done(&identity.cluster, service.ensemble.founded_at());
-    if let Some(difference) = wanted.and_then(|wanted| founded.differs_from(&wanted)) {
-        let text = format!(
-            "node {} belongs to the cluster `{}`, {}, already, which was founded with {difference}, \
-             as this request wants it; nothing was changed: its members are fixed",
-            identity.node.0, identity.cluster, identity.cluster_id
-        );
-        return Err(Failure::Bad(StatusCode::CONFLICT, text));
-    }
-    Ok(Json(Founded {
-        cluster_id: identity.cluster_id.to_string(),
-        already: true,
-    }))
+    let confirmed = founded.confirm(&body, identity, ": its members are fixed");
+    confirmed
+        .map(Json)
+        .map_err(|(status, text)| Failure::Bad(status, text))
 }
 
 /// A session that was used for a request of another kind answers with that kind.

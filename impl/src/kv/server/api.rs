@@ -363,7 +363,6 @@ async fn take_forwarded(
 /// answer to an earlier try may have been lost.
 async fn init(State(service): Shared, body: Bytes) -> Result<Json<Founded>, Failure> {
     let identity = &service.identity;
-    let wanted = Founding::parse(&body).map_err(bad)?;
     let initial = service.membership.initial();
     let (id, cluster, cluster_id) = (identity.node.0, &identity.cluster, identity.cluster_id);
     if initial.voters.is_empty() {
@@ -380,18 +379,11 @@ async fn init(State(service): Shared, body: Bytes) -> Result<Json<Founded>, Fail
             (*id, known.map(|known| known.peer))
         }),
     );
-    if let Some(difference) = wanted.and_then(|wanted| founded.differs_from(&wanted)) {
-        let text = format!(
-            "node {id} belongs to the cluster `{cluster}`, {cluster_id}, already, which was \
-             founded with {difference}, as this request wants it; nothing was changed. Who belongs \
-             to it now, `lockstep members` shows and changes"
-        );
-        return Err(Failure::Bad(StatusCode::CONFLICT, text));
-    }
-    Ok(Json(Founded {
-        cluster_id: cluster_id.to_string(),
-        already: true,
-    }))
+    let advice = ". Who belongs to it now, `lockstep members` shows and changes";
+    let confirmed = founded.confirm(&body, identity, advice);
+    confirmed
+        .map(Json)
+        .map_err(|(status, text)| Failure::Bad(status, text))
 }
 
 async fn empty_key() -> Failure {

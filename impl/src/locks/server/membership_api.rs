@@ -121,27 +121,16 @@ pub(crate) async fn add(
     Ok(Json(json!({ "id": asked.id, "already": already })).into_response())
 }
 
-/// A cluster is founded once. Whoever asks for this very one again is told that it is there: the
-/// answer to an earlier try may have been lost.
 pub(crate) async fn init(State(service): Shared, body: Bytes) -> Result<Json<Founded>, Failure> {
     let identity = &service.identity;
-    let wanted =
-        Founding::parse(&body).map_err(|text| Failure::Bad(StatusCode::BAD_REQUEST, text))?;
     let roll = match &service.enrolment {
         Some(enrolment) => enrolment.roll().await,
         None => service.roll.clone(),
     };
-    let founded = Founding::done(&identity.cluster, roll.founded_at());
-    if let Some(difference) = wanted.and_then(|wanted| founded.differs_from(&wanted)) {
-        let text = format!(
-            "node {} belongs to the cluster `{}`, {}, already, which has {difference}, as this \
-             request wants it; nothing was changed: nodes are added with `lockstep locks add`",
-            identity.node.0, identity.cluster, identity.cluster_id
-        );
-        return Err(Failure::Bad(StatusCode::CONFLICT, text));
-    }
-    Ok(Json(Founded {
-        cluster_id: identity.cluster_id.to_string(),
-        already: true,
-    }))
+    let founded = Founding::done(&identity.cluster, roll.members_at());
+    let advice = ": nodes are added with `lockstep locks add`";
+    let confirmed = founded.confirm(&body, identity, advice);
+    confirmed
+        .map(Json)
+        .map_err(|(status, text)| Failure::Bad(status, text))
 }

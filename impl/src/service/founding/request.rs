@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::StatusCode;
 use models::NodeId;
 use serde::{Deserialize, Serialize};
 
+use crate::runtime::identity::Identity;
 use crate::service::config::ClusterConfig;
 
 /// The cluster that is to be founded.
@@ -64,6 +66,33 @@ impl Founding {
         let parsed = serde_json::from_slice(body);
         parsed.map(Some).map_err(|error| {
             format!("the cluster to be founded is not understood: {error}; nothing was changed")
+        })
+    }
+
+    /// The answer to `lockstep init` at a member: a cluster is founded once, and whoever asks for this
+    /// very one again is told that it is there, for the answer to an earlier try may have been lost.
+    /// `advice` says what becomes of who wants another.
+    ///
+    /// # Errors
+    /// With the status and in words, when the body asks for another, or for nothing that is understood.
+    pub(crate) fn confirm(
+        &self,
+        body: &[u8],
+        identity: &Identity,
+        advice: &str,
+    ) -> Result<Founded, (StatusCode, String)> {
+        let wanted = Self::parse(body).map_err(|text| (StatusCode::BAD_REQUEST, text))?;
+        if let Some(difference) = wanted.and_then(|wanted| self.differs_from(&wanted)) {
+            let text = format!(
+                "node {} belongs to the cluster `{}`, {}, already, which was founded with \
+                 {difference}, as this request wants it; nothing was changed{advice}",
+                identity.node.0, identity.cluster, identity.cluster_id
+            );
+            return Err((StatusCode::CONFLICT, text));
+        }
+        Ok(Founded {
+            cluster_id: identity.cluster_id.to_string(),
+            already: true,
         })
     }
 

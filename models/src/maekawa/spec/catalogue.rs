@@ -556,11 +556,11 @@ pub const DRAWN: &[Drawn<Maekawa>] = &[Drawn {
     model: Model {
         name: "maekawa/drawn",
         size: Size::Large,
-        purpose: "members, newcomers, sessions that end, three locks, memory for all of them or few, and \
+        purpose: "members, newcomers, sessions that end, one lock or more, memory for all of them or few, and \
                   faults that are drawn, so that any of them meet",
         faults: "any, as drawn",
         bounds: "epochs ≤ 40; up to 5 founders, 2 that join; up to 5 clients with up to 3 claims each, \
-                 asked up to 3 times; 3 locks, of which none, one or all are remembered",
+                 asked up to 3 times; up to 3 locks, of which none, one or all are remembered",
         states: None,
         reaches: &[
             "a node enters",

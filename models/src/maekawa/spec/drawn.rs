@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use super::Bounds;
 use super::scenarios::{acquire_and_release, claim_to, founded};
 use crate::draw::Draw;
-use crate::maekawa::lock::LockName;
 use crate::maekawa::message::Epoch;
 use crate::maekawa::quorum::Construction;
 use crate::maekawa::state::Session;
@@ -39,7 +38,7 @@ pub(super) fn scenario(number: u64) -> Scenario<Maekawa> {
         // Nothing says that the health check is right.
         accurate: false,
     };
-    let max_idle_locks = draw.any(&[0, 1, 4096]);
+    let max_idle_locks = draw.any(&[0, 1, 4096, 4096]);
     for node in &mut scenario.nodes {
         node.misses = 2;
         node.max_idle_locks = max_idle_locks;
@@ -51,12 +50,12 @@ pub(super) fn scenario(number: u64) -> Scenario<Maekawa> {
 /// its session, or, one of them, lets the first member leave and come back.
 fn scripts(nodes: u16, draw: &mut Draw) -> Vec<Vec<Command>> {
     let mut scripts = Vec::new();
+    let locks = draw.any(&[&["A"][..], &["A"], &["A", "B"], &["A", "B", "C"]]);
     for number in 0..draw.u64(1..=5) {
         let node = draw.u16(1..=nodes);
         let mut script = Vec::new();
         for sequence in 1..=draw.u64(1..=3) {
-            let lock = LockName::from(draw.any(&["A", "B", "C"]));
-            let claim = claim_to(lock, node, number, sequence);
+            let claim = claim_to(draw.any(locks).into(), node, number, sequence);
             script.extend(acquire_and_release(claim));
         }
         let session = Session {
