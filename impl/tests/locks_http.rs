@@ -43,7 +43,7 @@ async fn a_session_acquires_and_releases_locks_each_once() {
     let first = acquire(&nodes, 1, "a", wait.clone()).await.json();
     assert_eq!(first["ttl_ms"], 10_000);
     let valid = first["valid_ms"].as_u64().expect("a number");
-    assert!(valid <= 1500, "no longer than the lease: {valid}");
+    assert!(valid <= 2500, "no longer than the lease: {valid}");
     let order = first["token"]["order"].as_str().expect("text");
     assert_eq!(order.len(), 32);
     // Asked again it is the same grant, and another lock is another.

@@ -26,7 +26,8 @@ pub(crate) const ZERO: NodeId = NodeId(0);
 pub(crate) fn timing() -> Timing {
     Timing {
         health_check_ms: 500,
-        lease_ms: 1500,
+        misses: 6,
+        lease_ms: 2500,
         max_message_delay_ms: 200,
         retry_ms: 200,
         drain_ms: 3000,

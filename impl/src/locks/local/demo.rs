@@ -35,7 +35,8 @@ struct Demo<'a> {
 fn timing() -> Timing {
     Timing {
         health_check_ms: 500,
-        lease_ms: 1500,
+        misses: 6,
+        lease_ms: 2500,
         max_message_delay_ms: 200,
         retry_ms: 200,
         drain_ms: 5000,
