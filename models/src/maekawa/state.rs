@@ -187,8 +187,8 @@ impl Membership {
     }
 
     /// Forgets the arbiter if it knows nothing, and of those that know nothing but what is over
-    /// all but the latest so many. To be called when the lock's arbiter has
-    /// changed, at the end of the step.
+    /// all but the latest so many. To be called when the lock's arbiter has changed, at the end of
+    /// the step.
     pub(super) fn settle(&mut self, lock: &LockName, max_idle: usize) {
         let arbiter = self.arbiters.get(lock);
         if arbiter.is_some_and(Arbiter::knows_nothing) {

@@ -5,7 +5,7 @@ use crate::protocol::{Node, NodeId};
 use crate::world::{Action, Scenario, World};
 
 use super::disks::is_blank;
-use super::{local_of, membership_of};
+use super::{claims_of, local_of, membership_of};
 
 /// What the action asks of a node that runs, and the node afterwards.
 fn asked<'a>(
@@ -65,7 +65,7 @@ pub(super) fn who_is_gone_is_forgotten(
         return true;
     };
     let is_forgotten = local_of(node).is_none_or(|local| {
-        let mut claims = local.all_claims();
+        let mut claims = claims_of(local);
         claims.all(|claim| claim.session != *session) && !local.over.contains_key(session)
     });
     session.node != id || is_forgotten

@@ -13,7 +13,8 @@ use crate::world::{Faulted, Host, Scenario, World};
 
 use super::disks::{self, is_blank};
 use super::{
-    endings, holders, is_held, local_of, locks, members, membership_of, orchestrator, requests,
+    claims_of, endings, holders, is_held, local_of, locks, members, membership_of, orchestrator,
+    requests,
 };
 
 pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
@@ -279,7 +280,7 @@ fn is_still_claimed(world: &World<Maekawa>, command: &Command) -> bool {
         Command::Acquire { .. } | Command::Register | Command::Deregister => false,
     };
     let mut local = world.running().filter_map(|(_, node)| local_of(node));
-    local.any(|local| local.all_claims().any(is_given_up))
+    local.any(|local| claims_of(local).any(is_given_up))
 }
 
 fn has_a_timer(scenario: &Scenario<Maekawa>, world: &World<Maekawa>) -> bool {

@@ -41,7 +41,7 @@ pub use self::several::*;
 
 use super::lock::LockName;
 use super::message::{Epoch, Message, Token};
-use super::state::{Local, Membership, Persistent, Volatile};
+use super::state::{Claim, Local, Membership, Persistent, Volatile};
 use super::{Command, Event, Maekawa, Timer};
 use crate::protocol::{Effect, Node, NodeId};
 use crate::specification::{
@@ -82,6 +82,11 @@ pub struct Bounds {
     /// beat timers and no link fails; in any other world exclusion is claimed for each epoch
     /// alone, and for the tokens.
     pub accurate: bool,
+}
+
+/// All claims of a node's clients, of whichever locks.
+fn claims_of(local: &Local) -> impl Iterator<Item = &Claim> {
+    local.claims.values().flatten()
 }
 
 impl Specification for Maekawa {

@@ -18,7 +18,7 @@ use crate::specification::Law;
 use crate::world::{Action, Host, Scenario, World};
 
 use super::disks::is_blank;
-use super::local_of;
+use super::{claims_of, local_of};
 
 pub(super) const WHAT_IS_HELD_IS_TOLD: Law<Maekawa> = Law {
     name: "Who is told that it has the lock has it, and who has it is told →",
@@ -39,7 +39,7 @@ pub(super) const A_CLAIM_ENDS_WITH_A_WORD: Law<Maekawa> = Law {
         };
         let ended: Vec<&Claim> = events.iter().filter_map(ended).collect();
         let goes_on = |claim: &Claim| new.claims_to(&claim.lock).any(|other| other == claim);
-        let mut gone = old.all_claims().filter(|claim| !goes_on(claim));
+        let mut gone = claims_of(old).filter(|claim| !goes_on(claim));
         gone.all(|claim| ended.contains(&claim)) && !ended.iter().any(|claim| goes_on(claim))
     },
 };
