@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lockstep::locks::client::Client;
-use lockstep::locks::roll::Roll;
+use lockstep::locks::registry::Registry;
 use lockstep::locks::{Config, LocksNode};
 use lockstep::service::config::{NodeConfig, ServiceConfig};
 use lockstep::service::founding::bootstrap::found_all;
@@ -44,7 +44,7 @@ impl LockCluster {
         }
         let config = Config::of("bench", NodeId(0), nodes);
         config.check().expect("a good configuration");
-        found_all::<Roll>(&config.cluster_config()).expect("the folders are empty");
+        found_all::<Registry>(&config.cluster_config()).expect("the folders are empty");
         let ids = (0..=MEMBERS).map(NodeId).zip(listeners);
         let nodes = ids
             .map(|(id, listeners)| LocksNode::start(&config, id, listeners).expect("starts"))

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use lockstep::locks::client::Client;
 use lockstep::locks::config::Timing;
-use lockstep::locks::desk::session_id::SessionId;
 use lockstep::locks::holder::{Holder, Loss};
 use lockstep::locks::local::cluster::Processes;
 use lockstep::locks::server::{AddBody, Was};
+use lockstep::locks::sessions::session_id::SessionId;
 use models::NodeId;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -448,7 +448,7 @@ async fn a_file_or_a_disk_that_says_otherwise_starts_nothing() {
         .alter(|config| config.locks.orchestrator = ZERO)
         .expect("written");
     let directory = nodes.data_directory(NodeId(1));
-    for file in ["roll", "starts"] {
+    for file in ["registry", "starts"] {
         let whole = fs::read_to_string(directory.join(file)).expect("text");
         fs::write(directory.join(file), &whole[1..]).expect("written");
         let said = start(&nodes, "1");

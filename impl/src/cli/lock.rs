@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 use lockstep::kv::encoding::escape;
 use lockstep::locks::Config;
 use lockstep::locks::client::{Client, Grant};
-use lockstep::locks::desk::session_id::SessionId;
 use lockstep::locks::server::{LockReport, SessionPage, Was};
+use lockstep::locks::sessions::session_id::SessionId;
 use models::NodeId;
 use serde_json::json;
 

@@ -9,13 +9,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::desk::LockState;
-use super::desk::session_id::SessionId;
 use super::server::lock_pages::{LockReport, LocksPage};
 use super::server::membership_api::{AddBody, MembershipPage};
 use super::server::session_api::{
     AcquireBody, GrantPage, OpenBody, ReleaseBody, ReleasePage, RenewBody, SessionPage, Was,
 };
+use super::sessions::LockState;
+use super::sessions::session_id::SessionId;
 use super::status::Report;
 use super::token::TokenReport;
 use crate::service::headers;

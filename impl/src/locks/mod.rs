@@ -1,7 +1,7 @@
 //! Distributed locks by name, over Maekawa's algorithm: any number of them on one membership.
 //!
 //! [`server::node`] puts one node together: [`Maekawa`] over TCP and a journal, and in front of it
-//! HTTP (`server::api`), where clients open sessions and claim locks in them. [`desk`] is what the
+//! HTTP (`server::api`), where clients open sessions and claim locks in them. [`sessions`] is what the
 //! host adds to the protocol: the sessions of clients, how long they live, and who waits for what.
 //! [`client`] talks to a cluster, [`holder`] keeps a lock for as long as it can be kept, [`local`]
 //! starts a cluster as processes and shows it at work.
@@ -22,12 +22,12 @@
 
 pub mod client;
 pub mod config;
-pub mod desk;
 pub mod holder;
 pub mod local;
 pub mod numbers;
-pub mod roll;
+pub mod registry;
 pub mod server;
+pub mod sessions;
 pub mod status;
 pub mod token;
 

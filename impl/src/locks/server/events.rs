@@ -7,12 +7,12 @@ use models::maekawa::Event;
 
 use super::draining::Draining;
 use super::service::EpochCounts;
-use crate::locks::desk::Desk;
+use crate::locks::sessions::Sessions;
 
 /// Those that are told.
 pub(crate) struct Listeners {
     pub(crate) id: NodeId,
-    pub(crate) desk: Arc<Desk>,
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) draining: Arc<Draining>,
     pub(crate) epochs: Arc<EpochCounts>,
 }
@@ -20,7 +20,7 @@ pub(crate) struct Listeners {
 impl Listeners {
     /// Takes an event. Never blocks for long.
     pub(crate) fn take(&self, event: &Event) {
-        self.desk.take(event);
+        self.sessions.take(event);
         let node = self.id;
         match event {
             Event::Joined { epoch, members } => {

@@ -5,8 +5,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use models::maekawa::Refusal;
 
-use crate::locks::desk::{Gone, NotClaimed};
-use crate::locks::server::enrolment::NotEnrolled;
+use crate::locks::server::node_adder::NotAdded;
+use crate::locks::sessions::{Gone, NotClaimed};
 use crate::service::looking::Unseen;
 
 /// What is wrong with a request, or with its outcome. Each text says whether anything was changed.
@@ -48,11 +48,11 @@ impl From<NotClaimed> for Failure {
     }
 }
 
-impl From<NotEnrolled> for Failure {
-    fn from(not: NotEnrolled) -> Self {
+impl From<NotAdded> for Failure {
+    fn from(not: NotAdded) -> Self {
         match not {
-            NotEnrolled::Refused(_) => Self::Bad(StatusCode::CONFLICT, not.to_string()),
-            NotEnrolled::NotNow(_) => Self::Unavailable(not.to_string()),
+            NotAdded::Refused(_) => Self::Bad(StatusCode::CONFLICT, not.to_string()),
+            NotAdded::NotNow(_) => Self::Unavailable(not.to_string()),
         }
     }
 }

@@ -15,8 +15,8 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::api::Shared;
-use super::enrolment::Wanted;
 use super::http_error::{Failure, bad};
+use super::node_adder::Wanted;
 use super::service::Service;
 use super::session_api::parse;
 use crate::runtime::driver::AskError;
@@ -102,7 +102,7 @@ pub(crate) async fn add(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Failure> {
     let asked: AddBody = parse(&body?)?;
-    let Some(enrolment) = &service.enrolment else {
+    let Some(node_adder) = &service.node_adder else {
         let text = format!(
             "node {} is the orchestrator, which adds nodes: ask that one; nothing was changed",
             service.orchestrator.0
@@ -117,17 +117,17 @@ pub(crate) async fn add(
         registers: asked.register,
     };
     wanted.addresses.check().map_err(bad)?;
-    let already = enrolment.enrol(asked.id, &wanted).await?;
+    let already = node_adder.add(asked.id, &wanted).await?;
     Ok(Json(json!({ "id": asked.id, "already": already })).into_response())
 }
 
 pub(crate) async fn init(State(service): Shared, body: Bytes) -> Result<Json<Founded>, Failure> {
     let identity = &service.identity;
-    let roll = match &service.enrolment {
-        Some(enrolment) => enrolment.roll().await,
-        None => service.roll.clone(),
+    let registry = match &service.node_adder {
+        Some(node_adder) => node_adder.registry().await,
+        None => service.registry.clone(),
     };
-    let founded = Founding::done(&identity.cluster, roll.members_at());
+    let founded = Founding::done(&identity.cluster, registry.members_at());
     let advice = ": nodes are added with `lockstep locks add`";
     let confirmed = founded.confirm(&body, identity, advice);
     confirmed

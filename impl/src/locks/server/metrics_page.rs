@@ -28,7 +28,7 @@ fn add_counters(registry: &mut Registry, service: &Service) {
         "Messages of Maekawa's algorithm sent to other nodes, by kind",
         service.traffic.by_kind().clone(),
     );
-    let (counts, epochs) = (&service.desk.counts, &service.epochs);
+    let (counts, epochs) = (&service.sessions.counts, &service.epochs);
     let counters: [(&str, &str, &Counter); 9] = [
         (
             "entries",

@@ -3,7 +3,6 @@
 pub(crate) mod api;
 pub(crate) mod debug_vars;
 pub(crate) mod draining;
-pub(crate) mod enrolment;
 pub(crate) mod events;
 pub(crate) mod http_error;
 pub(crate) mod lease;
@@ -11,6 +10,7 @@ pub(crate) mod lock_pages;
 pub(crate) mod membership_api;
 pub(crate) mod metrics_page;
 pub mod node;
+pub(crate) mod node_adder;
 pub(crate) mod service;
 pub(crate) mod session_api;
 pub(crate) mod status_page;

@@ -13,17 +13,17 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::draining::{Draining, Observed};
-use super::enrolment::{Enrolment, Wanted};
 use super::lease::Lease;
+use super::node_adder::{NodeAdder, Wanted};
 use super::service::{EpochCounts, Service};
 use super::status_page::PAGE_PATIENCE;
 use super::traffic::{Counted, Traffic};
 use super::{api, events};
 use crate::Identity;
 use crate::locks::config::Config;
-use crate::locks::desk::Desk;
 use crate::locks::numbers::Numbers;
-use crate::locks::roll::Roll;
+use crate::locks::registry::Registry;
+use crate::locks::sessions::Sessions;
 use crate::locks::{Maekawa, Message};
 use crate::runtime::driver::{Failure, NodeBuilder, NodeOptions, Status, mailbox};
 use crate::runtime::journal::FileJournal;
@@ -53,14 +53,14 @@ const FAREWELL: Duration = Duration::from_millis(200);
 /// A running node: a member or one that is to be, or the orchestrator.
 pub struct LocksNode {
     hosted: HostedNode<Maekawa>,
-    desk: Arc<Desk>,
+    sessions: Arc<Sessions>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 /// What a data directory says of its node.
 struct Remembered {
     identity: Identity,
-    roll: Roll,
+    registry: Registry,
     numbers: Numbers,
     journal: FileJournal,
     directory: PathBuf,
@@ -83,13 +83,13 @@ impl LocksNode {
     ) -> Result<Self, StartError> {
         let Remembered {
             identity,
-            roll,
+            registry,
             numbers,
             journal,
             directory,
         } = remembered;
         let id = identity.node;
-        let orchestrator = roll.orchestrator();
+        let orchestrator = registry.orchestrator();
         let others = config.nodes.len() - 1;
         let clients = open_files::client_connections(others, config.limits.max_client_connections)?;
         let credentials = config.security.credentials(id)?;
@@ -116,7 +116,7 @@ impl LocksNode {
             ..peer_config(&cluster, identity.clone(), security.clone(), health_check)
         };
         let (tcp, transport) = Tcp::start(listeners.peer, peers, observed, metrics.clone())?;
-        connect(&tcp, config, &roll, id);
+        connect(&tcp, config, &registry, id);
 
         let traffic = Arc::new(Traffic::default());
         let transport = Counted {
@@ -125,15 +125,15 @@ impl LocksNode {
         };
         let lease = Arc::new(Lease::new(&config.timing));
         let epochs = Arc::new(EpochCounts::default());
-        let desk = Desk::new(id, numbers, config.limits.max_sessions, inbox.clone());
-        let enrolment = (id == orchestrator).then(|| {
+        let sessions = Sessions::new(id, numbers, config.limits.max_sessions, inbox.clone());
+        let node_adder = (id == orchestrator).then(|| {
             let (identity, peers) = (identity.clone(), tcp.peers().clone());
-            Arc::new(Enrolment::new(
+            Arc::new(NodeAdder::new(
                 security,
                 identity,
                 directory,
                 peers,
-                roll.clone(),
+                registry.clone(),
             ))
         });
         let service = Arc::new(Service {
@@ -141,12 +141,12 @@ impl LocksNode {
             identity: identity.clone(),
             orchestrator,
             inbox: inbox.clone(),
-            desk: desk.clone(),
+            sessions: sessions.clone(),
             lease: lease.clone(),
             traffic,
             epochs: epochs.clone(),
-            enrolment: enrolment.clone(),
-            roll: roll.clone(),
+            node_adder: node_adder.clone(),
+            registry: registry.clone(),
             timing: config.timing.clone(),
             peers: tcp.peers().clone(),
             client_addresses: { config.nodes.iter() }
@@ -157,7 +157,7 @@ impl LocksNode {
         });
         let told = events::Listeners {
             id,
-            desk: desk.clone(),
+            sessions: sessions.clone(),
             draining: draining.clone(),
             epochs,
         };
@@ -186,18 +186,18 @@ impl LocksNode {
         let (_, never_halts) = watch::channel(None);
         let stop = watch::Sender::new(false);
         let servers = Servers::start(clients_served, page, credentials, clients, &metrics, stop)?;
-        let mut tasks = vec![tokio::spawn(desk.clone().watch_the_clock(draining))];
-        if let Some(enrolment) = enrolment {
-            let wanted = wanted(config, &roll);
+        let mut tasks = vec![tokio::spawn(sessions.clone().watch_the_clock(draining))];
+        if let Some(node_adder) = node_adder {
+            let wanted = wanted(config, &registry);
             tasks.push(tokio::spawn(
-                async move { enrolment.wait_for(wanted).await },
+                async move { node_adder.wait_for(wanted).await },
             ));
         }
         let Identity {
             cluster_id, disk, ..
         } = identity;
         tracing::info!(
-            node = %id, %cluster_id, %disk, nodes = %roll, clients = %servers.client_address,
+            node = %id, %cluster_id, %disk, nodes = %registry, clients = %servers.client_address,
             metrics = %servers.metrics_address, max_client_connections = clients, "serving"
         );
         let hosted = HostedNode {
@@ -208,7 +208,7 @@ impl LocksNode {
         };
         Ok(Self {
             hosted,
-            desk,
+            sessions,
             tasks,
         })
     }
@@ -226,7 +226,7 @@ impl LocksNode {
 
 impl ServiceNode for LocksNode {
     type Config = Config;
-    type Members = Roll;
+    type Members = Registry;
 
     fn start(config: &Config, id: NodeId, listeners: Listeners) -> Result<Self, StartError> {
         Self::start(config, id, listeners)
@@ -239,7 +239,7 @@ impl ServiceNode for LocksNode {
     /// Its clients' locks are released first, so that others need not wait until the orchestrator
     /// notices that this node is gone.
     async fn shutdown(self) -> Result<(), Failure> {
-        self.desk.close();
+        self.sessions.close();
         for task in self.tasks {
             task.abort();
         }
@@ -251,14 +251,15 @@ impl ServiceNode for LocksNode {
 /// What the data directory of node `id` says.
 fn remember(config: &Config, id: NodeId) -> Result<Remembered, StartError> {
     let directory = &config.node(id)?.data_directory;
-    let (identity, journal) = open_journal::<Roll>(&config.cluster_config(), id)?;
-    let roll = Roll::read(directory).map_err(|error| StartError::Members(error.to_string()))?;
-    if let Some(words) = roll.contradicts(config.locks.orchestrator) {
+    let (identity, journal) = open_journal::<Registry>(&config.cluster_config(), id)?;
+    let registry =
+        Registry::read(directory).map_err(|error| StartError::Members(error.to_string()))?;
+    if let Some(words) = registry.contradicts(config.locks.orchestrator) {
         return Err(StartError::Contradiction(words));
     }
-    if roll.disk(id) != Some(identity.disk) {
+    if registry.disk(id) != Some(identity.disk) {
         let words = format!(
-            "the journal of node {} is of disk {}, and the roll in the same directory names another: \
+            "the journal of node {} is of disk {}, and the registry in the same directory names another: \
              one of the two is from elsewhere",
             id.0, identity.disk
         );
@@ -268,7 +269,7 @@ fn remember(config: &Config, id: NodeId) -> Result<Remembered, StartError> {
     Ok(Remembered {
         journal,
         identity,
-        roll,
+        registry,
         numbers,
         directory: directory.clone(),
     })
@@ -282,15 +283,15 @@ fn check(durable: &Persistent) -> Result<(), String> {
     Err("the journal does not say that this disk was set up for this node".to_owned())
 }
 
-/// Tells the connections who the peers are: those of the roll, where the file says, or where they
-/// were when they came. The orchestrator invites one that is on the empty disk which the roll knows, for
+/// Tells the connections who the peers are: those of the registry, where the file says, or where they
+/// were when they came. The orchestrator invites one that is on the empty disk which the registry knows, for
 /// its invitation may have been lost. Others introduce themselves.
-fn connect(tcp: &Tcp<Message>, config: &Config, roll: &Roll, id: NodeId) {
-    let is_orchestrator = id == roll.orchestrator();
-    for (peer, known) in roll.iter().filter(|(peer, _)| *peer != id) {
+fn connect(tcp: &Tcp<Message>, config: &Config, registry: &Registry, id: NodeId) {
+    let is_orchestrator = id == registry.orchestrator();
+    for (peer, known) in registry.iter().filter(|(peer, _)| *peer != id) {
         let listed = config.node(peer).ok();
         let listed = listed.map(|node| node.peer_address.clone());
-        let invitation = roll.encode(peer).filter(|_| is_orchestrator);
+        let invitation = registry.encode(peer).filter(|_| is_orchestrator);
         let disk = known.node.disk();
         tcp.peers().set_known(peer, Known { disk, invitation });
         let address = listed.unwrap_or_else(|| known.node.addresses().peer);
@@ -299,8 +300,8 @@ fn connect(tcp: &Tcp<Message>, config: &Config, roll: &Roll, id: NodeId) {
 }
 
 /// The nodes of the file that do not belong to the cluster yet.
-fn wanted(config: &Config, roll: &Roll) -> BTreeMap<NodeId, Wanted> {
-    let known = roll.ids();
+fn wanted(config: &Config, registry: &Registry) -> BTreeMap<NodeId, Wanted> {
+    let known = registry.ids();
     let new = config.nodes.iter().filter(|node| !known.contains(&node.id));
     new.map(|node| {
         let wanted = Wanted {

@@ -7,14 +7,14 @@ use models::NodeId;
 use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
 
-use super::enrolment::Enrolment;
 use super::lease::Lease;
+use super::node_adder::NodeAdder;
 use super::traffic::Traffic;
 use crate::locks::Maekawa;
 use crate::locks::Message;
 use crate::locks::config::Timing;
-use crate::locks::desk::Desk;
-use crate::locks::roll::Roll;
+use crate::locks::registry::Registry;
+use crate::locks::sessions::Sessions;
 use crate::runtime::driver::Inbox;
 use crate::runtime::identity::Identity;
 use crate::runtime::transport::tcp::Peers;
@@ -26,14 +26,14 @@ pub(crate) struct Service {
     pub(crate) identity: Identity,
     pub(crate) orchestrator: NodeId,
     pub(crate) inbox: Inbox<Maekawa>,
-    pub(crate) desk: Arc<Desk>,
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) lease: Arc<Lease>,
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) epochs: Arc<EpochCounts>,
     /// The orchestrator's.
-    pub(crate) enrolment: Option<Arc<Enrolment>>,
-    /// What was in the roll when the node started.
-    pub(crate) roll: Roll,
+    pub(crate) node_adder: Option<Arc<NodeAdder>>,
+    /// What was in the registry when the node started.
+    pub(crate) registry: Registry,
     pub(crate) timing: Timing,
     pub(crate) peers: Peers<Message>,
     /// Where clients reach the nodes, by the cluster file.

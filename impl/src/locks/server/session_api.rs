@@ -18,9 +18,9 @@ use super::api::Shared;
 use super::http_error::{Failure, bad, refused};
 use super::service::Service;
 use crate::locks::Maekawa;
-use crate::locks::desk::claim::{Claimed, End, Standing, Waiter};
-use crate::locks::desk::session_id::SessionId;
-use crate::locks::desk::{LONGEST_TTL, SHORTEST_TTL, SessionLock, Visit};
+use crate::locks::sessions::claim::{Claimed, End, Standing, Waiter};
+use crate::locks::sessions::session_id::SessionId;
+use crate::locks::sessions::{LONGEST_TTL, SHORTEST_TTL, SessionLock, SessionRequest};
 use crate::locks::token::TokenReport;
 use crate::service::looking::{look, look_unflushed};
 
@@ -129,13 +129,13 @@ pub(crate) async fn open(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Failure> {
     let OpenBody { ttl_ms } = parse(&body?)?;
-    let mut visit = open_with(&service, ttl_ms)?;
-    visit.keep();
-    let page = session_page(&service, &visit);
+    let mut request = open_with(&service, ttl_ms)?;
+    request.keep();
+    let page = session_page(&service, &request);
     Ok((StatusCode::CREATED, Json(page)).into_response())
 }
 
-fn open_with(service: &Service, ttl_ms: Option<u64>) -> Result<Visit, Failure> {
+fn open_with(service: &Service, ttl_ms: Option<u64>) -> Result<SessionRequest, Failure> {
     refuse_at_the_orchestrator(service)?;
     let ttl = ttl_ms.map_or(USUAL_TTL, Duration::from_millis);
     if !(SHORTEST_TTL..=LONGEST_TTL).contains(&ttl) {
@@ -146,7 +146,7 @@ fn open_with(service: &Service, ttl_ms: Option<u64>) -> Result<Visit, Failure> {
             ttl.as_millis()
         )));
     }
-    Ok(service.desk.open(ttl)?)
+    Ok(service.sessions.open(ttl)?)
 }
 
 fn refuse_at_the_orchestrator(service: &Service) -> Result<(), Failure> {
@@ -164,9 +164,9 @@ pub(crate) async fn show(
     State(service): Shared,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<SessionPage>, Failure> {
-    let visit = visit(&service, path)?;
+    let request = request(&service, path)?;
     look(&service.inbox, |_| ()).await?;
-    Ok(Json(session_page(&service, &visit)))
+    Ok(Json(session_page(&service, &request)))
 }
 
 pub(crate) async fn renew(
@@ -175,26 +175,26 @@ pub(crate) async fn renew(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<SessionPage>, Failure> {
     let RenewBody { wait_ms } = parse(&body?)?;
-    let visit = visit(&service, path)?;
+    let request = request(&service, path)?;
     let wait = wait_of(wait_ms)?;
-    if let Some(mut news) = visit.news() {
+    if let Some(mut news) = request.news() {
         // No news within that time is an answer too.
         let _ = timeout(wait, news.changed()).await;
     }
     // What the node has lost by now it is to say first.
     look(&service.inbox, |_| ()).await?;
-    if !visit.is_open() {
-        return Err(crate::locks::desk::Gone::Over.into());
+    if !request.is_open() {
+        return Err(crate::locks::sessions::Gone::Over.into());
     }
-    Ok(Json(session_page(&service, &visit)))
+    Ok(Json(session_page(&service, &request)))
 }
 
 pub(crate) async fn end(
     State(service): Shared,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
-    let visit = visit(&service, path)?;
-    let claims = visit.end();
+    let request = request(&service, path)?;
+    let claims = request.end();
     for claim in &claims {
         until_over(claim).await?;
     }
@@ -211,7 +211,7 @@ pub(crate) async fn acquire(
     let asked: AcquireBody = parse(&body?)?;
     let wait = wait_of(asked.wait_ms)?;
     let poll = asked.poll_ms.map(wait_of).transpose()?;
-    let mut visit = match asked.session {
+    let mut request = match asked.session {
         Some(_) if asked.ttl_ms.is_some() => {
             return Err(bad("a session has its TTL already: say session or ttl_ms"));
         }
@@ -220,10 +220,10 @@ pub(crate) async fn acquire(
                 "poll_ms is for claims in a session, which this one has not",
             ));
         }
-        Some(id) => service.desk.visit(id)?,
+        Some(id) => service.sessions.request(id)?,
         None => open_with(&service, asked.ttl_ms)?,
     };
-    let waiter = visit.claim(&lock)?;
+    let waiter = request.claim(&lock)?;
     let Some(standing) = settled(&service, &waiter, wait, poll).await else {
         if poll.is_some_and(|poll| poll < wait) {
             waiter.keep();
@@ -241,11 +241,11 @@ pub(crate) async fn acquire(
     match standing {
         Standing::Held(token) => {
             waiter.keep();
-            visit.keep();
-            let (ttl_ms, valid_ms) = lasting(&service, &visit);
+            request.keep();
+            let (ttl_ms, valid_ms) = lasting(&service, &request);
             Ok(Json(GrantPage {
                 lock: lock.as_str().to_owned(),
-                session: visit.id,
+                session: request.id,
                 token,
                 ttl_ms,
                 valid_ms,
@@ -327,11 +327,11 @@ pub(crate) async fn release(
 ) -> Result<Json<ReleasePage>, Failure> {
     let lock = lock_name(path)?;
     let ReleaseBody { session } = parse(&body?)?;
-    let visit = service.desk.visit(session)?;
-    let was = match visit.claimed(&lock) {
+    let request = service.sessions.request(session)?;
+    let was = match request.claimed(&lock) {
         Some(claim) => {
             let before = claim.standing();
-            service.desk.end_claim(&claim);
+            service.sessions.end_claim(&claim);
             match (until_over(&claim).await?, before) {
                 (Standing::Over(End::Revoked(_)), _) => Was::Revoked,
                 (_, Standing::Held(_)) => Was::Held,
@@ -340,7 +340,7 @@ pub(crate) async fn release(
         }
         None => Was::Nothing,
     };
-    let lost = visit.acknowledge(&lock);
+    let lost = request.acknowledge(&lock);
     Ok(Json(ReleasePage {
         lock: lock.as_str().to_owned(),
         was: lost.map_or(was, |_| Was::Revoked),
@@ -359,28 +359,31 @@ async fn until_over(claim: &Claimed) -> Result<Standing, Failure> {
     })
 }
 
-fn visit(service: &Service, path: Result<Path<String>, PathRejection>) -> Result<Visit, Failure> {
+fn request(
+    service: &Service,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<SessionRequest, Failure> {
     let Path(text) = path?;
     let id = text.parse::<SessionId>();
     let id = id.map_err(|error| bad(error.to_string()))?;
-    Ok(service.desk.visit(id)?)
+    Ok(service.sessions.request(id)?)
 }
 
-fn session_page(service: &Service, visit: &Visit) -> SessionPage {
-    let (ttl_ms, valid_ms) = lasting(service, visit);
+fn session_page(service: &Service, request: &SessionRequest) -> SessionPage {
+    let (ttl_ms, valid_ms) = lasting(service, request);
     SessionPage {
-        session: visit.id,
+        session: request.id,
         ttl_ms,
         valid_ms,
-        locks: visit.locks(),
+        locks: request.locks(),
     }
 }
 
 /// The session's TTL, and for how long what is said may be believed.
-fn lasting(service: &Service, visit: &Visit) -> (u64, u64) {
+fn lasting(service: &Service, request: &SessionRequest) -> (u64, u64) {
     let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let valid = visit.ttl.min(service.lease.left());
-    (millis(visit.ttl), millis(valid))
+    let valid = request.ttl.min(service.lease.left());
+    (millis(request.ttl), millis(valid))
 }
 
 /// The name of a lock.

@@ -12,7 +12,7 @@ use super::api::Shared;
 use super::http_error::Failure;
 use super::service::Service;
 use super::{debug_vars, metrics_page};
-use crate::locks::roll::Roll;
+use crate::locks::registry::Registry;
 use crate::locks::status::{Report, Surroundings, report};
 use crate::service::cluster_status::ask_with;
 use crate::service::disk_report::disk_report;
@@ -74,19 +74,19 @@ pub(crate) async fn metrics(State(service): Shared) -> Response {
 async fn describe(service: &Service) -> Result<Report, Failure> {
     let flushes = &service.inbox.metrics().flushes;
     let refused = service.peers.refused().into_iter();
-    let refused = refused.map(|(id, why)| (id, format!("{why}. {}", Roll::AFTER_LOSS)));
-    let hindrances = service
-        .enrolment
+    let refused = refused.map(|(id, why)| (id, format!("{why}. {}", Registry::AFTER_LOSS)));
+    let obstacles = service
+        .node_adder
         .as_ref()
-        .map(|enrolment| enrolment.hindrances());
+        .map(|node_adder| node_adder.obstacles());
     let surroundings = Surroundings {
         identity: service.identity.clone(),
         orchestrator: service.orchestrator,
-        sessions: service.desk.sessions() as u64,
+        sessions: service.sessions.count() as u64,
         lease_left: service.lease.left(),
-        waits_for: hindrances.unwrap_or_default(),
-        entries: service.desk.counts.entries.get(),
-        revocations: service.desk.counts.revocations.get(),
+        waits_for: obstacles.unwrap_or_default(),
+        entries: service.sessions.counts.entries.get(),
+        revocations: service.sessions.counts.revocations.get(),
         lock_messages: service.traffic.of_locks(),
         installed: service.epochs.installed.get(),
         suspected: service.epochs.suspected.get(),

@@ -1,7 +1,7 @@
-//! How the orchestrator adds nodes to the roll: those of its file that come later, and those that an
+//! How the orchestrator adds nodes to the registry: those of its file that come later, and those that an
 //! operator adds.
 //!
-//! A node on an empty disk is asked for its disk; the roll with it in is on disk before the node is
+//! A node on an empty disk is asked for its disk; the registry with it in is on disk before the node is
 //! invited, so that no two disks are ever known under one id.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use models::NodeId;
 use tokio::time::sleep;
 
 use crate::locks::Message;
-use crate::locks::roll::Roll;
+use crate::locks::registry::Registry;
 use crate::runtime::identity::Identity;
 use crate::runtime::sync::Mutex;
 use crate::runtime::transport::tcp::{Known, Peers, Probed, Security, probe};
@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Why a node was not added. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotEnrolled {
+pub(crate) enum NotAdded {
     /// It will not be, as things are.
     #[error("{0}; nothing was changed")]
     Refused(String),
@@ -42,33 +42,33 @@ pub(crate) struct Wanted {
     pub(crate) registers: bool,
 }
 
-/// Adds nodes to the roll.
-pub(crate) struct Enrolment {
+/// Adds nodes to the registry.
+pub(crate) struct NodeAdder {
     security: Security,
     identity: Identity,
     directory: PathBuf,
     peers: Peers<Message>,
     /// Held while a node is added: one at a time.
-    roll: tokio::sync::Mutex<Roll>,
+    registry: tokio::sync::Mutex<Registry>,
     /// What speaks against the nodes of the file that are not there yet.
-    hindrances: Mutex<BTreeMap<NodeId, String>>,
+    obstacles: Mutex<BTreeMap<NodeId, String>>,
 }
 
-impl Enrolment {
+impl NodeAdder {
     pub(crate) fn new(
         security: Security,
         identity: Identity,
         directory: PathBuf,
         peers: Peers<Message>,
-        roll: Roll,
+        registry: Registry,
     ) -> Self {
         Self {
             security,
             identity,
             directory,
             peers,
-            roll: tokio::sync::Mutex::new(roll),
-            hindrances: Mutex::default(),
+            registry: tokio::sync::Mutex::new(registry),
+            obstacles: Mutex::default(),
         }
     }
 
@@ -76,13 +76,13 @@ impl Enrolment {
     pub(crate) async fn wait_for(&self, mut wanted: BTreeMap<NodeId, Wanted>) {
         while !wanted.is_empty() {
             for (id, node) in wanted.clone() {
-                match self.enrol(id, &node).await {
+                match self.add(id, &node).await {
                     Ok(_) => {
                         wanted.remove(&id);
-                        self.hindrances.lock().remove(&id);
+                        self.obstacles.lock().remove(&id);
                     }
-                    Err(NotEnrolled::NotNow(reason) | NotEnrolled::Refused(reason)) => {
-                        self.note_hindrance(id, reason);
+                    Err(NotAdded::NotNow(reason) | NotAdded::Refused(reason)) => {
+                        self.note_obstacle(id, reason);
                     }
                 }
             }
@@ -90,16 +90,16 @@ impl Enrolment {
         }
     }
 
-    fn note_hindrance(&self, id: NodeId, reason: String) {
-        let before = self.hindrances.lock().insert(id, reason.clone());
+    fn note_obstacle(&self, id: NodeId, reason: String) {
+        let before = self.obstacles.lock().insert(id, reason.clone());
         if before.as_ref() != Some(&reason) {
             tracing::info!(node = %id, reason, "a node of the file cannot be invited yet");
         }
     }
 
     /// What speaks against the nodes of the file that are not there yet.
-    pub(crate) fn hindrances(&self) -> BTreeMap<NodeId, String> {
-        self.hindrances.lock().clone()
+    pub(crate) fn obstacles(&self) -> BTreeMap<NodeId, String> {
+        self.obstacles.lock().clone()
     }
 
     /// Adds a node, which must run on an empty disk. Returns whether it was there before, at these
@@ -107,14 +107,14 @@ impl Enrolment {
     ///
     /// # Errors
     /// When it was not added.
-    pub(crate) async fn enrol(&self, id: NodeId, wanted: &Wanted) -> Result<bool, NotEnrolled> {
-        let mut roll = self.roll.lock().await;
-        if let Some(known) = roll.iter().find(|(known, _)| *known == id) {
+    pub(crate) async fn add(&self, id: NodeId, wanted: &Wanted) -> Result<bool, NotAdded> {
+        let mut registry = self.registry.lock().await;
+        if let Some(known) = registry.iter().find(|(known, _)| *known == id) {
             let known = known.1.node.addresses();
             if known == wanted.addresses {
                 return Ok(true);
             }
-            return Err(NotEnrolled::Refused(format!(
+            return Err(NotAdded::Refused(format!(
                 "node {} belongs to the cluster already, and came from {} for the others and {} for \
                  clients. If it has moved, write its new addresses in the cluster file of each node, \
                  and restart them one by one; another node needs an id that no node has had",
@@ -126,41 +126,41 @@ impl Enrolment {
         let disk = match probed {
             Probed::Blank(disk) => disk,
             Probed::Refuses(reason) => {
-                return Err(NotEnrolled::Refused(format!(
+                return Err(NotAdded::Refused(format!(
                     "node {} refuses: {reason}. Only a node on an empty data directory can be added",
                     id.0
                 )));
             }
             Probed::Silent(reason) => {
-                return Err(NotEnrolled::NotNow(format!(
+                return Err(NotAdded::NotNow(format!(
                     "node {} cannot be reached at {address}: {reason}. Start it first",
                     id.0
                 )));
             }
         };
-        let mut next = roll.clone();
-        next.enrol(id, disk, &wanted.addresses, wanted.registers)
-            .map_err(NotEnrolled::Refused)?;
+        let mut next = registry.clone();
+        next.insert(id, disk, &wanted.addresses, wanted.registers)
+            .map_err(NotAdded::Refused)?;
         next.write(&self.directory)
-            .map_err(|error| NotEnrolled::NotNow(error.to_string()))?;
-        *roll = next;
+            .map_err(|error| NotAdded::NotNow(error.to_string()))?;
+        *registry = next;
         tracing::info!(node = %id, %disk, address, "a node is added to the cluster");
-        self.invite(id, &roll, address);
+        self.invite(id, &registry, address);
         Ok(false)
     }
 
-    /// Tells the connections of a node in the roll.
-    fn invite(&self, id: NodeId, roll: &Roll, address: &str) {
+    /// Tells the connections of a node in the registry.
+    fn invite(&self, id: NodeId, registry: &Registry, address: &str) {
         let known = Known {
-            disk: roll.disk(id),
-            invitation: roll.encode(id),
+            disk: registry.disk(id),
+            invitation: registry.encode(id),
         };
         self.peers.set_known(id, known);
         self.peers.set(id, address);
     }
 
     /// The nodes now.
-    pub(crate) async fn roll(&self) -> Roll {
-        self.roll.lock().await.clone()
+    pub(crate) async fn registry(&self) -> Registry {
+        self.registry.lock().await.clone()
     }
 }

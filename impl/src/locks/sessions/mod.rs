@@ -5,7 +5,7 @@
 //! by the node's clock, and in its memory alone: a restart forgets it, as it forgets what the
 //! protocol knows of claims.
 //!
-//! Whatever becomes of a claim the protocol tells as an event; the desk asks it, and never decides who
+//! Whatever becomes of a claim the protocol tells as an event; what is here asks it, and never decides who
 //! has a lock.
 
 pub(crate) mod claim;
@@ -85,7 +85,7 @@ pub(crate) enum NotClaimed {
     Ask(#[from] AskError),
 }
 
-/// What the desk counts.
+/// What is counted of sessions and claims.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) entries: Counter,
@@ -120,7 +120,7 @@ pub enum LockState {
 }
 
 /// The sessions of a node's clients.
-pub(crate) struct Desk {
+pub(crate) struct Sessions {
     id: NodeId,
     numbers: Numbers,
     max_sessions: usize,
@@ -152,7 +152,7 @@ struct Open {
     news: watch::Sender<u64>,
 }
 
-impl Desk {
+impl Sessions {
     pub(crate) fn new(
         id: NodeId,
         numbers: Numbers,
@@ -173,7 +173,7 @@ impl Desk {
     ///
     /// # Errors
     /// When there are too many, or the node stops.
-    pub(crate) fn open(self: &Arc<Self>, ttl: Duration) -> Result<Visit, NotClaimed> {
+    pub(crate) fn open(self: &Arc<Self>, ttl: Duration) -> Result<SessionRequest, NotClaimed> {
         let mut table = self.table.lock();
         if table.closed {
             return Err(AskError::Stopped.into());
@@ -197,8 +197,8 @@ impl Desk {
         table.sessions.insert(id.number, open);
         drop(table);
         self.counts.opened.inc();
-        Ok(Visit {
-            desk: self.clone(),
+        Ok(SessionRequest {
+            sessions: self.clone(),
             id,
             ttl,
             is_fresh: true,
@@ -209,7 +209,7 @@ impl Desk {
     ///
     /// # Errors
     /// When it is over, or is none.
-    pub(crate) fn visit(self: &Arc<Self>, id: SessionId) -> Result<Visit, Gone> {
+    pub(crate) fn request(self: &Arc<Self>, id: SessionId) -> Result<SessionRequest, Gone> {
         if id.node != self.id {
             return Err(Gone::Elsewhere(id.node.0));
         }
@@ -229,8 +229,8 @@ impl Desk {
             return Err(Gone::Unknown);
         }
         open.requests += 1;
-        Ok(Visit {
-            desk: self.clone(),
+        Ok(SessionRequest {
+            sessions: self.clone(),
             id,
             ttl: open.ttl,
             is_fresh: false,
@@ -238,7 +238,7 @@ impl Desk {
     }
 
     /// How many sessions are open.
-    pub(crate) fn sessions(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.table.lock().sessions.len()
     }
 
@@ -412,15 +412,15 @@ impl Open {
 }
 
 /// A request of a session, which lives at least as long.
-pub(crate) struct Visit {
-    desk: Arc<Desk>,
+pub(crate) struct SessionRequest {
+    sessions: Arc<Sessions>,
     pub(crate) id: SessionId,
     pub(crate) ttl: Duration,
     /// Whether the session was opened by this request, and its client does not know of it yet.
     is_fresh: bool,
 }
 
-impl Visit {
+impl SessionRequest {
     /// The client knows of the session: it goes on after this request.
     pub(crate) fn keep(&mut self) {
         self.is_fresh = false;
@@ -431,7 +431,7 @@ impl Visit {
     /// # Errors
     /// When the claim was not made.
     pub(crate) fn claim(&self, lock: &LockName) -> Result<Waiter, NotClaimed> {
-        let mut table = self.desk.table.lock();
+        let mut table = self.sessions.table.lock();
         let table = &mut *table;
         let Some(open) = table.sessions.get_mut(&self.id.number) else {
             return Err(NotClaimed::Ended);
@@ -439,35 +439,35 @@ impl Visit {
         if let Some(claim) = open.claims.get(lock)
             && !claim.is_over()
         {
-            return Ok(Waiter::new(self.desk.clone(), claim.clone()));
+            return Ok(Waiter::new(self.sessions.clone(), claim.clone()));
         }
         if open.claims.len() >= MAX_LOCKS {
             return Err(NotClaimed::Locks);
         }
-        let number = self.desk.numbers.next();
+        let number = self.sessions.numbers.next();
         let claim = Claim {
             lock: lock.clone(),
-            session: self.desk.session(number),
+            session: self.sessions.session(number),
             sequence: 1,
         };
         // Under the table's lock: what the node says of it finds it there.
-        self.desk.inbox.ask(Command::Acquire { claim })?;
+        self.sessions.inbox.ask(Command::Acquire { claim })?;
         let claimed = Arc::new(Claimed::new(lock.clone(), number, self.id.number));
         table.claims.insert(number, claimed.clone());
         open.claims.insert(lock.clone(), claimed.clone());
-        Ok(Waiter::new(self.desk.clone(), claimed))
+        Ok(Waiter::new(self.sessions.clone(), claimed))
     }
 
     /// The claim to a lock that waits or holds.
     pub(crate) fn claimed(&self, lock: &LockName) -> Option<Arc<Claimed>> {
-        let table = self.desk.table.lock();
+        let table = self.sessions.table.lock();
         let claim = table.sessions.get(&self.id.number)?.claims.get(lock)?;
         (!claim.is_over()).then(|| claim.clone())
     }
 
     /// The client knows what it has lost: it is not told again.
     pub(crate) fn acknowledge(&self, lock: &LockName) -> Option<TokenReport> {
-        let mut table = self.desk.table.lock();
+        let mut table = self.sessions.table.lock();
         let open = table.sessions.get_mut(&self.id.number)?;
         let standing = open.claims.get(lock)?.standing();
         let Standing::Over(End::Revoked(token)) = standing else {
@@ -479,12 +479,12 @@ impl Visit {
 
     /// Ends the session, and returns its claims, which end.
     pub(crate) fn end(&self) -> Vec<Arc<Claimed>> {
-        self.desk.end(self.id.number)
+        self.sessions.end(self.id.number)
     }
 
     /// What the session claims.
     pub(crate) fn locks(&self) -> Vec<SessionLock> {
-        let table = self.desk.table.lock();
+        let table = self.sessions.table.lock();
         let open = table.sessions.get(&self.id.number);
         let claims = open.into_iter().flat_map(|open| open.claims.values());
         let shown = claims.filter_map(|claim| {
@@ -505,7 +505,7 @@ impl Visit {
 
     /// Whether the session is still there.
     pub(crate) fn is_open(&self) -> bool {
-        self.desk
+        self.sessions
             .table
             .lock()
             .sessions
@@ -514,19 +514,19 @@ impl Visit {
 
     /// What becomes of its claims from now on.
     pub(crate) fn news(&self) -> Option<watch::Receiver<u64>> {
-        let table = self.desk.table.lock();
+        let table = self.sessions.table.lock();
         let open = table.sessions.get(&self.id.number)?;
         Some(open.news.subscribe())
     }
 }
 
-impl Drop for Visit {
+impl Drop for SessionRequest {
     fn drop(&mut self) {
         if self.is_fresh {
-            self.desk.end(self.id.number);
+            self.sessions.end(self.id.number);
             return;
         }
-        let mut table = self.desk.table.lock();
+        let mut table = self.sessions.table.lock();
         if let Some(open) = table.sessions.get_mut(&self.id.number) {
             open.requests -= 1;
             open.expires = Instant::now() + open.ttl;

@@ -7,7 +7,7 @@ use models::maekawa::Refusal;
 use models::maekawa::lock::LockName;
 use tokio::sync::watch;
 
-use super::Desk;
+use super::Sessions;
 use crate::locks::token::TokenReport;
 
 /// How a claim stands.
@@ -95,14 +95,14 @@ impl Claimed {
 /// A request that waits for a claim. Gives the claim up when it ends and nobody else waits, unless
 /// the client knows of it.
 pub(crate) struct Waiter {
-    pub(super) desk: Arc<Desk>,
+    pub(super) sessions: Arc<Sessions>,
     pub(crate) claim: Arc<Claimed>,
 }
 
 impl Waiter {
-    pub(super) fn new(desk: Arc<Desk>, claim: Arc<Claimed>) -> Self {
+    pub(super) fn new(sessions: Arc<Sessions>, claim: Arc<Claimed>) -> Self {
         claim.waiters.fetch_add(1, Ordering::SeqCst);
-        Self { desk, claim }
+        Self { sessions, claim }
     }
 
     /// The client knows of the claim from now on, and it goes on without a request that waits.
@@ -120,8 +120,8 @@ impl Drop for Waiter {
     fn drop(&mut self) {
         let others = self.claim.waiters.fetch_sub(1, Ordering::SeqCst) - 1;
         if others == 0 && !self.claim.kept.load(Ordering::SeqCst) && !self.claim.is_over() {
-            self.desk.counts.given_up.inc();
-            self.desk.end_claim(&self.claim);
+            self.sessions.counts.given_up.inc();
+            self.sessions.end_claim(&self.claim);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Which nodes belong to a cluster of locks, each by its disk, and which of them is the
 //! orchestrator. Who of them is a member at the moment is the orchestrator's to say, by its epochs.
 //!
-//! The orchestrator keeps the roll, in a file beside its journal, and adds nodes to it; each other
-//! node has what was in it when it was invited. A node that comes with another disk than the roll has is
+//! The orchestrator keeps the registry, in a file beside its journal, and adds nodes to it; each other
+//! node has what was in it when it was invited. A node that comes with another disk than the registry has is
 //! refused: it has forgotten in which epochs it was, and would join one again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ use crate::service::sealed_file::{SealedError, SealedFile};
 
 /// The file in the data directory.
 const FILE: SealedFile = SealedFile {
-    name: "roll",
+    name: "registry",
     remedy: "There is no copy of the orchestrator's. A node that is none has lost nothing but this: let \
              another node take its place, under an id that no node has had, and see `lockstep locks add`",
 };
@@ -34,7 +34,7 @@ const FILE: SealedFile = SealedFile {
 /// A node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Enrolled {
+pub struct RegisteredNode {
     /// Its disk and its addresses.
     pub node: Member,
     /// Whether it registers by itself when it starts for the first time.
@@ -44,12 +44,12 @@ pub struct Enrolled {
 /// The nodes of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Roll {
+pub struct Registry {
     orchestrator: NodeId,
-    nodes: BTreeMap<NodeId, Enrolled>,
+    nodes: BTreeMap<NodeId, RegisteredNode>,
 }
 
-impl Roll {
+impl Registry {
     /// The orchestrator.
     pub fn orchestrator(&self) -> NodeId {
         self.orchestrator
@@ -61,7 +61,7 @@ impl Roll {
     }
 
     /// Their numbers, with what is known of each.
-    pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Enrolled)> {
+    pub fn iter(&self) -> impl Iterator<Item = (NodeId, &RegisteredNode)> {
         self.nodes.iter().map(|(id, node)| (*id, node))
     }
 
@@ -83,7 +83,7 @@ impl Roll {
     ///
     /// # Errors
     /// In words, when it cannot be one.
-    pub(crate) fn enrol(
+    pub(crate) fn insert(
         &mut self,
         id: NodeId,
         disk: DiskId,
@@ -91,7 +91,7 @@ impl Roll {
         registers: bool,
     ) -> Result<(), String> {
         let node = Member::new(disk, addresses)?;
-        self.nodes.insert(id, Enrolled { node, registers });
+        self.nodes.insert(id, RegisteredNode { node, registers });
         Ok(())
     }
 
@@ -129,14 +129,14 @@ impl Roll {
     }
 }
 
-impl Display for Roll {
+impl Display for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ids: Vec<String> = self.nodes.keys().map(|id| id.0.to_string()).collect();
         write!(f, "{} under {}", ids.join(", "), self.orchestrator.0)
     }
 }
 
-impl InitialMembers for Roll {
+impl InitialMembers for Registry {
     const PROTOCOL: &'static str = PROTOCOL;
     const VERSION: u32 = VERSION;
     const HOW_TO_JOIN: &'static str = "a cluster that there is already invites this node by itself if \
@@ -156,7 +156,7 @@ impl InitialMembers for Roll {
 
     fn add(&mut self, node: NodeId, disk: DiskId, addresses: &Addresses) -> Result<(), String> {
         let registers = node != self.orchestrator;
-        self.enrol(node, disk, addresses, registers)
+        self.insert(node, disk, addresses, registers)
     }
 
     fn count(&self) -> usize {
@@ -168,11 +168,11 @@ impl InitialMembers for Roll {
     }
 
     fn decode(invitation: &[u8]) -> Option<Self> {
-        let roll: Self = codec::decode(invitation).ok()?;
-        roll.check().is_ok().then_some(roll)
+        let registry: Self = codec::decode(invitation).ok()?;
+        registry.check().is_ok().then_some(registry)
     }
 
-    /// The roll and the count of starts first, and only then the journal: whoever finds a journal
+    /// The registry and the count of starts first, and only then the journal: whoever finds a journal
     /// finds them. What the journal begins with says whether the node is to be a member.
     fn format(&self, lock: &DirectoryLock, identity: Identity) -> Result<(), DirectoryError> {
         let id = identity.node;
@@ -199,28 +199,28 @@ impl InitialMembers for Roll {
 mod tests {
     use super::*;
 
-    fn two() -> Roll {
-        let mut roll = Roll::begun_by(NodeId(0));
+    fn two() -> Registry {
+        let mut registry = Registry::begun_by(NodeId(0));
         for id in 0..=1 {
             let addresses = Addresses {
                 peer: format!("a:{id}7"),
                 client: format!("b:{id}8"),
             };
-            let added = roll.add(NodeId(id), DiskId([id as u8; 16]), &addresses);
+            let added = registry.add(NodeId(id), DiskId([id as u8; 16]), &addresses);
             added.expect("good addresses");
         }
-        roll
+        registry
     }
 
     #[test]
     fn an_invitation_says_who_the_orchestrator_is_and_who_registers() {
         let invitation = two().encode(NodeId(1)).expect("encodes");
-        let roll = Roll::decode(&invitation).expect("decodes");
-        assert_eq!(roll, two());
-        assert_eq!(roll.orchestrator(), NodeId(0));
-        let registers: Vec<bool> = roll.iter().map(|(_, node)| node.registers).collect();
+        let registry = Registry::decode(&invitation).expect("decodes");
+        assert_eq!(registry, two());
+        assert_eq!(registry.orchestrator(), NodeId(0));
+        let registers: Vec<bool> = registry.iter().map(|(_, node)| node.registers).collect();
         assert_eq!(registers, [false, true]);
-        assert_eq!(Roll::decode(b"nonsense"), None);
+        assert_eq!(Registry::decode(b"nonsense"), None);
     }
 
     #[test]
@@ -234,6 +234,6 @@ mod tests {
     fn the_roll_is_read_as_it_was_written() {
         let folder = tempfile::tempdir().expect("a folder");
         two().write(folder.path()).expect("written");
-        assert_eq!(Roll::read(folder.path()).expect("whole"), two());
+        assert_eq!(Registry::read(folder.path()).expect("whole"), two());
     }
 }
