@@ -401,6 +401,37 @@ const SERVICE: &[Model<Counter>] = &[
         },
     },
     Model {
+        name: "counter/leaving-3",
+        size: Size::Gate,
+        purpose: "a node that leaves and has counted nothing: it may know what no other has heard",
+        faults: "none",
+        bounds: "channels in order, messages beat timers; 3 nodes, no push-pull; 1 client, 1 increment \
+                 at n0; n1 is to leave",
+        states: Some(64),
+        reaches: &[
+            "an increment is acknowledged",
+            "all replicas agree on what all clients have counted",
+            "nobody owes anything any more",
+            "a node has told all that it knows and may leave",
+        ],
+        scenario: scenarios::leaving_3,
+    },
+    Model {
+        name: "counter/leaving-retries",
+        size: Size::Gate,
+        purpose: "a client that hears no answer, and asks again when the node is about to leave",
+        faults: "any loss, duplication and reordering; 1 crash, also within a step; 1 answer lost",
+        bounds: "2 nodes, no push-pull; 1 client, 1 increment, asked up to 2 times; one node is to \
+                 leave",
+        states: Some(50_044),
+        reaches: &[
+            "an increment is acknowledged",
+            "a retry is not counted again",
+            "a node has told all that it knows and may leave",
+        ],
+        scenario: scenarios::leaving_retries,
+    },
+    Model {
         name: "counter/leaving-alone",
         size: Size::Gate,
         purpose: "a node that is to leave, and thinks that there is nobody else",

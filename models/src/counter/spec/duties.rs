@@ -7,6 +7,7 @@
 use alloc::vec::Vec;
 
 use crate::counter::message::Message;
+use crate::counter::recent::Known;
 use crate::counter::window::Bucket;
 use crate::counter::{Command, Counter, Event, Refusal};
 use crate::protocol::Node;
@@ -81,6 +82,13 @@ pub(super) const ANSWERS_ARE_NOT_ANSWERED: Law<Counter> = Law {
         );
         !is_answer || after.network.sent().next().is_none()
     },
+};
+
+pub(super) const WHO_WAS_COUNTED_IS_TOLD: Law<Counter> = Law {
+    name: "Who was counted is told so →",
+    source: "a retry at the same node counts once, and its client hears that it was counted: who is \
+             refused asks elsewhere, and is counted again",
+    holds: who_was_counted_is_told,
 };
 
 /// The node that takes the step, before and after it, where it is up all the while. No other node
@@ -165,6 +173,34 @@ fn has_counted(
         _ => false,
     };
     says(scenario, before, action, after, is_counted).then_some(asked.request.client)
+}
+
+/// Whatever has become of the node since.
+fn who_was_counted_is_told(
+    scenario: &Scenario<Counter>,
+    before: &W,
+    action: &Action<Counter>,
+    after: &W,
+) -> bool {
+    let Some(Command::Increment(asked)) = before.asked(scenario, action) else {
+        return true;
+    };
+    let Some((_, old, _)) = running(before, action, after) else {
+        return true;
+    };
+    let known = old.durable().recent.find(asked.request);
+    known == Known::New
+        || says(scenario, before, action, after, |event| match event {
+            Event::Incremented {
+                request, repeated, ..
+            } => known == Known::Counted && *request == asked.request && *repeated,
+            Event::Refused { request, why } => {
+                known == Known::Superseded
+                    && *request == asked.request
+                    && *why == Refusal::Superseded
+            }
+            _ => false,
+        })
 }
 
 /// Whether the step says something of which this is true.

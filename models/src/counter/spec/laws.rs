@@ -95,6 +95,7 @@ pub(super) const LAWS: &[Law<Counter>] = &[
     duties::LONGEST_SILENT_IS_FORGOTTEN,
     duties::WINDOWS_MOVE_WITH_TIME,
     duties::ANSWERS_ARE_NOT_ANSWERED,
+    duties::WHO_WAS_COUNTED_IS_TOLD,
     turns::WINDOW_IS_AS_ASKED,
     turns::WHO_MAY_LEAVE_IS_TOLD,
     turns::PUSH_PULL_GOES_ROUND,

@@ -378,6 +378,27 @@ pub fn leaving(size: u16, clients: &[usize], limits: Limits) -> Checked {
     scenario
 }
 
+/// A node that counts, and is asked to leave, and its client, whose answer may be lost and who asks
+/// again.
+pub(super) fn leaving_retries() -> Checked {
+    let mut scenario = leaving(2, &[1], Limits::DELTAS);
+    scenario.faults.lost_replies = 1;
+    scenario.tries = 2;
+    scenario
+}
+
+/// Three nodes: n0 counts, and n1, which counts nothing, is asked to leave. What it has heard of n0,
+/// n2 need not have heard.
+pub(super) fn leaving_3() -> Checked {
+    let mut scenario = connected(3, &[1], Limits::DELTAS, 0, 0, 0);
+    scenario.scripts.push(vec![Command::Leave]);
+    scenario.asks_at = |command, node| {
+        let leaves = matches!(command, Command::Leave);
+        node == NodeId(if leaves { 1 } else { 0 })
+    };
+    scenario
+}
+
 /// As [`connected`], and one of the nodes is asked to leave.
 pub fn leaving_connected(crashes: u8, drops: u8) -> Checked {
     let mut scenario = connected(2, &[1], Limits::ALL, crashes, 0, drops);

@@ -80,6 +80,7 @@ impl<M: StateMachine> Raft<M> {
         Self::REFUSALS_LEAD_BACK,
         Self::APPENDS_ARE_FULL,
         Self::WINDOW_IS_WHAT_WAS_SENT,
+        Self::LOST_IS_SENT_AGAIN,
         Self::NOTHING_NEW_IS_ANSWERED_AT_MOST,
         Self::CONFLICTS_ARE_TRUE,
         Self::TERMS_ARE_SKIPPED,

@@ -57,6 +57,12 @@ impl<M: StateMachine> Raft<M> {
         holds: window_is_what_was_sent,
     };
 
+    pub(super) const LOST_IS_SENT_AGAIN: Law<Self> = Law {
+        name: "What is not acknowledged between two heartbeats is sent again →",
+        source: "§5.3: the leader retries indefinitely; thesis §10.2.1: what is pipelined may be lost",
+        holds: lost_is_sent_again,
+    };
+
     pub(super) const APPENDS_ARE_PIPELINED: Reachable<Self> = Reachable {
         name: "an append is sent while another is under way",
         seen: |_, world| {
@@ -183,6 +189,45 @@ fn window_is_what_was_sent<M: StateMachine>(
             .filter(|said| (said.from, said.to) == (step.id, peer))
             .filter_map(|said| counted::<M>(said.message));
         expected.chain(sent).eq(in_flight.iter().copied())
+    })
+}
+
+/// With each heartbeat begins anew what a leader notes of what has been acknowledged since the last
+/// one; and where appends are under way and none has been, it asks the peer for what it has.
+fn lost_is_sent_again<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    if action.fired() != Some(&Timer::Heartbeat) {
+        return true;
+    }
+    let Some(step) = Step::taken(scenario, before, action, after) else {
+        return true;
+    };
+    let Some((was, is, _)) = step.leads_on() else {
+        return true;
+    };
+    let is_noted = |mode: &Mode| {
+        matches!(
+            mode,
+            Mode::Replicate {
+                advancing: true,
+                ..
+            }
+        )
+    };
+    step.raft.peers(step.new).into_iter().all(|peer| {
+        let modes = [was, is].map(|known| known.progress.get(&peer).map(|known| &known.mode));
+        let [Some(was), Some(is)] = modes else {
+            return true;
+        };
+        let waited = match was {
+            Mode::Replicate { in_flight, .. } => !in_flight.is_empty() && !is_noted(was),
+            Mode::Probe | Mode::Snapshot(_) => false,
+        };
+        !is_noted(is) && !(waited && matches!(is, Mode::Replicate { .. }))
     })
 }
 

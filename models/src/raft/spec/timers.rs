@@ -59,7 +59,8 @@ impl<M: StateMachine> Raft<M> {
     };
 }
 
-/// Only where a node does not change its part: then the timers of the new one are started.
+/// Only where a node does not change its part: then the timers of the new one are started. Who stands
+/// waits for votes alone, and waits anew when it gives its own to another.
 fn renewed_by_what_it_waits_for<M: StateMachine>(
     scenario: &Scenario<Raft<M>>,
     before: &World<Raft<M>>,
@@ -77,7 +78,14 @@ fn renewed_by_what_it_waits_for<M: StateMachine>(
         return true;
     }
     let follows = |node: &Node<Raft<M>>| matches!(node.volatile.role, Role::Follower { .. });
-    if !(follows(old) && follows(new)) {
+    let stands_on = match (&old.volatile.role, &new.volatile.role) {
+        (Role::Candidate { .. }, Role::Candidate { .. })
+        | (Role::PreCandidate { .. }, Role::PreCandidate { .. }) => {
+            old.durable().current_term == new.durable().current_term
+        }
+        _ => false,
+    };
+    if !(follows(old) && follows(new) || stands_on) {
         // A leader's rhythm is its own; who stands anew, or for another term, waits anew.
         let leads = |node: &Node<Raft<M>>| matches!(node.volatile.role, Role::Leader(_));
         let goes_on = leads(old) && leads(new);

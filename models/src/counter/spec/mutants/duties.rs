@@ -1,12 +1,13 @@
 //! Defects in what a replica owes to its clients, its host and its members.
 
 use super::{Out, map_effects, message};
+use crate::counter::anti_entropy::settle;
 use crate::counter::counts::Counts;
 use crate::counter::g_counter::ReplicaId;
 use crate::counter::message::Message;
 use crate::counter::state::Record;
 use crate::counter::window::Window;
-use crate::counter::{Command, Counter, Event};
+use crate::counter::{Command, Counter, Event, Refusal};
 use crate::protocol::{Effect, Input, Node, Protocol};
 use crate::specification::Mutant;
 
@@ -24,6 +25,22 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         source: "a retry at the same node counts once, as long as the node remembers its client",
         model: "counter/crowded-refused",
         inject: |scenario| scenario.step = makes_room_first,
+    },
+    Mutant {
+        id: "CNT-LEAVES-WITH-OTHERS-COUNTS",
+        defect: "who leaves passes on what it has counted itself, and nothing that it has heard: what \
+                 it alone has heard of dies with who has told it",
+        source: "a node's disk is needed until every member knows what is on it",
+        model: "counter/leaving-3",
+        inject: |scenario| scenario.step = passes_its_own_on,
+    },
+    Mutant {
+        id: "CNT-COUNTED-REFUSED",
+        defect: "a retry of what was counted is refused by who is about to leave: its client counts it \
+                 elsewhere, once more",
+        source: "a retry at the same node counts once, as long as the node remembers its client",
+        model: "counter/leaving-retries",
+        inject: |scenario| scenario.step = refuses_what_it_has_counted,
     },
     Mutant {
         id: "CNT-EXPIRY-UNTOLD",
@@ -115,6 +132,38 @@ fn drops_its_name(
     retires_where(counter, node, input, out, |own, _, said| {
         said.total.count(own) > 0
     });
+}
+
+fn passes_its_own_on(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    if input != Input::Ask(Command::Leave) {
+        return counter.step(node, input, out);
+    }
+    node.volatile.leaving = true;
+    let own = node.durable().own();
+    counter.owe_everybody(node, &own, out);
+    settle(node, out);
+}
+
+fn refuses_what_it_has_counted(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    if let Input::Ask(Command::Increment(increment)) = &input
+        && node.volatile.leaving
+    {
+        return out.emit(Event::Refused {
+            request: increment.request,
+            why: Refusal::Leaving,
+        });
+    }
+    counter.step(node, input, out);
 }
 
 fn contests_what_has_expired(

@@ -60,6 +60,14 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         },
     },
     Mutant {
+        id: "RAFT-PIPE-HOPES-FOR-EVER",
+        defect: "that something was acknowledged is noted once and for all: what is lost after that is \
+                 never sent again, though heartbeats are answered",
+        source: "§5.3: the leader retries indefinitely",
+        model: "raft/pipelining",
+        inject: |scenario| scenario.step = hopes_for_ever,
+    },
+    Mutant {
         id: "RAFT-PIPE-WEIGHTLESS",
         defect: "the window counts appends, and not what they weigh",
         source: "thesis §10.2.2: the leader limits what it sends without an answer",
@@ -201,6 +209,32 @@ fn frees_one_more(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbo
     {
         in_flight.remove(0);
         raft.send_appends(node, follower, out);
+    }
+}
+
+fn hopes_for_ever(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let mut hopeful = Vec::new();
+    if input == Input::Fire(Timer::Heartbeat)
+        && let Role::Leader(leadership) = &node.volatile.role
+    {
+        hopeful.extend(leadership.progress.iter().filter_map(|(&peer, progress)| {
+            let hopes = matches!(
+                progress.mode,
+                Mode::Replicate {
+                    advancing: true,
+                    ..
+                }
+            );
+            hopes.then_some(peer)
+        }));
+    }
+    raft.step(node, input, out);
+    for peer in hopeful {
+        if let Some(progress) = progress_of(node, peer)
+            && let Mode::Replicate { advancing, .. } = &mut progress.mode
+        {
+            *advancing = true;
+        }
     }
 }
 

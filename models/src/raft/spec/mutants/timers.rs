@@ -6,6 +6,7 @@ use super::R;
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
 use crate::raft::Timer;
 use crate::raft::message::Message;
+use crate::raft::state::Role;
 use crate::specification::Mutant;
 
 pub(super) const MUTANTS: &[Mutant<R>] = &[
@@ -27,6 +28,25 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
             // To the right protocol its appends are inert.
             scenario.drop_inert = false;
         },
+    },
+    Mutant {
+        id: "RAFT-OLD-LEADER-DELAYS-CANDIDATE",
+        defect: "an append of a leader of an earlier term makes a candidate wait anew, before it stands \
+                 again",
+        source: "§5.2: a candidate stands again when its election timeout elapses without a leader",
+        model: "raft/connected",
+        inject: |scenario| {
+            scenario.step = stands_later_for_old_leaders;
+            // To the right protocol its appends are inert.
+            scenario.drop_inert = false;
+        },
+    },
+    Mutant {
+        id: "RAFT-OLD-HEARTBEAT-RENEWS",
+        defect: "a heartbeat that waits for no disk renews the election timer, whatever its term",
+        source: "Figure 2, \"Followers\": \"from current leader\"",
+        model: "raft/buffered-reads",
+        inject: |scenario| scenario.step = waits_anew_for_old_heartbeats,
     },
     Mutant {
         id: "RAFT-LEADER-RENEWS-NOTHING",
@@ -77,15 +97,52 @@ fn waits_anew_when_asked(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mu
 }
 
 fn waits_anew_for_old_leaders(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
-    let is_old = matches!(
-        &input,
+    let is_old = is_old_append(node, &input);
+    raft.step(node, input, out);
+    if is_old {
+        out.arm(Timer::Election);
+    }
+}
+
+fn is_old_append(node: &Node<R>, input: &Input<R>) -> bool {
+    matches!(
+        input,
         Input::Deliver {
             message: Message::AppendEntries { term, .. },
             ..
         } if *term < node.durable().current_term
+    )
+}
+
+fn stands_later_for_old_leaders(
+    raft: &R,
+    node: &mut Node<R>,
+    input: Input<R>,
+    out: &mut Outbox<R>,
+) {
+    let stands = matches!(node.volatile.role, Role::Candidate { .. });
+    let is_old = is_old_append(node, &input);
+    raft.step(node, input, out);
+    if stands && is_old {
+        out.arm(Timer::Election);
+    }
+}
+
+fn waits_anew_for_old_heartbeats(
+    raft: &R,
+    node: &mut Node<R>,
+    input: Input<R>,
+    out: &mut Outbox<R>,
+) {
+    let is_heartbeat = matches!(
+        input,
+        Input::Deliver {
+            message: Message::Heartbeat { .. },
+            ..
+        }
     );
     raft.step(node, input, out);
-    if is_old {
+    if is_heartbeat && !matches!(node.volatile.role, Role::Leader(_)) {
         out.arm(Timer::Election);
     }
 }
