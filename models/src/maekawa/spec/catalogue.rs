@@ -146,6 +146,16 @@ const EXCLUSION: &[Model<Maekawa>] = &[
         scenario: scenarios::sessions,
     },
     Model {
+        name: "maekawa/three-sessions",
+        size: Size::Gate,
+        purpose: "a session that goes on between two that have ended",
+        faults: NONE,
+        bounds: "2 members; 3 clients at one, of which 2 are gone and 1 claims once",
+        states: Some(24),
+        reaches: &["a node enters"],
+        scenario: scenarios::three_sessions,
+    },
+    Model {
         name: "maekawa/asked-again",
         size: Size::Gate,
         purpose: "clients that have not heard that they have the lock",

@@ -28,6 +28,7 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
     told::CLAIMS_QUEUE,
     told::A_CLAIM_ENDS_FOR_A_REASON,
     told::OVER_IS_OVER,
+    told::ONLY_WHAT_HAS_ENDED_IS_OVER,
     requests::WHAT_IS_HEARD_IS_KNOWN,
     requests::AN_EPOCH_BEGINS_WITH_NOTHING,
     requests::A_RELEASE_BEARS_THE_GREATEST_TOKEN,

@@ -211,6 +211,18 @@ pub fn sessions() -> Checked {
     scenario
 }
 
+/// Two members. Two clients of the first are gone, and the session of a third, numbered between
+/// theirs, claims the lock.
+pub(super) fn three_sessions() -> Checked {
+    let end = |number| Command::End {
+        session: claim(1, number, 1).session,
+    };
+    Scenario {
+        scripts: vec![vec![end(0)], vec![end(2)], claims(1, 1, 1)],
+        ..contention(2, Construction::Plane, &[])
+    }
+}
+
 /// Clients that are alike but for their sessions.
 pub fn parties(clients: &'static [&'static [usize]]) -> Parties {
     Parties {

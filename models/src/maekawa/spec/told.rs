@@ -76,6 +76,47 @@ pub(super) const OVER_IS_OVER: Law<Maekawa> = Law {
     },
 };
 
+pub(super) const ONLY_WHAT_HAS_ENDED_IS_OVER: Law<Maekawa> = Law {
+    name: "Only what has ended is over →",
+    source: "a session that its client has not ended goes on, whichever others have; and a claim that \
+             has not been made yet is not over with the one before it",
+    holds: |scenario, before, action, after| {
+        let Some((old, new)) = locals(before, action, after) else {
+            return true;
+        };
+        if (&old.over, &old.ended) == (&new.over, &new.ended) {
+            return true;
+        }
+        let asked = before.asked(scenario, action);
+        let is_ended = |number: u64| {
+            asked.is_some_and(
+                |command| matches!(command, Command::End { session } if session.number == number),
+            )
+        };
+        let sessions = scenario.scripts.iter().flatten().filter_map(session_of);
+        let here = sessions.filter(|session| action.node() == Some(session.node));
+        // Those beside it may be of clients that are yet to come.
+        let mut numbers = here.flat_map(|Session { number, .. }| {
+            [number.saturating_sub(1), number, number.saturating_add(1)]
+        });
+        numbers.all(|number| {
+            !new.ended.contains(number) || old.ended.contains(number) || is_ended(number)
+        }) && said(scenario, before, action, after).is_none_or(|(old, events, new)| {
+            let mut grown =
+                { new.over.iter() }.filter(|&(session, last)| old.over.get(session) != Some(last));
+            grown.all(|(session, last)| {
+                let is_it = |claim: &Claim| (&claim.session, &claim.sequence) == (session, last);
+                events.iter().any(|event| match event {
+                    Event::Refused { .. } => {
+                        claims_of(old).any(|claim| is_it(claim) && ended(event) == Some(claim))
+                    }
+                    _ => ended(event).is_some_and(is_it),
+                })
+            })
+        })
+    },
+};
+
 pub(super) const CLAIMS_QUEUE: Law<Maekawa> = Law {
     name: "Claims wait in the order in which they are made →",
     source: "§4: a node requests a lock once at a time; of its clients that claim it, who has waited \

@@ -407,6 +407,16 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
         scenario: scenarios::heard,
     },
     Model {
+        name: "zab/heard-five",
+        size: Size::Gate,
+        purpose: "a leader that hears of one follower, and needs two",
+        faults: LOSSY,
+        bounds: "3 of 5 nodes; n0 leads from the start; nobody is told anew whom to follow; no client",
+        states: Some(316),
+        reaches: &["a leader is established"],
+        scenario: scenarios::heard_five,
+    },
+    Model {
         name: "zab/late-pong",
         size: Size::Gate,
         purpose: "pings, and answers to those of an earlier epoch",

@@ -514,6 +514,14 @@ pub(super) fn heard() -> Checked {
     scenario
 }
 
+/// As [`heard`], of five nodes, of which two have never heard of n0: with one follower it has no quorum.
+pub(super) fn heard_five() -> Checked {
+    let mut scenario = cluster(&[1, 1, 1, 0, 0], &[(0, 1)]);
+    scenario.bounds.pings = true;
+    scenario.bounds.impatient = true;
+    after(scenario, |prologue| prologue.establish(0, &[1, 2]))
+}
+
 /// A world too large to walk: `size` nodes that may all lead, two clients that write and one
 /// that reads, and all faults, with budgets that a run rarely exhausts.
 pub fn at_large(size: u16, delivery: Delivery) -> Checked {

@@ -80,6 +80,21 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         inject: |scenario| scenario.step = forgets_earlier_sessions,
     },
     Mutant {
+        id: "MAE-GAP-ENDED",
+        defect: "a session that goes on between two that have ended counts as ended, too: what it \
+                 claims is refused",
+        source: "`ended`: there is a gap for each session that goes on",
+        model: "maekawa/three-sessions",
+        inject: |scenario| scenario.step = ends_what_is_between,
+    },
+    Mutant {
+        id: "MAE-NEXT-OVER",
+        defect: "with a claim the next of its session is over, too, and refused when it is made",
+        source: "a claim is over that was released or revoked, or whose session has ended",
+        model: "maekawa/sessions",
+        inject: |scenario| scenario.step = releases_the_next_too,
+    },
+    Mutant {
         id: "MAE-QUEUE-KEPT",
         defect: "where one has the lock at a node that is to leave, those that wait behind it are not \
                  turned away",
@@ -113,6 +128,35 @@ fn forgets_earlier_sessions(maekawa: &Maekawa, node: &mut N, input: In, out: &mu
     maekawa.step(node, input, out);
     if let (Some(ended), Some(local)) = (ended, local_mut(node)) {
         local.over.retain(|other, _| other.number > ended.number);
+    }
+}
+
+fn ends_what_is_between(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let ended = match input {
+        Input::Ask(Command::End { session }) => Some(session.number),
+        _ => None,
+    };
+    maekawa.step(node, input, out);
+    if let (Some(number), Some(local)) = (ended, local_mut(node)) {
+        if local.ended.contains(number + 2) {
+            local.ended.insert(number + 1);
+        }
+        if number >= 2 && local.ended.contains(number - 2) {
+            local.ended.insert(number - 1);
+        }
+    }
+}
+
+fn releases_the_next_too(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
+    let released = match &input {
+        Input::Ask(Command::Release { claim }) => Some(claim.clone()),
+        _ => None,
+    };
+    maekawa.step(node, input, out);
+    if let (Some(claim), Some(local)) = (released, local_mut(node))
+        && local.over.get(&claim.session) == Some(&claim.sequence)
+    {
+        local.over.insert(claim.session, claim.sequence + 1);
     }
 }
 

@@ -69,6 +69,14 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         inject: |scenario| scenario.step = has_heard_of_the_last,
     },
     Mutant {
+        id: "ZAB-HEARD-ANY",
+        defect: "a leader that has heard of one follower leads on: of five nodes it stays with one when \
+                 the others are cut off",
+        source: "Medeiros 2012, §3.5",
+        model: "zab/heard-five",
+        inject: |scenario| scenario.step = leads_on_with_any,
+    },
+    Mutant {
         id: "ZAB-INIT-RUNS-ON",
         defect: "who is synchronised does not stop the timer of the attempt: it ends the next",
         source: "Medeiros 2012, §3.5",
@@ -118,6 +126,16 @@ fn has_heard_of_the_last(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut
     if let (Some(follower), Some(primary)) = (pong, office_mut(node)) {
         primary.heard.retain(|&heard| heard == follower);
     }
+}
+
+fn leads_on_with_any(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if input == Input::Fire(Timer::Sync)
+        && let Some(primary) = office_mut(node)
+        && !core::mem::take(&mut primary.heard).is_empty()
+    {
+        return out.arm(Timer::Sync);
+    }
+    zab.step(node, input, out);
 }
 
 fn stops_no_attempt(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
