@@ -227,7 +227,7 @@ fn lost_is_sent_again<M: StateMachine>(
             Mode::Replicate { in_flight, .. } => !in_flight.is_empty() && !is_noted(was),
             Mode::Probe | Mode::Snapshot(_) => false,
         };
-        !is_noted(is) && !(waited && matches!(is, Mode::Replicate { .. }))
+        !(is_noted(is) || waited && matches!(is, Mode::Replicate { .. }))
     })
 }
 
