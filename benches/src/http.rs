@@ -68,16 +68,9 @@ impl HttpCluster {
                 client,
                 metrics,
             });
-            config.nodes.push(NodeConfig {
-                id: NodeId(id),
-                member: true,
-                peer_address,
-                client_address,
-                peer_listen: None,
-                client_listen: None,
-                metrics_address: Some(metrics_address),
-                data_directory: folder.join(id.to_string()),
-            });
+            let folder = folder.join(id.to_string());
+            let node = NodeConfig::new(NodeId(id), peer_address, client_address, folder);
+            config.nodes.push(node.with_metrics(metrics_address));
         }
         found_all::<Configuration>(&config.cluster_config()).expect("the folders are empty");
         let ids = config.nodes.iter().map(|node| node.id);

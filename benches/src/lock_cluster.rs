@@ -118,14 +118,7 @@ async fn listener() -> TcpListener {
 
 fn node(id: u16, listeners: &Listeners, folder: &Path) -> NodeConfig {
     let address = |listener: &TcpListener| listener.local_addr().expect("bound").to_string();
-    NodeConfig {
-        id: NodeId(id),
-        member: true,
-        peer_address: address(&listeners.peer),
-        client_address: address(&listeners.client),
-        peer_listen: None,
-        client_listen: None,
-        metrics_address: Some(address(&listeners.metrics)),
-        data_directory: folder.join(id.to_string()),
-    }
+    let [peer, client, metrics] =
+        [&listeners.peer, &listeners.client, &listeners.metrics].map(address);
+    NodeConfig::new(NodeId(id), peer, client, folder.join(id.to_string())).with_metrics(metrics)
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use lockstep::runtime::clock::{Clock, ManualClock};
 use lockstep::runtime::driver::{
-    AskError, Failure, FileRecorder, Inbox, NodeBuilder, NodeOptions, NodeStopped, RunningNode,
-    Status, mailbox, read_recording,
+    AskError, Failure, Inbox, NodeBuilder, NodeOptions, NodeStopped, RunningNode, Status, mailbox,
 };
 use lockstep::runtime::journal::{FileJournalOptions, Journal, MemoryDisk, MemoryJournal};
 use lockstep::runtime::transport::NoTransport;
@@ -15,7 +14,6 @@ use tempfile::tempdir;
 
 use crate::support::disks::{Fsyncs, Trouble, TroubledJournal, slow_journal};
 use crate::support::journals::open_unrecovered;
-use crate::support::replay::replay;
 use crate::support::tally::{Command, Event, Message, Tally, spans};
 use crate::support::watch::{Shown, Watch, events, eventually, watch};
 
@@ -539,28 +537,6 @@ fn a_stopped_timer_does_not_fire_and_a_restarted_one_starts_anew() {
     events.expect_nothing();
     clock.advance(Duration::from_secs(1));
     events.expect(Event::Alarm);
-}
-
-#[test]
-fn a_recording_steps_again_to_the_same_end() {
-    let directory = tempdir().expect("tempdir");
-    let path = directory.path().join("recording");
-    let (sink, events) = events();
-    let node = NodeBuilder::new(Tally::of(1, 2), spans, sink)
-        .recorder(FileRecorder::open(&path).expect("opens"))
-        .spawn(
-            mailbox(64),
-            MemoryJournal::new(MemoryDisk::new()),
-            NoTransport,
-        )
-        .expect("starts");
-    for n in 1..=20 {
-        ask(&node, Command::Add(n));
-    }
-    events.wait_for(Event::Added(210));
-    node.shutdown().expect("stops in order");
-    let recording = read_recording::<Tally>(&path).expect("reads");
-    assert_eq!(replay(Tally::of(1, 2), recording).own, 210);
 }
 
 /// Inputs from many threads at once: each is stepped once, and every event leaves.

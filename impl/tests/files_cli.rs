@@ -275,15 +275,14 @@ fn start(file: &Path, id: u16) -> Child {
 
 #[test]
 fn a_configuration_that_makes_no_sense_is_refused() {
-    let node = |id| NodeConfig {
-        id: NodeId(id),
-        member: true,
-        peer_address: format!("a:{}", 10 * id),
-        client_address: format!("a:{}", 10 * id + 1),
-        peer_listen: None,
-        client_listen: None,
-        metrics_address: None,
-        data_directory: format!("data/{id}").into(),
+    let node = |id: u16| {
+        let address = |port: u16| format!("a:{port}");
+        NodeConfig::new(
+            NodeId(id),
+            address(10 * id),
+            address(10 * id + 5),
+            format!("data/{id}"),
+        )
     };
     let good = Config::of("blue", vec![node(1), node(2)]);
     assert_eq!(good.check(), Ok(()));

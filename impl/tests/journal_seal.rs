@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use lockstep::Identity;
 use lockstep::kv::config::Timing;
 use lockstep::kv::local::cluster::Processes;
-use lockstep::runtime::journal::{DirectoryLock, FileJournal, FileJournalOptions, Journal};
+use lockstep::runtime::journal::{
+    DirectoryLock, FileJournal, FileJournalOptions, Journal, remove_unused,
+};
 use models::DiskId;
 use proptest::prelude::*;
 use tempfile::{TempDir, tempdir};
@@ -233,7 +235,7 @@ fn what_is_removed_unused_takes_its_seal_with_it() {
     write_and_seal(directory.path(), ONE_SEGMENT, &[]);
     assert!(seal_of(directory.path()).exists());
     let lock = DirectoryLock::acquire(directory.path()).expect("free");
-    FileJournal::remove_unused(&lock).expect("removes");
+    remove_unused(&lock).expect("removes");
     drop(lock);
     assert_eq!(contents(directory.path()).len(), 0);
 }

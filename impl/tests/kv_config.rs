@@ -27,7 +27,7 @@ data_directory = "data/1"
 
 [[nodes]]
 id = 2
-peer_address = "127.0.0.1:7402"
+peer_address = "127.0.0.1:7411"
 client_address = "127.0.0.1:7511"
 metrics_address = "127.0.0.1:0"
 data_directory = "/var/2"
@@ -56,7 +56,7 @@ fn a_good_file_is_read() {
     assert_eq!(config.log, log);
     let one = config.node(NodeId(1)).expect("there");
     assert_eq!(one.data_directory, folder.path().join("data/1"));
-    assert_eq!(one.metrics_address(), "127.0.0.1:7502");
+    assert_eq!(one.metrics_address(), "127.0.0.1:7402");
     let two = config.node(NodeId(2)).expect("there");
     assert_eq!(two.data_directory.to_str(), Some("/var/2"));
     assert_eq!(two.metrics_address(), "127.0.0.1:0");
@@ -222,53 +222,53 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ),
     ("id = 2", "id = 70000", &["line 20", "70000", "u16"]),
     (
-        "127.0.0.1:7402",
+        "127.0.0.1:7411",
         "127.0.0.1:7401",
         &["nodes[1].peer_address: `127.0.0.1:7401` is nodes[0].peer_address already"],
     ),
     (
         "127.0.0.1:7511",
-        "127.0.0.1:7502",
+        "127.0.0.1:7402",
         &[
-            "nodes[1].client_address: `127.0.0.1:7502` is nodes[0].metrics_address already",
+            "nodes[1].client_address: `127.0.0.1:7402` is nodes[0].metrics_address already",
             "+ 1",
         ],
     ),
     (
-        "127.0.0.1:7402",
+        "127.0.0.1:7411",
         "localhost",
         &["nodes[1].peer_address: `localhost` has no port; write host:port, such as \"localhost:"],
     ),
     (
-        "127.0.0.1:7402",
-        ":7402",
-        &["`:7402` has no host; write host:port"],
+        "127.0.0.1:7411",
+        ":7411",
+        &["`:7411` has no host; write host:port"],
     ),
     (
-        "127.0.0.1:7402",
-        "127.0.0.1:74020",
-        &["`127.0.0.1:74020` has the port `74020`, which is no number from 0 to 65535"],
+        "127.0.0.1:7411",
+        "127.0.0.1:74110",
+        &["`127.0.0.1:74110` has the port `74110`, which is no number from 0 to 65535"],
     ),
     (
-        "127.0.0.1:7402",
-        "http://10.0.0.2:7402/",
-        &["nodes[1].peer_address: `http://10.0.0.2:7402/` is a URL; write \"10.0.0.2:7402\""],
+        "127.0.0.1:7411",
+        "http://10.0.0.2:7411/",
+        &["nodes[1].peer_address: `http://10.0.0.2:7411/` is a URL; write \"10.0.0.2:7411\""],
     ),
     (
-        "127.0.0.1:7402",
-        "fd00::2:7402",
+        "127.0.0.1:7411",
+        "fd00::2:7411",
         &[
-            "nodes[1].peer_address: `fd00::2:7402`",
-            "\"[fd00::2:7402]:7500\"",
+            "nodes[1].peer_address: `fd00::2:7411`",
+            "\"[fd00::2:7411]:7500\"",
         ],
     ),
     (
-        "127.0.0.1:7402",
-        "0.0.0.0:7402",
+        "127.0.0.1:7411",
+        "0.0.0.0:7411",
         &[
-            "nodes[1].peer_address: `0.0.0.0:7402` means every address of this machine",
+            "nodes[1].peer_address: `0.0.0.0:7411` means every address of this machine",
             "nobody can dial it; write the host name or address at which others reach this node",
-            "such as \"10.0.0.1:7402\", and peer_listen = \"0.0.0.0:7402\" beside it",
+            "such as \"10.0.0.1:7411\", and peer_listen = \"0.0.0.0:7411\" beside it",
         ],
     ),
     (
@@ -291,8 +291,8 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ),
     (
         "client_address = \"127.0.0.1:7511\"",
-        "client_address = \"127.0.0.1:7511\"\nclient_listen = \"127.0.0.1:7402\"",
-        &["nodes[1].client_listen: `127.0.0.1:7402` is nodes[1].peer_address already"],
+        "client_address = \"127.0.0.1:7511\"\nclient_listen = \"127.0.0.1:7411\"",
+        &["nodes[1].client_listen: `127.0.0.1:7411` is nodes[1].peer_address already"],
     ),
     (
         "127.0.0.1:7511",
@@ -311,6 +311,26 @@ const BAD: &[(&str, &str, &[&str])] = &[
         "/var/2",
         "",
         &["nodes[1].data_directory: it is empty; name a folder"],
+    ),
+    (
+        "/var/2\"",
+        "/var/2\"\nrecord = \"data/1\"",
+        &["nodes[1].record: `data/1` is a data directory; name another folder"],
+    ),
+    (
+        "/var/2\"",
+        "/var/2\"\nrecord = \"\"",
+        &["nodes[1].record: it is empty; name a folder"],
+    ),
+    (
+        "/var/2\"",
+        "/var/2\"\nrecord_bytes = 1000",
+        &["nodes[1].record_bytes: 1000 bytes are soon full; choose at least 1048576"],
+    ),
+    (
+        "/var/2\"",
+        "/var/2\"\njournal = \"databse\"",
+        &["unknown variant `databse`", "did you mean `database`?"],
     ),
 ];
 
@@ -341,7 +361,7 @@ fn every_node_may_listen_on_all_interfaces_of_its_machine() {
     let text = GOOD
         .replace("127.0.0.1:7401", "node-1:7400")
         .replace("127.0.0.1:7501", "[fd00::1]:7500")
-        .replace("127.0.0.1:7402", "node-2.example:7400")
+        .replace("127.0.0.1:7411", "node-2.example:7400")
         .replace("127.0.0.1:7511", "10.0.0.2:7500")
         .replace("metrics_address = \"127.0.0.1:0\"\n", "")
         .replace(
@@ -354,7 +374,7 @@ fn every_node_may_listen_on_all_interfaces_of_its_machine() {
             (node.peer_listen(), node.client_listen()),
             ("0.0.0.0:7400", "[::]:7500")
         );
-        assert_eq!(node.metrics_address(), "[::]:7501");
+        assert_eq!(node.metrics_address(), "0.0.0.0:7401");
     }
     assert_eq!(config.nodes[0].client_address, "[fd00::1]:7500");
     let plain = load(GOOD).expect("good");

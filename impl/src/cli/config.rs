@@ -159,9 +159,11 @@ fn text(service: Service, nodes: u16, cluster: &str, tls: bool) -> String {
              client_address = \"127.0.0.1:{client}\"    # address or a name; IPv6 in brackets\n\
              # peer_listen = \"0.0.0.0:{peer}\"       # what to listen on, where that differs\n\
              # client_listen = \"0.0.0.0:{client}\"\n\
-             # metrics_address = \"127.0.0.1:{}\"   # client port + 1, if nothing is said\n\
-             data_directory = \"data/{id}\"           # relative to this file\n",
-            client + 1
+             # metrics_address = \"127.0.0.1:{}\"   # peer port + 1, if nothing is said\n\
+             data_directory = \"data/{id}\"           # relative to this file\n\
+             # journal = \"files\"                  # or \"database\": how the journal is kept there\n\
+             # record = \"recordings\"              # a folder: what the node does is recorded there\n",
+            peer + 1
         );
         if matches!(service, Service::Kv) {
             text.push_str(MEMBER);

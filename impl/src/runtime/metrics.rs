@@ -151,6 +151,8 @@ counters! {
     client_connections_refused: "Connections from clients refused because all others were busy",
     client_requests_refused: "Requests of clients refused because as many were under way as a node bears",
     client_connections_evicted: "Idle connections from clients closed to make room for others",
+    recording_bytes: "Bytes written to the recording",
+    recording_gaps: "Times that the recording was interrupted, because its disk did not keep up",
     client_connections_timed_out: "Connections from clients closed because a request did not come, or came too slowly",
     ;
     client_connections: "Open connections on the client and the metrics port",

@@ -1,7 +1,7 @@
 //! One node of any protocol, running: it knows none of them.
 //!
 //! [`driver`] runs the step function, [`journal`] is the disk, [`transport`] the network, [`clock`]
-//! and [`timers`] the time; [`sim`] runs a whole cluster on one thread from a seed. [`gate`] and
+//! and [`timers`] the time; [`recording`] keeps what a node did; [`sim`] runs a whole cluster on one thread from a seed. [`gate`] and
 //! [`queue`] are the hand-written concurrent pieces: they are built over `sync`, which is std, or
 //! loom.
 
@@ -21,6 +21,8 @@ pub mod journal;
 #[cfg(not(lockstep_loom))]
 pub mod metrics;
 pub mod queue;
+#[cfg(not(lockstep_loom))]
+pub mod recording;
 #[cfg(not(lockstep_loom))]
 pub(crate) mod secure_stream;
 #[cfg(not(lockstep_loom))]

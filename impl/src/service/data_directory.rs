@@ -14,7 +14,8 @@ use models::{DiskId, Durable, Protocol};
 use crate::runtime::driver;
 use crate::runtime::identity::{Identity, random_disk};
 use crate::runtime::journal::{
-    DirectoryLock, Entry, FileJournal, FileJournalOptions, Journal, JournalError,
+    DirectoryLock, Entry, FileJournal, FileJournalOptions, Journal, JournalError, Store,
+    remove_unused,
 };
 use crate::service::replacement;
 
@@ -55,8 +56,8 @@ pub enum DirectoryError {
     },
     /// The journal is being replaced by another, and a file cannot be moved.
     #[error(
-        "{path}: {source}; nothing was started. A recovery of this data directory has begun and is \
-         not ended: nothing is lost, and it goes on where it stopped as soon as the node is \
+        "{path}: {source}; nothing was started. The journal in this data directory is being \
+         replaced by another, and that is not ended: nothing is lost, and it goes on where it stopped as soon as the node is \
          started again. Check the permissions and the space there"
     )]
     Unfinished {
@@ -98,16 +99,16 @@ pub fn examine(lock: &DirectoryLock) -> Result<Held, DirectoryError> {
     let directory = lock.directory();
     let file = directory.join(DISK_FILE);
     let known = read_disk(&file)?;
-    match FileJournal::owner(directory)? {
-        Some(identity) if known.is_none() => Ok(Held::Journal(identity)),
+    match Store::of(directory)? {
+        Some((_, identity)) if known.is_none() => Ok(Held::Journal(identity)),
         // A crash came before the file was removed: from here on the journal alone counts.
-        Some(identity) if has_entries(lock, &identity)? => {
+        Some((store, identity)) if has_entries(lock, store, &identity)? => {
             forget_disk(directory)?;
             Ok(Held::Journal(identity))
         }
         // A crash came before the first entry of a journal was on disk.
         Some(_) => {
-            FileJournal::remove_unused(lock)?;
+            remove_unused(lock)?;
             known.map_or_else(|| new_disk(&file), |disk| Ok(Held::Nothing(disk)))
         }
         None => known.map_or_else(|| new_disk(&file), |disk| Ok(Held::Nothing(disk))),
@@ -154,9 +155,12 @@ fn forget_disk(directory: &Path) -> Result<(), DirectoryError> {
     }
 }
 
-fn has_entries(lock: &DirectoryLock, identity: &Identity) -> Result<bool, DirectoryError> {
-    let options = FileJournalOptions::default();
-    let mut journal = FileJournal::in_locked(lock.clone(), identity.clone(), options);
+fn has_entries(
+    lock: &DirectoryLock,
+    store: Store,
+    identity: &Identity,
+) -> Result<bool, DirectoryError> {
+    let mut journal = store.journal(lock.clone(), identity.clone());
     let mut any = false;
     journal.recover(&mut |_: Entry<'_>| {
         any = true;

@@ -24,6 +24,7 @@ pub mod open_files;
 pub(crate) mod peering;
 pub mod pending;
 pub mod processes;
+pub(crate) mod recording;
 pub(crate) mod replacement;
 pub mod running;
 pub mod sealed_file;
@@ -35,6 +36,7 @@ pub mod session_pool;
 pub(crate) mod signature;
 pub mod start;
 pub mod status_page;
+pub(crate) mod store_move;
 pub mod tokens;
 
 /// The names of the headers that every service adds to HTTP.

@@ -404,16 +404,8 @@ fn nodes(ids: &[NodeId]) -> io::Result<Vec<NodeConfig>> {
 
 /// A node with these addresses, for the others and for clients.
 fn node(id: NodeId, pair: &[String]) -> NodeConfig {
-    NodeConfig {
-        id,
-        member: true,
-        peer_address: pair[0].clone(),
-        client_address: pair[1].clone(),
-        peer_listen: None,
-        client_listen: None,
-        metrics_address: Some("127.0.0.1:0".to_owned()),
-        data_directory: format!("data/{}", id.0).into(),
-    }
+    let [peer, client] = [0, 1].map(|index| pair[index].clone());
+    NodeConfig::new(id, peer, client, format!("data/{}", id.0)).with_metrics("127.0.0.1:0")
 }
 
 /// Addresses of the loopback interface that were free a moment ago.

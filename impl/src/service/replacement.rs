@@ -48,18 +48,24 @@ pub(crate) fn begin(lock: &DirectoryLock) -> Result<PathBuf, DirectoryError> {
 }
 
 /// Puts the journal that [`begin`]'s folder holds, all of it on disk, in the place of the one that
-/// there is, whose files go to the folder `kept`. Returns where that is.
+/// there is. Of its files those that `is_replaced` names go to the folder `kept`. Returns where that
+/// is.
 ///
 /// # Errors
 /// When it cannot. Either nothing has changed then, or [`finish`] goes on.
-pub(crate) fn replace(lock: &DirectoryLock, kept: &str) -> Result<PathBuf, DirectoryError> {
+pub(crate) fn replace(
+    lock: &DirectoryLock,
+    kept: &str,
+    is_replaced: &dyn Fn(&str) -> bool,
+) -> Result<PathBuf, DirectoryError> {
     let directory = lock.directory();
     let folder = directory.join(kept);
     if folder.exists() {
         return Err(failed(&folder)(io::ErrorKind::AlreadyExists.into()));
     }
     let old = files(directory).map_err(failed(directory))?;
-    let old = old.into_iter().filter(|name| name != LOCK && name != PLAN);
+    let stays = |name: &str| name == LOCK || name == PLAN || !is_replaced(name);
+    let old = old.into_iter().filter(|name| !stays(name));
     let plan = Plan {
         kept: kept.to_owned(),
         old: old.collect(),
@@ -84,7 +90,7 @@ pub(crate) fn finish(lock: &DirectoryLock) -> Result<Option<PathBuf>, DirectoryE
     let kept = carry_out(directory, &plan, &mut |from, to| fs::rename(from, to))?;
     tracing::warn!(
         directory = %directory.display(), kept = %kept.display(),
-        "a recovery of this data directory was cut short, and is ended now"
+        "the journal in this data directory was being replaced by another, and now is"
     );
     Ok(Some(kept))
 }
@@ -252,7 +258,9 @@ mod tests {
     fn a_folder_that_is_there_already_is_left_alone() {
         let (directory, lock) = prepared();
         fs::create_dir(directory.path().join(KEPT)).expect("a folder");
-        let error = replace(&lock, KEPT).expect_err("refused").to_string();
+        let error = replace(&lock, KEPT, &|_| true)
+            .expect_err("refused")
+            .to_string();
         assert!(error.contains("before-recovery-1"), "{error}");
         assert_eq!(contents(directory.path()).len(), 3);
         assert_eq!(finish(&lock).expect("nothing to do"), None);

@@ -8,7 +8,8 @@ use tokio::net::TcpListener;
 
 use crate::runtime::driver;
 use crate::runtime::identity::Identity;
-use crate::runtime::journal::{DirectoryLock, FileJournal, FileJournalOptions, JournalError};
+use crate::runtime::journal::{DirectoryLock, Journal, JournalError, Store};
+use crate::runtime::recording::RecordingError;
 use crate::runtime::tls::TlsError;
 use crate::service::config::{ClusterConfig, Fault, NodeConfig};
 use crate::service::data_directory::{self, DirectoryError, Held};
@@ -16,6 +17,7 @@ use crate::service::founding::InitialMembers;
 use crate::service::founding::bootstrap::blank_identity;
 use crate::service::http_client::SetUpError;
 use crate::service::open_files::OpenFilesError;
+use crate::service::store_move::move_journal;
 use crate::service::tokens::TokensError;
 
 /// Why a node did not start.
@@ -71,6 +73,9 @@ pub enum StartError {
     /// The HTTP client cannot be had.
     #[error("the client of other nodes did not start: {0}; nothing was started")]
     Http(#[from] SetUpError),
+    /// The recording cannot be made.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
     /// A listener is of no use.
     #[error("a listener failed: {0}; nothing was started")]
     Io(#[from] io::Error),
@@ -83,8 +88,9 @@ pub enum StartError {
 pub(crate) fn open_journal<M: InitialMembers>(
     cluster: &ClusterConfig,
     id: NodeId,
-) -> Result<(Identity, FileJournal), StartError> {
-    let directory = &cluster.node(id)?.data_directory;
+) -> Result<(Identity, Box<dyn Journal>), StartError> {
+    let node = cluster.node(id)?;
+    let directory = &node.data_directory;
     let lock = DirectoryLock::acquire(directory)?;
     let Held::Journal(found) = data_directory::examine(&lock)? else {
         return Err(StartError::Blank(directory.clone()));
@@ -93,8 +99,14 @@ pub(crate) fn open_journal<M: InitialMembers>(
         cluster_id: found.cluster_id,
         ..blank_identity::<M>(cluster, id, found.disk)
     };
-    let options = FileJournalOptions::default();
-    let journal = FileJournal::in_locked(lock, identity.clone(), options);
+    if let Some((store, _)) = Store::of(directory)?.filter(|(store, _)| *store != node.journal) {
+        let kept = move_journal(&lock, &identity, store, node.journal)?;
+        tracing::info!(
+            node = %id, from = %store, to = %node.journal, kept = %kept.display(),
+            "the journal was moved; the old one is kept, and needed no more"
+        );
+    }
+    let journal = node.journal.journal(lock, identity.clone());
     Ok((identity, journal))
 }
 

@@ -3,7 +3,7 @@
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use lockstep::runtime::driver::{Recorded, Recorder};
+use lockstep::runtime::recording::{Recorded, Recorder};
 use models::{Effect, Input, Node, Outbox, Protocol};
 
 use super::tally::{Record, Tallies, Tally};
@@ -38,22 +38,28 @@ impl Recorder<Tally> for Showing {
         }));
     }
 
-    fn flush(&mut self) {}
+    fn flush(&mut self, _: Duration, _: &Node<Tally>) {}
 }
 
-/// Steps the inputs of a recording of `tally`, and asserts that the same comes of them.
-/// Returns what is remembered at the end.
-pub(crate) fn replay(tally: Tally, recording: Vec<Recorded<Tally>>) -> Tallies {
-    let mut out = Outbox::new();
-    let mut node = Node::boot(&tally, Default::default(), &mut out);
+/// Steps the inputs of a recording, and asserts that the same comes of them. Returns the node as it
+/// is at the end.
+pub(crate) fn replay<P: Protocol>(protocol: &P, recording: Vec<Recorded<P>>) -> Node<P> {
+    let mut node = None;
     for entry in recording {
+        let mut out = Outbox::new();
         match entry {
             Recorded::Booted {
                 durable, effects, ..
             } => {
-                out = Outbox::new();
-                node = Node::boot(&tally, durable, &mut out);
+                node = Some(Node::boot(protocol, durable, &mut out));
                 assert_eq!(out.effects(), effects);
+            }
+            Recorded::Continued {
+                durable, volatile, ..
+            } => {
+                let mut continued = Node::boot(protocol, durable, &mut out);
+                continued.volatile = volatile;
+                node = Some(continued);
             }
             Recorded::Stepped {
                 input,
@@ -61,8 +67,8 @@ pub(crate) fn replay(tally: Tally, recording: Vec<Recorded<Tally>>) -> Tallies {
                 effects,
                 ..
             } => {
-                let _: Vec<_> = out.drain().collect();
-                tally.step(&mut node, input, &mut out);
+                let node = node.as_mut().expect("it has begun");
+                protocol.step(node, input, &mut out);
                 assert_eq!(
                     (node.take_records(), out.effects()),
                     (records, effects.as_slice())
@@ -70,5 +76,5 @@ pub(crate) fn replay(tally: Tally, recording: Vec<Recorded<Tally>>) -> Tallies {
             }
         }
     }
-    node.into_durable()
+    node.expect("something was recorded")
 }

@@ -24,7 +24,7 @@ use crate::files::request::router::{Service, View};
 use crate::files::store::MAX_STATE_BYTES;
 use crate::files::{Files, FilesZab, Message};
 use crate::runtime::driver::{Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
-use crate::runtime::journal::{FileJournal, Journal};
+use crate::runtime::journal::Journal;
 use crate::runtime::timers::TimerSpan;
 use crate::runtime::transport::tcp::{Known, Tcp, TcpConfig};
 use crate::service::config::ServiceConfig;
@@ -33,6 +33,7 @@ use crate::service::hosted::HostedNode;
 use crate::service::http_client::{NodeClient, NodeTimeouts};
 use crate::service::open_files;
 use crate::service::peering::peer_config;
+use crate::service::recording::recorded;
 use crate::service::running::ServiceNode;
 use crate::service::security::peer_security;
 use crate::service::serving::{GRACE, Served, Servers};
@@ -73,7 +74,7 @@ impl FilesNode {
     pub fn open_journal(
         config: &Config,
         id: NodeId,
-    ) -> Result<(Identity, Ensemble, FileJournal), StartError> {
+    ) -> Result<(Identity, Ensemble, Box<dyn Journal>), StartError> {
         let cluster = config.cluster_config();
         let directory = &cluster.node(id)?.data_directory;
         let (identity, journal) = open_journal::<Ensemble>(&cluster, id)?;
@@ -173,8 +174,12 @@ impl FilesNode {
             told.take(event)
         })
         .check(check)
-        .options(options)
-        .spawn((inbox.clone(), mailbox), journal, transport)?;
+        .options(options);
+        let zab = recorded(zab, config.node(id)?, config.service, &metrics)?.spawn(
+            (inbox.clone(), mailbox),
+            journal,
+            transport,
+        )?;
         tcp.begin_accepting();
         let watching = tokio::spawn(async move { watching.run(inbox).await });
 
@@ -256,7 +261,7 @@ impl ServiceNode for FilesNode {
 }
 
 /// The protocol of node `id`, one of `members`.
-pub(crate) fn zab(id: NodeId, members: &BTreeSet<NodeId>, log: &LogLimits) -> FilesZab {
+pub fn zab(id: NodeId, members: &BTreeSet<NodeId>, log: &LogLimits) -> FilesZab {
     let election = Bully::new(id, members.iter().copied());
     let mut zab = FilesZab::new(id, members.iter().copied(), election);
     zab.max_diff_weight = log.diff_bytes;

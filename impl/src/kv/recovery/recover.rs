@@ -23,7 +23,7 @@ use crate::runtime::codec;
 use crate::runtime::driver::{FormatError, recall};
 use crate::runtime::identity::{ClusterId, Identity, random_disk};
 use crate::runtime::journal::{
-    DirectoryLock, FileJournal, FileJournalOptions, Journal, JournalError,
+    DirectoryLock, FileJournal, FileJournalOptions, Journal, JournalError, Store,
 };
 use crate::runtime::tls::TlsError;
 use crate::service::address::Addresses;
@@ -119,8 +119,8 @@ pub async fn recover(config: &Config, id: NodeId, forced: bool) -> Result<Recove
     let Held::Journal(old) = data_directory::examine(&lock)? else {
         return Err(RecoverError::Nothing(directory.clone()));
     };
-    let options = FileJournalOptions::default();
-    let mut journal = FileJournal::in_locked(lock.clone(), old.clone(), options);
+    let store = Store::of(directory)?.map_or_else(Store::default, |(store, _)| store);
+    let mut journal = store.journal(lock.clone(), old.clone());
     let durable = recall::<KvRaft>(&mut journal)?.durable;
     drop(journal);
     if let Some(kept) = ended {
@@ -142,7 +142,11 @@ pub async fn recover(config: &Config, id: NodeId, forced: bool) -> Result<Recove
     let alone = alone(before, id, new.disk, &Addresses::of(node))?;
     let fresh = replacement::begin(&lock)?;
     write(&fresh, &new, &records(&durable, alone))?;
-    let kept = replacement::replace(&lock, &format!("before-recovery-{}", old.cluster_id))?;
+    let kept = replacement::replace(
+        &lock,
+        &format!("before-recovery-{}", old.cluster_id),
+        &|_| true,
+    )?;
     Ok(Recovered {
         cluster_id: new.cluster_id,
         kept,

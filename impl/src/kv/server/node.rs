@@ -25,13 +25,14 @@ use crate::kv::server::handover::{self, HandOver, Transfers};
 use crate::kv::store::MAX_APPEND_WEIGHT;
 use crate::kv::{Kv, KvRaft};
 use crate::runtime::driver::{Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
-use crate::runtime::journal::{FileJournal, Journal};
+use crate::runtime::journal::Journal;
 use crate::runtime::timers::TimerSpan;
 use crate::runtime::transport::tcp::{Tcp, TcpConfig};
 use crate::service::config::ServiceConfig;
 use crate::service::hosted::HostedNode;
 use crate::service::open_files;
 use crate::service::peering::peer_config;
+use crate::service::recording::recorded;
 use crate::service::running::ServiceNode;
 use crate::service::security::peer_security;
 use crate::service::serving::{Served, Servers};
@@ -71,7 +72,7 @@ impl KvNode {
     pub fn open_journal(
         config: &Config,
         id: NodeId,
-    ) -> Result<(Identity, FileJournal), StartError> {
+    ) -> Result<(Identity, Box<dyn Journal>), StartError> {
         open_journal::<Configuration>(&config.cluster_config(), id)
     }
 
@@ -149,8 +150,12 @@ impl KvNode {
         };
         let raft = NodeBuilder::new(raft(config, id), spans(&config.timing), sink)
             .check(check)
-            .options(options)
-            .spawn((inbox, mailbox), journal, transport)?;
+            .options(options);
+        let raft = recorded(raft, config.node(id)?, config.service, &metrics)?.spawn(
+            (inbox, mailbox),
+            journal,
+            transport,
+        )?;
 
         tcp.begin_accepting();
 
@@ -255,7 +260,8 @@ impl ServiceNode for KvNode {
     }
 }
 
-fn raft(config: &Config, id: NodeId) -> KvRaft {
+/// The protocol of node `id`.
+pub fn raft(config: &Config, id: NodeId) -> KvRaft {
     // Who the members are is on the disk: here it is only said to an empty one.
     let mut raft = KvRaft::joining(id);
     raft.max_append_weight = MAX_APPEND_WEIGHT;

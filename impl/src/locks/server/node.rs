@@ -26,7 +26,7 @@ use crate::locks::registry::Registry;
 use crate::locks::sessions::Sessions;
 use crate::locks::{Maekawa, Message};
 use crate::runtime::driver::{Failure, NodeBuilder, NodeOptions, Status, mailbox};
-use crate::runtime::journal::FileJournal;
+use crate::runtime::journal::Journal;
 use crate::runtime::transport::tcp::{Known, Tcp, TcpConfig};
 use crate::service::address::Addresses;
 use crate::service::config::ServiceConfig;
@@ -35,6 +35,7 @@ use crate::service::hosted::HostedNode;
 use crate::service::http_client::{NodeClient, NodeTimeouts};
 use crate::service::open_files;
 use crate::service::peering::peer_config;
+use crate::service::recording::recorded;
 use crate::service::running::ServiceNode;
 use crate::service::security::peer_security;
 use crate::service::serving::{GRACE, Served, Servers};
@@ -62,7 +63,7 @@ struct Remembered {
     identity: Identity,
     registry: Registry,
     numbers: Numbers,
-    journal: FileJournal,
+    journal: Box<dyn Journal>,
     directory: PathBuf,
 }
 
@@ -171,8 +172,12 @@ impl LocksNode {
         let spans = move |timer: &_| lease.span(&timing, timer);
         let maekawa = NodeBuilder::new(config.maekawa(id), spans, move |event| told.take(&event))
             .check(check)
-            .options(options)
-            .spawn((inbox, mailbox), journal, transport)?;
+            .options(options);
+        let maekawa = recorded(maekawa, config.node(id)?, config.service, &metrics)?.spawn(
+            (inbox, mailbox),
+            journal,
+            transport,
+        )?;
         tcp.begin_accepting();
 
         let clients_served = Served {

@@ -15,7 +15,6 @@ use super::inbox::{Inbox, Mailbox};
 use super::journal_writer::Journaling;
 use super::node_core::{Batch, Core};
 use super::node_handle::{Guard, RunningNode, Shared, Status};
-use super::recorder::Recorder;
 use super::recovery::recall;
 use super::releaser::Releaser;
 use super::slow_disk::SlowDisk;
@@ -23,6 +22,7 @@ use super::stepper::Stepper;
 use crate::runtime::clock::{Clock, SystemClock};
 use crate::runtime::gate::Gate;
 use crate::runtime::journal::{Journal, JournalError};
+use crate::runtime::recording::Recorder;
 use crate::runtime::timers::{TimerSpan, TimerSpans, Timers};
 use crate::runtime::transport::Transport;
 

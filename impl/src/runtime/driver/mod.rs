@@ -28,7 +28,6 @@ mod inbox;
 mod journal_writer;
 mod node_core;
 mod node_handle;
-mod recorder;
 mod recovery;
 mod releaser;
 mod slow_disk;
@@ -37,7 +36,6 @@ mod stepper;
 pub use builder::{NodeBuilder, NodeOptions, StartError};
 pub use inbox::{AskError, Inbox, Mailbox, NodeStopped, mailbox};
 pub use node_handle::{Failure, RunningNode, Status};
-pub use recorder::{FileRecorder, Recorded, Recorder, RecordingError, read_recording};
 
 pub(crate) use self::node_core::{Batch, Core, Outgoing};
 pub(crate) use recovery::recall;

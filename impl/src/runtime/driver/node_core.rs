@@ -6,8 +6,8 @@ use std::time::Duration;
 use derive_where::derive_where;
 use models::{Durable, Effect, Input, Node, NodeId, Outbox, Protocol};
 
-use super::Recorder;
 use crate::runtime::codec;
+use crate::runtime::recording::Recorder;
 use crate::runtime::timers::Timers;
 
 type Record<P> = <<P as Protocol>::Durable as Durable>::Record;
@@ -118,9 +118,9 @@ impl<P: Protocol> Core<P> {
         &self.node
     }
 
-    pub(crate) fn flush_recorder(&mut self) {
+    pub(crate) fn flush_recorder(&mut self, now: Duration) {
         if let Some(recorder) = &mut self.recorder {
-            recorder.flush();
+            recorder.flush(now, &self.node);
         }
     }
 

@@ -101,7 +101,7 @@ impl<P: Protocol> Stepper<P> {
         } else {
             self.core.fire_due(now, &mut batch)?;
         }
-        self.core.flush_recorder();
+        self.core.flush_recorder(now);
         Ok((batch, stop))
     }
 

@@ -58,6 +58,30 @@ pub enum JournalError {
         what: String,
     },
 
+    /// Something that was durable once no longer is.
+    #[error(
+        "the database {path} is damaged: {what}; nothing was changed. Entries that were durable \
+         once are lost or altered, so going on could break promises that this node has made. \
+         Restore the directory from a copy, or remove this node from its cluster and add a new \
+         one in its place"
+    )]
+    DamagedDatabase {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+
+    /// A directory holds two journals.
+    #[error(
+        "{directory} holds a journal in files and another in a database; nothing was changed. \
+         Move away the one that is not this node's"
+    )]
+    Two {
+        /// The directory.
+        directory: PathBuf,
+    },
+
     /// An intact entry could not be understood.
     #[error(
         "an intact entry could not be understood: {reason}; nothing was changed. It was written \
@@ -135,12 +159,19 @@ impl CheckpointError {
 
 impl JournalError {
     /// For `map_err`: which operation on which path failed.
-    pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io {
             doing,
             path,
             source,
+        }
+    }
+
+    pub(super) fn damaged_database(path: &Path, what: impl Into<String>) -> Self {
+        Self::DamagedDatabase {
+            path: path.to_owned(),
+            what: what.into(),
         }
     }
 

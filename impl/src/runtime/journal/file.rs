@@ -137,20 +137,6 @@ impl FileJournal {
         segment::owner(directory)
     }
 
-    /// Removes the segments, and the seal, of a journal that has no entry: nobody was ever told of it. The caller
-    /// has seen that there is none, and holds the lock.
-    ///
-    /// # Errors
-    /// When a file cannot be removed.
-    pub fn remove_unused(lock: &DirectoryLock) -> Result<(), JournalError> {
-        for index in segment::list(&lock.directory, segment::Kind::Segment)? {
-            let path = segment::path(&lock.directory, index);
-            fs::remove_file(&path).map_err(JournalError::io("removing", &path))?;
-        }
-        seal::remove(&lock.directory)?;
-        segment::sync_directory(&lock.directory)
-    }
-
     /// Runs `act` on the tail, and stops the journal for good when it fails.
     fn attempt<R>(
         &mut self,

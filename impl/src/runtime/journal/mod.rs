@@ -2,7 +2,7 @@
 //!
 //! A journal stores *entries*: the records of one step, or a checkpoint that replaces all
 //! entries before it. It knows nothing of what they mean. [`FileJournal`] keeps them on a
-//! disk, [`MemoryJournal`] in memory, where a simulated crash can lose what was not flushed.
+//! disk, [`DatabaseJournal`] in an embedded database, [`MemoryJournal`] in memory, where a simulated crash can lose what was not flushed.
 //!
 //! **A checkpoint delays no append and no flush**: it is begun in the journal's order and then
 //! written beside, by another thread, however large it is. Until it is there, what it is to
@@ -14,6 +14,7 @@
 use std::io;
 
 mod checkpoint;
+mod database;
 mod error;
 mod file;
 mod frame;
@@ -21,10 +22,13 @@ mod memory;
 mod recovery;
 mod seal;
 mod segment;
+mod store;
 
+pub use database::DatabaseJournal;
 pub use error::{CheckpointError, JournalError};
 pub use file::{DirectoryLock, FileJournal, FileJournalOptions};
 pub use memory::{MemoryDisk, MemoryJournal};
+pub use store::{Store, is_part_of_journal, remove_unused};
 
 /// One entry of a journal, as recovery hands it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

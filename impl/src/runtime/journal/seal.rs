@@ -59,12 +59,3 @@ pub(super) fn read(directory: &Path, identity: &Identity) -> Result<Option<Stamp
     }
     Ok(Some(stamp))
 }
-
-/// Removes the seal of a journal that is removed.
-pub(super) fn remove(directory: &Path) -> Result<(), JournalError> {
-    let path = path(directory);
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(JournalError::io("removing", &path)),
-    }
-}

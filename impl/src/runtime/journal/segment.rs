@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A segment gets its name only once its header is on disk, so a segment without an intact
-//! header is damage, never an interrupted write. Checkpoints and seals have the same header, with
-//! another first word each.
+//! header is damage, never an interrupted write. Checkpoints, seals and databases have the same
+//! header, with another first word each.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -33,6 +33,7 @@ pub(super) enum Kind {
     Segment,
     Checkpoint,
     Seal,
+    Database,
 }
 
 impl Kind {
@@ -41,14 +42,16 @@ impl Kind {
             Self::Segment => b"LOCKSTEP",
             Self::Checkpoint => b"LOCKSTAT",
             Self::Seal => b"LOCKSEAL",
+            Self::Database => b"LOCKBASE",
         }
     }
 
-    fn suffix(self) -> &'static str {
+    pub(super) fn suffix(self) -> &'static str {
         match self {
             Self::Segment => "journal",
             Self::Checkpoint => "checkpoint",
             Self::Seal => "seal",
+            Self::Database => "redb",
         }
     }
 }
@@ -167,8 +170,13 @@ pub(super) fn owner(directory: &Path) -> Result<Option<Identity>, JournalError> 
     let bytes = File::open(&path)
         .and_then(|mut file| take_header(&mut file))
         .map_err(JournalError::io("reading", &path))?;
-    let (stamp, _) = intact_header(&path, Kind::Segment, &bytes)?;
-    Ok(Some(stamp.identity))
+    owner_of(&path, Kind::Segment, &bytes).map(Some)
+}
+
+/// Whom the header that `bytes` begin with belongs to.
+pub(super) fn owner_of(path: &Path, kind: Kind, bytes: &[u8]) -> Result<Identity, JournalError> {
+    let (stamp, _) = intact_header(path, kind, bytes)?;
+    Ok(stamp.identity)
 }
 
 /// Takes what may be a header off the beginning of a file: as many bytes as it says that it

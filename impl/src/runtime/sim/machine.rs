@@ -5,9 +5,10 @@ use std::time::Duration;
 use models::{Input, Node, NodeId, Protocol};
 
 use crate::runtime::codec;
-use crate::runtime::driver::{Batch, Core, Outgoing, Recorder, format, recall};
+use crate::runtime::driver::{Batch, Core, Outgoing, format, recall};
 use crate::runtime::gate::{Gate, Ticket};
 use crate::runtime::journal::{Checkpoint, Journal, MemoryDisk, MemoryJournal};
+use crate::runtime::recording::Recorder;
 use crate::runtime::timers::{TimerSpans, Timers};
 
 pub(super) struct Machine<P: Protocol> {
@@ -215,7 +216,7 @@ impl<P: Protocol> Checkpoints<P> {
 
 impl<P: Protocol> Running<P> {
     fn submit(&mut self, batch: Batch<P>, now: Duration) {
-        self.core.flush_recorder();
+        self.core.flush_recorder(now);
         self.ticket += batch.frames.len() as u64;
         self.checkpoints.bytes += batch.frames.iter().map(Vec::len).sum::<usize>() as u64;
         self.waiting

@@ -17,8 +17,8 @@ use fastrand::Rng;
 use models::{Input, Node, NodeId, Protocol};
 
 use self::machine::{Machine, Output};
-use crate::runtime::driver::Recorder;
 use crate::runtime::journal::MemoryDisk;
+use crate::runtime::recording::Recorder;
 use crate::runtime::timers::{TimerSpan, TimerSpans};
 
 /// The weather.

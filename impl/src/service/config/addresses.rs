@@ -122,7 +122,7 @@ impl Taken {
             Some(first) if first != field.name => Err(fault(
                 &field.name,
                 format!("`{address}` is {first} already"),
-                "give each listener an address of its own (metrics_address is the client port + 1 \
+                "give each listener an address of its own (metrics_address is the peer port + 1 \
                  where nothing is said)",
             )),
             Some(_) | None => Ok(()),

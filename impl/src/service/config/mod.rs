@@ -15,6 +15,7 @@ use models::NodeId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::runtime::journal::Store;
 use crate::service::address::Address;
 use crate::service::security::SecurityConfig;
 
@@ -42,6 +43,9 @@ impl Display for ServiceKind {
         })
     }
 }
+
+/// The least that may be kept of a recording, in bytes.
+const LEAST_RECORDING: u64 = 1 << 20;
 
 /// What every service needs to know of its cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,6 +139,7 @@ pub trait ServiceConfig: DeserializeOwned {
         config.security_mut().relative_to(folder);
         for node in config.nodes_mut() {
             node.data_directory = folder.join(&node.data_directory);
+            node.record = node.record.as_ref().map(|record| folder.join(record));
         }
         Ok(config)
     }
@@ -161,12 +166,25 @@ pub struct NodeConfig {
     /// `host:port` to listen on for clients, where that is not `client_address`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_listen: Option<String>,
-    /// `host:port` to listen on for metrics: where clients are listened for, with the next port,
-    /// if nothing is said; port 0 for any.
+    /// `host:port` to listen on for metrics: where the other nodes are listened for, with the next
+    /// port, if nothing is said; port 0 for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metrics_address: Option<String>,
     /// Where it keeps its journal. Relative to the folder of the configuration file.
     pub data_directory: PathBuf,
+    /// How the journal is kept. A node whose journal is kept in another way moves it when it starts.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub journal: Store,
+    /// Where it records what it does, if it does. Relative to the folder of the configuration file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<PathBuf>,
+    /// How much of the recording is kept, in bytes: the latest. 1 GiB, if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record_bytes: Option<u64>,
+}
+
+fn is_usual(store: &Store) -> bool {
+    *store == Store::default()
 }
 
 fn yes() -> bool {
@@ -249,7 +267,8 @@ impl ClusterConfig {
         }
         self.check_ids()?;
         self.check_addresses()?;
-        self.check_directories()
+        self.check_directories()?;
+        self.check_recordings()
     }
 
     fn check_ids(&self) -> Result<(), Fault> {
@@ -261,6 +280,32 @@ impl ClusterConfig {
                     format!("{} is the id of nodes[{first}] already", node.id.0),
                     "give each node an id of its own",
                 ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Several nodes may record to one folder.
+    fn check_recordings(&self) -> Result<(), Fault> {
+        for (position, node) in self.nodes.iter().enumerate() {
+            let field = |name| format!("nodes[{position}].{name}");
+            if let Some(bytes) = node.record_bytes.filter(|bytes| *bytes < LEAST_RECORDING) {
+                let problem = format!("{bytes} bytes are soon full");
+                let remedy = format!("choose at least {LEAST_RECORDING}, such as 1073741824");
+                return Err(fault(field("record_bytes"), problem, remedy));
+            }
+            let Some(folder) = &node.record else { continue };
+            if folder.as_os_str().is_empty() {
+                let remedy = "name a folder, such as \"recordings\", or leave it out";
+                return Err(fault(field("record"), "it is empty", remedy));
+            }
+            if self
+                .nodes
+                .iter()
+                .any(|other| other.data_directory == *folder)
+            {
+                let problem = format!("`{}` is a data directory", folder.display());
+                return Err(fault(field("record"), problem, "name another folder"));
             }
         }
         Ok(())
@@ -339,6 +384,35 @@ fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, ConfigError>
 }
 
 impl NodeConfig {
+    /// A member that listens where others dial it, and everything else as usual.
+    pub fn new(
+        id: NodeId,
+        peer_address: impl Into<String>,
+        client_address: impl Into<String>,
+        data_directory: impl Into<PathBuf>,
+    ) -> Self {
+        Self {
+            id,
+            member: true,
+            peer_address: peer_address.into(),
+            client_address: client_address.into(),
+            peer_listen: None,
+            client_listen: None,
+            metrics_address: None,
+            data_directory: data_directory.into(),
+            journal: Store::default(),
+            record: None,
+            record_bytes: None,
+        }
+    }
+
+    /// At this address for metrics.
+    #[must_use]
+    pub fn with_metrics(mut self, address: impl Into<String>) -> Self {
+        self.metrics_address = Some(address.into());
+        self
+    }
+
     /// Where to listen for the other nodes.
     pub fn peer_listen(&self) -> &str {
         self.peer_listen.as_deref().unwrap_or(&self.peer_address)
@@ -353,7 +427,7 @@ impl NodeConfig {
     /// Where to listen for metrics.
     pub fn metrics_address(&self) -> String {
         self.metrics_address.clone().unwrap_or_else(|| {
-            let listen = self.client_listen();
+            let listen = self.peer_listen();
             match listen.parse::<Address>() {
                 Ok(address) => address.next_port().to_string(),
                 // Which `check` refuses.

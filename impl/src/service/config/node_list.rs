@@ -67,16 +67,10 @@ fn node(number: usize, line: &str) -> Result<NodeConfig, Fault> {
         true => format!("[{host}]"),
         false => (*host).to_owned(),
     };
-    Ok(NodeConfig {
-        id: NodeId(id),
-        member: true,
-        peer_address: format!("{host}:{}", port(peer)?),
-        client_address: format!("{host}:{}", port(client)?),
-        peer_listen: None,
-        client_listen: None,
-        metrics_address: Some("127.0.0.1:0".to_owned()),
-        data_directory: format!("data/{id}").into(),
-    })
+    let at = |port| format!("{host}:{port}");
+    let (peer, client) = (at(port(peer)?), at(port(client)?));
+    let node = NodeConfig::new(NodeId(id), peer, client, format!("data/{id}"));
+    Ok(node.with_metrics("127.0.0.1:0"))
 }
 
 #[cfg(test)]
