@@ -98,12 +98,17 @@ impl<P: Protocol> Core<P> {
         batch: &mut Batch<P>,
     ) -> Result<(), postcard::Error> {
         for _ in 0..self.timers.armed() {
-            let Some(timer) = self.timers.take_due(now) else {
+            let Some(timer) = self.take_due(now) else {
                 return Ok(());
             };
             self.step(Input::Fire(timer), now, batch)?;
         }
         Ok(())
+    }
+
+    /// Takes out the timer that ran out first, if one has by `now`, for it to be stepped.
+    pub(crate) fn take_due(&mut self, now: Duration) -> Option<P::Timer> {
+        self.timers.take_due(now)
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Duration> {

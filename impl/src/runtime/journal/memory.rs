@@ -8,7 +8,7 @@ use super::{
 use crate::runtime::sync::{Mutex, MutexGuard};
 
 /// A simulated disk. It outlives the journals that are opened on it, as a disk outlives a
-/// process, and it can lose what was not flushed and refuse to flush.
+/// process, and it can lose what was not flushed, refuse to flush, and lie about it.
 #[derive(Clone, Debug)]
 pub struct MemoryDisk(Arc<Mutex<Platter>>);
 
@@ -22,6 +22,15 @@ struct Platter {
     /// How many of `steps` have been flushed.
     flushed: usize,
     failing: bool,
+    lying: bool,
+}
+
+impl Platter {
+    fn flush(&mut self) {
+        if !self.lying {
+            self.flushed = self.steps.len();
+        }
+    }
 }
 
 impl Default for MemoryDisk {
@@ -46,6 +55,12 @@ impl MemoryDisk {
     /// From now on every write and flush fails, or works again.
     pub fn set_failing(&self, failing: bool) {
         self.platter().failing = failing;
+    }
+
+    /// From now on flushes say that they have flushed, and have not, as those of a disk do that keeps
+    /// what it is given in a cache without a battery; or they keep their word again.
+    pub fn set_lying(&self, lying: bool) {
+        self.platter().lying = lying;
     }
 
     /// How many steps are on disk since the last checkpoint, and how many of them are flushed.
@@ -124,14 +139,13 @@ impl Journal for MemoryJournal {
     }
 
     fn flush(&mut self) -> Result<(), JournalError> {
-        let mut platter = self.usable()?;
-        platter.flushed = platter.steps.len();
+        self.usable()?.flush();
         Ok(())
     }
 
     fn begin_checkpoint(&mut self) -> Result<Box<dyn Checkpoint>, JournalError> {
         let mut platter = self.usable()?;
-        platter.flushed = platter.steps.len();
+        platter.flush();
         let replaces = platter.replaced + platter.steps.len();
         drop(platter);
         Ok(Box::new(MemoryCheckpoint {
@@ -166,7 +180,7 @@ impl Checkpoint for MemoryCheckpoint {
         let gone = self.replaces.saturating_sub(platter.replaced);
         platter.checkpoint = Some(state);
         platter.steps.drain(..gone);
-        platter.flushed -= gone;
+        platter.flushed = platter.flushed.saturating_sub(gone);
         platter.replaced += gone;
         Ok(bytes)
     }

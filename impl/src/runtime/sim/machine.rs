@@ -28,6 +28,8 @@ struct Running<P: Protocol> {
     ticket: Ticket,
     /// The number of the last frame that the fsync under way covers.
     flushing: Option<Ticket>,
+    /// That of the last one that has returned.
+    flushed: Ticket,
     checkpoints: Checkpoints<P>,
 }
 
@@ -126,6 +128,7 @@ impl<P: Protocol> Machine<P> {
             waiting: Vec::new(),
             ticket: 0,
             flushing: None,
+            flushed: 0,
             checkpoints: Checkpoints {
                 after_bytes: checkpoint_after_bytes,
                 bytes: memory.step_bytes,
@@ -150,14 +153,25 @@ impl<P: Protocol> Machine<P> {
         })
     }
 
-    pub(super) fn fire_due(&mut self, now: Duration) -> Option<Output<P>> {
-        self.settle(|running| {
-            let mut batch = Batch::default();
-            let fired = running.core.fire_due(now, &mut batch);
-            fired.map_err(|error| error.to_string())?;
-            running.submit(batch, now);
-            Ok(())
-        })
+    /// Takes out the timer that ran out first, if one has by `now`, for it to be stepped.
+    pub(super) fn take_due(&mut self, now: Duration) -> Option<P::Timer> {
+        self.running.as_mut()?.core.take_due(now)
+    }
+
+    /// What the disk remembers now; nothing if it cannot be understood.
+    pub(super) fn remembered(&self) -> Option<P::Durable> {
+        let memory = recall::<P>(&mut MemoryJournal::new(self.disk.clone()));
+        memory.ok().map(|memory| memory.durable)
+    }
+
+    /// How many frames the node has written since it was started.
+    pub(super) fn frames(&self) -> u64 {
+        self.running.as_ref().map_or(0, |running| running.ticket)
+    }
+
+    /// How many of them the last fsync that has returned covers.
+    pub(super) fn flushed_frames(&self) -> u64 {
+        self.running.as_ref().map_or(0, |running| running.flushed)
     }
 
     /// An fsync that began in `life` returns.
@@ -255,6 +269,7 @@ impl<P: Protocol> Running<P> {
         };
         self.journal.flush().map_err(|error| error.to_string())?;
         self.gate.advance(covered);
+        self.flushed = covered;
         Ok(())
     }
 

@@ -2,11 +2,12 @@
 //! as a running node, under a simulated clock, network and disk.
 //!
 //! Two simulations with the same seed and the same calls do the same, byte for byte. What
-//! differs from a running node: steps take no time, each batch is one input, and the disk
+//! differs from a running node: steps take no time, each batch is one input or timer, and the disk
 //! is a [`MemoryDisk`] whose fsync takes as long as the options say. While it lasts, the
 //! node goes on stepping, and everything that it wants to say is held back.
 
 mod machine;
+mod trace;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -17,6 +18,7 @@ use fastrand::Rng;
 use models::{Input, Node, NodeId, Protocol};
 
 use self::machine::{Machine, Output};
+pub use self::trace::Traced;
 use crate::runtime::journal::MemoryDisk;
 use crate::runtime::recording::Recorder;
 use crate::runtime::timers::{TimerSpan, TimerSpans};
@@ -79,6 +81,8 @@ pub struct Simulation<P: Protocol> {
     channels: BTreeMap<(NodeId, NodeId), Duration>,
     events: Vec<SimulatedEvent<P::Event>>,
     recorders: Option<Recorders<P>>,
+    /// What has happened since it was last asked, if somebody wants to know.
+    trace: Option<Vec<Traced<P>>>,
 }
 
 /// Makes a recorder for each start of a node.
@@ -114,7 +118,19 @@ impl<P: Protocol> Simulation<P> {
             channels: BTreeMap::new(),
             events: Vec::new(),
             recorders: None,
+            trace: None,
         }
+    }
+
+    /// Keeps what happens from now on, for [`take_trace`](Self::take_trace).
+    pub fn trace(&mut self) {
+        self.trace = Some(Vec::new());
+    }
+
+    /// Everything that has happened since the last call, in order; nothing unless it is
+    /// [kept](Self::trace).
+    pub fn take_trace(&mut self) -> Vec<Traced<P>> {
+        self.trace.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Records what nodes do that are started from now on. `make` is called for each start.
@@ -144,6 +160,12 @@ impl<P: Protocol> Simulation<P> {
         self.machines.get(&id).map(Machine::disk)
     }
 
+    /// What a node's disk remembers: what the node would start from now. Nothing if there is no such
+    /// node, or its disk cannot be understood.
+    pub fn remembered(&self, id: NodeId) -> Option<P::Durable> {
+        self.machines.get(&id)?.remembered()
+    }
+
     /// Hands a node a command. Returns whether it runs.
     pub fn ask(&mut self, id: NodeId, command: P::Command) -> bool {
         self.step(id, Input::Ask(command))
@@ -158,6 +180,7 @@ impl<P: Protocol> Simulation<P> {
     pub fn crash(&mut self, id: NodeId) {
         if let Some(machine) = self.machines.get_mut(&id) {
             machine.crash();
+            self.note(|| Traced::Crashed { node: id });
         }
     }
 
@@ -165,6 +188,7 @@ impl<P: Protocol> Simulation<P> {
     pub fn lose_disk(&mut self, id: NodeId) {
         if let Some(machine) = self.machines.get_mut(&id) {
             machine.lose_disk();
+            self.note(|| Traced::DiskLost { node: id });
         }
     }
 
@@ -178,6 +202,9 @@ impl<P: Protocol> Simulation<P> {
         let recorder = self.recorders.as_mut().map(|make| make(id));
         let after_bytes = self.options.checkpoint_after_bytes;
         let output = machine.start(spans, seed, recorder, self.now, after_bytes);
+        if output.is_some() {
+            self.note(|| Traced::Booted { node: id });
+        }
         self.follow(id, output);
         self.is_up(id)
     }
@@ -206,12 +233,11 @@ impl<P: Protocol> Simulation<P> {
     pub fn run_for(&mut self, span: Duration) {
         let end = self.now + span;
         while self.run_next(end) {}
-        self.now = end;
     }
 
-    /// Does what comes next, if it comes by `end`. An arrival comes before a timer of the
-    /// same instant.
-    fn run_next(&mut self, end: Duration) -> bool {
+    /// Lets time pass until the next thing has happened, and no longer than until `end`. Returns
+    /// whether something has. Of a message and a timer of the same instant the message comes first.
+    pub fn run_next(&mut self, end: Duration) -> bool {
         let happening = self.agenda.first_key_value().map(|((at, _), _)| *at);
         let timer = self.next_timer();
         match (happening, timer) {
@@ -224,9 +250,14 @@ impl<P: Protocol> Simulation<P> {
             }
             (_, Some((due, id))) if due <= end => {
                 self.now = self.now.max(due);
-                self.with_machine(id, |machine, now| machine.fire_due(now))
+                let machine = self.machines.get_mut(&id);
+                let timer = machine.and_then(|machine| machine.take_due(due));
+                timer.is_some_and(|timer| self.step(id, Input::Fire(timer)))
             }
-            _ => false,
+            _ => {
+                self.now = self.now.max(end);
+                false
+            }
         }
     }
 
@@ -237,35 +268,64 @@ impl<P: Protocol> Simulation<P> {
 
     fn happen(&mut self, happening: Happening<P>) {
         match happening {
-            Happening::Arrives { from, to, message } => {
+            Happening::Arrives { from, to, message } if self.is_up(to) => {
                 self.step(to, Input::Deliver { from, message });
             }
-            Happening::Flushed { node, life } => {
-                self.with_machine(node, |machine, _| machine.flushed(life));
+            Happening::Arrives { from, to, message } => {
+                self.note(|| Traced::Missed { from, to, message });
             }
+            Happening::Flushed { node, life } => {
+                let flushed = |machine: &Machine<P>| {
+                    let frames = machine.flushed_frames();
+                    Some(Traced::Flushed { node, frames })
+                };
+                self.with_machine(node, |machine, _| machine.flushed(life), flushed);
+            }
+            // What the disk remembers is the same as before.
             Happening::Checkpointed { node, life } => {
-                self.with_machine(node, |machine, _| machine.checkpointed(life));
+                self.with_machine(node, |machine, _| machine.checkpointed(life), |_| None);
             }
         }
     }
 
-    fn step(&mut self, id: NodeId, input: Input<P>) -> bool {
-        self.with_machine(id, |machine, now| machine.step(input, now))
+    fn step(&mut self, node: NodeId, input: Input<P>) -> bool {
+        let taken = self.trace.is_some().then(|| input.clone());
+        let stepped = |machine: &Machine<P>| {
+            let frames = machine.frames();
+            taken.map(|input| Traced::Stepped {
+                node,
+                input,
+                frames,
+            })
+        };
+        self.with_machine(node, |machine, now| machine.step(input, now), stepped)
     }
 
-    /// Lets a machine act and does what it wants done. Returns whether it exists and ran.
+    /// Lets a machine act, notes what it has done, and does what it wants done. Returns whether it
+    /// exists and ran.
     fn with_machine(
         &mut self,
         id: NodeId,
         act: impl FnOnce(&mut Machine<P>, Duration) -> Option<Output<P>>,
+        done: impl FnOnce(&Machine<P>) -> Option<Traced<P>>,
     ) -> bool {
         let Some(machine) = self.machines.get_mut(&id) else {
             return false;
         };
         let output = act(machine, self.now);
         let ran = output.is_some();
+        if let Some(trace) = self.trace.as_mut().filter(|_| ran) {
+            trace.extend(done(machine));
+        }
         self.follow(id, output);
         ran
+    }
+
+    /// Keeps what has happened, if somebody wants to know.
+    fn note(&mut self, happened: impl FnOnce() -> Traced<P>) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(happened());
+        }
     }
 
     fn follow(&mut self, node: NodeId, output: Option<Output<P>>) {
@@ -274,9 +334,13 @@ impl<P: Protocol> Simulation<P> {
             self.send(node, to, message);
         }
         let at = self.now;
-        let events = output.events.into_iter();
-        self.events
-            .extend(events.map(|event| SimulatedEvent { at, node, event }));
+        for event in output.events {
+            self.note(|| Traced::Said {
+                node,
+                event: event.clone(),
+            });
+            self.events.push(SimulatedEvent { at, node, event });
+        }
         if let Some(life) = output.flush {
             let at = self.now + self.draw(&self.options.fsync.clone());
             self.schedule(at, Happening::Flushed { node, life });
@@ -291,10 +355,17 @@ impl<P: Protocol> Simulation<P> {
         // Drawn for each message, lost or not, so that a cut does not change the rest.
         let latency = self.draw(&self.options.latency.clone());
         let lost = self.rng.f64() < self.options.loss;
-        let arrives = if from == to {
-            self.now
-        } else if lost || self.cuts.contains(&(from, to)) {
+        let lost = from != to && (lost || self.cuts.contains(&(from, to)));
+        self.note(|| Traced::Sent {
+            from,
+            to,
+            message: message.clone(),
+            lost,
+        });
+        let arrives = if lost {
             return;
+        } else if from == to {
+            self.now
         } else {
             let channel = self.channels.entry((from, to)).or_default();
             *channel = (*channel).max(self.now + latency);
