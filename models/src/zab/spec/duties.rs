@@ -13,7 +13,8 @@ use crate::zab::message::Message;
 use crate::zab::state::{Leading, Phase, Role};
 
 use super::laws::changed;
-use super::{Bounded, primary};
+use super::messages::epoch_of;
+use super::{Bounded, is_quorum, primary};
 
 type W<M, E> = World<Zab<M, E>>;
 
@@ -125,7 +126,7 @@ fn has_joined<M: StateMachine, E: Bounded>(
     let epochs = [disk.accepted_epoch, disk.current_epoch];
     matches!(node.volatile.role, Role::Following(following)
         if following.leader == heard.from && following.phase != Phase::Discovery)
-        && epochs.map(Some) == [heard.message.epoch(); 2]
+        && epochs.map(Some) == [epoch_of(&heard.message); 2]
 }
 
 fn epoch_is_new_to_a_quorum<M: StateMachine, E: Bounded>(
@@ -160,7 +161,7 @@ fn epoch_is_new_to_a_quorum<M: StateMachine, E: Bounded>(
         let own = was.durable().accepted_epoch;
         let theirs = accepted.into_iter().flat_map(|accepted| accepted.values());
         let mut theirs = theirs.copied().chain(now.map(|(_, epoch)| epoch));
-        let quorum = scenario.nodes[usize::from(id.0)].voters().len() / 2 + 1;
-        asked + 1 >= quorum && epoch > own && theirs.all(|accepted| accepted < epoch)
+        let is_enough = is_quorum(&scenario.nodes[usize::from(id.0)], asked + 1);
+        is_enough && epoch > own && theirs.all(|accepted| accepted < epoch)
     })
 }

@@ -96,6 +96,7 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
             holds: |_, _, action, after| starts_looking(action, after),
         },
         Self::EPOCH_IS_NEW_TO_A_QUORUM,
+        Self::NO_EPOCH_OUT_OF_REACH_IS_HEEDED,
         Self::EPOCH_IS_HEEDED_ONCE,
         Self::NAMED_AGAIN_GOES_ON,
         Self::COUNTS_PROMISES,
