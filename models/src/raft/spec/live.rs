@@ -237,8 +237,8 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
     },
     Mutant {
         id: "RAFT-PROBES-FOR-EVER",
-        defect: "an acknowledgement that brings nothing new makes the leader probe, or replicate again if \
-                 it did: the two never fall silent, and no time-out is ever due",
+        defect: "an acknowledgement of all that there is, which brings nothing new, makes the leader \
+                 probe, or replicate again if it did: the two never fall silent, and no time-out is ever due",
         source: "§5.6: what a time-out has set off ends before the next",
         model: "raft/live-straggler",
         inject: |scenario| {
@@ -352,7 +352,8 @@ fn probes_for_ever(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outb
         progress_of(node, follower).is_some_and(|known| known.match_index == match_index)
     });
     raft.step(node, input, out);
-    if let Some((follower, _)) = known
+    let last_index = node.durable().log.last_index();
+    if let Some((follower, _)) = known.filter(|&(_, known)| known == last_index)
         && let Some(progress) = progress_of(node, follower)
     {
         progress.mode = match &progress.mode {

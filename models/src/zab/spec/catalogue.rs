@@ -454,12 +454,34 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
         name: "zab/pings-later-epoch",
         size: Size::Gate,
         purpose: "a follower that is behind, and whose last transaction bears the larger counter",
-        faults: "1 message lost",
+        faults: "2 messages lost",
         bounds: "2 nodes, channels in order, messages beat timers; n0 has led epoch 1, n1 leads epoch 2 \
                  from the start; 1 client of n1, 1 write more",
-        states: Some(76),
+        states: Some(140),
         reaches: &["a transaction is delivered", "a write is answered", "DIFF"],
         scenario: scenarios::later_epoch,
+    },
+    Model {
+        name: "zab/snap-later-epoch",
+        size: Size::Gate,
+        purpose: "a follower that needs a snapshot whose last transaction bears the smaller counter",
+        faults: "none but what was lost before",
+        bounds: "channels in order, messages beat timers; n0 has led epoch 1, n1 leads epoch 2 from the \
+                 start; n2 has joined it, and lacks 2 transactions",
+        states: Some(45),
+        reaches: &["SNAP"],
+        scenario: scenarios::snap_later_epoch,
+    },
+    Model {
+        name: "zab/recency-later-epoch",
+        size: Size::Gate,
+        purpose: "a leader that has joined the last epoch and lacks what was delivered in it, and whose \
+                  last transaction bears the larger counter",
+        faults: LOSSY,
+        bounds: "n0 has led epoch 1, n1 epoch 2; n2 may lead epoch 3; each is told once whom to follow",
+        states: Some(66),
+        reaches: &["a node stands down for one with a more recent history"],
+        scenario: scenarios::recency_later_epoch,
     },
     Model {
         name: "zab/reads-again",

@@ -36,6 +36,15 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
         },
     };
 
+    pub(super) const DELIVERED_IS_COMMITTED: Law<Self> = Law {
+        name: "What a follower delivers it has just heard to be committed →",
+        source: "DSN 2011, §IV.B, step f.3.3: once it receives a commit for it; a transaction of an \
+                 earlier epoch is none of a later, whatever their counters",
+        holds: |_, before, action, after| {
+            heard(action).is_none_or(|heard| is_committed(before, heard, after))
+        },
+    };
+
     pub(super) const EPOCH_IS_NEW_TO_A_QUORUM: Law<Self> = Law {
         name: "An epoch is new to a quorum that has been asked →",
         source: "DSN 2011, §IV.B, step l.1.1: upon CEPOCH from a quorum, an epoch later than any \
@@ -116,6 +125,26 @@ fn is_delivered<M: StateMachine, E: Bounded>(
     let has_leave = matches!(new.volatile.role, Role::Following(following)
         if following.phase == Phase::Broadcast);
     (has_leave || !serves) && history.all(|next| next.zxid <= delivered || next.zxid > committed)
+}
+
+/// A leader commits by what it counts: that is another matter.
+fn is_committed<M: StateMachine, E: Bounded>(
+    before: &W<M, E>,
+    heard: &Envelope<Message<M, E>>,
+    after: &W<M, E>,
+) -> bool {
+    let node = |world| World::host(world, heard.to).and_then(Host::node);
+    let (Some(old), Some(new)) = (node(before), node(after)) else {
+        return true;
+    };
+    let (had, has) = (old.volatile.delivered.zxid, new.volatile.delivered.zxid);
+    let committed = match &heard.message {
+        Message::UpToDate { committed, .. } | Message::Ping { committed, .. } => Some(*committed),
+        Message::Commit { zxid } => Some(*zxid),
+        Message::Snap { snapshot, .. } => Some(snapshot.zxid),
+        _ => None,
+    };
+    has == had || matches!(new.volatile.role, Role::Leading(_)) || Some(has) <= committed
 }
 
 fn has_joined<M: StateMachine, E: Bounded>(

@@ -106,6 +106,7 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
         Self::PROPOSED_TO_ALL,
         Self::PASSED_ON_IS_PROPOSED,
         Self::COMMITTED_IS_DELIVERED,
+        Self::DELIVERED_IS_COMMITTED,
         Self::WHAT_IS_SAID_IS_SO,
         Self::SNAPSHOTS_IN_TIME,
         Self::ONE_TIME_FOR_EACH_ATTEMPT,

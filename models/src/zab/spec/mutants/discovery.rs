@@ -50,6 +50,14 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         },
     },
     Mutant {
+        id: "ZAB-RECENCY-BY-COUNTER",
+        defect: "of two histories of one current epoch that is taken for the more recent whose last \
+                 transaction bears the larger counter, of whichever epoch",
+        source: "DSN 2011, §III.C and step l.1.2: zxids are ordered by epoch, then by counter",
+        model: "zab/recency-later-epoch",
+        inject: |scenario| scenario.step = compares_counters,
+    },
+    Mutant {
         id: "ZAB-EPOCH-BELIEVED",
         defect: "a follower accepts whatever epoch its leader says, however far away",
         source: "one message, and no epoch comes after it",
@@ -357,4 +365,19 @@ fn goes_beyond_any_epoch(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut
         }
         _ => zab.step(node, input, out),
     }
+}
+
+/// As if the follower had what the leader has, where its counter is no larger.
+fn compares_counters(zab: &Z, node: &mut Node<Z>, mut input: Input<Z>, out: &mut Outbox<Z>) {
+    let own = node.durable().recency();
+    if let Input::Deliver {
+        message: Message::AckEpoch { ack, .. },
+        ..
+    } = &mut input
+        && ack.recency.current_epoch == own.current_epoch
+        && ack.recency.last_zxid.counter <= own.last_zxid.counter
+    {
+        ack.recency = own;
+    }
+    zab.step(node, input, out);
 }
