@@ -91,6 +91,21 @@ const BY_LIVENESS_ALONE: &[Refuted] = &[
         "maekawa/live-death-of-two",
     ),
     (
+        "The network falls silent again and again",
+        "BUL-OKAY-ANSWERED",
+        "bully/live",
+    ),
+    (
+        "The network falls silent again and again",
+        "RAFT-PROBES-FOR-EVER",
+        "raft/live-straggler",
+    ),
+    (
+        "The network falls silent again and again",
+        "ZAB-BULLY-PONG-ANSWERED",
+        "zab-bully/live-office",
+    ),
+    (
         "An election ends in a synchronised quorum, for ever",
         "ZAB-BULLY-PING-PONG",
         "zab-bully/live-pair",

@@ -8,7 +8,7 @@ use crate::bully::{Bully, Command, Event, Message, Number, Timer};
 use crate::protocol::{Data, NodeId};
 use crate::world::{Action, Done, Host, Scenario, World};
 
-use super::laws::{Delivered, delivered};
+use super::laws::{Delivered, heard};
 
 type W<R> = World<Bully<R>>;
 
@@ -33,7 +33,7 @@ pub(super) fn candidates_are_answered<R: Data>(
     action: &Action<Bully<R>>,
     after: &W<R>,
 ) -> bool {
-    let Some(Delivered { envelope, old, new }) = delivered(before, action, after) else {
+    let Some(Delivered { envelope, old, new }) = heard(before, action, after) else {
         return true;
     };
     let (from, to) = (envelope.from, envelope.to);
@@ -56,7 +56,7 @@ pub(super) fn leaders_say_so<R: Data>(
     action: &Action<Bully<R>>,
     after: &W<R>,
 ) -> bool {
-    let Some(Delivered { envelope, old, .. }) = delivered(before, action, after) else {
+    let Some(Delivered { envelope, old, .. }) = heard(before, action, after) else {
         return true;
     };
     let (from, to) = (envelope.from, envelope.to);
@@ -83,7 +83,7 @@ pub(super) fn the_highest_known_is_followed<R: Data>(
     action: &Action<Bully<R>>,
     after: &W<R>,
 ) -> bool {
-    let Some(Delivered { envelope, old, new }) = delivered(before, action, after) else {
+    let Some(Delivered { envelope, old, new }) = heard(before, action, after) else {
         return true;
     };
     let (old, new) = (&old.volatile, &new.volatile);
@@ -106,7 +106,7 @@ pub(super) fn winners_are_followed_or_told<R: Data>(
     action: &Action<Bully<R>>,
     after: &W<R>,
 ) -> bool {
-    let Some(Delivered { envelope, old, new }) = delivered(before, action, after) else {
+    let Some(Delivered { envelope, old, new }) = heard(before, action, after) else {
         return true;
     };
     let (from, to) = (envelope.from, envelope.to);
@@ -139,7 +139,7 @@ pub(super) fn winners_are_followed_silently<R: Data>(
     action: &Action<Bully<R>>,
     after: &W<R>,
 ) -> bool {
-    let Some(Delivered { envelope, new, .. }) = delivered(before, action, after) else {
+    let Some(Delivered { envelope, new, .. }) = heard(before, action, after) else {
         return true;
     };
     let (from, to) = (envelope.from, envelope.to);
@@ -156,7 +156,7 @@ pub(super) fn the_stale_stand_again<R: Data>(
     action: &Action<Bully<R>>,
     after: &W<R>,
 ) -> bool {
-    let Some(Delivered { envelope, old, new }) = delivered(before, action, after) else {
+    let Some(Delivered { envelope, old, new }) = heard(before, action, after) else {
         return true;
     };
     let Message::Stale { election, current } = &envelope.message else {

@@ -26,6 +26,19 @@ pub const MODELS: &[&[Model<Bully<u8>>]] = &[&[
         scenario: || scenarios::cold_start(3, 4),
     },
     Model {
+        name: "bully/forged",
+        size: Size::Gate,
+        purpose: "elections out of reach, said by the winner of one and by a node that is asked",
+        faults: "both nodes say what cannot be",
+        bounds: "2 nodes; channels in order, messages beat timers; nobody waits beyond election 2",
+        states: Some(23),
+        reaches: &[
+            "a leader is elected",
+            "all name the highest node that is up",
+        ],
+        scenario: || scenarios::forged(2),
+    },
+    Model {
         name: "bully/cold-start-4",
         size: Size::Gate,
         purpose: "four nodes that come up together",

@@ -45,6 +45,12 @@ impl<R: Data> Bully<R> {
             holds: |_, before, action, after| old_messages_change_nothing(before, action, after),
         },
         Law {
+            name: "An election out of reach is not heeded →",
+            source: "elections are numbered: one message that names the last number would leave none to \
+                     come",
+            holds: |_, before, action, after| out_of_reach_is_not_heeded(before, action, after),
+        },
+        Law {
             name: "Candidates are answered →",
             source: "who stands is given way to or told why it must not win, also when the one \
                      that was given way to is outdone",
@@ -153,13 +159,54 @@ pub(super) fn delivered<'a, R: Data>(
     })
 }
 
+/// The election that the message is of; of an answer, that of what it answers.
+fn election_of<R: Data>(message: &Message<R>) -> Number {
+    match message {
+        Message::Election { election, .. }
+        | Message::Coordinator { election, .. }
+        | Message::Okay { election }
+        | Message::Stale { election, .. } => *election,
+    }
+}
+
+/// What the action delivers, where that is to be heeded.
+pub(super) fn heard<'a, R: Data>(
+    before: &'a World<Bully<R>>,
+    action: &'a Action<Bully<R>>,
+    after: &'a World<Bully<R>>,
+) -> Option<Delivered<'a, R>> {
+    let delivered = delivered(before, action, after);
+    delivered.filter(|it| can_be(it.old, &it.envelope.message))
+}
+
 fn old_messages_change_nothing<R: Data>(
     before: &World<Bully<R>>,
     action: &Action<Bully<R>>,
     after: &World<Bully<R>>,
 ) -> bool {
     delivered(before, action, after).is_none_or(|Delivered { envelope, old, new }| {
-        envelope.message.election() >= number(old) || old.volatile == new.volatile
+        election_of(&envelope.message) >= number(old) || old.volatile == new.volatile
+    })
+}
+
+/// Whether the node may have missed as many elections as the message tells of: more than there can have
+/// been in two weeks, had each taken a microsecond, it has not.
+fn can_be<R: Data>(node: &Node<Bully<R>>, message: &Message<R>) -> bool {
+    let told = match message {
+        Message::Stale { election, current } => *election.max(current),
+        message => election_of(message),
+    };
+    told.0.saturating_sub(number(node).0) <= 1 << 40
+}
+
+/// It changes nothing, and is not answered.
+fn out_of_reach_is_not_heeded<R: Data>(
+    before: &World<Bully<R>>,
+    action: &Action<Bully<R>>,
+    after: &World<Bully<R>>,
+) -> bool {
+    delivered(before, action, after).is_none_or(|Delivered { envelope, old, new }| {
+        can_be(old, &envelope.message) || old == new && after.network.sent().next().is_none()
     })
 }
 

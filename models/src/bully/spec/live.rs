@@ -25,6 +25,7 @@ pub const MODELS: &[LiveModel<B>] = &[LiveModel {
     decides: &[
         "Every election ends",
         "Eventually all name the highest node that is up",
+        "The network falls silent again and again",
     ],
 }];
 
@@ -45,6 +46,14 @@ pub(super) const MUTANTS: &[Mutant<B>] = &[
         source: "Assertion 2: once elected, a leader remains the leader",
         model: "bully/live",
         inject: |scenario| scenario.step = halts_at_each_heartbeat,
+    },
+    Mutant {
+        id: "BUL-OKAY-ANSWERED",
+        defect: "an Okay that comes when the election is over is answered by another: two nodes that \
+                 agree on their leader answer each other as fast as the network is, for ever",
+        source: "§II: a time-out is longer than all that it sets off takes",
+        model: "bully/live",
+        inject: |scenario| scenario.step = answers_okay,
     },
 ];
 
@@ -75,6 +84,22 @@ fn question(bully: &B, election: Number, to: NodeId) -> Effect<B> {
     let rank = bully.candidate().rank;
     let message = Message::Election { election, rank };
     Effect::Send { to, message }
+}
+
+fn answers_okay(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    let okay = match &input {
+        Input::Deliver {
+            from,
+            message: Message::Okay { election },
+        } => Some((*from, *election)),
+        Input::Deliver { .. } | Input::Fire(_) | Input::Ask(_) => None,
+    };
+    bully.step(node, input, out);
+    if let Some((to, election)) = okay
+        && node.volatile.leader().is_some()
+    {
+        out.send(to, Message::Okay { election });
+    }
 }
 
 /// An Okay, which halts a candidate, halts a follower as well.

@@ -26,6 +26,15 @@ impl<R: Data> Bully<R> {
             formula: Formula::EventuallyAlways(is_settled),
             fairness: FAIRNESS,
         },
+        Liveness {
+            name: "The network falls silent again and again",
+            source: "§II: a node that is up answers at once; a time-out is longer than all that it \
+                     sets off takes",
+            formula: Formula::InfinitelyOften(|_, world| {
+                world.network.under_way().next().is_none()
+            }),
+            fairness: FAIRNESS,
+        },
     ];
 }
 

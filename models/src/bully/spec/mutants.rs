@@ -6,6 +6,8 @@ use crate::bully::{Bully, Event, Message, Number, Timer};
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::specification::Mutant;
 
+use super::scenarios::forges_elections;
+
 type B = Bully<u8>;
 
 /// All mutants of Bully.
@@ -17,6 +19,20 @@ pub const MUTANTS: &[&[Mutant<B>]] = &[
             source: "a seed program",
             model: "bully/asynchronous",
             inject: |scenario| scenario.step = believes_every_coordinator,
+        },
+        Mutant {
+            id: "BUL-NUMBER-BELIEVED",
+            defect: "a higher node's Coordinator message is believed, however far away its election is",
+            source: "one message, and no election comes after it",
+            model: "bully/forged",
+            inject: |scenario| scenario.step = believes_any_number,
+        },
+        Mutant {
+            id: "BUL-CURRENT-BELIEVED",
+            defect: "who is told that its election is over stands beyond whatever number it is told",
+            source: "one message, and no election comes after it",
+            model: "bully/forged",
+            inject: |scenario| scenario.step = stands_beyond_any_number,
         },
         Mutant {
             id: "BUL-LOWER-COORDINATOR",
@@ -268,6 +284,34 @@ fn step_obeying(
 
 fn believes_every_coordinator(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
     step_obeying(bully, node, input, out, |_, _, _| true);
+}
+
+fn believes_any_number(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    match told(&input) {
+        Some((winner, election))
+            if winner > *bully.candidate() && election > node.volatile.election =>
+        {
+            obey(node, winner, election, out);
+        }
+        _ => forges_elections(bully, node, input, out),
+    }
+}
+
+fn stands_beyond_any_number(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    let state = &mut node.volatile;
+    match &input {
+        Input::Deliver {
+            message: Message::Stale { election, current },
+            ..
+        } if *election == state.election
+            && state.standing == Standing::Candidate
+            && !election.may_reach(*current) =>
+        {
+            state.election = current.next();
+            out.arm(OKAY);
+        }
+        _ => forges_elections(bully, node, input, out),
+    }
 }
 
 fn believes_lower_coordinators(

@@ -3,8 +3,9 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::bully::{Bully, Command, Number};
-use crate::protocol::NodeId;
+use crate::bully::election::{self, Candidate};
+use crate::bully::{Bully, Command, Message, Number, Timer};
+use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
 use crate::world::{Delivery, Duplicates, Faults, Scenario, Timing};
 
 use super::Bounds;
@@ -87,6 +88,46 @@ pub fn unheard(elections: u64) -> Checked {
             ..Faults::default()
         },
         ..cold_start(2, elections)
+    }
+}
+
+/// Two nodes that come up together. Whenever the higher has waited for an Okay in vain, it also says that
+/// it stands in an election as far away as one can be named, and has won it; and the lower, whenever
+/// it is asked, that such a one has begun.
+pub(super) fn forged(elections: u64) -> Checked {
+    Scenario {
+        step: forges_elections,
+        ..cold_start(2, elections)
+    }
+}
+
+pub(super) fn forges_elections(
+    bully: &Bully<u8>,
+    node: &mut Node<Bully<u8>>,
+    input: Input<Bully<u8>>,
+    out: &mut Outbox<Bully<u8>>,
+) {
+    const FAR: Number = Number(u64::MAX);
+    const LOWER: NodeId = NodeId(0);
+    const HIGHER: NodeId = NodeId(1);
+    let wins = input == Input::Fire(Timer::Election(election::Timer::Okay));
+    let asked = match &input {
+        Input::Deliver {
+            message: Message::Election { election, .. },
+            ..
+        } if *election != FAR => Some(*election),
+        Input::Deliver { .. } | Input::Fire(_) | Input::Ask(_) => None,
+    };
+    bully.step(node, input, out);
+    let Candidate { rank, id } = *bully.candidate();
+    if wins && id == HIGHER {
+        let election = FAR;
+        out.send(LOWER, Message::Election { election, rank });
+        out.send(LOWER, Message::Coordinator { election, rank });
+    }
+    if let Some(election) = asked.filter(|_| id == LOWER) {
+        let current = FAR;
+        out.send(HIGHER, Message::Stale { election, current });
     }
 }
 

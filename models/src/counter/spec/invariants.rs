@@ -12,7 +12,7 @@ use crate::specification::Invariant;
 use crate::world::{Host, Scenario, World};
 
 use super::liveness::all_agree;
-use super::{exact, has, is_lost, running_at};
+use super::{exact, has, is_lost, knows_all_of, owes, running_at};
 
 pub(super) const INVARIANTS: &[Invariant<Counter>] = &[
     Invariant {
@@ -273,7 +273,7 @@ fn is_known_to(
 fn timers_run(host: &Host<Counter>) -> bool {
     match host {
         Host::Up { node, armed, .. } => {
-            let owes = !node.volatile.is_settled();
+            let owes = owes(node);
             armed.contains(&Timer::PushPull) && (!owes || armed.contains(&Timer::Broadcast))
         }
         Host::Down { .. } => true,
@@ -282,9 +282,7 @@ fn timers_run(host: &Host<Counter>) -> bool {
 
 fn no_timer_runs_in_vain(host: &Host<Counter>) -> bool {
     match host {
-        Host::Up { node, armed, .. } => {
-            !node.volatile.is_settled() || !armed.contains(&Timer::Broadcast)
-        }
+        Host::Up { node, armed, .. } => owes(node) || !armed.contains(&Timer::Broadcast),
         Host::Down { .. } => true,
     }
 }
@@ -292,7 +290,7 @@ fn no_timer_runs_in_vain(host: &Host<Counter>) -> bool {
 fn who_owes_nothing_agrees(scenario: &Scenario<Counter>, world: &World<Counter>) -> bool {
     let is_settled = |node: &Node<Counter>| {
         let knows_all = node.volatile.members.len() + 1 == world.hosts.len();
-        knows_all && node.volatile.is_settled()
+        knows_all && !owes(node)
     };
     let all_are = world.running().count() == world.hosts.len()
         && world.running().all(|(_, node)| is_settled(node));
@@ -304,7 +302,7 @@ fn who_has_left_is_not_needed(world: &World<Counter>) -> bool {
     let lost = world.faults.lost_disks > 0;
     lost || world.ghost.drained.iter().all(|(&id, counts)| {
         let mut others = world.all_hosts().filter(|(other, _)| *other != id);
-        if !others.any(|(_, host)| host.on_disk().counts.total.includes(&counts.total)) {
+        if !others.any(|(_, host)| knows_all_of(&host.on_disk().counts.total, &counts.total)) {
             return false;
         }
         // One that has restarted since is told anew who is a member.
@@ -314,7 +312,7 @@ fn who_has_left_is_not_needed(world: &World<Counter>) -> bool {
         };
         node.volatile.members.keys().all(|&member| {
             let disk = world.host(member).map(Host::on_disk);
-            disk.is_none_or(|disk| disk.counts.total.includes(&counts.total))
+            disk.is_none_or(|disk| knows_all_of(&disk.counts.total, &counts.total))
         })
     })
 }

@@ -13,7 +13,7 @@ use crate::session::RequestId;
 use crate::specification::Law;
 use crate::world::{Action, Envelope, Host, Scenario, World};
 
-use super::{duties, has, turns};
+use super::{duties, has, knows_all_of, turns};
 
 pub(super) const LAWS: &[Law<Counter>] = &[
     Law {
@@ -128,18 +128,23 @@ fn changed<'a>(
 }
 
 fn never_goes_back(old: &Host<Counter>, new: &Host<Counter>) -> bool {
-    let (mut old, new) = (old.durable().counts.clone(), new.durable());
-    old.buckets = old.buckets.only(|bucket| bucket.start >= new.horizon);
-    new.counts.includes(&old)
+    let new = new.durable();
+    let mut known = old.durable().counts.components();
+    known.all(|(bucket, name, count)| {
+        let has_expired = bucket.is_some_and(|bucket| bucket.start < new.horizon);
+        has_expired || new.counts.count(bucket, name) >= count
+    })
 }
 
 /// What is more than anybody knew before, its owner knows now.
 fn grows_by_its_owner(before: &World<Counter>, after: &World<Counter>) -> bool {
     changed(before, after).all(|(id, old, new)| {
-        let news = new.durable().counts.difference(&old.durable().counts);
-        let mut components = news.components();
-        components
-            .all(|(bucket, name, count)| name.node == id || was_known(before, bucket, name, count))
+        let (old, new) = (&old.durable().counts, &new.durable().counts);
+        let is_news = |&(bucket, name, count): &(Option<Bucket>, ReplicaId, u64)| {
+            count > old.count(bucket, name)
+        };
+        let mut news = new.components().filter(is_news);
+        news.all(|(bucket, name, count)| name.node == id || was_known(before, bucket, name, count))
     })
 }
 
@@ -219,7 +224,7 @@ fn push_pull_is_complete(
     let known = &receiver.durable().counts;
     // A bucket that the asker has let expire is not worth a word.
     let horizon = asker.on_disk().horizon;
-    known.total.includes(&counts.total)
+    knows_all_of(&known.total, &counts.total)
         && known.components().all(|(bucket, name, count)| {
             let has_expired = bucket.is_some_and(|bucket| bucket.start < horizon);
             has_expired || count <= told.count(bucket, name)

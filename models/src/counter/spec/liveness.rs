@@ -4,7 +4,7 @@ use crate::counter::Counter;
 use crate::specification::{Formula, Liveness};
 use crate::world::{Scenario, World};
 
-use super::{exact, is_lost};
+use super::{exact, is_lost, owes};
 
 const FAIRNESS: &str = "faults stop and links are whole again; delivery of each message, each \
                         node's timers and restarts are weakly fair";
@@ -20,8 +20,8 @@ pub(super) const LIVENESS: &[Liveness<Counter>] = &[
         name: "Every delta is acknowledged",
         source: "Almeida et al. 2018, Algorithm 2",
         formula: Formula::LeadsTo(
-            |_, world| !world.running().all(|(_, node)| node.volatile.is_settled()),
-            |_, world| world.running().all(|(_, node)| node.volatile.is_settled()),
+            |_, world| !world.running().all(|(_, node)| !owes(node)),
+            |_, world| world.running().all(|(_, node)| !owes(node)),
         ),
         fairness: FAIRNESS,
     },

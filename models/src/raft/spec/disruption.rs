@@ -8,7 +8,7 @@
 
 use alloc::collections::BTreeSet;
 
-use crate::protocol::NodeId;
+use crate::protocol::{Node, NodeId};
 use crate::raft::log::Term;
 use crate::raft::machine::StateMachine;
 use crate::raft::message::{AppendOutcome, HeartbeatOutcome, InstallOutcome, Message, VoteOutcome};
@@ -17,6 +17,8 @@ use crate::raft::{Raft, Timer};
 use crate::specification::Specification;
 use crate::world::{Action, Envelope, Host, Scenario, World};
 
+use super::quorums::{are_quorum, in_force, is_quorum, members, peers, voters};
+use super::terms::made_known;
 use super::{Said, leadership, said, told};
 
 type Sent<M> = Envelope<Message<<M as StateMachine>::Command>>;
@@ -44,9 +46,12 @@ fn believes<M: StateMachine>(host: &Host<Raft<M>>) -> bool {
 /// Whether the message asks its receiver to give up a leader that it believes in.
 pub(super) fn disturbs<M: StateMachine>(
     scenario: &Scenario<Raft<M>>,
-    receiver: &Host<Raft<M>>,
+    world: &World<Raft<M>>,
     envelope: &Sent<M>,
 ) -> bool {
+    let Some(receiver) = world.host(envelope.to) else {
+        return false;
+    };
     let raft = &scenario.nodes[usize::from(envelope.to.0)];
     let term = receiver.durable().current_term;
     let refuses = matches!(
@@ -64,7 +69,7 @@ pub(super) fn disturbs<M: StateMachine>(
     );
     if refuses && raft.check_quorum && leadership(receiver).is_some() {
         // A former member refuses a leader that has removed it.
-        let has_left = |node| !raft.peers(node).contains(&envelope.from);
+        let has_left = |node| !peers(world, envelope.to, node).contains(&envelope.from);
         return receiver.node().is_some_and(has_left);
     }
     let asks = match &envelope.message {
@@ -96,7 +101,7 @@ pub(super) fn who_hears_a_leader_stands_by_it<M: StateMachine>(
         let said = said(before, action, after);
         answers::<M>(said, envelope, is_granted)
     };
-    !disturbs(scenario, old, envelope) || old == new && !is_granted()
+    !disturbs(scenario, before, envelope) || old == new && !is_granted()
 }
 
 fn is_granted<C>(message: &Message<C>) -> bool {
@@ -224,13 +229,13 @@ pub(super) fn who_stands_has_a_quorum_behind_it<M: StateMachine>(
         if summoned {
             return true;
         }
+        let (electorate, _) = in_force(after, node);
         let Some(Role::PreCandidate { votes }) = old.node().map(|node| &node.volatile.role) else {
-            return raft.configuration(node).has_quorum(&BTreeSet::from([id]));
+            return are_quorum(electorate, |voter| voter == id);
         };
-        let mut votes = votes.clone();
-        let voters = raft.configuration(node).all_voters().into_iter();
-        votes.extend(voters.filter(|&voter| grants(action, voter, id, term)));
-        raft.configuration(node).has_quorum(&votes)
+        are_quorum(electorate, |voter| {
+            votes.contains(&voter) || grants(action, voter, id, term)
+        })
     })
 }
 
@@ -269,7 +274,7 @@ pub(super) fn who_is_behind_learns_so<M: StateMachine>(
             answer.from == envelope.to
                 && answer.to == envelope.from
                 && answer.message.term() == asked
-                && answer.message.sender_term() >= current_term
+                && made_known(answer.message).is_some_and(|told| told >= current_term)
                 && is_stale(answer.message)
         })
 }
@@ -330,7 +335,6 @@ pub(super) fn only_the_leader_is_heard<M: StateMachine>(
 /// Whenever a leader's lease timer runs out, a quorum has answered since the last time, or it
 /// leads no longer; and it begins to count anew.
 pub(super) fn a_leader_without_a_quorum_steps_down<M: StateMachine>(
-    scenario: &Scenario<Raft<M>>,
     before: &World<Raft<M>>,
     action: &Action<Raft<M>>,
     after: &World<Raft<M>>,
@@ -342,7 +346,6 @@ pub(super) fn a_leader_without_a_quorum_steps_down<M: StateMachine>(
     else {
         return true;
     };
-    let raft = &scenario.nodes[usize::from(node.0)];
     let (Some(old), Some(new)) = (before.host(*node), after.host(*node)) else {
         return true;
     };
@@ -351,14 +354,24 @@ pub(super) fn a_leader_without_a_quorum_steps_down<M: StateMachine>(
     else {
         return true;
     };
-    let mut heard = led.heard.clone();
-    heard.insert(*node);
-    raft.configuration(state).has_quorum(&heard) && leads.heard.is_empty()
+    hears_a_quorum(before, *node, state, &led.heard) && leads.heard.is_empty()
+}
+
+/// Whether those that a leader has heard of are a quorum with it: of those who vote.
+fn hears_a_quorum<M: StateMachine>(
+    world: &World<Raft<M>>,
+    leader: NodeId,
+    node: &Node<Raft<M>>,
+    heard: &BTreeSet<NodeId>,
+) -> bool {
+    let (configuration, _) = in_force(world, node);
+    are_quorum(configuration, |voter| {
+        voter == leader || heard.contains(&voter)
+    })
 }
 
 /// The other way round: a leader whom a quorum has answered leads on.
 pub(super) fn a_leader_with_a_quorum_stays<M: StateMachine>(
-    scenario: &Scenario<Raft<M>>,
     before: &World<Raft<M>>,
     action: &Action<Raft<M>>,
     after: &World<Raft<M>>,
@@ -370,17 +383,14 @@ pub(super) fn a_leader_with_a_quorum_stays<M: StateMachine>(
     else {
         return true;
     };
-    let raft = &scenario.nodes[usize::from(node.0)];
     let Some(old) = before.host(*node) else {
         return true;
     };
     let (Some((_, led)), Some(state)) = (leadership(old), old.node()) else {
         return true;
     };
-    let mut heard = led.heard.clone();
-    heard.insert(*node);
     let runs = after.host(*node).filter(|host| host.node().is_some());
-    !raft.configuration(state).has_quorum(&heard)
+    !hears_a_quorum(before, *node, state, &led.heard)
         || runs.is_none_or(|host| leadership(host).is_some())
 }
 
@@ -429,7 +439,12 @@ pub(super) fn a_leader_counts_answers<M: StateMachine>(
         let answers = |peer: NodeId| {
             delivered(action).is_some_and(|envelope| {
                 (envelope.from, envelope.to) == (peer, id)
-                    && envelope.message.is_response()
+                    && matches!(
+                        envelope.message,
+                        Message::AppendEntriesResponse { .. }
+                            | Message::HeartbeatResponse { .. }
+                            | Message::InstallSnapshotResponse { .. }
+                    )
                     && envelope.message.term() == term
             })
         };
@@ -493,10 +508,9 @@ pub(super) fn a_removed_node_disrupts_nobody<M: StateMachine>(
     };
     let raft = &scenario.nodes[usize::from(envelope.to.0)];
     let is_outsider = old.node().is_some_and(|node| {
-        let configuration = raft.configuration(node);
-        let has_joined = !configuration.all_voters().is_empty();
-        let is_settled = !raft.is_changing(node);
-        has_joined && is_settled && !configuration.is_member(envelope.from)
+        let (configuration, is_changing) = in_force(before, node);
+        let has_joined = voters(configuration).next().is_some();
+        has_joined && !is_changing && !members(configuration).contains(&envelope.from)
     });
     let is_permitted = matches!(
         envelope.message,
@@ -534,7 +548,7 @@ pub(super) fn a_healthy_quorum_is_left_alone<M: StateMachine>(
             .nodes
             .iter()
             .all(|raft| raft.pre_vote && raft.check_quorum)
-        && scenario.nodes[0].initial().has_quorum(&bounds.in_time);
+        && is_quorum(scenario.nodes[0].initial(), &bounds.in_time);
     let leader = steady().find_map(|(id, host)| Some((id, leadership(host)?.0)));
     let Some((leader, term)) = leader.filter(|_| applies) else {
         return true;

@@ -12,6 +12,7 @@ use crate::specification::Invariant;
 use crate::world::{Disk, Scenario, World};
 
 use super::contradictions::{clusters_meet, is_blank};
+use super::quorums::{are_quorum, in_force, is_quorum, reached_by_quorum};
 use super::{Committed, is_linearizable, leadership, membership, sessions, told};
 
 impl<M: StateMachine> Raft<M> {
@@ -99,7 +100,7 @@ impl<M: StateMachine> Raft<M> {
         Invariant {
             name: "A leader that has left steps down",
             source: "§6: once it has committed C-new, of which it is no part",
-            holds: membership::former_leaders_follow,
+            holds: |_, world| membership::former_leaders_follow(world),
         },
         Invariant {
             name: "Somebody can be elected",
@@ -144,7 +145,7 @@ impl<M: StateMachine> Raft<M> {
         Invariant {
             name: "What a quorum has is committed",
             source: "Figure 2, \"Leaders\": a majority of matchIndex[i] ≥ N, of the current term",
-            holds: what_a_quorum_has_is_committed,
+            holds: |_, world| what_a_quorum_has_is_committed(world),
         },
         Self::TERMS_IN_A_LOG_INCREASE,
         Self::MEMBERS_ARE_TRACKED,
@@ -167,20 +168,19 @@ impl<M: StateMachine> Raft<M> {
 
 /// No leader waits for more than a quorum. An entry of an earlier term waits for one of the
 /// leader's own.
-fn what_a_quorum_has_is_committed<M: StateMachine>(
-    scenario: &Scenario<Raft<M>>,
-    world: &World<Raft<M>>,
-) -> bool {
+fn what_a_quorum_has_is_committed<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     world.running().all(|(id, node)| match &node.volatile.role {
         Role::Leader(leadership) => {
-            let raft = &scenario.nodes[usize::from(id.0)];
             let last_index = node.durable().log.last_index();
-            let replicated = raft.configuration(node).reached_by_quorum(|voter| {
+            let (configuration, _) = in_force(world, node);
+            let replicated = reached_by_quorum(configuration, |voter| {
                 let progress = leadership.progress.get(&voter);
                 let matched = progress.map_or(Index(0), |peer| peer.match_index);
                 if voter == id { last_index } else { matched }
             });
-            replicated < leadership.term_start || node.volatile.commit_index >= replicated
+            let is_due = |replicated: &Index| *replicated >= leadership.term_start;
+            let replicated = replicated.filter(is_due);
+            replicated.is_none_or(|replicated| node.volatile.commit_index >= replicated)
         }
         Role::Follower { .. } | Role::PreCandidate { .. } | Role::Candidate { .. } => true,
     })
@@ -296,8 +296,8 @@ fn votes_are_durable<M: StateMachine>(
                 let electorate = membership::in_force_at(world, raft, node.durable(), elected_at);
                 // Who needs no other's vote says nothing before its own is on disk.
                 let waits = matches!(scenario.disk, Disk::Buffered)
-                    && electorate.has_quorum(&BTreeSet::from([id]));
-                waits || stands(id) && electorate.has_quorum(&votes)
+                    && are_quorum(&electorate, |voter| voter == id);
+                waits || stands(id) && is_quorum(&electorate, &votes)
             }
         }
     })

@@ -11,6 +11,7 @@ use crate::world::{Action, Disk, Host, Scenario, World};
 use super::contradictions::{clusters_meet, is_blank};
 use super::disruption::{self, disturbs};
 use super::invariants::{agree_up_to, holds_committed, logs_match};
+use super::terms::{is_in_reach, is_late, made_known};
 use super::{leadership, membership};
 
 impl<M: StateMachine> Raft<M> {
@@ -120,6 +121,12 @@ impl<M: StateMachine> Raft<M> {
             holds: |_, _, action, after| starts_as_follower(action, after),
         },
         Law {
+            name: "A term out of reach is not heeded →",
+            source: "§5.1: terms only ever increase, one for each election: nobody comes far beyond the \
+                     others, and who did would leave none to come",
+            holds: |_, before, action, after| out_of_reach_is_not_heeded(before, action, after),
+        },
+        Law {
             name: "A removed node disrupts nobody →",
             source: "§6, third issue; thesis §4.2.3",
             holds: disruption::a_removed_node_disrupts_nobody,
@@ -165,7 +172,9 @@ impl<M: StateMachine> Raft<M> {
         Law {
             name: "A leader without a quorum steps down →",
             source: "thesis §6.2: after an election timeout without answers of a majority",
-            holds: disruption::a_leader_without_a_quorum_steps_down,
+            holds: |_, before, action, after| {
+                disruption::a_leader_without_a_quorum_steps_down(before, action, after)
+            },
         },
         Law {
             name: "A leader counts who answers it →",
@@ -177,7 +186,9 @@ impl<M: StateMachine> Raft<M> {
         Law {
             name: "A leader with a quorum stays →",
             source: "thesis §6.2: a majority has answered within an election timeout",
-            holds: disruption::a_leader_with_a_quorum_stays,
+            holds: |_, before, action, after| {
+                disruption::a_leader_with_a_quorum_stays(before, action, after)
+            },
         },
         Law {
             name: "Whoever answers a leader is counted →",
@@ -378,13 +389,16 @@ fn larger_term_is_adopted<M: StateMachine>(
     // An answer to a question that the node no longer asks is not for it, and a candidate who
     // would depose a leader that the node hears is ignored (thesis §4.2.3).
     // Who takes no part adopts nothing.
-    if envelope.message.is_late_at(term_of(old))
-        || disturbs(scenario, old, envelope)
+    if is_late(&envelope.message, term_of(old))
+        || disturbs(scenario, before, envelope)
         || !old.durable().takes_part()
     {
         return true;
     }
-    let term = envelope.message.sender_term();
+    let known = made_known(&envelope.message);
+    let Some(term) = known.filter(|&term| is_in_reach(term_of(old), term)) else {
+        return true;
+    };
     let follows = |host: &Host<Raft<M>>| {
         host.node()
             .is_some_and(|node| matches!(node.volatile.role, Role::Follower { .. }))
@@ -400,4 +414,21 @@ fn starts_as_follower<M: StateMachine>(action: &Action<Raft<M>>, after: &World<R
         matches!(node.volatile.role, Role::Follower { leader: None })
             && node.volatile.commit_index == node.durable().snapshot.last_included_index()
     })
+}
+
+/// It changes nothing, and is not answered.
+fn out_of_reach_is_not_heeded<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
+        return true;
+    };
+    let (Some(old), Some(new)) = (before.host(envelope.to), after.host(envelope.to)) else {
+        return true;
+    };
+    let is_heeded = || old != new || after.network.sent().next().is_some();
+    let known = made_known(&envelope.message);
+    known.is_none_or(|term| is_in_reach(term_of(old), term) || !is_heeded())
 }

@@ -7,21 +7,20 @@ use crate::raft::message::Message;
 use crate::specification::Law;
 use crate::world::{Action, Host, Scenario, World};
 
+use super::quorums::{in_force, members, peers};
 use super::{leadership, said, told};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const LEAVING_IS_TOLD: Law<Self> = Law {
         name: "Who leaves is told →",
         source: "thesis §4.2.2, §4.2.3: who does not hear that it has left stands again and again",
-        holds: |scenario, before, _, after| who_leaves_is_told(scenario, before, after),
+        holds: |_, before, _, after| who_leaves_is_told(before, after),
     };
 
     pub(super) const LEFT_ARE_LEFT_ALONE: Law<Self> = Law {
         name: "Who has left is sent nothing more →",
         source: "thesis §4.2.2: it is no part of the cluster, once it was told so",
-        holds: |scenario, before, action, after| {
-            left_are_left_alone(scenario, before, action, after)
-        },
+        holds: |_, before, action, after| left_are_left_alone(before, action, after),
     };
 
     pub(super) const CHANGE_IS_WAITED_FOR: Law<Self> = Law {
@@ -35,48 +34,41 @@ impl<M: StateMachine> Raft<M> {
 
 /// When a leader learns that a configuration is committed, it says so to those whom that leaves
 /// out. It will say nothing more to them.
-fn who_leaves_is_told<M: StateMachine>(
-    scenario: &Scenario<Raft<M>>,
-    before: &World<Raft<M>>,
-    after: &World<Raft<M>>,
-) -> bool {
+fn who_leaves_is_told<M: StateMachine>(before: &World<Raft<M>>, after: &World<Raft<M>>) -> bool {
     let pairs = before.all_hosts().zip(after.all_hosts());
-    pairs
-        .zip(&scenario.nodes)
-        .all(|(((id, old), (_, new)), raft)| {
-            if core::ptr::eq(old, new) || leadership(old).is_none() {
-                return true;
-            }
-            let (Some(was), Some(is)) = (old.node(), new.node()) else {
-                return true;
-            };
-            // Whoever is deposed in the same step leaves it to its successor.
-            let settles = was.durable().current_term == is.durable().current_term
-                && raft.is_changing(was)
-                && !raft.is_changing(is)
-                && is.volatile.commit_index > was.volatile.commit_index;
-            let members = raft.configuration(is).members();
-            let former = raft.peers(was).into_iter();
-            !settles
-                || former.filter(|peer| !members.contains(peer)).all(|peer| {
-                    let listens = after.host(peer).is_some_and(|host| host.node().is_some());
-                    let is_told = told(after).any(|sent| {
-                        (sent.from, sent.to) == (id, peer)
-                            && match sent.message {
-                                Message::AppendEntries { leader_commit, .. } => {
-                                    *leader_commit == is.volatile.commit_index
-                                }
-                                message => matches!(message, Message::InstallSnapshot { .. }),
+    { pairs }.all(|((id, old), (_, new))| {
+        if core::ptr::eq(old, new) || leadership(old).is_none() {
+            return true;
+        }
+        let (Some(was), Some(is)) = (old.node(), new.node()) else {
+            return true;
+        };
+        // Whoever is deposed in the same step leaves it to its successor.
+        let settles = was.durable().current_term == is.durable().current_term
+            && in_force(before, was).1
+            && !in_force(after, is).1
+            && is.volatile.commit_index > was.volatile.commit_index;
+        let members = members(in_force(after, is).0);
+        let former = peers(before, id, was).into_iter();
+        !settles
+            || former.filter(|peer| !members.contains(peer)).all(|peer| {
+                let listens = after.host(peer).is_some_and(|host| host.node().is_some());
+                let is_told = told(after).any(|sent| {
+                    (sent.from, sent.to) == (id, peer)
+                        && match sent.message {
+                            Message::AppendEntries { leader_commit, .. } => {
+                                *leader_commit == is.volatile.commit_index
                             }
-                    });
-                    is_told || !listens || !after.network.connects(id, peer)
-                })
-        })
+                            message => matches!(message, Message::InstallSnapshot { .. }),
+                        }
+                });
+                is_told || !listens || !after.network.connects(id, peer)
+            })
+    })
 }
 
 /// Unless it has just answered what it was sent.
 fn left_are_left_alone<M: StateMachine>(
-    scenario: &Scenario<Raft<M>>,
     before: &World<Raft<M>>,
     action: &Action<Raft<M>>,
     after: &World<Raft<M>>,
@@ -88,10 +80,9 @@ fn left_are_left_alone<M: StateMachine>(
         ) {
             return true;
         }
-        let raft = &scenario.nodes[usize::from(sent.from.0)];
         let is_peer = |world: &World<Raft<M>>| {
             let node = world.host(sent.from).and_then(Host::node);
-            node.is_none_or(|node| raft.peers(node).contains(&sent.to))
+            node.is_none_or(|node| peers(world, sent.from, node).contains(&sent.to))
         };
         let answers = match action {
             Action::Deliver(envelope) | Action::Duplicate(envelope) => envelope.from == sent.to,

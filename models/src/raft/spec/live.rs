@@ -2,10 +2,12 @@
 //! they do nothing wrong, and come to nothing.
 
 use alloc::vec;
+use alloc::vec::Vec;
 
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::raft::log::{Content, Entry};
-use crate::raft::message::Message;
+use crate::raft::message::{AppendOutcome, Message};
+use crate::raft::progress::{Mode, progress_of};
 use crate::raft::state::Role;
 use crate::raft::{Raft, Timer};
 use crate::specification::{LiveModel, Model, Mutant, Size};
@@ -113,6 +115,7 @@ pub const MODELS: &[LiveModel<R>] = &[
             "Eventually one leader for ever",
             "A started membership change ends",
             "Every node catches up",
+            SILENT,
         ],
     },
     LiveModel {
@@ -145,7 +148,11 @@ pub const MODELS: &[LiveModel<R>] = &[
             ],
             scenario: install,
         },
-        decides: &["Eventually one leader for ever", "Every node catches up"],
+        decides: &[
+            "Eventually one leader for ever",
+            "Every node catches up",
+            SILENT,
+        ],
     },
     LiveModel {
         model: Model {
@@ -171,7 +178,10 @@ const ALL: &[&str] = &[
     "Eventually one leader for ever",
     "Every request is answered",
     "Every node catches up",
+    SILENT,
 ];
+
+const SILENT: &str = "The network falls silent again and again";
 
 /// Mutants that only liveness refutes.
 pub(super) const MUTANTS: &[Mutant<R>] = &[
@@ -224,6 +234,18 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         source: "§7, Figure 13: \"wait for more data chunks if done is false\"",
         model: "raft/live-install",
         inject: |scenario| scenario.step = sends_chunks_once,
+    },
+    Mutant {
+        id: "RAFT-PROBES-FOR-EVER",
+        defect: "an acknowledgement of all that there is, which brings nothing new, makes the leader \
+                 probe, or replicate again if it did: the two never fall silent, and no time-out is ever due",
+        source: "§5.6: what a time-out has set off ends before the next",
+        model: "raft/live-straggler",
+        inject: |scenario| {
+            scenario.step = probes_for_ever;
+            // An answer that brings nothing new is inert.
+            scenario.drop_inert = false;
+        },
     },
 ];
 
@@ -312,6 +334,38 @@ fn sends_chunks_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Ou
     step_and_drop(raft, node, input, out, |message| {
         beats && matches!(message, Message::InstallSnapshot { .. })
     });
+}
+
+fn probes_for_ever(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let acknowledged = match &input {
+        Input::Deliver {
+            from,
+            message:
+                Message::AppendEntriesResponse {
+                    outcome: AppendOutcome::Accepted { match_index },
+                    ..
+                },
+        } => Some((*from, *match_index)),
+        Input::Deliver { .. } | Input::Fire(_) | Input::Ask(_) => None,
+    };
+    let known = acknowledged.filter(|&(follower, match_index)| {
+        progress_of(node, follower).is_some_and(|known| known.match_index == match_index)
+    });
+    raft.step(node, input, out);
+    let last_index = node.durable().log.last_index();
+    if let Some((follower, _)) = known.filter(|&(_, known)| known == last_index)
+        && let Some(progress) = progress_of(node, follower)
+    {
+        progress.mode = match &progress.mode {
+            Mode::Replicate { in_flight, .. } if in_flight.is_empty() => Mode::Probe,
+            Mode::Replicate { .. } | Mode::Snapshot(_) => return,
+            Mode::Probe => Mode::Replicate {
+                in_flight: Vec::new(),
+                advancing: false,
+            },
+        };
+        raft.send_heartbeat(node, follower, out);
+    }
 }
 
 /// Lets the protocol take its step, and does not send what it says of which `is_dropped` is true.

@@ -50,6 +50,15 @@ impl<M: StateMachine> Raft<M> {
             }),
             fairness: FAIRNESS,
         },
+        Liveness {
+            name: "The network falls silent again and again",
+            source: "§5.6: the broadcast time is much less than a time-out: what one has set off ends \
+                     before the next",
+            formula: Formula::InfinitelyOften(|_, world| {
+                world.network.under_way().next().is_none()
+            }),
+            fairness: FAIRNESS,
+        },
     ];
 }
 

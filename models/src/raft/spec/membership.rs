@@ -8,7 +8,7 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use crate::protocol::{Input, Node, NodeId, Outbox};
-use crate::raft::configuration::{Configuration, InForce, NOBODY};
+use crate::raft::configuration::{Configuration, NOBODY};
 use crate::raft::log::{Content, Index, Log};
 use crate::raft::machine::StateMachine;
 use crate::raft::message::Message;
@@ -19,6 +19,8 @@ use crate::world::{Action, Host, Scenario, World};
 use super::contradictions::is_blank;
 use super::invariants::agree_up_to;
 use super::leadership;
+use super::quorums::{in_force, is_quorum, latest_at, members, voters, votes};
+use super::terms::is_in_reach;
 
 /// The configurations that the entries hold, in order.
 fn configurations<'a, C: 'a>(
@@ -64,12 +66,8 @@ pub(super) fn in_force_at<M: StateMachine>(
     durable: &Persistent<M>,
     index: Index,
 ) -> Configuration {
-    let kept = durable.log.configuration_at(index);
-    // What a snapshot has replaced is committed, and remembered for that.
-    let replaced = || committed_up_to(world, index.min(durable.log.base_index())).last();
-    let latest = kept.map(|in_force| in_force.configuration);
-    let latest = latest.or_else(|| replaced().cloned());
-    latest.unwrap_or_else(|| raft.initial().clone())
+    let latest = latest_at(world, durable, index).map(|(_, latest)| latest);
+    latest.unwrap_or_else(|| raft.initial()).clone()
 }
 
 fn in_force_on<M: StateMachine>(
@@ -90,19 +88,24 @@ pub(super) fn suffices<M: StateMachine>(
     holders: &BTreeSet<NodeId>,
 ) -> bool {
     let Some(last) = committed(world).last() else {
-        return founding(scenario).has_quorum(holders);
+        return is_quorum(founding(scenario), holders);
     };
     // What comes behind a joint configuration may have been committed under the next one.
     let ends_with_it = world.ghost.committed.last().is_some_and(
         |end| matches!(&end.entry.content, Content::Configuration(end) if end == last),
     );
-    last.has_quorum(holders) || !ends_with_it && last.without_outgoing().has_quorum(holders)
+    let next = Configuration {
+        outgoing: BTreeSet::new(),
+        ..last.clone()
+    };
+    is_quorum(last, holders) || !ends_with_it && is_quorum(&next, holders)
 }
 
 pub(super) fn last_in_log_is_in_force<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     world.running().all(|(_, node)| {
-        let last = node.durable().configuration_at(Index(u64::MAX));
-        node.volatile.configuration == last
+        let last = latest_at(world, node.durable(), Index(u64::MAX));
+        let acted_on = node.volatile.configuration.as_ref();
+        acted_on.map(|acted_on| (acted_on.index, &acted_on.configuration)) == last
     })
 }
 
@@ -118,7 +121,7 @@ fn intersect(one: &Configuration, other: &Configuration) -> bool {
     if shared(&one.voters) || shared(&one.outgoing) {
         return true;
     }
-    let nodes: Vec<NodeId> = one.members().union(&other.members()).copied().collect();
+    let nodes: Vec<NodeId> = members(one).union(&members(other)).copied().collect();
     (0u32..1 << nodes.len()).all(|share| {
         let side = |wanted: u32| {
             let nodes = nodes
@@ -127,7 +130,7 @@ fn intersect(one: &Configuration, other: &Configuration) -> bool {
                 .filter(|&(_, bit)| share >> bit & 1 == wanted);
             nodes.map(|(&node, _)| node).collect::<BTreeSet<_>>()
         };
-        !(one.has_quorum(&side(1)) && other.has_quorum(&side(0)))
+        !(is_quorum(one, &side(1)) && is_quorum(other, &side(0)))
     })
 }
 
@@ -154,30 +157,28 @@ pub(super) fn one_change_at_a_time<M: StateMachine>(world: &World<Raft<M>>) -> b
     let known = Index(world.ghost.committed.len() as u64);
     world.all_hosts().all(|(_, host)| {
         let log = &host.durable().log;
-        let mut last = log.configuration_at(log.last_index());
-        let mut earlier = core::iter::from_fn(|| {
-            last = log.configuration_at(last.as_ref()?.index.previous());
-            last.clone()
+        let indices = (log.base_index().0.saturating_add(1)..=log.last_index().0).map(Index);
+        let configurations = indices.filter_map(|index| match &log.get(index)?.content {
+            Content::Configuration(configuration) => Some((index, configuration)),
+            Content::Noop | Content::Command { .. } | Content::ExpireSessions { .. } => None,
         });
-        earlier.all(
-            |InForce {
-                 index,
-                 configuration,
-             }| {
-                let holds = |host: &Host<Raft<M>>| host.on_disk().log.get(index) == log.get(index);
-                let holders = world.all_hosts().filter(|(_, host)| holds(host));
-                index <= known || configuration.has_quorum(&holders.map(|(id, _)| id).collect())
-            },
-        )
+        let configurations: Vec<(Index, &Configuration)> = configurations.collect();
+        let Some((_, earlier)) = configurations.split_last() else {
+            return true;
+        };
+        earlier.iter().all(|&(index, configuration)| {
+            let holds = |host: &Host<Raft<M>>| host.on_disk().log.get(index) == log.get(index);
+            let holders = world.all_hosts().filter(|(_, host)| holds(host));
+            index <= known || is_quorum(configuration, &holders.map(|(id, _)| id).collect())
+        })
     })
 }
 
 pub(super) fn nobody_votes_and_learns<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     let logs = world.all_hosts().map(|(_, host)| &host.durable().log);
     logs.flat_map(in_log).all(|configuration| {
-        configuration
-            .learners
-            .is_disjoint(&configuration.all_voters())
+        let mut voters = voters(configuration);
+        voters.all(|voter| !configuration.learners.contains(&voter))
     })
 }
 
@@ -185,28 +186,19 @@ pub(super) fn nobody_votes_and_learns<M: StateMachine>(world: &World<Raft<M>>) -
 /// leaves it, or this one when the transfer has failed.
 pub(super) fn committed_joint_is_left<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     world.running().all(|(_, node)| {
-        let in_force = node.durable().configuration_at(Index(u64::MAX));
-        let stays = |in_force: InForce| {
-            in_force.configuration.is_joint() && in_force.index <= node.volatile.commit_index
-        };
+        let (last, is_changing) = in_force(world, node);
+        let stays = !last.outgoing.is_empty() && !is_changing;
         match &node.volatile.role {
-            Role::Leader(leads) => leads.transfer.is_some() || !in_force.is_some_and(stays),
+            Role::Leader(leads) => leads.transfer.is_some() || !stays,
             Role::Follower { .. } | Role::PreCandidate { .. } | Role::Candidate { .. } => true,
         }
     })
 }
 
-pub(super) fn former_leaders_follow<M: StateMachine>(
-    scenario: &Scenario<Raft<M>>,
-    world: &World<Raft<M>>,
-) -> bool {
+pub(super) fn former_leaders_follow<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     world.running().all(|(id, node)| {
-        let in_force = node.durable().configuration_at(Index(u64::MAX));
-        let is_committed = |in_force: InForce| in_force.index <= node.volatile.commit_index;
-        let raft = &scenario.nodes[usize::from(id.0)];
-        !matches!(node.volatile.role, Role::Leader(_))
-            || !in_force.is_some_and(is_committed)
-            || raft.configuration(node).is_voter(id)
+        let (last, is_changing) = in_force(world, node);
+        !matches!(node.volatile.role, Role::Leader(_)) || is_changing || votes(last, id)
     })
 }
 
@@ -240,7 +232,10 @@ pub(super) fn electable_nodes_are_complete<M: StateMachine>(
         disk.log.base_index() >= index
             || disk.log.get(index) == Some(&last.entry)
             || !disk.takes_part()
-            || !in_force_on(scenario, world, id, disk).has_quorum(&supporters(world, disk))
+            || !is_quorum(
+                &in_force_on(scenario, world, id, disk),
+                &supporters(world, disk),
+            )
     })
 }
 
@@ -257,8 +252,8 @@ pub(super) fn somebody_is_electable<M: StateMachine>(
         || too_many_disks_are_lost(scenario, world)
         || world.all_hosts().any(|(id, host)| {
             let disk = host.on_disk();
-            in_force_on(scenario, world, id, disk).has_quorum(&supporters(world, disk))
-                && stands(scenario, id, host)
+            let electorate = in_force_on(scenario, world, id, disk);
+            is_quorum(&electorate, &supporters(world, disk)) && stands(scenario, id, host)
         })
 }
 
@@ -275,7 +270,7 @@ fn too_many_disks_are_lost<M: StateMachine>(
     world.faults.lost_disks > 0
         && world.all_hosts().any(|(id, host)| {
             let configuration = in_force_on(scenario, world, id, host.on_disk());
-            !configuration.all_voters().is_empty() && !configuration.has_quorum(&left)
+            voters(&configuration).next().is_some() && !is_quorum(&configuration, &left)
         })
 }
 
@@ -315,7 +310,8 @@ pub(super) fn voters_have_caught_up<M: StateMachine>(
         let committed = node.volatile.commit_index;
         in_force
             .voters
-            .difference(&was_in_force.all_voters())
+            .iter()
+            .filter(|&&voter| !votes(&was_in_force, voter))
             .all(|&voter| {
                 let disk = after.host(voter).map(Host::on_disk);
                 disk.is_some_and(|disk| {
@@ -350,7 +346,7 @@ pub(super) fn whoever_is_asked_votes<M: StateMachine>(
         return true;
     };
     let voter = old.durable();
-    let asks_to_vote = *term > voter.current_term && voter.current_term.may_reach(*term)
+    let asks_to_vote = *term > voter.current_term && is_in_reach(voter.current_term, *term)
         || *term == voter.current_term && voter.voted_for.is_none();
     let up_to_date =
         (*last_log_term, *last_log_index) >= (voter.log.last_term(), voter.log.last_index());
@@ -369,10 +365,10 @@ pub(super) fn only_voters_stand<M: StateMachine>(
     world.running().all(|(id, node)| {
         let raft = &scenario.nodes[usize::from(id.0)];
         matches!(node.volatile.role, Role::Follower { .. })
-            || raft.initial().is_voter(id)
+            || votes(raft.initial(), id)
             || in_log(&node.durable().log)
                 .chain(committed_up_to(world, node.durable().log.base_index()))
-                .any(|configuration| configuration.is_voter(id))
+                .any(|configuration| votes(configuration, id))
     })
 }
 
@@ -381,8 +377,8 @@ pub(super) fn only_voters_stand<M: StateMachine>(
 pub(super) fn change_is_under_way<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     let known = Index(world.ghost.committed.len() as u64);
     world.all_hosts().any(|(_, host)| {
-        let in_force = host.durable().configuration_at(Index(u64::MAX));
-        in_force.is_some_and(|in_force| in_force.configuration.is_joint() || in_force.index > known)
+        let last = latest_at(world, host.durable(), Index(u64::MAX));
+        last.is_some_and(|(index, last)| !last.outgoing.is_empty() || index > known)
     })
 }
 

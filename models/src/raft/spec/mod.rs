@@ -28,6 +28,7 @@ mod office;
 mod pending;
 mod pipelining;
 mod prologue;
+mod quorums;
 mod reachable;
 mod reads;
 mod scenarios;
@@ -35,6 +36,7 @@ mod sessions;
 mod silence;
 mod snapshots;
 mod standing;
+mod terms;
 mod timers;
 mod told;
 mod transfer;
@@ -283,8 +285,6 @@ fn told<M: StateMachine>(after: &World<Raft<M>>) -> impl Iterator<Item = Said<'_
 struct Step<'a, M: StateMachine> {
     /// The node.
     id: NodeId,
-    /// Its configuration.
-    raft: &'a Raft<M>,
     /// What it was before.
     old: &'a Node<Raft<M>>,
     /// What it has said to its host, at once or when its disk is done.
@@ -309,7 +309,6 @@ impl<'a, M: StateMachine> Step<'a, M> {
         };
         old.durable().takes_part().then_some(Self {
             id,
-            raft: &scenario.nodes[usize::from(id.0)],
             old,
             emitted,
             new,

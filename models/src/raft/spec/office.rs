@@ -11,9 +11,10 @@ use crate::raft::log::{Index, Term};
 use crate::raft::message::{AppendOutcome, InstallOutcome, Message, Round};
 use crate::raft::state::{Leadership, Role};
 use crate::specification::{Invariant, Law};
-use crate::world::{Action, Scenario, World};
+use crate::world::{Action, World};
 
 use super::Step;
+use super::quorums::{in_force, members};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const OFFICE_BEGINS_ANEW: Law<Self> = Law {
@@ -38,7 +39,7 @@ impl<M: StateMachine> Raft<M> {
     pub(super) const MEMBERS_ARE_TRACKED: Invariant<Self> = Invariant {
         name: "A leader keeps track of every member",
         source: "§6: log entries are replicated to all servers in both configurations",
-        holds: members_are_tracked,
+        holds: |_, world| members_are_tracked(world),
     };
 
     pub(super) const WHO_IS_FOLLOWED_LEADS: Invariant<Self> = Invariant {
@@ -126,18 +127,13 @@ fn peers_speak_for_themselves<M: StateMachine>(
     })
 }
 
-fn members_are_tracked<M: StateMachine>(
-    scenario: &Scenario<Raft<M>>,
-    world: &World<Raft<M>>,
-) -> bool {
+fn members_are_tracked<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     world.running().all(|(id, node)| {
         let Role::Leader(leads) = &node.volatile.role else {
             return true;
         };
-        let configuration = scenario.nodes[usize::from(id.0)].configuration(node);
-        let voters = { configuration.voters.iter() }.chain(&configuration.outgoing);
-        let mut members = voters.chain(&configuration.learners);
-        members.all(|peer| *peer == id || leads.progress.contains_key(peer))
+        let mut members = members(in_force(world, node).0).into_iter();
+        members.all(|peer| peer == id || leads.progress.contains_key(&peer))
     })
 }
 

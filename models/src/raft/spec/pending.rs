@@ -7,11 +7,8 @@
 //! sent since. Of one step each, these are together what makes a read linearizable. Not verified
 //! here: that somebody answers in the end.
 
-use alloc::collections::BTreeSet;
-
 use crate::machine::StateMachine;
 use crate::protocol::{Node, NodeId};
-use crate::raft::configuration::Configuration;
 use crate::raft::log::{Index, Term};
 use crate::raft::message::{Message, ReadIndexOutcome, Round};
 use crate::raft::session::RequestId;
@@ -20,6 +17,7 @@ use crate::raft::{Command, Event, Raft};
 use crate::specification::Law;
 use crate::world::{Action, Host, Scenario, World};
 
+use super::quorums::{are_quorum, in_force};
 use super::{Step, said, told};
 
 impl<M: StateMachine> Raft<M> {
@@ -265,18 +263,6 @@ fn reads_begin_now<M: StateMachine>(
         && step.new.durable().log.term_at(read.read_index) == Some(term)
 }
 
-/// Whether those of whom this is true are a quorum.
-fn are_quorum(configuration: &Configuration, are: impl Fn(NodeId) -> bool) -> bool {
-    let majority = |voters: &BTreeSet<NodeId>| {
-        let count = voters.iter().filter(|&&voter| are(voter)).count();
-        count > voters.len() / 2
-    };
-    let Configuration {
-        voters, outgoing, ..
-    } = configuration;
-    majority(voters) && (outgoing.is_empty() || majority(outgoing))
-}
-
 /// The peer whose answer is delivered to the leader of this term, and the round it is to.
 fn confirms<M: StateMachine>(action: &Action<Raft<M>>, led: Term) -> Option<(NodeId, Round)> {
     let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
@@ -321,7 +307,8 @@ fn reads_are_confirmed<M: StateMachine>(
     };
     let is_right = |read: (Option<NodeId>, RequestId), answer: Index| {
         let is_so = |round: Option<Round>, index: Index| {
-            let configurations = [step.old, step.new].map(|node| step.raft.configuration(node));
+            let configurations = [(before, step.old), (after, step.new)];
+            let configurations = configurations.map(|(world, node)| in_force(world, node).0);
             answer >= index
                 && configurations
                     .iter()

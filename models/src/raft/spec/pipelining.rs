@@ -7,16 +7,16 @@
 //! the end ([`liveness`](super::liveness)).
 
 use crate::machine::StateMachine;
-use crate::protocol::Node;
-use crate::raft::log::{Entry, Index};
+use crate::protocol::{Node, NodeId};
+use crate::raft::log::{Content, Entry, Index};
 use crate::raft::message::{AppendOutcome, Message};
 use crate::raft::progress::{InFlight, Mode, Progress, Window};
-use crate::raft::replication::entry_weight;
 use crate::raft::state::Leadership;
 use crate::raft::{Raft, Timer};
 use crate::specification::{Invariant, Law, Reachable};
 use crate::world::{Action, Host, Scenario, World};
 
+use super::quorums::peers;
 use super::{Step, leadership, said};
 
 impl<M: StateMachine> Raft<M> {
@@ -88,20 +88,22 @@ fn some_peer<M: StateMachine>(world: &World<Raft<M>>, holds: impl Fn(&Progress) 
     leaders.any(|(_, leadership)| leadership.progress.values().any(&holds))
 }
 
-/// Every running leader: its configuration, its node, and what it knows of its peers.
+type Leads<'a, M> = (&'a Raft<M>, NodeId, &'a Node<Raft<M>>, &'a Leadership<M>);
+
+/// Every running leader: how it is configured, its id, its node, and what it knows of its peers.
 fn leaders<'a, M: StateMachine>(
     scenario: &'a Scenario<Raft<M>>,
     world: &'a World<Raft<M>>,
-) -> impl Iterator<Item = (&'a Raft<M>, &'a Node<Raft<M>>, &'a Leadership<M>)> {
+) -> impl Iterator<Item = Leads<'a, M>> {
     let hosts = scenario.nodes.iter().zip(world.all_hosts());
-    hosts.filter_map(|(raft, (_, host))| {
+    hosts.filter_map(|(raft, (id, host))| {
         let (_, leadership) = leadership(host)?;
-        Some((raft, host.node()?, leadership))
+        Some((raft, id, host.node()?, leadership))
     })
 }
 
 fn windows_are_true<M: StateMachine>(scenario: &Scenario<Raft<M>>, world: &World<Raft<M>>) -> bool {
-    leaders(scenario, world).all(|(raft, _, leadership)| {
+    leaders(scenario, world).all(|(raft, _, _, leadership)| {
         let mut progress = leadership.progress.values();
         progress.all(|progress| window_is_true(progress, &raft.window))
     })
@@ -138,7 +140,7 @@ fn counted<M: StateMachine>(message: &Message<M::Command>) -> Option<InFlight> {
     else {
         return None;
     };
-    let weights = entries.iter().map(entry_weight::<M>);
+    let weights = entries.iter().map(weight::<M>);
     (!entries.is_empty()).then(|| InFlight {
         last_index: Index(prev_log_index.0.saturating_add(entries.len() as u64)),
         weight: weights.fold(0, usize::saturating_add),
@@ -218,7 +220,7 @@ fn lost_is_sent_again<M: StateMachine>(
             }
         )
     };
-    step.raft.peers(step.new).into_iter().all(|peer| {
+    peers(after, step.id, step.new).into_iter().all(|peer| {
         let modes = [was, is].map(|known| known.progress.get(&peer).map(|known| &known.mode));
         let [Some(was), Some(is)] = modes else {
             return true;
@@ -234,18 +236,36 @@ fn lost_is_sent_again<M: StateMachine>(
 /// Of the peers that the leader replicates to. "A server that is not part of the cluster" is sent
 /// nothing more (thesis §4.2.2): what a node that has left lacks may wait for ever.
 fn nothing_waits<M: StateMachine>(scenario: &Scenario<Raft<M>>, world: &World<Raft<M>>) -> bool {
-    leaders(scenario, world).all(|(raft, node, leadership)| {
+    leaders(scenario, world).all(|(raft, id, node, leadership)| {
         let last_index = node.durable().log.last_index();
-        let peers = raft.peers(node).into_iter();
+        let peers = peers(world, id, node).into_iter();
         let mut known = peers.filter_map(|peer| leadership.progress.get(&peer));
         known.all(|progress| match &progress.mode {
             Mode::Replicate { in_flight, .. } => {
-                progress.next_index > last_index || !raft.window.has_room(in_flight)
+                progress.next_index > last_index || !has_room(&raft.window, in_flight)
             }
             // The heartbeat is the probe, or an empty chunk, and is answered.
             Mode::Probe | Mode::Snapshot(_) => true,
         })
     })
+}
+
+/// One may always be under way; another while both limits are kept.
+fn has_room(window: &Window, in_flight: &[InFlight]) -> bool {
+    let weights = in_flight.iter().map(|append| append.weight);
+    let weight = weights.fold(0, usize::saturating_add);
+    in_flight.is_empty() || in_flight.len() < window.appends && weight < window.weight
+}
+
+/// What the entry counts for in every limit: nothing is for nothing.
+pub(super) fn weight<M: StateMachine>(entry: &Entry<M::Command>) -> usize {
+    match &entry.content {
+        Content::Command { command, .. } if M::weight(command) > 1 => M::weight(command),
+        Content::Command { .. }
+        | Content::Noop
+        | Content::ExpireSessions { .. }
+        | Content::Configuration(_) => 1,
+    }
 }
 
 fn leaders_ask_again<M: StateMachine>(world: &World<Raft<M>>) -> bool {
@@ -276,15 +296,15 @@ fn appends_are_full<M: StateMachine>(
             return true;
         };
         let limit = scenario.nodes[usize::from(envelope.from.0)].max_append_weight;
-        let weight = |entries: &[Entry<M::Command>]| {
-            let weights = entries.iter().map(entry_weight::<M>);
+        let together = |entries: &[Entry<M::Command>]| {
+            let weights = entries.iter().map(weight::<M>);
             weights.fold(0, usize::saturating_add)
         };
         let end = Index(prev_log_index.0.saturating_add(entries.len() as u64));
         let sender = before.host(envelope.from).map(Host::durable);
         let is_all = sender.is_none_or(|sender| end >= sender.log.last_index());
-        let reached = weight(others).saturating_add(entry_weight::<M>(last));
-        (is_all || reached >= limit) && (others.is_empty() || weight(others) < limit)
+        let reached = together(others).saturating_add(weight::<M>(last));
+        (is_all || reached >= limit) && (others.is_empty() || together(others) < limit)
     })
 }
 

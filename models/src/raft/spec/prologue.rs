@@ -43,6 +43,11 @@ impl<'a> Prologue<'a> {
         self.play(Action::Ask { client, node })
     }
 
+    /// Cuts the node off from all others.
+    pub(super) fn isolate(self, node: NodeId) -> Self {
+        self.play(Action::Isolate(node))
+    }
+
     pub(super) fn crash(self, node: NodeId) -> Self {
         self.play(Action::Crash(node))
     }

@@ -11,6 +11,7 @@ use crate::raft::state::Role;
 use crate::specification::Reachable;
 use crate::world::{Occurrence, Scenario, World};
 
+use super::quorums::is_quorum;
 use super::{is_command, membership};
 
 impl<M: StateMachine> Raft<M> {
@@ -220,5 +221,5 @@ fn asks_in_vain<M: StateMachine>(scenario: &Scenario<Raft<M>>, world: &World<Raf
     let content = roles().filter(|(_, node)| node.hears_leader || leads(&node.role));
     let content = content.map(|(id, _)| id).collect();
     let is_led = roles().any(|(_, node)| leads(&node.role));
-    asks && is_led && scenario.nodes[0].initial().has_quorum(&content)
+    asks && is_led && is_quorum(scenario.nodes[0].initial(), &content)
 }

@@ -12,6 +12,7 @@ use crate::raft::{Command, Raft};
 use crate::specification::{Invariant, Law, Reachable};
 use crate::world::{Action, Host, Scenario, World};
 
+use super::quorums::{in_force, reached_by_quorum};
 use super::reachable::answers;
 use super::{Said, leadership, said, told};
 
@@ -51,7 +52,7 @@ impl<M: StateMachine> Raft<M> {
         name: "A confirmation round is begun when it is needed →",
         source: "thesis §6.4: a round of heartbeats for all reads that have come meanwhile, the \
                  next one when that is answered",
-        holds: rounds_are_needed,
+        holds: |_, before, action, after| rounds_are_needed(before, action, after),
     };
 
     pub(super) const FOLLOWER_ANSWERS: Reachable<Self> = Reachable {
@@ -202,7 +203,6 @@ fn questions_are_repeated<M: StateMachine>(
 
 /// A read waits for it, or is asked just now; and a quorum has answered the round before.
 fn rounds_are_needed<M: StateMachine>(
-    scenario: &Scenario<Raft<M>>,
     before: &World<Raft<M>>,
     action: &Action<Raft<M>>,
     after: &World<Raft<M>>,
@@ -215,7 +215,7 @@ fn rounds_are_needed<M: StateMachine>(
         _ => false,
     };
     let hosts = before.all_hosts().zip(after.all_hosts());
-    { scenario.nodes.iter().zip(hosts) }.all(|(raft, ((id, old), (_, new)))| {
+    { hosts }.all(|((id, old), (_, new))| {
         let (Some((led, was)), Some((leads, is)), Some(node)) =
             (leadership(old), leadership(new), new.node())
         else {
@@ -226,12 +226,12 @@ fn rounds_are_needed<M: StateMachine>(
         }
         let mut reads = was.reads.iter().chain(&is.reads);
         let is_awaited = reads.any(|read| read.round >= is.round);
-        let answered = raft.configuration(node).reached_by_quorum(|voter| {
+        let answered = reached_by_quorum(in_force(after, node).0, |voter| {
             let progress = is.progress.get(&voter);
             let round = progress.map_or(Round(0), |peer| peer.round);
             if voter == id { was.round } else { round }
         });
-        (is_asked || is_awaited) && answered >= was.round
+        (is_asked || is_awaited) && answered >= Some(was.round)
     })
 }
 

@@ -14,8 +14,9 @@ use alloc::collections::BTreeSet;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::protocol::{Durable, NodeId};
-use crate::raft::log::{Content, Entry, Term};
+use crate::protocol::{Durable, Input, Node, NodeId, Outbox, Protocol};
+use crate::raft::log::{Content, Entry, Index, Term};
+use crate::raft::message::{AppendOutcome, Message};
 use crate::raft::session::{ClientId, Position, RequestId, Sequence};
 use crate::raft::state::{Persistent, Record};
 use crate::raft::{Command, Raft, Timer};
@@ -64,6 +65,55 @@ pub fn election(size: u16, max_term: u64, crashes: u8) -> Checked {
             ..Faults::default()
         },
         ..cluster(size, max_term)
+    }
+}
+
+/// Two nodes, of which n0 stands: it also asks for a vote in a term as far away as one can be named, and
+/// n1 says to be in that when it hears an append.
+pub(super) fn forged_terms() -> Checked {
+    let mut scenario = Scenario {
+        step: forges_terms,
+        ..election(2, 1, 0)
+    };
+    candidates(&mut scenario, &[(0, 1)]);
+    scenario
+}
+
+pub(super) fn forges_terms(
+    raft: &Raft<Adder>,
+    node: &mut Node<Raft<Adder>>,
+    input: Input<Raft<Adder>>,
+    out: &mut Outbox<Raft<Adder>>,
+) {
+    const FAR: Term = Term(u64::MAX);
+    let stands = input == Input::Fire(Timer::Election);
+    let heard = match &input {
+        Input::Deliver {
+            from,
+            message: Message::AppendEntries { term, round, .. },
+        } => Some((*from, *term, *round)),
+        Input::Deliver { .. } | Input::Fire(_) | Input::Ask(_) => None,
+    };
+    raft.step(node, input, out);
+    if stands {
+        for peer in raft.peers(node) {
+            let question = Message::RequestVote {
+                term: FAR,
+                last_log_index: Index(0),
+                last_log_term: Term(0),
+                leadership_transfer: false,
+            };
+            out.send(peer, question);
+        }
+    }
+    if let Some((leader, term, round)) = heard {
+        let outcome = AppendOutcome::StaleTerm { current_term: FAR };
+        let refusal = Message::AppendEntriesResponse {
+            term,
+            outcome,
+            round,
+        };
+        out.send(leader, refusal);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::raft::Raft;
 use crate::raft::message::{InstallOutcome, Message};
 use crate::specification::Law;
 
+use super::terms::is_answer;
 use super::{Step, said};
 
 impl<M: StateMachine> Raft<M> {
@@ -36,9 +37,9 @@ fn is_due<C>(heard: &Message<C>, said: &Message<C>) -> bool {
     match said {
         // Who is to take over and has not may not have heard that it is to (thesis §3.10). It does
         // not answer that.
-        Message::TimeoutNow { .. } => heard.is_response(),
+        Message::TimeoutNow { .. } => is_answer(heard),
         // A heartbeat has come before the answer to what was asked: it may be lost (thesis §6.4).
-        Message::ReadIndex { .. } => !heard.is_response(),
+        Message::ReadIndex { .. } => !is_answer(heard),
         // A chunk was lost, as the follower has just said.
         Message::InstallSnapshot { .. } => matches!(
             heard,
@@ -47,6 +48,6 @@ fn is_due<C>(heard: &Message<C>, said: &Message<C>) -> bool {
                 ..
             } if received < sent
         ),
-        said => said.is_response() && !heard.is_response(),
+        said => is_answer(said) && !is_answer(heard),
     }
 }

@@ -7,10 +7,9 @@
 
 use crate::machine::StateMachine;
 use crate::raft::install::Partial;
-use crate::raft::log::{Entry, Index};
+use crate::raft::log::Index;
 use crate::raft::message::{AppendOutcome, InstallOutcome, Message};
 use crate::raft::progress::Mode;
-use crate::raft::replication::entry_weight;
 use crate::raft::snapshot::{Applied, Snapshot};
 use crate::raft::state::Persistent;
 use crate::raft::{Raft, Timer};
@@ -20,6 +19,7 @@ use crate::world::{Action, Host, Scenario, World};
 use super::contradictions::{clusters_meet, is_blank};
 use super::invariants::is_replay;
 use super::laws::{each, each_promise};
+use super::pipelining::weight;
 use super::{leadership, said};
 
 impl<M: StateMachine> Raft<M> {
@@ -313,12 +313,11 @@ fn entries_trail<M: StateMachine>(
         return true;
     }
     let (old, new) = (&old.durable().log, new.durable());
-    let weight = |entry: &Entry<M::Command>| entry_weight::<M>(entry);
     let trailing = new.log.up_to(new.snapshot.last_included_index()).iter();
-    let trailing = trailing.map(weight).fold(0, usize::saturating_add);
+    let trailing = trailing.map(weight::<M>).fold(0, usize::saturating_add);
     let admitted = scenario.nodes[usize::from(node.0)].compaction.trailing;
     let base_index = new.log.base_index();
-    let discarded = old.get(base_index).map(weight);
+    let discarded = old.get(base_index).map(weight::<M>);
     trailing <= admitted
         && discarded.is_none_or(|weight| trailing.saturating_add(weight) > admitted)
 }

@@ -6,13 +6,13 @@
 
 use crate::machine::StateMachine;
 use crate::protocol::NodeId;
-use crate::raft::configuration::Configuration;
 use crate::raft::message::Message;
 use crate::raft::state::Role;
 use crate::raft::{Raft, Timer};
 use crate::specification::Law;
 use crate::world::{Action, Host, Scenario, World};
 
+use super::quorums::{in_force, voters};
 use super::{Step, told};
 
 impl<M: StateMachine> Raft<M> {
@@ -50,16 +50,14 @@ fn all_voters_are_asked<M: StateMachine>(
         (Role::PreCandidate { .. }, Message::PreVote { term: asked, .. }) => *asked == term.next(),
         _ => false,
     };
-    let Configuration {
-        voters, outgoing, ..
-    } = step.raft.configuration(step.new);
+    let (electorate, _) = in_force(after, step.new);
     let is_away = |voter: NodeId| {
         !after.network.connects(step.id, voter) || after.host(voter).and_then(Host::node).is_none()
     };
-    let mut others = voters.union(outgoing).filter(|voter| **voter != step.id);
+    let mut others = voters(electorate).filter(|voter| *voter != step.id);
     others.all(|voter| {
         let mut questions = told(after);
-        is_away(*voter)
-            || questions.any(|it| (it.from, it.to) == (step.id, *voter) && asks(it.message))
+        is_away(voter)
+            || questions.any(|it| (it.from, it.to) == (step.id, voter) && asks(it.message))
     })
 }

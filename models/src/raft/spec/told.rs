@@ -17,6 +17,7 @@ use crate::world::{Occurrence, Scenario, World};
 
 use super::Step;
 use super::membership::{committed, founding};
+use super::quorums::{in_force, latest_at, members};
 
 impl<M: StateMachine> Raft<M> {
     pub(super) const CHANGE_IS_DONE_WHEN_TOLD: Law<Self> = Law {
@@ -24,7 +25,7 @@ impl<M: StateMachine> Raft<M> {
         source: "§6, §8: C-new is committed, and no later configuration overrules it",
         holds: |scenario, before, action, after| {
             Step::taken(scenario, before, action, after)
-                .is_none_or(|step| changes_are_done(scenario, &step))
+                .is_none_or(|step| changes_are_done(scenario, after, &step))
         },
     };
 
@@ -36,7 +37,7 @@ impl<M: StateMachine> Raft<M> {
                 let asked = before.asked(scenario, action);
                 step.emitted.iter().all(|event| match event {
                     Event::Refused { request, refusal } => {
-                        is_refused_by_right(&step, asked, *request, *refusal)
+                        is_refused_by_right(before, &step, asked, *request, *refusal)
                     }
                     _ => true,
                 })
@@ -53,7 +54,7 @@ impl<M: StateMachine> Raft<M> {
                 let has_waited = action.fired() == Some(&Timer::Transfer);
                 step.emitted.iter().all(|event| match event {
                     Event::Transfer { request, outcome } => {
-                        came_to(&step, asked, has_waited, *request, *outcome)
+                        came_to(before, &step, asked, has_waited, *request, *outcome)
                     }
                     _ => true,
                 })
@@ -67,7 +68,7 @@ impl<M: StateMachine> Raft<M> {
                  server that leaves is needed until then",
         holds: |scenario, before, action, after| {
             Step::taken(scenario, before, action, after)
-                .is_none_or(|step| step.emitted.iter().all(|event| is_so(&step, event)))
+                .is_none_or(|step| step.emitted.iter().all(|event| is_so(after, &step, event)))
         },
     };
 }
@@ -77,7 +78,8 @@ impl<M: StateMachine> Raft<M> {
         name: "A host is told when the configuration changes, and when it is committed →",
         source: "§6: it connects its node to who the members are, and tells those who were added",
         holds: |scenario, before, action, after| {
-            Step::taken(scenario, before, action, after).is_none_or(|step| hosts_are_told(&step))
+            Step::taken(scenario, before, action, after)
+                .is_none_or(|step| hosts_are_told(after, &step))
         },
     };
 }
@@ -118,7 +120,7 @@ fn said_of_office<M: StateMachine>(event: &Event<M>) -> Option<Office> {
 
 /// Last, of what holds at the end of the step. A configuration that is in force again for another
 /// was truncated has been committed before.
-fn hosts_are_told<M: StateMachine>(step: &Step<'_, M>) -> bool {
+fn hosts_are_told<M: StateMachine>(after: &World<Raft<M>>, step: &Step<'_, M>) -> bool {
     let was_known = |index: Index| index <= step.old.volatile.commit_index;
     let (was, is) = (
         &step.old.volatile.configuration,
@@ -130,7 +132,7 @@ fn hosts_are_told<M: StateMachine>(step: &Step<'_, M>) -> bool {
     if !is_news && is_committed.is_none() {
         return true;
     }
-    let in_force = step.raft.configuration(step.new);
+    let (in_force, _) = in_force(after, step.new);
     let changed = step.emitted.iter().filter_map(|event| match event {
         Event::MembershipChanged { configuration } => Some(configuration),
         _ => None,
@@ -141,18 +143,6 @@ fn hosts_are_told<M: StateMachine>(step: &Step<'_, M>) -> bool {
     });
     (!is_news || changed.last() == Some(in_force))
         && (is_committed.is_none() || committed.last() == Some(in_force))
-}
-
-/// The last configuration that the node remembers, and whether it knows that to be committed.
-fn last<M: StateMachine>(node: &Node<Raft<M>>) -> (Configuration, bool) {
-    let durable = node.durable();
-    match durable.configuration_at(Index(u64::MAX)) {
-        Some(InForce {
-            index,
-            configuration,
-        }) => (configuration, index <= node.volatile.commit_index),
-        None => (durable.initial.clone().unwrap_or_default(), true),
-    }
 }
 
 /// The change that a client asks for by this request.
@@ -166,7 +156,7 @@ fn change_of<M: StateMachine>(scenario: &Scenario<Raft<M>>, wanted: RequestId) -
 
 /// Whether the configuration is what the change asks for.
 fn is_made(change: &Change, made: &Configuration) -> bool {
-    let members = made.members();
+    let members = members(made);
     change.add.is_subset(&members)
         && change.promote.is_subset(&made.voters)
         && change.remove.is_disjoint(&members)
@@ -191,14 +181,18 @@ pub(super) fn changes_are_made<M: StateMachine>(
             return true;
         };
         change_of(scenario, *request).is_none_or(|change| {
-            !made.is_joint()
+            made.outgoing.is_empty()
                 && is_made(change, made)
                 && (committed(world).any(|it| it == made) || made == founding(scenario))
         })
     })
 }
 
-fn changes_are_done<M: StateMachine>(scenario: &Scenario<Raft<M>>, step: &Step<'_, M>) -> bool {
+fn changes_are_done<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    after: &World<Raft<M>>,
+    step: &Step<'_, M>,
+) -> bool {
     step.emitted.iter().all(|event| {
         let Event::Changed {
             request,
@@ -208,16 +202,17 @@ fn changes_are_done<M: StateMachine>(scenario: &Scenario<Raft<M>>, step: &Step<'
             return true;
         };
         let asked = change_of(scenario, *request);
-        let (last, is_committed) = last(step.new);
-        is_committed
-            && !told.is_joint()
-            && *told == last
+        let (last, is_changing) = in_force(after, step.new);
+        !is_changing
+            && told.outgoing.is_empty()
+            && told == last
             && asked.is_some_and(|change| is_made(change, told))
     })
 }
 
 /// As the leader knew things when it was asked.
 fn is_refused_by_right<M: StateMachine>(
+    before: &World<Raft<M>>,
     step: &Step<'_, M>,
     asked: Option<&Command<M>>,
     refused: RequestId,
@@ -231,16 +226,16 @@ fn is_refused_by_right<M: StateMachine>(
     };
     let durable = step.old.durable();
     let commit_index = step.old.volatile.commit_index;
-    let (current, is_committed) = last(step.old);
+    let (current, is_changing) = in_force(before, step.old);
     let is_true = match refusal {
         Refusal::NotEstablished => durable.log.term_at(commit_index) != Some(durable.current_term),
-        Refusal::ChangeInProgress => current.is_joint() || !is_committed,
+        Refusal::ChangeInProgress => !current.outgoing.is_empty() || is_changing,
         Refusal::Behind { node } => {
             let known = leads.progress.get(&node);
             let is_behind = known.is_none_or(|it| it.match_index < commit_index);
             is_behind && change.promote.contains(&node) && !current.voters.contains(&node)
         }
-        refusal => does_not_fit(change, &current, refusal),
+        refusal => does_not_fit(change, current, refusal),
     };
     *request == refused
         && is_true
@@ -257,7 +252,7 @@ fn does_not_fit(change: &Change, current: &Configuration, refusal: Refusal) -> b
     } = change;
     match refusal {
         Refusal::NotAMember { node } => {
-            promote.contains(&node) && !current.is_member(node)
+            promote.contains(&node) && !members(current).contains(&node)
                 || contacts.contains_key(&node) && !add.contains(&node)
         }
         Refusal::AlreadyVotes { node } => add.contains(&node) && current.voters.contains(&node),
@@ -279,6 +274,7 @@ fn does_not_fit(change: &Change, current: &Configuration, refusal: Refusal) -> b
 
 /// Whether the transfer that `request` asks for, now or some time ago, has come to this.
 fn came_to<M: StateMachine>(
+    before: &World<Raft<M>>,
     step: &Step<'_, M>,
     asked: Option<&Command<M>>,
     has_waited: bool,
@@ -302,7 +298,7 @@ fn came_to<M: StateMachine>(
         }
         TransferOutcome::AlreadyLeads => wanted == Some(step.id) && leads_on.is_some(),
         TransferOutcome::NotAVoter => {
-            wanted.is_some_and(|to| !last(step.old).0.voters.contains(&to))
+            wanted.is_some_and(|to| !in_force(before, step.old).0.voters.contains(&to))
         }
         TransferOutcome::Busy { to } => {
             let goes_on = leads_on.is_some_and(|(was, is, _)| was.transfer == is.transfer);
@@ -311,26 +307,25 @@ fn came_to<M: StateMachine>(
     }
 }
 
-fn is_so<M: StateMachine>(step: &Step<'_, M>, event: &Event<M>) -> bool {
+fn is_so<M: StateMachine>(after: &World<Raft<M>>, step: &Step<'_, M>, event: &Event<M>) -> bool {
     let durable = step.new.durable();
     match event {
         // Another may follow in the same step.
         Event::MembershipCommitted { configuration } => {
-            let known = durable.configuration_at(step.new.volatile.commit_index);
-            let committed = known.map(|known| (known.index, known.configuration));
-            committed.as_ref().map_or_else(
+            let committed = latest_at(after, durable, step.new.volatile.commit_index);
+            committed.map_or_else(
                 || durable.initial.as_ref() == Some(configuration),
                 |(index, latest)| {
-                    let earlier = || durable.configuration_at(index.previous());
+                    let earlier = || latest_at(after, durable, index.previous());
                     latest == configuration
                         || latest.outgoing.is_empty()
-                            && earlier().is_some_and(|it| it.configuration == *configuration)
+                            && earlier().is_some_and(|(_, earlier)| earlier == configuration)
                 },
             )
         }
         Event::Retired => {
-            let (last, is_committed) = last(step.new);
-            is_committed && !last.is_member(step.id)
+            let (last, is_changing) = in_force(after, step.new);
+            !is_changing && !members(last).contains(&step.id)
         }
         Event::Leading { term } => {
             matches!(step.new.volatile.role, Role::Leader(_)) && durable.current_term == *term

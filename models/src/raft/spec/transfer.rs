@@ -8,6 +8,7 @@ use crate::world::{Action, Host, Occurrence, Scenario, World};
 
 use super::contradictions::is_blank;
 use super::laws::each;
+use super::quorums::{in_force, votes};
 use super::{leadership, said, told};
 
 impl<M: StateMachine> Raft<M> {
@@ -21,7 +22,7 @@ impl<M: StateMachine> Raft<M> {
     pub(super) const TRANSFER_ENDS: Invariant<Self> = Invariant {
         name: "A pending transfer ends",
         source: "thesis §3.10: it is given up after an election timeout; its target is a voter",
-        holds: pending_transfer_ends,
+        holds: |_, world| pending_transfer_ends(world),
     };
 
     pub(super) const PERMISSION_IS_GIVEN: Law<Self> = Law {
@@ -99,18 +100,14 @@ fn target_has_the_whole_log<M: StateMachine>(
     })
 }
 
-fn pending_transfer_ends<M: StateMachine>(
-    scenario: &Scenario<Raft<M>>,
-    world: &World<Raft<M>>,
-) -> bool {
-    world.all_hosts().all(|(id, host)| {
+fn pending_transfer_ends<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    world.all_hosts().all(|(_, host)| {
         let Host::Up { node, armed, .. } = host else {
             return true;
         };
         let pending = leadership(host).and_then(|(_, leads)| leads.transfer);
-        let raft = &scenario.nodes[usize::from(id.0)];
         pending.is_none_or(|transfer| {
-            armed.contains(&Timer::Transfer) && raft.configuration(node).is_voter(transfer.to)
+            armed.contains(&Timer::Transfer) && votes(in_force(world, node).0, transfer.to)
         })
     })
 }

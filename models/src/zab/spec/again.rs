@@ -11,7 +11,7 @@ use crate::zab::state::{Phase, Role};
 use crate::zab::zxid::Epoch;
 use crate::zab::{Timer, Zab};
 
-use super::Bounded;
+use super::{Bounded, takes_part};
 
 type W<M, E> = World<Zab<M, E>>;
 type H<M, E> = Host<Zab<M, E>>;
@@ -137,7 +137,7 @@ fn brings_news<M: StateMachine, E: Bounded>(
     let disk = host.durable();
     let delivered = host.node().map(|node| node.volatile.delivered.zxid);
     let has_joined = disk.current_epoch == epoch;
-    disk.takes_part()
+    takes_part(disk)
         && disk.accepted_epoch == epoch
         && Some(snapshot.zxid) > delivered
         && (!has_joined || snapshot.zxid > disk.history.last_zxid())

@@ -13,8 +13,8 @@ use crate::zab::state::Waiting;
 use crate::zab::zxid::Zxid;
 use crate::zab::{Command, Event, Zab};
 
-use super::Bounded;
 use super::invariants::serves;
+use super::{Bounded, takes_part};
 
 type W<M, E> = World<Zab<M, E>>;
 type N<M, E> = Node<Zab<M, E>>;
@@ -86,7 +86,7 @@ fn answered_once<M: StateMachine, E: Bounded>(
     // Who takes no part is deaf to clients, too.
     let asked = before
         .asked(scenario, action)
-        .filter(|_| old.durable().takes_part());
+        .filter(|_| takes_part(old.durable()));
     let (waited, waits) = (&old.volatile.waiting, &new.volatile.waiting);
     let asks = asked.map(Command::request);
     let answers = |request: RequestId| {

@@ -451,6 +451,62 @@ pub const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
         scenario: scenarios::late_pings,
     },
     Model {
+        name: "zab/pings-later-epoch",
+        size: Size::Gate,
+        purpose: "a follower that is behind, and whose last transaction bears the larger counter",
+        faults: "2 messages lost",
+        bounds: "2 nodes, channels in order, messages beat timers; n0 has led epoch 1, n1 leads epoch 2 \
+                 from the start; 1 client of n1, 1 write more",
+        states: Some(140),
+        reaches: &["a transaction is delivered", "a write is answered", "DIFF"],
+        scenario: scenarios::later_epoch,
+    },
+    Model {
+        name: "zab/snap-later-epoch",
+        size: Size::Gate,
+        purpose: "a follower that needs a snapshot whose last transaction bears the smaller counter",
+        faults: "none but what was lost before",
+        bounds: "channels in order, messages beat timers; n0 has led epoch 1, n1 leads epoch 2 from the \
+                 start; n2 has joined it, and lacks 2 transactions",
+        states: Some(45),
+        reaches: &["SNAP"],
+        scenario: scenarios::snap_later_epoch,
+    },
+    Model {
+        name: "zab/recency-later-epoch",
+        size: Size::Gate,
+        purpose: "a leader that has joined the last epoch and lacks what was delivered in it, and whose \
+                  last transaction bears the larger counter",
+        faults: LOSSY,
+        bounds: "n0 has led epoch 1, n1 epoch 2; n2 may lead epoch 3; each is told once whom to follow",
+        states: Some(66),
+        reaches: &["a node stands down for one with a more recent history"],
+        scenario: scenarios::recency_later_epoch,
+    },
+    Model {
+        name: "zab/reads-again",
+        size: Size::Gate,
+        purpose: "a reader who wants the latest, and asks again when a sync for it was delivered before; \
+                  what is passed on for it is lost",
+        faults: "1 message lost; both nodes have crashed before",
+        bounds: "2 nodes, channels in order, messages beat timers; n0 has led epoch 1, and leads epoch \
+                 2 from the start; 1 synced read, asked up to 2 times more",
+        states: Some(649),
+        reaches: &["a read is answered"],
+        scenario: scenarios::reads_again,
+    },
+    Model {
+        name: "zab/forged-epochs",
+        size: Size::Gate,
+        purpose: "epochs out of reach, said by a follower and by a leader",
+        faults: "any loss and reordering; a disk that says what cannot be",
+        bounds: "n0 has accepted the last epoch but one; n0 and n1 may lead; each is told once whom to \
+                 follow",
+        states: Some(122),
+        reaches: &["a leader is established"],
+        scenario: scenarios::forged_epochs,
+    },
+    Model {
         name: "zab/restarted",
         size: Size::Gate,
         purpose: "a leader that begins anew with one who follows it still",

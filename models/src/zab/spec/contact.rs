@@ -11,7 +11,8 @@ use crate::zab::message::Message;
 use crate::zab::state::{Leading, Role};
 use crate::zab::{Timer, Zab};
 
-use super::{Bounded, primary};
+use super::reach::is_in_reach;
+use super::{Bounded, behind, is_quorum, primary};
 
 impl<M: StateMachine, E: Bounded> Zab<M, E> {
     pub(super) const OUTSTANDING_IS_UNDER_WAY: Invariant<Self> = Invariant {
@@ -47,7 +48,7 @@ fn proposed<M: StateMachine, E: Bounded>(host: &Host<Zab<M, E>>) -> BTreeSet<Req
         return BTreeSet::new();
     };
     let delivered = node.volatile.delivered.zxid;
-    let due = node.durable().history.after(delivered).iter();
+    let due = behind(&node.durable().history, delivered);
     due.map(|transaction| transaction.content.request())
         .collect()
 }
@@ -71,8 +72,8 @@ fn without_quorum_gives_up<M: StateMachine, E: Bounded>(
     let (Some((_, was)), Some((_, is))) = (led, leads) else {
         return true;
     };
-    let quorum = scenario.nodes[usize::from(node.0)].quorum();
-    was.heard.len() + 1 >= quorum && is.heard.is_empty()
+    let is_enough = is_quorum(&scenario.nodes[usize::from(node.0)], was.heard.len() + 1);
+    is_enough && is.heard.is_empty()
 }
 
 fn outdone_stands_down<M: StateMachine, E: Bounded>(
@@ -101,6 +102,6 @@ fn outdone_stands_down<M: StateMachine, E: Bounded>(
     let own = old.durable().accepted_epoch;
     !has_proposed(old)
         || accepted_epoch <= own
-        || !own.may_reach(accepted_epoch)
+        || !is_in_reach(own, accepted_epoch)
         || !has_proposed(new)
 }

@@ -8,7 +8,7 @@ use crate::world::{Action, Host, Scenario, World};
 use crate::zab::Zab;
 use crate::zab::state::{Persistent, Role};
 
-use super::Bounded;
+use super::{Bounded, goes_through, takes_part};
 
 impl<M: StateMachine, E: Bounded> Zab<M, E> {
     pub(super) const NOBODY_IS_CONTRADICTED: Invariant<Self> = Invariant {
@@ -29,7 +29,7 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
                 .ghost
                 .halted
                 .iter()
-                .all(|&id| { world.host(id) }.is_some_and(|host| !host.on_disk().takes_part()))
+                .all(|&id| { world.host(id) }.is_some_and(|host| !takes_part(host.on_disk())))
         },
     };
 
@@ -105,7 +105,9 @@ pub(super) fn ensembles_meet<M: StateMachine, E: Bounded>(scenario: &Scenario<Za
         let zxid = one.history.snapshot().zxid;
         scenario.disks.iter().any(|other| {
             let history = &other.history;
-            history.begins_after() < zxid && zxid < history.last_zxid() && !history.contains(zxid)
+            history.begins_after() < zxid
+                && zxid < history.last_zxid()
+                && !goes_through(history, zxid)
         })
     })
 }

@@ -5,14 +5,14 @@ use crate::machine::StateMachine;
 use crate::protocol::NodeId;
 use crate::specification::{Invariant, Law};
 use crate::world::{Action, Host, World};
-use crate::zab::history::History;
 use crate::zab::message::Message;
 use crate::zab::state::{Leading, Role};
 use crate::zab::zxid::{Epoch, Zxid};
 use crate::zab::{Timer, Zab};
 
 use super::laws::changed;
-use super::{Bounded, primary};
+use super::messages::epoch_of;
+use super::{Bounded, goes_through, primary};
 
 type W<M, E> = World<Zab<M, E>>;
 
@@ -70,17 +70,11 @@ fn said<M: StateMachine, E: Bounded>(
         Message::AckEpoch { .. } => None,
         _ => return None,
     };
-    (envelope.to == leader && message.epoch() == Some(epoch)).then_some(Said {
+    (envelope.to == leader && epoch_of(message) == Some(epoch)).then_some(Said {
         follower: envelope.from,
         has,
         lives: matches!(message, Message::Pong { .. }),
     })
-}
-
-/// Whether the leader knows the transaction, and so that its follower has all before it.
-fn knows<M: StateMachine>(history: &History<M>, zxid: Zxid) -> bool {
-    let mut kept = history.transactions().iter();
-    zxid == history.begins_after() || kept.any(|transaction| transaction.zxid == zxid)
 }
 
 /// Until its reign begins a leader keeps what each has said of itself, and that it has promised the
@@ -157,7 +151,7 @@ fn counts_what_is_said<M: StateMachine, E: Bounded>(
                 match was.learners.get(&follower) {
                     Some(&had) => {
                         let news = said.and_then(|said| said.has);
-                        let news = news.filter(|&zxid| knows(&old.durable().history, zxid));
+                        let news = news.filter(|&zxid| goes_through(&old.durable().history, zxid));
                         has == had.max(news)
                     }
                     // It asks to be synchronised.

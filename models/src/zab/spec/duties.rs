@@ -13,7 +13,8 @@ use crate::zab::message::Message;
 use crate::zab::state::{Leading, Phase, Role};
 
 use super::laws::changed;
-use super::{Bounded, primary};
+use super::messages::epoch_of;
+use super::{Bounded, is_quorum, primary};
 
 type W<M, E> = World<Zab<M, E>>;
 
@@ -32,6 +33,15 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
         source: "DSN 2011, §IV.B, steps f.2.2 and f.3.3",
         holds: |_, before, action, after| {
             heard(action).is_none_or(|heard| is_delivered(before, heard, after))
+        },
+    };
+
+    pub(super) const DELIVERED_IS_COMMITTED: Law<Self> = Law {
+        name: "What a follower delivers it has just heard to be committed →",
+        source: "DSN 2011, §IV.B, step f.3.3: once it receives a commit for it; a transaction of an \
+                 earlier epoch is none of a later, whatever their counters",
+        holds: |_, before, action, after| {
+            heard(action).is_none_or(|heard| is_committed(before, heard, after))
         },
     };
 
@@ -117,6 +127,26 @@ fn is_delivered<M: StateMachine, E: Bounded>(
     (has_leave || !serves) && history.all(|next| next.zxid <= delivered || next.zxid > committed)
 }
 
+/// A leader commits by what it counts: that is another matter.
+fn is_committed<M: StateMachine, E: Bounded>(
+    before: &W<M, E>,
+    heard: &Envelope<Message<M, E>>,
+    after: &W<M, E>,
+) -> bool {
+    let node = |world| World::host(world, heard.to).and_then(Host::node);
+    let (Some(old), Some(new)) = (node(before), node(after)) else {
+        return true;
+    };
+    let (had, has) = (old.volatile.delivered.zxid, new.volatile.delivered.zxid);
+    let committed = match &heard.message {
+        Message::UpToDate { committed, .. } | Message::Ping { committed, .. } => Some(*committed),
+        Message::Commit { zxid } => Some(*zxid),
+        Message::Snap { snapshot, .. } => Some(snapshot.zxid),
+        _ => None,
+    };
+    has == had || matches!(new.volatile.role, Role::Leading(_)) || Some(has) <= committed
+}
+
 fn has_joined<M: StateMachine, E: Bounded>(
     node: &Node<Zab<M, E>>,
     heard: &Envelope<Message<M, E>>,
@@ -125,7 +155,7 @@ fn has_joined<M: StateMachine, E: Bounded>(
     let epochs = [disk.accepted_epoch, disk.current_epoch];
     matches!(node.volatile.role, Role::Following(following)
         if following.leader == heard.from && following.phase != Phase::Discovery)
-        && epochs.map(Some) == [heard.message.epoch(); 2]
+        && epochs.map(Some) == [epoch_of(&heard.message); 2]
 }
 
 fn epoch_is_new_to_a_quorum<M: StateMachine, E: Bounded>(
@@ -160,7 +190,7 @@ fn epoch_is_new_to_a_quorum<M: StateMachine, E: Bounded>(
         let own = was.durable().accepted_epoch;
         let theirs = accepted.into_iter().flat_map(|accepted| accepted.values());
         let mut theirs = theirs.copied().chain(now.map(|(_, epoch)| epoch));
-        let quorum = scenario.nodes[usize::from(id.0)].voters().len() / 2 + 1;
-        asked + 1 >= quorum && epoch > own && theirs.all(|accepted| accepted < epoch)
+        let is_enough = is_quorum(&scenario.nodes[usize::from(id.0)], asked + 1);
+        is_enough && epoch > own && theirs.all(|accepted| accepted < epoch)
     })
 }

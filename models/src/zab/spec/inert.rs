@@ -19,11 +19,14 @@ use crate::zab::Zab;
 use crate::zab::election::Election;
 use crate::zab::message::Message;
 
+use super::messages::epoch_of;
+use super::takes_part;
+
 pub(super) fn is_inert<M: StateMachine, E: Election>(
     envelope: &Envelope<Message<M, E>>,
     receiver: &Host<Zab<M, E>>,
 ) -> bool {
-    let epoch = envelope.message.epoch();
+    let epoch = epoch_of(&envelope.message);
     let disk = receiver.on_disk();
-    !disk.takes_part() || epoch.is_some_and(|epoch| epoch < disk.accepted_epoch)
+    !takes_part(disk) || epoch.is_some_and(|epoch| epoch < disk.accepted_epoch)
 }

@@ -14,7 +14,9 @@ use crate::zab::zxid::{Epoch, Zxid};
 use crate::zab::{Timer, Zab};
 
 use super::contradictions::{ensembles_meet, is_blank};
-use super::{Bounded, holds, is_linearizable, messages, primary};
+use super::{
+    Bounded, goes_through, holds, is_linearizable, is_quorum, messages, primary, takes_part,
+};
 
 impl<M: StateMachine, E: Bounded> Zab<M, E> {
     pub(super) const STATE_PROPERTIES: &'static [Invariant<Self>] = &[
@@ -252,7 +254,7 @@ fn histories_agree<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
 pub(super) fn agree<M: StateMachine>(a: &History<M>, b: &History<M>) -> bool {
     let from = a.begins_after().max(b.begins_after());
     let ids = a.transactions().iter().rev().map(|next| next.zxid);
-    let mut common = ids.filter(|&zxid| zxid > from && b.contains(zxid));
+    let mut common = ids.filter(|&zxid| zxid > from && goes_through(b, zxid));
     let Some(last) = common.next() else {
         return true;
     };
@@ -280,7 +282,7 @@ fn current_epoch_is_earned<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool
         let (history, epoch) = (&disk.history, disk.current_epoch);
         let has_initial = match world.ghost.reigns.get(&epoch) {
             Some(reign) => {
-                history.contains(reign.initial) || reign.initial < history.begins_after()
+                goes_through(history, reign.initial) || reign.initial < history.begins_after()
             }
             // Its leader crashed within the step in which it got its promises: nobody has heard.
             None => true,
@@ -347,10 +349,6 @@ fn acknowledgements_are_durable<M: StateMachine, E: Bounded>(world: &W<M, E>) ->
     })
 }
 
-fn quorum<M: StateMachine, E: Bounded>(scenario: &Scenario<Zab<M, E>>) -> usize {
-    scenario.nodes[0].quorum()
-}
-
 fn established_leaders_have_a_quorum<M: StateMachine, E: Bounded>(
     scenario: &Scenario<Zab<M, E>>,
     world: &W<M, E>,
@@ -364,7 +362,10 @@ fn established_leaders_have_a_quorum<M: StateMachine, E: Bounded>(
         let took_over = |(_, host): &(NodeId, &Host<Zab<M, E>>)| {
             is_blank(host.on_disk()) || host.on_disk().current_epoch >= epoch
         };
-        world.all_hosts().filter(took_over).count() >= quorum(scenario)
+        is_quorum(
+            &scenario.nodes[0],
+            world.all_hosts().filter(took_over).count(),
+        )
     })
 }
 
@@ -377,7 +378,7 @@ fn delivered_transactions_are_durable<M: StateMachine, E: Bounded>(
             // Who has lost its disk is as good as a holder: nobody is elected by it.
             is_blank(host.on_disk()) || holds(&host.on_disk().history, &delivered.transaction)
         };
-        world.all_hosts().filter(has).count() >= quorum(scenario)
+        is_quorum(&scenario.nodes[0], world.all_hosts().filter(has).count())
     })
 }
 
@@ -409,7 +410,7 @@ fn delivered_once<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
 fn deliveries_are_in_order<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
     world.running().all(|(_, node)| {
         let (history, delivered) = (&node.durable().history, node.volatile.delivered.zxid);
-        history.contains(delivered) && history.snapshot().zxid <= delivered
+        goes_through(history, delivered) && history.snapshot().zxid <= delivered
     })
 }
 
@@ -424,9 +425,10 @@ fn what_a_quorum_has_is_committed<M: StateMachine, E: Bounded>(
         let own = node.durable().history.last_zxid();
         let mut on_disk: Vec<Zxid> = primary.learners.values().flatten().copied().collect();
         on_disk.push(own);
-        on_disk.sort_unstable();
-        let committed = on_disk.iter().nth_back(quorum(scenario) - 1);
-        !primary.established || committed <= Some(&node.volatile.delivered.zxid)
+        let holders = |zxid: Zxid| on_disk.iter().filter(|has| **has >= zxid).count();
+        let mut committed =
+            { on_disk.iter() }.filter(|&&zxid| is_quorum(&scenario.nodes[0], holders(zxid)));
+        !primary.established || committed.all(|zxid| *zxid <= node.volatile.delivered.zxid)
     })
 }
 
@@ -435,7 +437,7 @@ fn nobody_waits_in_vain<M: StateMachine, E: Bounded>(world: &W<M, E>) -> bool {
         Host::Up { node, armed, .. } => {
             let role = &node.volatile.role;
             let runs = |timer| armed.contains(&Timer::Election(timer));
-            let looks_in_vain = node.durable().takes_part()
+            let looks_in_vain = takes_part(node.durable())
                 && *role == Role::Looking
                 && !E::goes_on(&node.volatile.election, runs);
             !looks_in_vain

@@ -55,6 +55,26 @@ pub const MODELS: &[LiveModel<Z>] = &[
         decides: &[
             "An election ends in a synchronised quorum, for ever",
             "Every node catches up",
+            SILENT,
+        ],
+    },
+    LiveModel {
+        model: Model {
+            name: "zab-bully/live-office",
+            size: Size::Gate,
+            purpose: "a leader is established, and leads on: what it says is answered, and no more",
+            faults: "none",
+            bounds: "2 nodes, elections ≤ 2; channels in order, time-outs that are chosen well",
+            states: Some(23),
+            reaches: &["a leader is established", "all nodes broadcast"],
+            scenario: || Scenario {
+                scripts: Vec::new(),
+                ..synchronous(2, 2, 0)
+            },
+        },
+        decides: &[
+            "An election ends in a synchronised quorum, for ever",
+            SILENT,
         ],
     },
     LiveModel {
@@ -77,7 +97,10 @@ const ALL: &[&str] = &[
     "An election ends in a synchronised quorum, for ever",
     "Every request is answered",
     "Every node catches up",
+    SILENT,
 ];
+
+const SILENT: &str = "The network falls silent again and again";
 
 /// Mutants in the worlds in which liveness is decided.
 pub const MUTANTS: &[Mutant<Z>] = &[
@@ -109,6 +132,14 @@ pub const MUTANTS: &[Mutant<Z>] = &[
         source: "DSN 2011, §IV.B, step l.3.2: a commit to all followers",
         model: "zab-bully/live-pair",
         inject: |scenario| scenario.step = tells_nobody_what_is_committed,
+    },
+    Mutant {
+        id: "ZAB-BULLY-PONG-ANSWERED",
+        defect: "a leader answers each answer to its ping by the next ping: the two never fall silent, \
+                 and no time-out is ever due",
+        source: "Medeiros 2012, §3.5: pings are a matter of time",
+        model: "zab-bully/live-office",
+        inject: |scenario| scenario.step = pings_back,
     },
 ];
 
@@ -191,4 +222,23 @@ fn tells_nobody_what_is_committed(
         }
         Some(effect)
     });
+}
+
+fn pings_back(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let follower = match &input {
+        Input::Deliver {
+            from,
+            message: Message::Pong { .. },
+        } => Some(*from),
+        Input::Deliver { .. } | Input::Fire(_) | Input::Ask(_) => None,
+    };
+    zab.step(node, input, out);
+    if let Some(follower) = follower.filter(|_| zab.leads_established(node)) {
+        let ping = Message::Ping {
+            epoch: node.durable().accepted_epoch,
+            last_zxid: node.durable().history.last_zxid(),
+            committed: node.volatile.delivered.zxid,
+        };
+        out.send(follower, ping);
+    }
 }

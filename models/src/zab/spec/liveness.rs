@@ -7,7 +7,7 @@ use crate::world::World;
 use crate::zab::Zab;
 use crate::zab::state::{Leading, Phase, Role};
 
-use super::Bounded;
+use super::{Bounded, is_quorum};
 
 const FAIRNESS: &str = "faults stop; the election settles on one live node with a most recent \
                         history; delivery of each message, each node's timers and restarts are \
@@ -19,7 +19,7 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
             name: "An election ends in a synchronised quorum, for ever",
             source: "DSN 2011, §V, liveness; Medeiros 2012, §3.3",
             formula: Formula::EventuallyAlways(|scenario, world| {
-                has_quorum(world, scenario.nodes[0].quorum())
+                has_quorum(world, |count| is_quorum(&scenario.nodes[0], count))
             }),
             fairness: FAIRNESS,
         },
@@ -44,13 +44,22 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
             }),
             fairness: FAIRNESS,
         },
+        Liveness {
+            name: "The network falls silent again and again",
+            source: "Medeiros 2012, §3.5: pings are a matter of time; what one sets off ends before \
+                     the next is due",
+            formula: Formula::InfinitelyOften(|_, world| {
+                world.network.under_way().next().is_none()
+            }),
+            fairness: FAIRNESS,
+        },
     ];
 }
 
-/// One node leads, and a quorum, itself included, broadcasts with it.
+/// One node leads, and so many, itself included, broadcast with it that it is enough.
 pub(super) fn has_quorum<M: StateMachine, E: Bounded>(
     world: &World<Zab<M, E>>,
-    quorum: usize,
+    is_enough: impl Fn(usize) -> bool,
 ) -> bool {
     let leads = |(id, node): (NodeId, &crate::Node<Zab<M, E>>)| match &node.volatile.role {
         Role::Leading(Leading::Primary(primary)) => primary.established.then_some(id),
@@ -66,5 +75,5 @@ pub(super) fn has_quorum<M: StateMachine, E: Bounded>(
         }
         Role::Looking | Role::Leading(_) => false,
     };
-    world.running().filter(follows).count() + 1 >= quorum
+    is_enough(world.running().filter(follows).count() + 1)
 }

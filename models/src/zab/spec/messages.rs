@@ -1,11 +1,12 @@
-//! What must be true of messages under way.
+//! What must be true of messages under way, and of which reign each is.
 
 use crate::machine::StateMachine;
 use crate::world::World;
 use crate::zab::Zab;
+use crate::zab::election::Election;
 use crate::zab::history::History;
 use crate::zab::message::Message;
-use crate::zab::zxid::Zxid;
+use crate::zab::zxid::{Epoch, Zxid};
 
 use super::{Bounded, primary};
 
@@ -22,7 +23,8 @@ pub(super) fn are_of_their_senders_history<M: StateMachine, E: Bounded>(
         let Some((host, (epoch, _))) = office else {
             return true;
         };
-        envelope.message.epoch() != Some(epoch) || is_of(&envelope.message, &host.durable().history)
+        epoch_of(&envelope.message) != Some(epoch)
+            || is_of(&envelope.message, &host.durable().history)
     })
 }
 
@@ -62,5 +64,26 @@ fn is_of<M: StateMachine, E: Bounded>(message: &Message<M, E>, history: &History
         | Message::Request { .. }
         | Message::Pong { .. }
         | Message::Election(_) => true,
+    }
+}
+
+/// The epoch of the reign that the message is of. A follower introduces itself before it is of any, and
+/// so does the election.
+pub(super) fn epoch_of<M: StateMachine, E: Election>(message: &Message<M, E>) -> Option<Epoch> {
+    match message {
+        Message::NewEpoch { epoch }
+        | Message::AckEpoch { epoch, .. }
+        | Message::Diff { epoch, .. }
+        | Message::Trunc { epoch, .. }
+        | Message::Snap { epoch, .. }
+        | Message::NewLeader { epoch, .. }
+        | Message::AckNewLeader { epoch, .. }
+        | Message::UpToDate { epoch, .. }
+        | Message::Request { epoch, .. }
+        | Message::Ping { epoch, .. }
+        | Message::Pong { epoch, .. } => Some(*epoch),
+        Message::Propose(transaction) => Some(transaction.zxid.epoch),
+        Message::Ack { zxid } | Message::Commit { zxid } => Some(zxid.epoch),
+        Message::FollowerInfo { .. } | Message::Election(_) => None,
     }
 }

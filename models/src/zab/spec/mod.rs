@@ -32,6 +32,7 @@ mod oracle;
 mod pings;
 mod prologue;
 mod promises;
+mod reach;
 mod reachable;
 mod replay;
 mod sampled;
@@ -63,7 +64,7 @@ pub use self::scenarios::{
 use super::election::Election;
 use super::history::{Content, History, Recency, Transaction};
 use super::message::Message;
-use super::state::{Leading, Primary, Role};
+use super::state::{Leading, Persistent, Primary, Role};
 use super::zxid::{Epoch, Zxid};
 use super::{Command, Event, Timer, Zab};
 use crate::machine::StateMachine;
@@ -364,6 +365,32 @@ fn primary<M: StateMachine, E: Election>(host: &Host<Zab<M, E>>) -> Option<(Epoc
         Role::Leading(Leading::Primary(primary)) => Some((node.durable().accepted_epoch, primary)),
         Role::Looking | Role::Following(_) | Role::Leading(_) => None,
     }
+}
+
+/// Whether so many nodes, the node itself included, are a quorum: more than half of the ensemble (DSN
+/// 2011, §III.A: "any two quorums intersect").
+fn is_quorum<M: StateMachine, E: Election>(zab: &Zab<M, E>, count: usize) -> bool {
+    2 * count > zab.voters().len()
+}
+
+/// The transactions of the history that come behind this one.
+fn behind<M: StateMachine>(
+    history: &History<M>,
+    zxid: Zxid,
+) -> impl Iterator<Item = &Transaction<M::Command>> {
+    let kept = history.transactions().iter();
+    kept.filter(move |next| next.zxid > zxid)
+}
+
+/// Whether the history is known to go through this transaction: it is kept, or the last that is not.
+fn goes_through<M: StateMachine>(history: &History<M>, zxid: Zxid) -> bool {
+    let mut kept = history.transactions().iter();
+    zxid == history.begins_after() || kept.any(|transaction| transaction.zxid == zxid)
+}
+
+/// Whether a node may say anything, by its disk.
+fn takes_part<M: StateMachine>(disk: &Persistent<M>) -> bool {
+    disk.is_member && disk.halted.is_none()
 }
 
 /// Whether the transaction is in the history, or in its snapshot.

@@ -9,11 +9,12 @@ use crate::zab::Zab;
 use crate::zab::message::Message;
 use crate::zab::state::{Phase, Role};
 
-use super::Bounded;
+use super::messages::epoch_of;
+use super::{Bounded, behind};
 
 /// Who has joined a leader and hears its ping broadcasts with it, delivers what it has of what
-/// is committed, and, unless the answer can't get through or would not be heeded, says that it lives, and asks for what
-/// it lacks.
+/// is committed, and, unless the answer can't get through, says that it lives, and asks for what it
+/// lacks. It says so in this very step: what was said before and is under way yet may be lost.
 pub(super) fn make_up<M: StateMachine, E: Bounded>(
     before: &World<Zab<M, E>>,
     action: &Action<Zab<M, E>>,
@@ -30,13 +31,15 @@ pub(super) fn make_up<M: StateMachine, E: Bounded>(
         return true;
     };
     let delivered = new.volatile.delivered.zxid;
-    let mut due = new.durable().history.after(delivered).iter();
-    let gets_through = after.network.connects(ping.to, ping.from)
-        && is_heeded(after.host(ping.from).and_then(Host::node), ping);
+    let mut due = behind(&new.durable().history, delivered);
+    let is_up = after
+        .host(ping.from)
+        .is_some_and(|host| host.node().is_some());
+    let gets_through = is_up && after.network.connects(ping.to, ping.from);
     !has_joined(old, ping)
         || broadcasts(new)
             && due.all(|next| next.zxid > committed)
-            && (!gets_through || answers(new, ping, &after.network.in_flight()))
+            && (!gets_through || answers(new, ping, after))
 }
 
 fn node<'a, M: StateMachine, E: Bounded>(
@@ -54,15 +57,7 @@ fn has_joined<M: StateMachine, E: Bounded>(
     let epochs = [disk.accepted_epoch, disk.current_epoch];
     matches!(node.volatile.role, Role::Following(following)
         if following.leader == ping.from && following.phase != Phase::Discovery)
-        && epochs.map(Some) == [ping.message.epoch(); 2]
-}
-
-/// Whether the leader is up, and has not accepted a later epoch, in which it heeds no answer.
-fn is_heeded<M: StateMachine, E: Bounded>(
-    leader: Option<&Node<Zab<M, E>>>,
-    ping: &Envelope<Message<M, E>>,
-) -> bool {
-    leader.is_some_and(|leader| Some(leader.durable().accepted_epoch) == ping.message.epoch())
+        && epochs.map(Some) == [epoch_of(&ping.message); 2]
 }
 
 fn broadcasts<M: StateMachine, E: Bounded>(node: &Node<Zab<M, E>>) -> bool {
@@ -75,18 +70,17 @@ fn broadcasts<M: StateMachine, E: Bounded>(node: &Node<Zab<M, E>>) -> bool {
 fn answers<M: StateMachine, E: Bounded>(
     node: &Node<Zab<M, E>>,
     ping: &Envelope<Message<M, E>>,
-    in_flight: &[Envelope<Message<M, E>>],
+    after: &World<Zab<M, E>>,
 ) -> bool {
     let last = node.durable().history.last_zxid();
     let says = |is_it: &dyn Fn(&Message<M, E>) -> bool| {
-        let mut said = in_flight
-            .iter()
-            .filter(|said| (said.from, said.to) == (ping.to, ping.from));
+        let sent = after.network.sent();
+        let mut said = sent.filter(|said| (said.from, said.to) == (ping.to, ping.from));
         said.any(|said| is_it(&said.message))
     };
     let is_proposed = |request: RequestId| {
         let delivered = node.volatile.delivered.zxid;
-        let mut proposed = node.durable().history.after(delivered).iter();
+        let mut proposed = behind(&node.durable().history, delivered);
         proposed.any(|next| next.content.request() == request)
     };
     let lacks = matches!(ping.message, Message::Ping { last_zxid, .. } if last < last_zxid);

@@ -5,13 +5,14 @@
 use crate::machine::StateMachine;
 use crate::specification::Law;
 use crate::world::{Action, Envelope, Scenario, World};
-use crate::zab::history::Content;
+use crate::zab::history::{Content, Recency};
 use crate::zab::message::Message;
 use crate::zab::state::{Persistent, Phase, Role, Volatile, Waiting};
 use crate::zab::zxid::Zxid;
 use crate::zab::{Command, Zab};
 
 use super::Bounded;
+use super::messages::epoch_of;
 
 type W<M, E> = World<Zab<M, E>>;
 
@@ -45,7 +46,7 @@ fn is_so<M: StateMachine, E: Bounded>(
         return true;
     };
     let disk = node.durable();
-    let is_of_epoch = said.message.epoch() == Some(disk.accepted_epoch);
+    let is_of_epoch = epoch_of(&said.message) == Some(disk.accepted_epoch);
     let has_joined = is_of_epoch && disk.current_epoch == disk.accepted_epoch;
     let delivered = node.volatile.delivered.zxid;
     let last = disk.history.last_zxid();
@@ -95,8 +96,17 @@ fn is_so<M: StateMachine, E: Bounded>(
         | Message::NewLeader { .. }
         | Message::Propose(_) => true,
         // It may take over a history in the step in which it says so.
-        Message::Election(message) => E::rank(message)
-            .is_none_or(|rank| [old.durable().recency(), disk.recency()].contains(&rank)),
+        Message::Election(message) => {
+            E::rank(message).is_none_or(|rank| [old.durable(), disk].map(recency).contains(&rank))
+        }
+    }
+}
+
+/// "f.a, then the zxid of the last transaction" (step l.1.2).
+fn recency<M: StateMachine>(disk: &Persistent<M>) -> Recency {
+    Recency {
+        current_epoch: disk.current_epoch,
+        last_zxid: disk.history.last_zxid(),
     }
 }
 

@@ -27,7 +27,7 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
         },
         Reachable {
             name: "all nodes broadcast",
-            seen: |_, world| has_quorum(world, world.hosts.len()),
+            seen: |_, world| has_quorum(world, |count| count == world.hosts.len()),
         },
         Reachable {
             name: "the leader changes",

@@ -211,6 +211,117 @@ pub(super) fn late_pings() -> Checked {
     after(scenario, |prologue| prologue.establish(0, &[1]))
 }
 
+/// n0 has led epoch 1 with n1, and two transactions were delivered; n1 leads epoch 2 with n0, and
+/// pings it. The client writes for the third time: what n0 has last bears the larger counter, and the
+/// earlier epoch. Two messages may be lost: the proposal, and what is sent again in its place.
+pub(super) fn later_epoch() -> Checked {
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        scripts: writes(&[3]),
+        asks_at: |_, node| node == NodeId(1),
+        faults: Faults {
+            drops: 2,
+            ..Faults::default()
+        },
+        ..cluster(&[2, 2], &[(0, 1), (1, 2)])
+    };
+    scenario.bounds.pings = true;
+    after(scenario, |prologue| {
+        prologue.establish(0, &[1]);
+        for _ in 0..2 {
+            prologue.ask(0, 1);
+            prologue.settle(&[0, 1]);
+        }
+        prologue.establish(1, &[0]);
+    })
+}
+
+/// n0 has led epoch 1, and all have two transactions of it; n1 leads epoch 2, and n2 has joined it, and
+/// has heard of nothing since: `settled` more, that n0 and n1 have delivered. The counters of epoch 1
+/// went further.
+fn behind_in_a_later_epoch(scenario: Checked, settled: usize) -> Checked {
+    after(scenario, |prologue| {
+        let all = [0, 1, 2];
+        prologue.establish(0, &[1]);
+        prologue.name(0, 2);
+        prologue.settle(&all);
+        for _ in 0..2 {
+            prologue.ask(0, 0);
+            prologue.settle(&all);
+        }
+        prologue.establish(1, &[0]);
+        prologue.name(1, 2);
+        prologue.settle(&all);
+        for _ in 0..settled {
+            prologue.ask(0, 1);
+            prologue.settle(&[0, 1]);
+        }
+    })
+}
+
+/// n2 is behind by what n1, which leads and pings it, has in a snapshot alone.
+pub(super) fn snap_later_epoch() -> Checked {
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        scripts: writes(&[4]),
+        ..cluster(&[2, 2, 2], &[(0, 1), (1, 2)])
+    };
+    scenario.bounds.pings = true;
+    scenario.nodes[1].snapshot_every = 1;
+    behind_in_a_later_epoch(scenario, 2)
+}
+
+/// n2, which lacks what the others have delivered of epoch 2, is named a leader, to whomever.
+pub(super) fn recency_later_epoch() -> Checked {
+    let scenario = Scenario {
+        scripts: writes(&[3]),
+        ..cluster(&[3, 3, 3], &[(0, 1), (1, 2), (2, 3)])
+    };
+    behind_in_a_later_epoch(scenario, 1)
+}
+
+/// n0 leads epoch 2 with n1, and pings it. In epoch 1 a client has asked n0 for the latest, and both
+/// have crashed when the sync for it was on both disks: it is delivered by now, and nobody waits for
+/// it. The client asks again, at either node, up to twice. A message may be lost.
+pub(super) fn reads_again() -> Checked {
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        scripts: vec![synced_read(0)],
+        tries: 3,
+        faults: Faults {
+            drops: 1,
+            crashes: 2,
+            ..Faults::default()
+        },
+        ..cluster(&[1, 1], &[(0, 2)])
+    };
+    scenario.bounds.pings = true;
+    after(scenario, |prologue| {
+        prologue.establish(0, &[1]);
+        prologue.ask(0, 0);
+        prologue.deliver(0, 1);
+        for node in [0, 1].map(NodeId) {
+            prologue.act(Action::Crash(node));
+            prologue.act(Action::Restart(node));
+        }
+        prologue.establish(0, &[1]);
+    })
+}
+
+/// The disk of n0 is damaged: the epoch that it says to have accepted is the last but one that there is.
+/// n0 and n1 may be named leaders.
+pub(super) fn forged_epochs() -> Checked {
+    let mut damaged = Persistent::default();
+    damaged.apply(&Record::AcceptedEpoch(Epoch(u64::MAX - 1)));
+    Scenario {
+        disks: vec![damaged],
+        ..cluster(&[1, 1, 1], &[(0, u64::MAX), (1, u64::MAX)])
+    }
+}
+
 /// n1 introduces itself twice to n0, which leads, gives up for n2, which leads nobody, and leads again:
 /// by the second word it takes n1 for a follower, which follows still.
 pub(super) fn restarted() -> Checked {

@@ -9,6 +9,16 @@ use super::{LOSSY, LOSSY_AND_CRASH};
 
 pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
     Model {
+        name: "raft/forged-terms",
+        size: Size::Gate,
+        purpose: "terms out of reach, said by a candidate and by a follower",
+        faults: "any loss, duplication and reordering; both nodes say what cannot be",
+        bounds: "2 nodes; n0 stands for term 1",
+        states: Some(8),
+        reaches: &["a leader is elected", "an entry is committed"],
+        scenario: scenarios::forged_terms,
+    },
+    Model {
         name: "raft/election",
         size: Size::Gate,
         purpose: "elections, and what a crash may not undo",

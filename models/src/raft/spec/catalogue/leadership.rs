@@ -76,6 +76,17 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: leadership::check_quorum,
     },
     Model {
+        name: "raft/check-quorum-learner",
+        size: Size::Gate,
+        purpose: "a leader whom a learner answers, and no other voter",
+        faults: "1 cut, around n1 from the start",
+        bounds: "channels in order, messages beat timers; n0 leads term 2 from the start, n1 votes, n2 \
+                 learns",
+        states: Some(117),
+        reaches: &["an entry is committed", "a leader steps down of itself"],
+        scenario: scenarios::heard_by_a_learner,
+    },
+    Model {
         name: "raft/returning",
         size: Size::Gate,
         purpose: "a node that was cut off and returns",

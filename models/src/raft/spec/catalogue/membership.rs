@@ -111,6 +111,17 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: scenarios::overruled,
     },
     Model {
+        name: "raft/overruled-compacted",
+        size: Size::Gate,
+        purpose: "a change that is truncated where the configuration before it is in a snapshot alone",
+        faults: "1 cut, around n0 from the start",
+        bounds: "channels in order, messages beat timers; from a prepared state: n0 leads term 2, its \
+                 log compacted, n1 stands for term 3; 1 change, begun",
+        states: Some(500),
+        reaches: &["the leader changes", "configurations diverge"],
+        scenario: scenarios::overruled_compacted,
+    },
+    Model {
         name: "raft/inherited",
         size: Size::Gate,
         purpose: "a joint configuration whose leader is gone, and two that take over",

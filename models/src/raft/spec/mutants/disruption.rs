@@ -1,6 +1,7 @@
 //! Defects of PreVote (thesis §9.6) and CheckQuorum (thesis §4.2.3, §6.2): leaders that are
 //! deposed for nothing, and leaders that nothing deposes.
 
+use super::membership::{step_acting_on, with_learners};
 use super::{R, leads, message};
 use alloc::vec::Vec;
 
@@ -85,6 +86,14 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         source: "thesis §6.2",
         model: "raft/check-quorum",
         inject: |scenario| scenario.step = never_steps_down,
+    },
+    Mutant {
+        id: "RAFT-CHECK-QUORUM-LEARNER",
+        defect: "a learner that answers is counted as one who votes: a leader whom no other voter \
+                 hears leads on",
+        source: "thesis §6.2, §4.2.1: a majority of its cluster; a learner counts for nothing",
+        model: "raft/check-quorum-learner",
+        inject: |scenario| scenario.step = counts_learners_that_answer,
     },
     Mutant {
         id: "RAFT-CHECK-QUORUM-ONCE",
@@ -304,6 +313,14 @@ fn never_steps_down(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Out
         leadership.heard.extend(peers);
     }
     raft.step(node, input, out);
+}
+
+fn counts_learners_that_answer(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    if input == Input::Fire(Timer::Lease) && leads(node) {
+        step_acting_on(raft, node, input, out, with_learners);
+    } else {
+        raft.step(node, input, out);
+    }
 }
 
 fn never_counts_anew(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {

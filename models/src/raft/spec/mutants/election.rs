@@ -6,6 +6,7 @@ use crate::raft::Timer;
 use crate::raft::log::{Index, Term};
 use crate::raft::message::{Message, VoteOutcome};
 use crate::raft::spec::machine::Adder;
+use crate::raft::spec::scenarios::forges_terms;
 use crate::raft::state::{Record, Role, Volatile};
 use crate::specification::Mutant;
 use crate::world::Disk;
@@ -18,6 +19,13 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         source: "§6: separate majorities of both configurations",
         model: "raft/transfer-amid-change",
         inject: |scenario| scenario.step = asks_new_voters_alone,
+    },
+    Mutant {
+        id: "RAFT-TERM-BELIEVED",
+        defect: "a node takes over whatever term it hears of, however far away",
+        source: "§5.1: one message, and no term comes after it",
+        model: "raft/forged-terms",
+        inject: |scenario| scenario.step = adopts_any_term,
     },
     Mutant {
         id: "RAFT-1",
@@ -332,5 +340,20 @@ fn asks_new_voters_alone(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mu
         if is_asked {
             out.push(effect);
         }
+    }
+}
+
+fn adopts_any_term(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let term = message(&input).map(Message::sender_term);
+    let is_far = |term: &Term| !node.durable().current_term.may_reach(*term);
+    match term.filter(is_far) {
+        Some(term) => {
+            node.write(Record::Ballot {
+                term,
+                voted_for: None,
+            });
+            raft.follow(node, None, out);
+        }
+        None => forges_terms(raft, node, input, out),
     }
 }

@@ -54,6 +54,14 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = keeps_truncated_configuration,
     },
     Mutant {
+        id: "RAFT-CHANGE-UNDONE-COMPACTED",
+        defect: "truncation brings back what the log still holds: where the configuration before is in \
+                 the snapshot alone, the one that the cluster began with",
+        source: "§7: a snapshot includes the latest configuration",
+        model: "raft/overruled-compacted",
+        inject: |scenario| scenario.step = falls_back_to_the_log_alone,
+    },
+    Mutant {
         id: "RAFT-CHANGE-FORGOTTEN",
         defect: "a node that restarts uses the configuration that the cluster began with",
         source: "§6",
@@ -169,7 +177,7 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
 
 /// Takes a step in which the node acts on another configuration than the one in its log. One
 /// that the step itself enters stays.
-fn step_acting_on(
+pub(super) fn step_acting_on(
     raft: &R,
     node: &mut Node<R>,
     input: Input<R>,
@@ -316,9 +324,21 @@ fn keeps_truncated_configuration(
 ) {
     let before = node.volatile.configuration.clone();
     raft.step(node, input, out);
-    let index = |in_force: &Option<InForce>| in_force.as_ref().map(|in_force| in_force.index);
     if index(&node.volatile.configuration) < index(&before) {
         node.volatile.configuration = before;
+    }
+}
+
+fn index(in_force: &Option<InForce>) -> Option<Index> {
+    in_force.as_ref().map(|in_force| in_force.index)
+}
+
+fn falls_back_to_the_log_alone(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let before = index(&node.volatile.configuration);
+    raft.step(node, input, out);
+    if index(&node.volatile.configuration) < before {
+        let log = &node.durable().log;
+        node.volatile.configuration = log.configuration_at(log.last_index());
     }
 }
 
@@ -427,7 +447,7 @@ fn retires_early(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox
 }
 
 /// A configuration in which the learners vote.
-fn with_learners(in_force: &InForce) -> InForce {
+pub(super) fn with_learners(in_force: &InForce) -> InForce {
     let mut counted = in_force.clone();
     let learners = core::mem::take(&mut counted.configuration.learners);
     counted.configuration.voters.extend(learners);

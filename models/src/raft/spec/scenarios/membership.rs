@@ -134,6 +134,40 @@ pub(in crate::raft::spec) fn overruled() -> Checked {
     scenario
 }
 
+/// A cluster that began with n0 and n1: n0 leads term 2, and has committed that n2 votes as well, and
+/// compacted its log up to there. It has been cut off since, until the links heal, and has begun to
+/// remove n2: it alone has the joint configuration, and nothing before it but a snapshot. n1 stands
+/// for term 3.
+///
+/// The election and the commitment are played: a configuration that a disk was prepared with behind its
+/// snapshot would be known to no property.
+pub(in crate::raft::spec) fn overruled_compacted() -> Checked {
+    let [n0, n1] = [0, 1].map(NodeId);
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        ..changing(2, 1, 0, vec![Change::remove(NodeId(2))])
+    };
+    scenario.faults = Faults {
+        cuts: 1,
+        ..Faults::default()
+    };
+    scenario.disks = vec![holding(&[configuration(&[], &[0, 1, 2], &[])]); 3];
+    scenario.nodes[0].compaction.snapshot_after = 1;
+    candidates(&mut scenario, &[(0, 2), (1, 3)]);
+    scenario.prologue = Prologue::of(&scenario)
+        .fire(n0, Timer::Election)
+        .deliver(n0, n1)
+        .deliver(n1, n0)
+        .deliver(n0, n1)
+        .deliver(n1, n0)
+        .isolate(n0)
+        .fire(n0, Timer::Snapshot)
+        .ask(0, n0)
+        .steps;
+    scenario
+}
+
 /// n0 has lost its office in the middle of a change, n2 for itself: all have the joint
 /// configuration, and nobody knows whether it is committed. n1 has just been elected for term
 /// 2, and n2 stands for term 3.
@@ -193,8 +227,35 @@ pub(in crate::raft::spec) fn asked_amid_change() -> Checked {
         .deliver(n0, n2)
         .deliver(n2, n0)
         .ask(0, n0)
+        .isolate(n1)
         .steps;
-    scenario.prologue.push(Action::Isolate(n1));
+    scenario
+}
+
+/// n0 leads n1 and the learner n2, with CheckQuorum. n1 is cut off until the links heal: of the others
+/// only the learner answers.
+pub(in crate::raft::spec) fn heard_by_a_learner() -> Checked {
+    let [n0, n1] = [0, 1].map(NodeId);
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        ..changing(2, 1, 0, vec![])
+    };
+    scenario.faults = Faults {
+        cuts: 1,
+        ..Faults::default()
+    };
+    scenario.disks = vec![holding(&[configuration(&[], &[0, 1], &[2])]); 3];
+    for node in &mut scenario.nodes {
+        node.check_quorum = true;
+    }
+    candidates(&mut scenario, &[(0, 2)]);
+    scenario.prologue = Prologue::of(&scenario)
+        .fire(n0, Timer::Election)
+        .deliver(n0, n1)
+        .deliver(n1, n0)
+        .isolate(n1)
+        .steps;
     scenario
 }
 

@@ -9,12 +9,21 @@ use crate::zab::election::Election;
 use crate::zab::history::{Content, Transaction};
 use crate::zab::message::Message;
 use crate::zab::state::{Leading, Record, Role};
+use crate::zab::zxid::Zxid;
 use crate::zab::{Command, Event, Zab};
 
 use super::{Z, following, last_zxid, message, office, step_and_rewrite, undelivered};
 
 /// Those mutants.
 pub(super) const MUTANTS: &[Mutant<Z>] = &[
+    Mutant {
+        id: "ZAB-DELIVERS-BY-COUNTER",
+        defect: "a follower tells by the counters alone how far its history is committed: it delivers \
+                 what is only proposed",
+        source: "DSN 2011, §III.C: zxids are ordered by epoch, then by counter",
+        model: "zab/pings-later-epoch",
+        inject: |scenario| scenario.step = delivers_by_counters,
+    },
     Mutant {
         id: "ZAB-1",
         defect: "COMMIT is sent again on each ACK past a majority, and delivery goes by count",
@@ -373,6 +382,23 @@ fn logs_for_the_old_leader(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &m
         let zxid = transaction.zxid;
         node.write(Record::Append(transaction.clone()));
         return out.send(leader, Message::Ack { zxid });
+    }
+    zab.step(node, input, out);
+}
+
+/// As if the last transaction were committed whose counter is no larger.
+fn delivers_by_counters(zab: &Z, node: &mut Node<Z>, mut input: Input<Z>, out: &mut Outbox<Z>) {
+    let transactions = node.durable().history.transactions().iter();
+    let ids: Vec<Zxid> = transactions.map(|next| next.zxid).collect();
+    if let Input::Deliver {
+        message: Message::Ping { committed, .. },
+        ..
+    } = &mut input
+    {
+        let mut covered = ids.iter().filter(|zxid| zxid.counter <= committed.counter);
+        *committed = covered
+            .next_back()
+            .map_or(*committed, |last| *last.max(committed));
     }
     zab.step(node, input, out);
 }

@@ -52,6 +52,22 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         inject: |scenario| scenario.step = asks_the_leader_once,
     },
     Mutant {
+        id: "ZAB-READ-PASSED-ON-ONCE",
+        defect: "commands that are lost on their way to the leader are passed on again, and reads are \
+                 not",
+        source: "Medeiros 2012, §2: followers forward; here messages get lost",
+        model: "zab/reads-again",
+        inject: |scenario| scenario.step = passes_reads_on_once,
+    },
+    Mutant {
+        id: "ZAB-READ-DONE-BEFORE",
+        defect: "a read is taken for passed on when a sync for it was delivered before: who asks again \
+                 waits for ever if what was passed on is lost",
+        source: "Medeiros 2012, §2: followers forward; here messages get lost",
+        model: "zab/reads-again",
+        inject: |scenario| scenario.step = takes_an_earlier_sync_for_this,
+    },
+    Mutant {
         id: "ZAB-UPTODATE-LOST",
         defect: "a follower that has lost UPTODATE takes no ping for it",
         source: "DSN 2011, step f.2.2; here messages get lost",
@@ -155,6 +171,43 @@ fn asks_the_leader_once(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut 
             }
         );
         (!(is_ping && is_request)).then_some(effect)
+    });
+}
+
+/// The read that the effect passes on.
+fn read_passed_on(effect: &Effect<Z>) -> Option<RequestId> {
+    match effect {
+        Effect::Send {
+            message:
+                Message::Request {
+                    content: Content::Sync { request },
+                    ..
+                },
+            ..
+        } => Some(*request),
+        _ => None,
+    }
+}
+
+fn passes_reads_on_once(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let is_ping = matches!(message(&input), Some((_, Message::Ping { .. })));
+    step_and_rewrite(zab, node, input, out, |_, effect| {
+        (!is_ping || read_passed_on(&effect).is_none()).then_some(effect)
+    });
+}
+
+fn takes_an_earlier_sync_for_this(
+    zab: &Z,
+    node: &mut Node<Z>,
+    input: Input<Z>,
+    out: &mut Outbox<Z>,
+) {
+    let is_ping = matches!(message(&input), Some((_, Message::Ping { .. })));
+    step_and_rewrite(zab, node, input, out, |node, effect| {
+        let mut history = node.durable().history.transactions().iter();
+        let is_in_history = |read| history.any(|next| next.content.request() == read);
+        let is_left_out = is_ping && read_passed_on(&effect).is_some_and(is_in_history);
+        (!is_left_out).then_some(effect)
     });
 }
 

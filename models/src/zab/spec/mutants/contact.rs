@@ -6,7 +6,7 @@ use crate::zab::Timer;
 use crate::zab::message::Message;
 use crate::zab::state::{Leading, Phase, Primary, Role};
 
-use super::{Z, message, office, step_and_rewrite};
+use super::{Z, last_zxid, message, office, step_and_rewrite};
 use crate::raft::spec::Adder;
 use crate::zab::Zab;
 use crate::zab::election::Election;
@@ -90,6 +90,14 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         source: "Medeiros 2012, §3.5",
         model: "zab/discovery",
         inject: |scenario| scenario.step = begins_its_time_again,
+    },
+    Mutant {
+        id: "ZAB-LAG-BY-COUNTER",
+        defect: "a follower tells by the counters alone whether it is behind: of an earlier epoch it may \
+                 have the larger one, and asks for nothing",
+        source: "DSN 2011, §III.C: zxids are ordered by epoch, then by counter",
+        model: "zab/pings-later-epoch",
+        inject: |scenario| scenario.step = tells_its_lag_by_counters,
     },
     Mutant {
         id: "ZAB-LATE-PING-RENEWS",
@@ -209,6 +217,25 @@ fn shuts_out_who_is_ahead(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mu
         }
         _ => zab.step(node, input, out),
     }
+}
+
+/// As if the leader had no more than this node.
+fn tells_its_lag_by_counters(
+    zab: &Z,
+    node: &mut Node<Z>,
+    mut input: Input<Z>,
+    out: &mut Outbox<Z>,
+) {
+    let own = last_zxid(node);
+    if let Input::Deliver {
+        message: Message::Ping { last_zxid, .. },
+        ..
+    } = &mut input
+        && last_zxid.counter <= own.counter
+    {
+        *last_zxid = own;
+    }
+    zab.step(node, input, out);
 }
 
 fn waits_anew_for_late_pings(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {

@@ -50,6 +50,29 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         },
     },
     Mutant {
+        id: "ZAB-RECENCY-BY-COUNTER",
+        defect: "of two histories of one current epoch that is taken for the more recent whose last \
+                 transaction bears the larger counter, of whichever epoch",
+        source: "DSN 2011, §III.C and step l.1.2: zxids are ordered by epoch, then by counter",
+        model: "zab/recency-later-epoch",
+        inject: |scenario| scenario.step = compares_counters,
+    },
+    Mutant {
+        id: "ZAB-EPOCH-BELIEVED",
+        defect: "a follower accepts whatever epoch its leader says, however far away",
+        source: "one message, and no epoch comes after it",
+        model: "zab/forged-epochs",
+        inject: |scenario| scenario.step = follows_any_epoch,
+    },
+    Mutant {
+        id: "ZAB-PROMISE-BELIEVED",
+        defect: "a leader goes beyond whatever epoch a follower says that it has accepted, however far \
+                 away, or stands down for it",
+        source: "one message, and no epoch comes after it",
+        model: "zab/forged-epochs",
+        inject: |scenario| scenario.step = goes_beyond_any_epoch,
+    },
+    Mutant {
         id: "ZAB-BY-LENGTH",
         defect: "the more recent history is told by its length",
         source: "DSN 2011, step l.1.2",
@@ -306,4 +329,55 @@ fn begins_anew_quietly(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut O
     step_and_rewrite(zab, node, input, out, |_, effect| {
         (!is_new_epoch || effect != Effect::Emit(Event::Looking)).then_some(effect)
     });
+}
+
+fn follows_any_epoch(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let accepted_epoch = node.durable().accepted_epoch;
+    match (message(&input), following(node)) {
+        (Some((leader, &Message::NewEpoch { epoch })), Some(following))
+            if following.leader == leader && epoch > accepted_epoch =>
+        {
+            node.write(Record::AcceptedEpoch(epoch));
+            node.volatile.role = Role::Following(Following {
+                leader,
+                phase: Phase::Synchronization,
+            });
+            zab.acknowledge_epoch(node, leader, true, out);
+        }
+        _ => zab.step(node, input, out),
+    }
+}
+
+fn goes_beyond_any_epoch(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let epoch = node.durable().accepted_epoch;
+    match (message(&input), &mut node.volatile.role) {
+        (
+            Some((follower, &Message::FollowerInfo { accepted_epoch })),
+            Role::Leading(Leading::Elected { accepted }),
+        ) => {
+            accepted.insert(follower, accepted_epoch);
+            zab.propose_epoch(node, out);
+        }
+        (Some((_, &Message::FollowerInfo { accepted_epoch })), Role::Leading(_))
+            if accepted_epoch > epoch =>
+        {
+            zab.look_for_leader(node, out);
+        }
+        _ => zab.step(node, input, out),
+    }
+}
+
+/// As if the follower had what the leader has, where its counter is no larger.
+fn compares_counters(zab: &Z, node: &mut Node<Z>, mut input: Input<Z>, out: &mut Outbox<Z>) {
+    let own = node.durable().recency();
+    if let Input::Deliver {
+        message: Message::AckEpoch { ack, .. },
+        ..
+    } = &mut input
+        && ack.recency.current_epoch == own.current_epoch
+        && ack.recency.last_zxid.counter <= own.last_zxid.counter
+    {
+        ack.recency = own;
+    }
+    zab.step(node, input, out);
 }

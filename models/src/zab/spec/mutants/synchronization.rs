@@ -17,6 +17,22 @@ use super::{
 /// Those mutants.
 pub(super) const MUTANTS: &[Mutant<Z>] = &[
     Mutant {
+        id: "ZAB-COMPLETE-BY-COUNTER",
+        defect: "a follower tells by the counters alone whether it has all that NEWLEADER says: it \
+                 acknowledges what it lacks",
+        source: "DSN 2011, §III.C: zxids are ordered by epoch, then by counter",
+        model: "zab/pings-later-epoch",
+        inject: |scenario| scenario.step = is_complete_by_counters,
+    },
+    Mutant {
+        id: "ZAB-SNAP-BY-COUNTER",
+        defect: "a follower tells by the counters alone whether it has what a SNAP has, and refuses one \
+                 that it needs",
+        source: "DSN 2011, §III.C: zxids are ordered by epoch, then by counter",
+        model: "zab/snap-later-epoch",
+        inject: |scenario| scenario.step = refuses_snaps_by_counters,
+    },
+    Mutant {
         id: "ZAB-6",
         defect: "the new epoch becomes current before the history it stands for is there",
         source: "a seed program; DSN 2011, step f.2.1",
@@ -462,4 +478,25 @@ fn snaps_without_sessions(zab: &Z, node: &mut Node<Z>, mut input: Input<Z>, out:
         snapshot.sessions = Sessions::default();
     }
     zab.step(node, input, out);
+}
+
+fn is_complete_by_counters(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let own = last_zxid(node);
+    match message(&input) {
+        Some((leader, &Message::NewLeader { epoch, last_zxid }))
+            if zab.has_joined(node, leader, epoch) && own.counter >= last_zxid.counter =>
+        {
+            out.send(leader, Message::AckNewLeader { epoch, last_zxid });
+        }
+        _ => zab.step(node, input, out),
+    }
+}
+
+fn refuses_snaps_by_counters(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let own = last_zxid(node);
+    match message(&input) {
+        Some((leader, Message::Snap { epoch, snapshot }))
+            if zab.has_joined(node, leader, *epoch) && own.counter >= snapshot.zxid.counter => {}
+        _ => zab.step(node, input, out),
+    }
 }
