@@ -69,11 +69,10 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
     Model {
         name: "maekawa/held-and-left",
         size: Size::Gate,
-        purpose: "a holder is told to leave when it has said what it holds; it may be heard late",
-        faults: "2 messages lost",
-        bounds: "channels in order, messages beat timers; 2 members and 1 to be, 1 claim, 2 misses, \
-                 epochs ≤ 3",
-        states: Some(0),
+        purpose: "a holder is told to leave when it has said what it holds",
+        faults: "none",
+        bounds: "channels in order, messages beat timers; 2 members and 1 to be, 1 claim",
+        states: Some(2_546),
         reaches: &[
             "a node enters",
             "a node joins",
@@ -81,6 +80,17 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
             "a lock is held over a change",
         ],
         scenario: held_and_left,
+    },
+    Model {
+        name: "maekawa/leave-late",
+        size: Size::Gate,
+        purpose: "a node that has missed an epoch's beginning is told to leave, and is heard when health checks \
+                  have been missed",
+        faults: "2 messages lost",
+        bounds: "channels in order, messages beat timers; 2 members and 1 to be, 2 misses, epochs ≤ 3",
+        states: Some(21_654),
+        reaches: &["a node joins", "a node leaves"],
+        scenario: leave_late,
     },
     Model {
         name: "maekawa/forged-held",
@@ -128,12 +138,24 @@ pub fn held_late() -> Checked {
     scenario
 }
 
-/// As [`held_lossy`], where the first member is told to leave as well, and two messages are lost.
+/// Two members, of which the first claims the lock and is told to leave, and a third node that joins
+/// them.
 pub fn held_and_left() -> Checked {
-    let mut scenario = held_lossy();
-    scenario.scripts.push(vec![Command::Deregister]);
+    let mut scenario = founded(2, 1, Construction::Plane);
+    scenario.scripts = vec![claims(1, 0, 1), vec![Command::Deregister]];
+    scenario.bounds.retries = true;
+    connected(scenario)
+}
+
+/// Two members, of which the first is told to leave, and a third node that joins them, and two messages
+/// that are lost; nothing is said of who is thought to be alive.
+pub fn leave_late() -> Checked {
+    let mut scenario = founded(2, 1, Construction::Plane);
+    scenario.scripts = vec![vec![Command::Deregister]];
+    scenario.bounds.last_epoch = Epoch(3);
+    scenario.bounds.accurate = false;
     scenario.faults.drops = 2;
-    scenario
+    patient(connected(scenario))
 }
 
 /// Two members, of which the first keeps the lock for ever, and a third node that joins them.

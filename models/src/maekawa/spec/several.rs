@@ -116,6 +116,7 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
             "an epoch ends while a node holds two locks",
             "a node enters in a later epoch",
             "a node joins",
+            "two locks are held over a change",
         ],
         scenario: locks_join,
     },

@@ -137,7 +137,7 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         id: "MAE-LEAVES-COUNTED",
         defect: "a node that asks to leave, and is told of the epoch, is counted on from before",
         source: "a member's lease begins with the Install; it would be given up while it has it",
-        model: "maekawa/held-and-left",
+        model: "maekawa/leave-late",
         inject: |scenario| scenario.step = counts_on,
     },
 ];
