@@ -82,8 +82,8 @@ const BY_LIVENESS_ALONE: &[Refuted] = &[
     ("Nobody starves", "MAE-LOCKED-OVERLOOKED", "maekawa/live"),
     (
         "An epoch change ends",
-        "MAE-FROZEN-UNHEARD",
-        "maekawa/live-death-of-two",
+        "MAE-HOLDER-AWAITED",
+        "maekawa/live-held",
     ),
     (
         "Who is registered becomes a member",

@@ -311,8 +311,10 @@ async fn members_leave_and_join_under_contention() {
     assert_eq!(grant.token.epoch, third);
 }
 
+/// A member leaves and comes back while one holds a lock and another waits for it, for longer than an epoch
+/// waits for the holders of a node that leaves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_holds_for_too_long_while_an_epoch_ends_is_revoked() {
+async fn who_holds_a_lock_holds_it_while_others_leave_and_join() {
     let timing = Timing {
         drain_ms: 500,
         ..timing()
@@ -320,6 +322,37 @@ async fn who_holds_for_too_long_while_an_epoch_ends_is_revoked() {
     let nodes = cluster_with(3, timing).await;
     let grant = acquire(&nodes, 1, "job", Duration::from_secs(60)).await;
     let holder = Holder::keep(&client_of(&nodes, 1), grant.clone());
+    let mut waiting = client_of(&nodes, 2);
+    let next = tokio::spawn(async move { waiting.acquire("job", PATIENCE, TTL).await });
+    until_waiting(&nodes, 2, 1).await;
+    let at = address(&nodes, 3);
+    for (registered, members) in [(false, &[1, 2][..]), (true, &[1, 2, 3])] {
+        let set = client_of(&nodes, 3).set_registered(&at, registered).await;
+        assert_eq!(set.expect("an answer").registered, registered);
+        until_members(&nodes, members).await;
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert!(!next.is_finished());
+    let held = Duration::from_millis(1);
+    let lost = tokio::time::timeout(held, holder.lost()).await;
+    assert!(lost.is_err(), "{lost:?}");
+    assert_eq!(holder.grant().token, grant.token);
+    assert!(holder.release().await.expect("an answer"), "it was held");
+    let next = next.await.expect("asked").expect("an answer");
+    let next = next.expect("granted");
+    assert!(next.token > grant.token);
+    assert!(next.token.epoch > grant.token.epoch);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_holds_for_too_long_at_a_node_that_leaves_is_revoked() {
+    let timing = Timing {
+        drain_ms: 500,
+        ..timing()
+    };
+    let nodes = cluster_with(3, timing).await;
+    let grant = acquire(&nodes, 3, "job", Duration::from_secs(60)).await;
+    let holder = Holder::keep(&client_of(&nodes, 3), grant.clone());
     let at = address(&nodes, 3);
     let leaving = tokio::spawn(async move {
         let client = Client::new(vec![at.clone()], PATIENCE).expect("a client");

@@ -242,7 +242,7 @@ lease_ms = 3000               # a member that hears nothing for so long gives up
 max_message_delay_ms = 400    # a message takes no longer, with all queues and pauses
 max_clock_drift_ppm = 1000    # a clock runs no more wrong, in millionths
 retry_ms = 500                # ask again, lest something was lost
-drain_ms = 10000              # when an epoch ends holders have so long, then their locks are revoked
+drain_ms = 10000              # holders at a node that leaves have so long, then their locks are revoked
 
 [limits]                      # all optional; these are the defaults
 max_sessions = 16384          # of clients, at a node

@@ -15,8 +15,8 @@ use super::target::TargetArgs;
 ///
 /// A node registers by itself when it starts for the first time (unless its file says `member = false`),
 /// and is a member from the next epoch on, and whenever it is restarted, until it deregisters. Each
-/// change begins another epoch: until those who hold locks have released them, or timing.drain_ms has
-/// passed, nobody is granted any.
+/// change begins another epoch, over which locks are held on. Only at a node that deregisters they have to
+/// be released: until they are, or timing.drain_ms has passed and they are revoked, nobody is granted any.
 ///
 /// Exit code: 0 when it is so; 1 when it is noted on the node's disk, and will be so; 2 on any error.
 #[derive(Debug, Args)]

@@ -72,8 +72,8 @@ pub struct Timing {
     /// A node that waits for an answer asks again after this time, in milliseconds: something may
     /// have been lost.
     pub retry_ms: u64,
-    /// When an epoch ends, whoever holds a lock has so long to release it, in milliseconds; then it
-    /// is revoked. Until then nobody is granted any lock.
+    /// Whoever holds a lock at a node that leaves has so long to release it, in milliseconds; then it
+    /// is revoked. Until then nobody is granted any lock. At other nodes locks are held on.
     pub drain_ms: u64,
 }
 
@@ -157,7 +157,7 @@ impl Timing {
         Duration::from_millis(self.retry_ms)
     }
 
-    /// How long an epoch that ends waits for those who hold locks.
+    /// How long an epoch that ends waits for those who hold locks at a node that leaves.
     pub fn drain(&self) -> Duration {
         Duration::from_millis(self.drain_ms)
     }

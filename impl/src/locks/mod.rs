@@ -39,4 +39,4 @@ pub use server::node::LocksNode;
 /// The name of the protocol, in handshakes and journals.
 pub const PROTOCOL: &str = "maekawa-locks";
 /// The version of its messages and records.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;

@@ -80,7 +80,7 @@ pub struct OrchestratorReport {
     pub roster: BTreeSet<NodeId>,
     /// The members that have answered its health checks.
     pub healthy: BTreeSet<NodeId>,
-    /// The members that have left the ending epoch.
+    /// The members that the ending epoch does not wait for any more: they enter no more in it.
     pub frozen: BTreeSet<NodeId>,
     /// The nodes of the file that cannot be invited yet, and why.
     pub waits_for: BTreeMap<NodeId, String>,
@@ -215,7 +215,7 @@ impl Own {
             orchestrator: Some(OrchestratorReport {
                 roster: durable.roster.clone(),
                 healthy: durable.members.iter().filter(is_healthy).copied().collect(),
-                frozen: orchestration.frozen.clone(),
+                frozen: orchestration.frozen.keys().copied().collect(),
                 waits_for: surroundings.waits_for.clone(),
                 installed: surroundings.installed,
                 suspected: surroundings.suspected,

@@ -2,7 +2,7 @@
 //! requests it for one at a time: to the others it is one requester (§4 of the paper). Claims to
 //! different locks do not wait for each other.
 
-use super::message::{Message, Token};
+use super::message::{HeldLocks, Message, Token};
 use super::requester::withdraw;
 use super::state::{Claim, Local, Session};
 use super::{Command, Event, Maekawa, Refusal, local};
@@ -91,6 +91,7 @@ impl Maekawa {
 
     /// Ends a claim that waits or holds, and turns to the next to the same lock.
     fn finish(&self, node: &mut Node<Self>, claim: &Claim, out: &mut Outbox<Self>) {
+        let leaves = !node.durable().registered;
         let Some(local) = local(node) else {
             return;
         };
@@ -105,10 +106,10 @@ impl Maekawa {
         };
         let held = membership.held(lock).is_some();
         withdraw(membership, lock, out);
-        if membership.frozen && held && membership.all_held().next().is_none() {
+        if leaves && membership.frozen && held && !membership.holds() {
             // The epoch has waited for this one.
-            let epoch = membership.epoch;
-            out.send(self.orchestrator, Message::Frozen { epoch });
+            let (epoch, held) = (membership.epoch, HeldLocks::new());
+            out.send(self.orchestrator, Message::Frozen { epoch, held });
         }
         self.request(node, lock, out);
     }

@@ -4,11 +4,11 @@
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
+use super::carried::{Installation, release_the_rest};
 use super::lock::LockName;
-use super::message::{Epoch, Message};
-use super::quorum::Construction;
+use super::message::{Epoch, HeldLocks, Message};
 use super::requester::withdraw;
-use super::state::{Local, Membership, Record};
+use super::state::{Attempt, Local, Membership, Record};
 use super::{Command, Event, Maekawa, Refusal, Timer, local};
 use crate::protocol::{Node, NodeId, Outbox};
 
@@ -32,7 +32,7 @@ impl Maekawa {
     }
 
     /// The operator makes this node none. It remains an arbiter, and its holders holders, until
-    /// the epoch ends.
+    /// the epoch ends; and that waits for these holders.
     pub(super) fn on_deregister_command(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         let registered = node.durable().registered;
         let epoch = node.durable().epoch;
@@ -77,10 +77,13 @@ impl Maekawa {
         out.arm(Timer::Register);
     }
 
-    /// The epoch ends, for all locks. Who is in a critical section leaves it first; whoever waits goes
-    /// on waiting, for the next epoch. From the answer on this node will not enter in this epoch,
-    /// whatever happens: a crash keeps it out for good, and so that one which has not heard of
-    /// the epoch's beginning does not join it after its end, that is put on disk.
+    /// The epoch ends, for all locks. Who holds one goes on holding it, and whoever waits goes on waiting,
+    /// for the next epoch. From the answer on this node will not enter in this epoch, whatever
+    /// happens: a crash keeps it out for good, and so that one which has not heard of the epoch's
+    /// beginning does not join it after its end, that is put on disk.
+    ///
+    /// What a node holds that leaves nobody in the next epoch would release: it answers again when it
+    /// holds nothing, and the orchestrator waits for that.
     pub(super) fn on_freeze(
         &self,
         node: &mut Node<Self>,
@@ -97,21 +100,20 @@ impl Maekawa {
         }
         if epoch > known {
             node.write(Record::Epoch(epoch));
-            self.leave(node, out);
+            self.leave(node, &HeldLocks::new(), out);
             // It was, or is to be, a member of an epoch that it has missed.
             self.announce(node, out);
         }
+        let mut held = HeldLocks::new();
         if let Some(membership) = local(node).and_then(|local| local.membership.as_mut()) {
             freeze(membership, out);
-            if membership.all_held().next().is_some() {
-                return;
-            }
+            held = membership.held_locks();
         }
-        out.send(self.orchestrator, Message::Frozen { epoch });
+        out.send(self.orchestrator, Message::Frozen { epoch, held });
     }
 
-    /// An epoch begins. Nothing of an earlier one is carried over but the clients that wait. The
-    /// quorum is built as the orchestrator says, whatever this node is configured with: that any
+    /// An epoch begins. Nothing of an earlier one is carried over but the clients that wait, and the
+    /// locks that the orchestrator says are held. The quorum is built as the orchestrator says, whatever this node is configured with: that any
     /// two quorums share an arbiter is a property of one construction.
     ///
     /// That this node is in the epoch must be on disk before it says anything in it: restarted
@@ -120,22 +122,25 @@ impl Maekawa {
         &self,
         node: &mut Node<Self>,
         from: NodeId,
-        epoch: Epoch,
-        members: BTreeSet<NodeId>,
-        construction: Construction,
+        begun: Installation,
         out: &mut Outbox<Self>,
     ) {
-        let known = node.durable().epoch;
+        let (known, epoch) = (node.durable().epoch, begun.epoch);
         let is_news = epoch > known && known.may_reach(epoch);
         if from != self.orchestrator || !is_news || local(node).is_none() {
             return;
         }
         node.write(Record::Epoch(epoch));
-        self.leave(node, out);
         out.disarm(Timer::Register);
-        match construction.quorum(&members, self.id) {
-            Some(quorum) => self.join(node, epoch, members, quorum, out),
-            None => out.emit(Event::Left { epoch }),
+        match begun.construction.quorum(&begun.members, self.id) {
+            Some(quorum) => {
+                let kept = self.leave(node, &begun.held, out);
+                self.join(node, begun, quorum, kept, out);
+            }
+            None => {
+                self.leave(node, &HeldLocks::new(), out);
+                out.emit(Event::Left { epoch });
+            }
         }
         self.announce(node, out);
     }
@@ -143,28 +148,40 @@ impl Maekawa {
     fn join(
         &self,
         node: &mut Node<Self>,
-        epoch: Epoch,
-        members: BTreeSet<NodeId>,
+        begun: Installation,
         quorum: BTreeSet<NodeId>,
+        kept: BTreeMap<LockName, Attempt>,
         out: &mut Outbox<Self>,
     ) {
         let Some(local) = local(node) else {
             return;
         };
-        local.membership = Some(Membership {
+        local.clock = begun.latest_request(local.clock);
+        let arbiters = begun.arbiters(self.id);
+        let attempts = kept.into_iter();
+        let attempts = attempts.map(|(lock, attempt)| (lock, attempt.carry(&quorum)));
+        let Installation {
+            epoch,
+            members,
+            held,
+            ..
+        } = begun;
+        let membership = local.membership.insert(Membership {
             epoch,
             members: members.clone(),
+            attempts: attempts.collect(),
             quorum,
             frozen: false,
-            arbiters: BTreeMap::new(),
+            arbiters,
             idle: VecDeque::new(),
             number: 0,
-            attempts: BTreeMap::new(),
             counter: 0,
         });
-        let claimed: Vec<LockName> = local.claims.keys().cloned().collect();
         out.emit(Event::Joined { epoch, members });
         out.arm(Timer::Lease);
+        // First: an arbiter takes what its node has asked before for over with it.
+        release_the_rest(self.id, membership, &held, out);
+        let claimed: Vec<LockName> = local.claims.keys().cloned().collect();
         for lock in claimed {
             self.request(node, &lock, out);
         }
@@ -202,7 +219,7 @@ impl Maekawa {
     /// up itself: what it knew in the epoch is forgotten as in a crash.
     pub(super) fn on_lease_timeout(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         let (registered, epoch) = (node.durable().registered, node.durable().epoch);
-        self.leave(node, out);
+        self.leave(node, &HeldLocks::new(), out);
         if !registered {
             out.disarm(Timer::Register);
             out.emit(Event::Left { epoch });
@@ -210,23 +227,39 @@ impl Maekawa {
         self.announce(node, out);
     }
 
-    /// Forgets the membership. Each holder has lost its lock, and is told so.
-    fn leave(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+    /// Forgets the membership, and returns what is left of it: the node's requests to which these
+    /// locks are granted. Each other holder has lost its lock, and is told so.
+    fn leave(
+        &self,
+        node: &mut Node<Self>,
+        carried: &HeldLocks,
+        out: &mut Outbox<Self>,
+    ) -> BTreeMap<LockName, Attempt> {
+        let mut kept = BTreeMap::new();
         let Some(local) = local(node) else {
-            return;
+            return kept;
         };
         let Some(membership) = local.membership.take() else {
-            return;
+            return kept;
         };
         out.disarm(Timer::Lease);
         out.disarm(Timer::Retry);
-        for (lock, token) in membership.all_held() {
-            let claim = local.claims_to(lock).next().cloned();
+        for (lock, attempt) in membership.attempts {
+            let Some(held) = attempt.holds() else {
+                continue;
+            };
+            if carried.get(&lock) == Some(&held) {
+                kept.insert(lock, attempt);
+                continue;
+            }
+            let claim = local.claims_to(&lock).next().cloned();
             if let Some(claim) = claim {
+                let token = held.token;
                 local.close(&claim);
                 out.emit(Event::Revoked { claim, token });
             }
         }
+        kept
     }
 
     /// Refuses the claims that have not their lock: this node is not to be a member.

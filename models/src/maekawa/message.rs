@@ -10,7 +10,7 @@
 //! has relinquished the first grant, and a late RELINQUISH of the first must not undo the
 //! second.
 
-use alloc::collections::BTreeSet;
+use alloc::collections::{BTreeMap, BTreeSet};
 use core::fmt::{self, Display};
 
 use serde::{Deserialize, Serialize};
@@ -93,6 +93,18 @@ impl Display for Token {
         write!(f, "{}.{}", self.epoch.0, self.counter)
     }
 }
+
+/// A lock that a node holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Held {
+    /// The request to which it was granted.
+    pub request: Timestamp,
+    /// Its fencing token.
+    pub token: Token,
+}
+
+/// Locks that are held, each by one request.
+pub type HeldLocks = BTreeMap<LockName, Held>;
 
 /// A message between two nodes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -180,10 +192,13 @@ pub enum Message {
         /// The epoch that ends.
         epoch: Epoch,
     },
-    /// A member has left the epoch's critical section for good.
+    /// A member grants nothing more in the epoch, and enters no more.
     Frozen {
         /// The epoch that ends.
         epoch: Epoch,
+        /// The locks that it holds. It may release some of them before the next epoch begins, and gets
+        /// no others.
+        held: HeldLocks,
     },
     /// The orchestrator begins an epoch.
     Install {
@@ -193,6 +208,9 @@ pub enum Message {
         members: BTreeSet<NodeId>,
         /// How they build their quorums: all alike, or two might have no arbiter in common.
         construction: Construction,
+        /// The locks that are held when it begins. The arbiters of each holder's quorum are locked for
+        /// its request from the start.
+        held: HeldLocks,
     },
     /// The orchestrator's health check.
     Ping {

@@ -12,11 +12,11 @@
 //! There are as many locks as somebody names. They have the members and their quorums in common, the
 //! logical clock and the numbers of grants, and otherwise nothing: a node is another arbiter and
 //! another requester for each, and who holds one keeps nobody of another waiting. An epoch ends for
-//! all of them at once.
+//! all of them at once, and who holds a lock then and stays a member holds it in the next.
 //!
 //! Read it in this order: [`state`] and [`message`]; `requester` and `arbiter`, the two halves
 //! of the paper's §4; `client`; then `member` and `orchestrator`, the two ends of an epoch
-//! change. [`quorum`] is the paper's §3.
+//! change, and `carried`, which locks outlive it. [`quorum`] is the paper's §3.
 //!
 //! # Fencing tokens
 //!
@@ -25,7 +25,8 @@
 //! node has had to the arbiters, which number on from there. Of two successive holders of a lock in an
 //! epoch the quorums share an arbiter. It was locked for the first until that one's RELEASE, so its
 //! grant to the second bears a greater number than the first token's counter, and the second token is
-//! at least that. Between epochs the epoch decides. So the tokens of a lock strictly increase in the
+//! at least that. Between epochs the epoch decides: who holds a lock over a change keeps the token of
+//! the epoch in which it entered, which is less than all of the new one. So the tokens of a lock strictly increase in the
 //! order of entering, also when all else about it has been forgotten meanwhile.
 //!
 //! # Idle locks
@@ -53,7 +54,9 @@
 //! A crashed node has left: what it was locked for, what it held and what it waited for is
 //! forgotten, of every lock. Restarted it registers anew, and takes no part until the next epoch, for its disk
 //! remembers the last. A node that has been silent for too long is taken for crashed, and its
-//! locks for free.
+//! locks for free. If it crashes when it has said which locks it holds over an epoch change they are
+//! carried over, and it releases them when it is in the next epoch; if it does not come back, they are
+//! free in the one after that.
 //!
 //! So exclusion between *living* holders rests on the health check being right. No protocol can
 //! do without in an asynchronous system: a slow holder cannot be told from a dead one. In real
@@ -83,6 +86,7 @@ pub mod spec;
 pub mod state;
 
 mod arbiter;
+mod carried;
 mod client;
 mod member;
 mod orchestrator;
@@ -94,6 +98,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use self::carried::Installation;
 use self::lock::LockName;
 use self::message::{Epoch, Message, Timestamp, Token};
 use self::quorum::Construction;
@@ -445,12 +450,21 @@ impl Maekawa {
             Message::Register { after } => self.on_register(node, from, after, out),
             Message::Deregister { epoch } => self.on_deregister(node, from, epoch, out),
             Message::Freeze { epoch } => self.on_freeze(node, from, epoch, out),
-            Message::Frozen { epoch } => self.on_frozen(node, from, epoch, out),
+            Message::Frozen { epoch, held } => self.on_frozen(node, from, epoch, held, out),
             Message::Install {
                 epoch,
                 members,
                 construction,
-            } => self.on_install(node, from, epoch, members, construction, out),
+                held,
+            } => {
+                let begun = Installation {
+                    epoch,
+                    members,
+                    construction,
+                    held,
+                };
+                self.on_install(node, from, begun, out);
+            }
             Message::Ping { epoch, renews } => self.on_ping(node, from, epoch, renews, out),
             Message::Pong { epoch } => self.on_pong(node, from, epoch, out),
         }

@@ -1,21 +1,24 @@
 //! The orchestrator's end of an epoch change: who is to be a member, who is alive, and when one
 //! epoch is over and the next may begin.
 //!
-//! An epoch ends in four steps. The members are asked to *freeze*; each answers once it is not
-//! in the critical section and never will be again in this epoch, so that what the arbiters
-//! have granted is void; when all have answered or are dead the epoch is *drained*; and only
-//! then the next is put on disk and *installed*. An orchestrator that crashes meanwhile finds
+//! An epoch ends in four steps. The members are asked to *freeze*; each answers that it will not
+//! enter any more in this epoch, and which locks it holds; when all have answered, those that leave that
+//! they hold none, or are dead, the epoch is *drained*: who holds which lock is known, and whatever else the
+//! arbiters have granted is void; and only then the next is put on disk, with the locks that are held, and
+//! *installed*. An orchestrator that crashes meanwhile finds
 //! on its disk which epoch is in force and whether it was ending it, and goes on from there:
-//! members answer a second time as they did the first.
+//! members answer a second time as they did the first, or that they hold less.
 
-use super::message::{Epoch, Message};
+use super::carried::{can_be_held, carried};
+use super::message::{Epoch, HeldLocks, Message};
 use super::state::{Persistent, Record};
 use super::{Event, Maekawa, Timer, orchestration};
 use crate::protocol::{Node, NodeId, Outbox};
 
 impl Maekawa {
     /// A node asks to be made a member. One that is a member already, and says that it has been
-    /// in the current epoch, is not the one that was: it has crashed, or given up.
+    /// in the current epoch, is not the one that was: it has crashed, or given up, and holds nothing
+    /// any more, whatever it has said before.
     pub(super) fn on_register(
         &self,
         node: &mut Node<Self>,
@@ -38,7 +41,7 @@ impl Maekawa {
             return self.inform(node, from, after, out);
         }
         if is_member {
-            orchestration.frozen.insert(from);
+            orchestration.frozen.insert(from, HeldLocks::new());
         }
         if !is_enrolled {
             node.write(Record::Enrol(from));
@@ -46,7 +49,8 @@ impl Maekawa {
         self.change(node, out);
     }
 
-    /// A member, or one that is to be a member, asks to be made none.
+    /// A member, or one that is to be a member, asks to be made none. If it has said that it holds
+    /// locks, that was before: it is to answer again when it holds none.
     pub(super) fn on_deregister(
         &self,
         node: &mut Node<Self>,
@@ -54,9 +58,10 @@ impl Maekawa {
         epoch: Epoch,
         out: &mut Outbox<Self>,
     ) {
-        if orchestration(node).is_none() {
+        let Some(orchestration) = orchestration(node) else {
             return;
-        }
+        };
+        orchestration.silent.remove(&from);
         let durable = node.durable();
         let is_counted_on = durable.members.contains(&from) || durable.roster.contains(&from);
         if epoch != durable.epoch || !is_counted_on {
@@ -64,6 +69,10 @@ impl Maekawa {
         }
         if durable.roster.contains(&from) {
             node.write(Record::Strike(from));
+        }
+        if let Some(orchestration) = super::orchestration(node) {
+            let frozen = &mut orchestration.frozen;
+            frozen.retain(|member, held| *member != from || held.is_empty());
         }
         self.change(node, out);
     }
@@ -84,43 +93,55 @@ impl Maekawa {
         let Some(orchestration) = orchestration(node) else {
             return;
         };
-        for &member in members.difference(&orchestration.frozen) {
-            out.send(member, Message::Freeze { epoch });
+        for member in members {
+            if !orchestration.frozen.contains_key(&member) {
+                out.send(member, Message::Freeze { epoch });
+            }
         }
     }
 
-    /// A member has left the epoch's critical section for good.
+    /// A member will enter no more in the epoch. What it has said first counts: it may hold less
+    /// by now, and if it has forgotten the epoch a late word does not bring back what it held. That
+    /// it holds locks is late, too, from a member that is to be none.
     pub(super) fn on_frozen(
         &self,
         node: &mut Node<Self>,
         from: NodeId,
         epoch: Epoch,
+        held: HeldLocks,
         out: &mut Outbox<Self>,
     ) {
         let durable = node.durable();
-        let counts = durable.changing && durable.epoch == epoch && durable.members.contains(&from);
+        let is_awaited =
+            durable.changing && durable.epoch == epoch && durable.members.contains(&from);
+        let counts =
+            held.is_empty() || durable.roster.contains(&from) && can_be_held(&held, from, epoch);
         if let Some(orchestration) = orchestration(node)
+            && is_awaited
             && counts
         {
-            orchestration.frozen.insert(from);
+            orchestration.frozen.entry(from).or_insert(held);
             self.install_if_drained(node, out);
         }
     }
 
-    /// Begins the next epoch once nobody is or will be in the critical section of this one. It
-    /// is on disk before anybody hears of it: no other set of members ever bears its number.
-    /// With it the members' leases begin, and so does the count of what they leave unanswered.
+    /// Begins the next epoch once nobody will enter any more in this one, and all that is held
+    /// is held by those who stay. It is on disk before anybody hears of it: no other set of members, and
+    /// no other holders, ever bear its number. With it the members' leases begin, and so does the count of what they leave unanswered.
     fn install_if_drained(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         let old = node.durable().members.clone();
         let Some(orchestration) = orchestration(node) else {
             return;
         };
-        if !old.is_subset(&orchestration.frozen) {
+        let frozen = &mut orchestration.frozen;
+        if !old.iter().all(|member| frozen.contains_key(member)) {
             return;
         }
-        orchestration.frozen.clear();
+        let held = carried(frozen.values());
+        frozen.clear();
         orchestration.silent.clear();
-        node.write(Record::Install(self.construction));
+        let construction = self.construction;
+        node.write(Record::Install { construction, held });
         let (epoch, members) = (node.durable().epoch, node.durable().members.clone());
         out.emit(Event::Installed {
             epoch,
@@ -154,7 +175,7 @@ impl Maekawa {
     }
 
     /// Time to see who is alive. A node that has been silent for too long is taken for dead: it
-    /// is in no critical section any more, and no member of the next epoch.
+    /// holds nothing any more, and is no member of the next epoch.
     pub(super) fn on_health_check(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
         if orchestration(node).is_none() {
             return;
@@ -188,7 +209,7 @@ impl Maekawa {
             }
             orchestration.silent.remove(&suspect);
             if members.contains(&suspect) {
-                orchestration.frozen.insert(suspect);
+                orchestration.frozen.insert(suspect, HeldLocks::new());
                 expelled = true;
             }
             if roster.contains(&suspect) {
@@ -212,7 +233,7 @@ impl Maekawa {
             return;
         };
         for &to in roster.union(&members) {
-            if roster.contains(&to) || !orchestration.frozen.contains(&to) {
+            if roster.contains(&to) || !orchestration.frozen.contains_key(&to) {
                 let checks = orchestration.silent.entry(to).or_default();
                 let renews = *checks == 0;
                 *checks = self.misses.min(checks.saturating_add(1));
@@ -231,6 +252,7 @@ fn install(durable: &Persistent, to: NodeId, out: &mut Outbox<Maekawa>) {
             epoch: durable.epoch,
             members: durable.members.clone(),
             construction: durable.construction,
+            held: durable.held.clone(),
         },
     );
 }

@@ -285,7 +285,7 @@ fn ask(
     );
 }
 
-fn release(
+pub(super) fn release(
     epoch: Epoch,
     lock: &LockName,
     arbiter: NodeId,

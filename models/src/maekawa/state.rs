@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ended::Ended;
 use super::lock::LockName;
-use super::message::{Epoch, Timestamp, Token};
+use super::message::{Epoch, Held, HeldLocks, Timestamp, Token};
 use super::quorum::Construction;
 use crate::protocol::{Durable, NodeId};
 
@@ -31,6 +31,8 @@ pub struct Persistent {
     pub roster: BTreeSet<NodeId>,
     /// The orchestrator's: how the members of `epoch` build their quorums.
     pub construction: Construction,
+    /// The orchestrator's: the locks that were held when `epoch` began.
+    pub held: HeldLocks,
     /// The orchestrator's: whether it is ending `epoch`.
     pub changing: bool,
 }
@@ -50,9 +52,13 @@ pub enum Record {
     Strike(NodeId),
     /// The orchestrator begins to end the epoch.
     Change,
-    /// The orchestrator begins the next epoch, with the members of the roster, and quorums that
-    /// are built like this.
-    Install(Construction),
+    /// The orchestrator begins the next epoch, with the members of the roster.
+    Install {
+        /// How they build their quorums.
+        construction: Construction,
+        /// The locks that are held.
+        held: HeldLocks,
+    },
 }
 
 impl Durable for Persistent {
@@ -70,10 +76,11 @@ impl Durable for Persistent {
                 self.roster.remove(node);
             }
             Record::Change => self.changing = true,
-            Record::Install(construction) => {
+            Record::Install { construction, held } => {
                 self.epoch = self.epoch.next();
                 self.members = self.roster.clone();
                 self.construction = *construction;
+                self.held = held.clone();
                 self.changing = false;
             }
         }
@@ -180,6 +187,18 @@ impl Membership {
         attempts.filter_map(|(lock, attempt)| Some((lock, attempt.held?)))
     }
 
+    /// What the node holds, as it is said to others.
+    pub fn held_locks(&self) -> HeldLocks {
+        let attempts = self.attempts.iter();
+        let held = attempts.filter_map(|(lock, attempt)| Some((lock.clone(), attempt.holds()?)));
+        held.collect()
+    }
+
+    /// Whether the node holds a lock.
+    pub fn holds(&self) -> bool {
+        self.all_held().next().is_some()
+    }
+
     /// Whether the node waits for a lock.
     pub fn waits(&self) -> bool {
         let mut attempts = self.attempts.values();
@@ -243,7 +262,7 @@ impl Arbiter {
 pub struct Grant {
     /// To which request.
     pub request: Timestamp,
-    /// Under which number.
+    /// Under which number: 0 of a lock that was held when the epoch began, and greater of all others.
     pub number: u64,
     /// Whether the requester has been asked to give it back.
     pub inquired: bool,
@@ -260,10 +279,19 @@ pub struct Attempt {
     pub held: Option<Token>,
 }
 
+impl Attempt {
+    /// What it holds, if it is granted.
+    pub fn holds(&self) -> Option<Held> {
+        let (request, token) = (self.request, self.held?);
+        Some(Held { request, token })
+    }
+}
+
 /// What a requester knows of one arbiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct View {
-    /// The number of the arbiter's latest grant to the request. 0 before the first.
+    /// The number of the arbiter's latest grant to the request. 0 before the first, and where the
+    /// arbiter has been locked for it since the epoch began.
     pub number: u64,
     /// How things stand.
     pub standing: Standing,
@@ -292,8 +320,9 @@ impl Standing {
 /// What the orchestrator knows of the nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Orchestration {
-    /// The members that have left the ending epoch for good.
-    pub frozen: BTreeSet<NodeId>,
+    /// The members that will enter no more in the ending epoch, and what each has said that it holds.
+    /// Who is to be no member of the next is among them when it holds nothing.
+    pub frozen: BTreeMap<NodeId, HeldLocks>,
     /// How many health checks in a row each node has left unanswered.
     pub silent: BTreeMap<NodeId, u8>,
 }

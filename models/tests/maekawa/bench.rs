@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use models::maekawa::message::{Epoch, Message, Timestamp, Token};
+use models::maekawa::message::{Epoch, Held, HeldLocks, Message, Timestamp, Token};
 use models::maekawa::quorum::Construction;
 use models::maekawa::spec::{claim, the_lock};
 use models::maekawa::state::{
@@ -46,7 +46,7 @@ impl Bench {
     /// The orchestrator, with members 1 to `count` of epoch 1.
     pub(super) fn orchestrator(count: u16) -> Self {
         let mut records: Vec<Record> = (1..=count).map(|id| Record::Enrol(NodeId(id))).collect();
-        records.push(Record::Install(Construction::Plane));
+        records.push(begin(Construction::Plane));
         Self::start(0, &records)
     }
 
@@ -232,11 +232,49 @@ pub(super) fn ids(members: impl IntoIterator<Item = u16>) -> BTreeSet<NodeId> {
 }
 
 pub(super) fn install(epoch: u64, members: impl IntoIterator<Item = u16>) -> Message {
+    install_held(epoch, members, HeldLocks::new())
+}
+
+/// The next epoch, with quorums of this construction, and nothing that is held.
+pub(super) fn begin(construction: Construction) -> Record {
+    let held = HeldLocks::new();
+    Record::Install { construction, held }
+}
+
+/// The lock is held by the request of this clock and node, under this token.
+pub(super) fn held_by(clock: u64, node: u16, epoch: u64, counter: u64) -> HeldLocks {
+    let epoch = Epoch(epoch);
+    let held = Held {
+        request: stamp(clock, node),
+        token: Token { epoch, counter },
+    };
+    [(the_lock(), held)].into()
+}
+
+/// Node `node` has frozen in epoch 1, and holds the lock by its first request, under this counter.
+pub(super) fn holding(node: u16, counter: u64) -> Message {
+    let (epoch, held) = (Epoch(1), held_by(1, node, 1, counter));
+    Message::Frozen { epoch, held }
+}
+
+/// An epoch that begins with locks that are held.
+pub(super) fn install_held(
+    epoch: u64,
+    members: impl IntoIterator<Item = u16>,
+    held: HeldLocks,
+) -> Message {
     Message::Install {
         epoch: Epoch(epoch),
         members: ids(members),
         construction: Construction::Plane,
+        held,
     }
+}
+
+/// A member of `epoch` has frozen, and holds nothing.
+pub(super) fn frozen(epoch: u64) -> Message {
+    let (epoch, held) = (Epoch(epoch), HeldLocks::new());
+    Message::Frozen { epoch, held }
 }
 
 /// The health check of an orchestrator in `epoch`.

@@ -2,7 +2,9 @@
 
 use models::maekawa::Timer;
 use models::maekawa::lock::{LONGEST_NAME, LockName};
-use models::maekawa::message::{Epoch, FURTHEST_AHEAD, GREATEST, Message};
+use models::maekawa::message::{
+    Epoch, FURTHEST_AHEAD, GREATEST, Held, HeldLocks, Message, Timestamp, Token,
+};
 use models::maekawa::quorum::Construction;
 use models::maekawa::spec::{at_large, claim_to, the_lock};
 use models::maekawa::{Command, Maekawa};
@@ -31,6 +33,15 @@ fn names() -> impl Strategy<Value = LockName> {
         1 => Just("".into()),
         1 => Just("n".repeat(LONGEST_NAME + 1).into()),
     ]
+}
+
+/// A lock that somebody says is held.
+fn held(lock: LockName, request: Timestamp, number: u64) -> HeldLocks {
+    let token = Token {
+        epoch: Epoch(number % 4),
+        counter: number,
+    };
+    [(lock, Held { request, token })].into()
 }
 
 fn messages() -> impl Strategy<Value = Message> {
@@ -76,12 +87,16 @@ fn messages() -> impl Strategy<Value = Message> {
             6 => Message::Register { after: epoch },
             7 => Message::Deregister { epoch },
             8 => Message::Freeze { epoch },
-            9 => Message::Frozen { epoch },
+            9 => Message::Frozen {
+                epoch,
+                held: held(lock, request, number),
+            },
             10 => Message::Install {
                 epoch,
                 members: ids((0..5).filter(|id| number & (1 << id) != 0)),
                 construction: [Construction::Plane, Construction::Grid]
                     [usize::from(number % 2 == 0)],
+                held: held(lock, request, number),
             },
             11 => Message::Ping {
                 epoch,

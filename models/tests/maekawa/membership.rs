@@ -1,6 +1,6 @@
 //! A node's end of an epoch change.
 
-use models::maekawa::message::{Epoch, Message};
+use models::maekawa::message::{Epoch, HeldLocks, Message};
 use models::maekawa::quorum::Construction;
 use models::maekawa::state::Record;
 use models::maekawa::{Command, Event, Timer};
@@ -9,7 +9,6 @@ use models::{Effect, NodeId};
 use super::bench::*;
 
 const FREEZE: Message = Message::Freeze { epoch: Epoch(1) };
-const FROZEN: Message = Message::Frozen { epoch: Epoch(1) };
 
 fn register(after: u64) -> Message {
     let after = Epoch(after);
@@ -43,6 +42,7 @@ fn quorums_are_built_as_the_orchestrator_says() {
         epoch,
         members,
         construction,
+        held: HeldLocks::new(),
     };
     bench.deliver(0, install);
     assert_eq!(bench.membership().quorum, ids([1, 4, 5, 6, 7]));
@@ -77,7 +77,7 @@ fn s5_a_restarted_node_is_a_stranger() {
 fn who_waits_freezes_at_once() {
     let mut bench = Bench::member(1, 3);
     bench.acquire(1);
-    assert_eq!(sent(&bench.deliver(0, FREEZE)), [send(0, FROZEN)]);
+    assert_eq!(sent(&bench.deliver(0, FREEZE)), [send(0, frozen(1))]);
     assert_eq!(bench.deliver(2, locked(1, 1, 1)), []);
     assert_eq!(bench.held(), None);
     let effects = bench.deliver(0, install(2, 1..=3));
@@ -89,21 +89,35 @@ fn who_waits_freezes_at_once() {
     assert_eq!(sent(&effects), [send(2, request)]);
 }
 
-/// A holder leaves first; then it answers. Nobody enters after it.
+/// A holder answers what it holds. Nobody enters after it; when it has left it says so if it is
+/// asked again.
 #[test]
-fn a_holder_freezes_when_it_leaves() {
+fn a_holder_freezes_with_what_it_holds() {
     let mut bench = Bench::member(1, 3);
     bench.acquire(1);
     bench.deliver(2, locked(1, 1, 1));
     bench.ask(Command::Acquire {
         claim: models::maekawa::spec::claim(1, 1, 1),
     });
-    assert_eq!(bench.deliver(0, FREEZE), []);
+    assert_eq!(bench.deliver(0, FREEZE), [send(0, holding(1, 1))]);
     assert!(bench.held().is_some());
     let effects = bench.release(1);
-    assert!(sent(&effects).contains(&send(0, FROZEN)), "{effects:?}");
+    assert_eq!(sent(&effects), [send(2, release(1, 1, 1))]);
     assert!(bench.membership().attempts.is_empty());
-    assert_eq!(sent(&bench.deliver(0, FREEZE)), [send(0, FROZEN)], "again");
+    let again = bench.deliver(0, FREEZE);
+    assert_eq!(sent(&again), [send(0, frozen(1))], "again");
+}
+
+/// The epoch waits for a holder whose node is to be no member: it says when it has left.
+#[test]
+fn who_leaves_says_when_it_holds_nothing() {
+    let mut bench = Bench::member(1, 3);
+    bench.acquire(1);
+    bench.deliver(2, locked(1, 1, 1));
+    bench.ask(Command::Deregister);
+    assert_eq!(bench.deliver(0, FREEZE), [send(0, holding(1, 1))]);
+    let effects = bench.release(1);
+    assert!(sent(&effects).contains(&send(0, frozen(1))), "{effects:?}");
 }
 
 /// A frozen arbiter grants nothing.
@@ -120,10 +134,9 @@ fn a_frozen_arbiter_grants_nothing() {
 fn the_end_may_come_before_the_beginning() {
     let mut bench = Bench::start(1, &[Record::Registered(true)]);
     let freeze = Message::Freeze { epoch: Epoch(3) };
-    let frozen = Message::Frozen { epoch: Epoch(3) };
     let effects = bench.deliver(0, freeze);
     assert_eq!(bench.records, [Record::Epoch(Epoch(3))]);
-    assert_eq!(sent(&effects), [send(0, register(3)), send(0, frozen)]);
+    assert_eq!(sent(&effects), [send(0, register(3)), send(0, frozen(3))]);
     bench.crash();
     assert_eq!(bench.deliver(0, install(3, [1, 2])), []);
     assert!(!bench.is_member());

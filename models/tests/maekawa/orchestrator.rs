@@ -1,6 +1,6 @@
 //! The orchestrator's end of an epoch change.
 
-use models::maekawa::message::{Epoch, Message};
+use models::maekawa::message::{Epoch, HeldLocks, Message};
 use models::maekawa::quorum::Construction;
 use models::maekawa::state::Record;
 use models::maekawa::{Event, Timer};
@@ -18,11 +18,6 @@ fn freeze(epoch: u64) -> Message {
     Message::Freeze { epoch }
 }
 
-fn frozen(epoch: u64) -> Message {
-    let epoch = Epoch(epoch);
-    Message::Frozen { epoch }
-}
-
 /// A change freezes, drains, installs, in this order; and each is on disk before it is said.
 #[test]
 fn an_epoch_is_drained_before_the_next_begins() {
@@ -34,7 +29,7 @@ fn an_epoch_is_drained_before_the_next_begins() {
     assert_eq!(bench.deliver(1, frozen(1)), [], "one member, twice");
     assert_eq!(bench.deliver(3, frozen(1)), [], "no member of this epoch");
     let effects = bench.deliver(2, frozen(1));
-    assert_eq!(bench.records, [Record::Install(Construction::Plane)]);
+    assert_eq!(bench.records, [begin(Construction::Plane)]);
     let expected: Vec<_> = (1..=3).map(|to| send(to, install(2, 1..=3))).collect();
     assert_eq!(sent(&effects), expected);
     let begun = Event::Installed {
@@ -211,11 +206,12 @@ fn an_epoch_keeps_its_construction() {
     bench.deliver(1, register(1));
     let effects = bench.deliver(2, frozen(1));
     let (epoch, members, construction) = (Epoch(2), ids([1, 2]), Construction::Grid);
-    assert_eq!(bench.records, [Record::Install(construction)]);
+    assert_eq!(bench.records, [begin(construction)]);
     let grid = Message::Install {
         epoch,
         members,
         construction,
+        held: HeldLocks::new(),
     };
     assert_eq!(sent(&effects), [send(1, grid.clone()), send(2, grid)]);
 }

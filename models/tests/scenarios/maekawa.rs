@@ -103,7 +103,7 @@ impl Told for Maekawa {
             Record::Enrol(node) => format!("enrol {node}"),
             Record::Strike(node) => format!("strike {node}"),
             Record::Change => "the epoch ends".to_owned(),
-            Record::Install(_) => "the next epoch".to_owned(),
+            Record::Install { .. } => "the next epoch".to_owned(),
         }
     }
 

@@ -1,10 +1,11 @@
-//! How long an epoch that ends waits for those who hold locks.
+//! How long the end of an epoch waits for who holds locks at a node that leaves.
 //!
-//! From the orchestrator's FREEZE on nobody is granted any lock until all members have left the epoch's
-//! critical sections. One client that keeps its lock would keep everybody waiting, so holders have a
-//! limited time, and then lose their locks: they are told so, and the fencing token guards what they do
-//! too late.
+//! Who holds a lock at a member that stays one holds it in the next epoch. But a node that has asked to be
+//! none is waited for, and from the orchestrator's FREEZE on nobody is granted any lock. One client that
+//! keeps its lock there would keep everybody waiting, so the holders of a node that leaves have a limited
+//! time, and then lose their locks: they are told so, and the fencing token guards what they do too late.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use models::NodeId;
@@ -14,9 +15,9 @@ use tokio::time::Instant;
 use crate::locks::{Maekawa, Message};
 use crate::runtime::driver::Inbox;
 use crate::runtime::sync::Mutex;
-use crate::runtime::transport::Deliver;
+use crate::runtime::transport::{Deliver, Transport};
 
-/// Sees epochs begin to end.
+/// Sees epochs begin to end, and whether this node leaves.
 #[derive(Debug)]
 pub(crate) struct Draining {
     orchestrator: NodeId,
@@ -30,6 +31,8 @@ struct Seen {
     current: Epoch,
     /// The epoch that is ending, and since when.
     ending: Option<(Epoch, Instant)>,
+    /// The epoch in which this node has asked to be no member any more, and since when.
+    leaving: Option<(Epoch, Instant)>,
 }
 
 impl Draining {
@@ -45,10 +48,13 @@ impl Draining {
         if let Message::Freeze { epoch } = message
             && from == self.orchestrator
         {
-            let mut seen = self.seen.lock();
-            if seen.ending.is_none_or(|(ending, _)| ending < *epoch) {
-                seen.ending = Some((*epoch, Instant::now()));
-            }
+            note(&mut self.seen.lock().ending, *epoch);
+        }
+    }
+
+    fn say(&self, message: &Message) {
+        if let Message::Deregister { epoch } = message {
+            note(&mut self.seen.lock().leaving, *epoch);
         }
     }
 
@@ -57,11 +63,20 @@ impl Draining {
         self.seen.lock().current = epoch;
     }
 
-    /// Whether those who hold locks have had the time to release them.
+    /// Whether this node leaves, and those who hold locks have had the time to release them.
     pub(crate) fn is_over(&self) -> bool {
         let seen = self.seen.lock();
-        let ending = seen.ending.filter(|(epoch, _)| *epoch == seen.current);
-        ending.is_some_and(|(_, since)| since.elapsed() >= self.patience)
+        [seen.ending, seen.leaving].into_iter().all(|noted| {
+            let noted = noted.filter(|(epoch, _)| *epoch == seen.current);
+            noted.is_some_and(|(_, since)| since.elapsed() >= self.patience)
+        })
+    }
+}
+
+/// Notes when the epoch was named for the first time.
+fn note(noted: &mut Option<(Epoch, Instant)>, epoch: Epoch) {
+    if noted.is_none_or(|(earlier, _)| earlier < epoch) {
+        *noted = Some((epoch, Instant::now()));
     }
 }
 
@@ -69,7 +84,7 @@ impl Draining {
 #[derive(Clone)]
 pub(crate) struct Observed {
     pub(crate) inbox: Inbox<Maekawa>,
-    pub(crate) draining: std::sync::Arc<Draining>,
+    pub(crate) draining: Arc<Draining>,
 }
 
 impl Deliver<Message> for Observed {
@@ -79,17 +94,38 @@ impl Deliver<Message> for Observed {
     }
 }
 
+/// A transport that looks at what it is given.
+pub(crate) struct ObservedTransport<T> {
+    pub(crate) transport: T,
+    pub(crate) draining: Arc<Draining>,
+}
+
+impl<T: Transport<Message>> Transport<Message> for ObservedTransport<T> {
+    fn send(&mut self, to: NodeId, message: Message) {
+        self.draining.say(&message);
+        self.transport.send(to, message);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn freeze(epoch: u64) -> Message {
+        let epoch = Epoch(epoch);
+        Message::Freeze { epoch }
+    }
+
+    fn deregister(epoch: u64) -> Message {
+        let epoch = Epoch(epoch);
+        Message::Deregister { epoch }
+    }
+
     #[test]
     fn only_the_orchestrator_ends_an_epoch_and_only_the_one_that_is_in_force() {
-        let freeze = |epoch| Message::Freeze {
-            epoch: Epoch(epoch),
-        };
         let draining = Draining::new(NodeId(0), Duration::ZERO);
         draining.joined(Epoch(2));
+        draining.say(&deregister(2));
         draining.hear(NodeId(1), &freeze(2));
         draining.hear(NodeId(0), &freeze(1));
         assert!(!draining.is_over());
@@ -100,7 +136,20 @@ mod tests {
         assert!(!draining.is_over());
         let patient = Draining::new(NodeId(0), Duration::from_secs(60));
         patient.joined(Epoch(2));
+        patient.say(&deregister(2));
         patient.hear(NodeId(0), &freeze(2));
         assert!(!patient.is_over());
+    }
+
+    #[test]
+    fn who_stays_a_member_keeps_its_locks() {
+        let draining = Draining::new(NodeId(0), Duration::ZERO);
+        draining.joined(Epoch(2));
+        draining.hear(NodeId(0), &freeze(2));
+        assert!(!draining.is_over());
+        draining.say(&deregister(1));
+        assert!(!draining.is_over());
+        draining.say(&deregister(2));
+        assert!(draining.is_over());
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::draining::{Draining, Observed};
+use super::draining::{Draining, Observed, ObservedTransport};
 use super::lease::Lease;
 use super::node_adder::{NodeAdder, Wanted};
 use super::service::{EpochCounts, Service};
@@ -46,8 +46,9 @@ use crate::service::tokens::Tokens;
 const INBOX: usize = 16_384;
 /// So many messages wait for a peer. What is lost is asked again.
 const PEER_QUEUE: usize = 16_384;
-/// A message names a lock, or the members.
-const MAX_MESSAGE_BYTES: usize = 1 << 20;
+/// Most messages name a lock, or the members. With an epoch's beginning come the names of all locks that
+/// are held, by all nodes.
+const MAX_MESSAGE_BYTES: usize = 1 << 26;
 /// What is released when the node stops has so long to leave.
 const FAREWELL: Duration = Duration::from_millis(200);
 
@@ -121,7 +122,10 @@ impl LocksNode {
 
         let traffic = Arc::new(Traffic::default());
         let transport = Counted {
-            transport,
+            transport: ObservedTransport {
+                transport,
+                draining: draining.clone(),
+            },
             traffic: traffic.clone(),
         };
         let lease = Arc::new(Lease::new(&config.timing));

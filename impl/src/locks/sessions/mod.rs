@@ -339,7 +339,7 @@ impl Sessions {
             if let Standing::Held(token) = claim.standing() {
                 tracing::warn!(
                     node = %self.id, lock = claim.lock.as_str(), %token,
-                    "the epoch ends and has waited for long enough: a lock is revoked"
+                    "this node leaves, and the epoch has waited for long enough: a lock is revoked"
                 );
                 self.counts.revocations.inc();
                 self.become_so(&claim, Standing::Over(End::Revoked(token)));
@@ -348,8 +348,8 @@ impl Sessions {
         }
     }
 
-    /// Ends sessions as they run out, and what is held for longer than an epoch's end waits, until it
-    /// is aborted.
+    /// Ends sessions as they run out, and what is held at a node that leaves for longer than an epoch's
+    /// end waits, until it is aborted.
     pub(crate) async fn watch_the_clock(self: Arc<Self>, draining: Arc<Draining>) {
         loop {
             sleep(TICK).await;

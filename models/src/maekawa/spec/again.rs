@@ -37,7 +37,12 @@ fn says(world: &World<Maekawa>, from: NodeId, to: NodeId, said: impl Fn(&Message
 }
 
 /// As [`says`], of a message that is known to the word.
-fn says_this(world: &World<Maekawa>, from: NodeId, to: NodeId, message: &Message) -> bool {
+pub(super) fn says_this(
+    world: &World<Maekawa>,
+    from: NodeId,
+    to: NodeId,
+    message: &Message,
+) -> bool {
     let envelope = Envelope {
         from,
         to,
@@ -225,12 +230,13 @@ pub(super) fn the_health_check_asks_again(
             let freeze = Message::Freeze {
                 epoch: durable.epoch,
             };
-            let mut draining = durable.members.difference(&state.frozen);
+            let awaited = |id: &&NodeId| !state.frozen.contains_key(*id);
+            let mut draining = durable.members.iter().filter(awaited);
             let freezes = |&id: &NodeId| says_this(after, orchestrator, id, &freeze);
             let mut counted_on = durable.members.union(&durable.roster);
             (!durable.changing || draining.all(freezes))
                 && counted_on.all(|&id| {
-                    let is_out = state.frozen.contains(&id) && !durable.roster.contains(&id);
+                    let is_out = state.frozen.contains_key(&id) && !durable.roster.contains(&id);
                     let is_ping = |said: &Message| matches!(said, Message::Ping { .. });
                     is_out || says(after, orchestrator, id, is_ping)
                 })
@@ -241,6 +247,7 @@ pub(super) fn the_health_check_asks_again(
                     epoch: durable.epoch,
                     members: durable.members.clone(),
                     construction: durable.construction,
+                    held: durable.held.clone(),
                 };
                 epoch >= durable.epoch || says_this(after, orchestrator, envelope.from, &install)
             }

@@ -5,10 +5,11 @@ use crate::maekawa::quorum::Construction;
 use crate::specification::{Drawn, Model, Size};
 use crate::world::{Delivery, Timing};
 
-use super::{drawn, scenarios, several};
+use super::{carrying, drawn, scenarios, several};
 
-/// Every model that can be walked: of the algorithm proper, of epoch changes, and of several locks.
-pub const MODELS: &[&[Model<Maekawa>]] = &[EXCLUSION, EPOCHS, several::MODELS];
+/// Every model that can be walked: of the algorithm proper, of epoch changes, of locks that are held
+/// over them, and of several locks.
+pub const MODELS: &[&[Model<Maekawa>]] = &[EXCLUSION, EPOCHS, carrying::MODELS, several::MODELS];
 
 /// Models that are too large to walk, and are sampled instead.
 pub const FUZZED: &[&[Model<Maekawa>]] = &[AT_LARGE];
@@ -298,7 +299,7 @@ const EPOCHS: &[Model<Maekawa>] = &[
         purpose: "a node joins while the lock is held and waited for",
         faults: "none",
         bounds: "channels in order, messages beat timers; 2 members and 1 to be, 4 claims",
-        states: Some(40_427),
+        states: Some(63_451),
         reaches: &[
             "a node enters",
             "the lock changes hands",
@@ -314,7 +315,7 @@ const EPOCHS: &[Model<Maekawa>] = &[
         purpose: "a new quorum that has no arbiter in common with the holder's old one",
         faults: "none",
         bounds: "channels in order, messages beat timers; 4 members and 1 to be, 2 claims",
-        states: Some(6_411),
+        states: Some(7_198),
         reaches: &[
             "a node enters",
             "the lock changes hands",
@@ -330,7 +331,7 @@ const EPOCHS: &[Model<Maekawa>] = &[
         purpose: "late copies of what was said in an earlier epoch",
         faults: LOSSY,
         bounds: "2 members and 1 to be, 2 claims; no health check",
-        states: Some(382),
+        states: Some(484),
         reaches: &[
             "a node enters",
             "an epoch ends while the lock is held",
@@ -345,7 +346,7 @@ const EPOCHS: &[Model<Maekawa>] = &[
         purpose: "a node leaves while the lock is held and waited for",
         faults: "none",
         bounds: "channels in order, messages beat timers; 3 members, 2 claims",
-        states: Some(3_452),
+        states: Some(3_838),
         reaches: &[
             "a node enters",
             "an epoch ends while the lock is held",
@@ -360,7 +361,7 @@ const EPOCHS: &[Model<Maekawa>] = &[
         purpose: "a node leaves at which one client has the lock and another waits",
         faults: "none",
         bounds: "channels in order, messages beat timers; 2 members; 2 clients at the one that leaves",
-        states: Some(544),
+        states: Some(592),
         reaches: &["a node enters", "a node leaves"],
         scenario: scenarios::leave_queue,
     },
@@ -370,7 +371,7 @@ const EPOCHS: &[Model<Maekawa>] = &[
         purpose: "a node that has left is a member again",
         faults: "none",
         bounds: "channels in order, messages beat timers; 2 members, 1 claim, epochs ≤ 3",
-        states: Some(806),
+        states: Some(619),
         reaches: &[
             "a node enters",
             "an epoch ends while the lock is held",
@@ -385,7 +386,7 @@ const EPOCHS: &[Model<Maekawa>] = &[
         purpose: "a node that crashes comes back as another",
         faults: "any loss, duplication and reordering; 1 crash",
         bounds: "2 members, 1 claim each; no health check",
-        states: Some(1_423),
+        states: Some(1_577),
         reaches: &[
             "a node enters",
             "a node enters in a later epoch",
@@ -400,7 +401,7 @@ const EPOCHS: &[Model<Maekawa>] = &[
         faults: "1 crash, 1 lost disk",
         bounds: "channels in order, messages beat timers; 2 members and 1 that joins and claims \
                  the lock; epochs ≤ 2",
-        states: Some(7_039),
+        states: Some(6_995),
         reaches: &[
             "a node enters",
             "a node starts on a blank disk",
@@ -414,7 +415,7 @@ const EPOCHS: &[Model<Maekawa>] = &[
         purpose: "a member dies, a holder or not, or the orchestrator does",
         faults: "1 crash",
         bounds: "channels in order, messages beat timers; 3 members, 2 claims, epochs ≤ 3",
-        states: Some(230_621),
+        states: Some(233_809),
         reaches: &[
             "a node enters",
             "the lock changes hands",
@@ -432,7 +433,7 @@ const EPOCHS: &[Model<Maekawa>] = &[
         faults: "1 crash, also within a step",
         bounds: "channels in order, messages beat timers; 2 members and 1 to be, 2 claims, \
                  epochs ≤ 3",
-        states: Some(67_191),
+        states: Some(85_554),
         reaches: &[
             "a node enters",
             "an epoch ends while the lock is held",
@@ -448,7 +449,7 @@ const EPOCHS: &[Model<Maekawa>] = &[
         purpose: "living nodes are taken for dead: tokens fence off what they still do",
         faults: "the health check errs",
         bounds: "messages in any order, timers at any time; 2 members, 1 claim each, epochs ≤ 2",
-        states: Some(14_263),
+        states: Some(15_979),
         reaches: &[
             "a node enters",
             "a node enters in a later epoch",
@@ -462,7 +463,7 @@ const EPOCHS: &[Model<Maekawa>] = &[
         purpose: "a node that is told to leave, and crashes before anybody hears of it",
         faults: "1 crash, 1 message lost",
         bounds: "channels in order, messages beat timers; 2 members, 2 misses, epochs ≤ 2",
-        states: Some(5_691),
+        states: Some(5_389),
         reaches: &[
             "a node leaves",
             "a node that is to be none is still counted on",

@@ -1,6 +1,6 @@
 //! What keeps an epoch from ending, and what ends with it.
 
-use crate::maekawa::message::{Message, is_absurd};
+use crate::maekawa::message::{HeldLocks, Message, is_absurd};
 use crate::maekawa::state::{Membership, Volatile};
 use crate::maekawa::{Maekawa, Timer};
 use crate::protocol::{Node, NodeId};
@@ -8,8 +8,8 @@ use crate::world::{Action, Host, Scenario, World};
 
 use super::{local_of, membership_of};
 
-/// Who has been asked to freeze while it held a lock answers when it leaves the last of its critical
-/// sections: nobody asks again before the next health check.
+/// Who is to be no member, and has been asked to freeze while it held a lock, says so when it leaves the
+/// last of its critical sections: nobody asks again before the next health check.
 pub(super) fn the_last_holder_says_so(before: &World<Maekawa>, after: &World<Maekawa>) -> bool {
     let hosts = before.all_hosts().zip(after.all_hosts());
     { hosts }.all(|((id, old), (_, new))| {
@@ -24,11 +24,13 @@ pub(super) fn the_last_holder_says_so(before: &World<Maekawa>, after: &World<Mae
         };
         let holds = |member: &Membership| member.all_held().next().is_some();
         let leaves = was.epoch == is.epoch && was.frozen && holds(was) && !holds(is);
-        let epoch = is.epoch;
-        let said = Message::Frozen { epoch };
+        let is_awaited = new.node().is_some_and(|node| !node.durable().registered);
+        let (epoch, held) = (is.epoch, HeldLocks::new());
+        let said = Message::Frozen { epoch, held };
         let mut sent = after.network.sent();
         let orchestrator = NodeId(0);
         !leaves
+            || !is_awaited
             || !after.network.connects(id, orchestrator)
             || after
                 .host(orchestrator)
@@ -74,7 +76,7 @@ pub(super) fn the_gone_are_not_waited_for(
         None => was.silent.get(node).is_some_and(|&checks| checks >= misses),
     };
     let mut gone = old.durable().members.iter().filter(|node| is_gone(node));
-    new.durable().epoch > epoch || gone.all(|node| !is_member(node) || is.frozen.contains(node))
+    new.durable().epoch > epoch || gone.all(|node| !is_member(node) || is.frozen.contains_key(node))
 }
 
 /// A node requests a lock for a client, and for nobody who has gone or been turned away.
@@ -90,7 +92,8 @@ pub(super) fn requests_are_for_clients(world: &World<Maekawa>) -> bool {
 }
 
 /// Lamport 1978, IR2: who receives a time stamp sets its clock to it at least. In an epoch that ends
-/// nothing is requested any more, and in the next the time stamps of this one mean nothing.
+/// nothing is requested any more, and in the next no time stamps of this one mean anything but those of
+/// the requests that hold locks.
 pub(super) fn clocks_follow_what_is_told(
     before: &World<Maekawa>,
     action: &Action<Maekawa>,
@@ -99,18 +102,26 @@ pub(super) fn clocks_follow_what_is_told(
     let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
         return true;
     };
-    let Message::Locked { epoch, clock, .. } = envelope.message else {
-        return true;
-    };
     let node = |world| -> Option<&Node<Maekawa>> { World::host(world, envelope.to)?.node() };
     let (Some(old), Some(new)) = (node(before), node(after)) else {
         return true;
     };
-    let heeds = membership_of(old)
-        .filter(|member| member.epoch == epoch && !member.frozen)
-        .is_some_and(|member| member.members.contains(&envelope.from));
     let (Some(was), Some(is)) = (local_of(old), local_of(new)) else {
         return true;
     };
-    !heeds || is_absurd(clock, was.clock) || is.clock >= clock
+    let epoch_of = |node| membership_of(node).map(|member| member.epoch);
+    let follows = |clock| is_absurd(clock, was.clock) || is.clock >= clock;
+    match &envelope.message {
+        Message::Locked { epoch, clock, .. } => {
+            let heeds = membership_of(old)
+                .filter(|member| member.epoch == *epoch && !member.frozen)
+                .is_some_and(|member| member.members.contains(&envelope.from));
+            !heeds || follows(*clock)
+        }
+        Message::Install { epoch, held, .. } => {
+            let begins = epoch_of(old) != epoch_of(new) && epoch_of(new) == Some(*epoch);
+            !begins || { held.values() }.all(|held| follows(held.request.clock))
+        }
+        _ => true,
+    }
 }

@@ -1,6 +1,6 @@
 //! What Maekawa's algorithm can do and what it must bear: any two of these have to be seen in one run.
 
-use super::{holders, locks};
+use super::{carried, holders, locks};
 use crate::maekawa::message::Message;
 use crate::maekawa::{Command, Maekawa, Timer};
 use crate::specification::{Apart, Feature};
@@ -67,6 +67,7 @@ pub(super) const FEATURES: &[Feature<Maekawa>] = &[
     },
     locks::SEVERAL_LOCKS,
     locks::FORGETTING,
+    carried::CARRYING,
     Feature::RETRY,
     Feature::CRASH,
     Feature::LOSS,

@@ -83,7 +83,9 @@ pub(super) fn is_inert(
                 }
         }
         Message::Install { epoch, .. } => *epoch <= receiver.on_disk().epoch,
-        Message::Freeze { epoch } | Message::Frozen { epoch } => *epoch < receiver.on_disk().epoch,
+        Message::Freeze { epoch } | Message::Frozen { epoch, .. } => {
+            *epoch < receiver.on_disk().epoch
+        }
         // These may matter to who is thought to be alive.
         Message::Register { .. }
         | Message::Deregister { .. }

@@ -13,7 +13,7 @@ use crate::world::{Faulted, Host, Scenario, World};
 
 use super::disks::{self, is_blank};
 use super::{
-    claims_of, endings, holders, is_held, local_of, locks, members, membership_of, orchestrator,
+    carried, claims_of, endings, is_held, local_of, locks, members, membership_of, orchestrator,
     requests,
 };
 
@@ -21,8 +21,8 @@ pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
     disks::BLANK_DISKS_STAY_BLANK,
     Invariant {
         name: "Mutual exclusion",
-        source: "§2, of each lock; of living nodes where the health check does not err, else in each \
-                 epoch",
+        source: "§2, of each lock; of living nodes where the health check does not err, else of the members \
+                 of each epoch, and of those who have entered in it",
         holds: mutual_exclusion,
     },
     Invariant {
@@ -37,7 +37,6 @@ pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
     },
     requests::NOBODY_WAITS_AT_WHO_IS_FREE,
     requests::OWN_REQUESTS_ARE_KNOWN,
-    locks::WHO_HAS_FROZEN_HOLDS_NOTHING,
     locks::WHAT_IS_UNKNOWN_TAKES_NO_ROOM,
     locks::WHAT_CANNOT_BE_NAMED_IS_UNKNOWN,
     Invariant {
@@ -65,11 +64,6 @@ pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
         name: "Members of an epoch agree on it",
         source: "§2 (a) is a property of one assignment of quorums: nobody mixes two",
         holds: |_, world| members_agree(world),
-    },
-    Invariant {
-        name: "An epoch waits for its holder",
-        source: "an epoch is drained before the next; where the health check does not err",
-        holds: an_epoch_waits_for_its_holder,
     },
     Invariant {
         name: "Requests are for clients",
@@ -126,6 +120,11 @@ pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
         source: "nothing that may be lost is waited for without asking again",
         holds: |_, world| world.all_hosts().all(|(_, host)| has_its_timers(host)),
     },
+    carried::WHO_FREEZES_SAYS_WHAT_IT_HOLDS,
+    carried::HOLDERS_ARE_KNOWN,
+    carried::ARBITERS_ARE_OF_THE_QUORUM,
+    carried::ARBITERS_ARE_ASKED,
+    carried::ALL_ARE_TOLD_THE_SAME,
 ];
 
 /// Whether so many arbiters are no more than it takes for so many members.
@@ -145,9 +144,17 @@ fn is_small(construction: Option<Construction>, members: usize, arbiters: usize)
 }
 
 fn mutual_exclusion(scenario: &Scenario<Maekawa>, world: &World<Maekawa>) -> bool {
-    holders(world).all(|(one, lock, first)| {
-        let mut others = holders(world).filter(|(other, held, _)| *other != one && *held == lock);
-        others.all(|(_, _, second)| !scenario.bounds.accurate && first.epoch != second.epoch)
+    let holders = || {
+        members(world).flat_map(|(id, member)| {
+            let held = member.all_held();
+            held.map(move |(lock, token)| (id, lock, member.epoch, token.epoch))
+        })
+    };
+    holders().all(|(one, lock, epoch, entered)| {
+        let mut others = holders().filter(|(other, held, ..)| *other != one && *held == lock);
+        others.all(|(_, _, other, after)| {
+            !scenario.bounds.accurate && epoch != other && entered != after
+        })
     })
 }
 
@@ -212,7 +219,7 @@ fn knows_no_request_that_is_over(arbiter: &Arbiter) -> bool {
 fn who_has_frozen_has_it_on_disk(world: &World<Maekawa>) -> bool {
     world.network.in_flight().iter().all(|said| {
         let disk = world.host(said.from).map(Host::on_disk);
-        let Message::Frozen { epoch } = said.message else {
+        let Message::Frozen { epoch, .. } = said.message else {
             return true;
         };
         // Who has lost its disk is in no epoch any more, and never again.
@@ -234,13 +241,6 @@ fn members_agree(world: &World<Maekawa>) -> bool {
         let first = memberships.entry(member.epoch).or_insert(&member.members);
         *first == &member.members
     })
-}
-
-fn an_epoch_waits_for_its_holder(scenario: &Scenario<Maekawa>, world: &World<Maekawa>) -> bool {
-    let Some(durable) = orchestrator(world) else {
-        return true;
-    };
-    !scenario.bounds.accurate || holders(world).all(|(_, _, token)| token.epoch == durable.epoch)
 }
 
 /// Nothing has gone wrong, nothing is under way and no timer may run out; so nothing will ever

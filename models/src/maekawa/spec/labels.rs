@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::fmt::{self, Display};
 
 use crate::maekawa::lock::LockName;
-use crate::maekawa::message::Message;
+use crate::maekawa::message::{HeldLocks, Message};
 use crate::maekawa::quorum::Construction;
 use crate::maekawa::state::{
     Arbiter, Attempt, Claim, Local, Orchestration, Persistent, Session, Standing, Volatile,
@@ -31,6 +31,13 @@ impl Display for Claim {
 fn set(nodes: &BTreeSet<NodeId>) -> String {
     let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
     format!("{{{}}}", nodes.join(" "))
+}
+
+/// Who holds which lock, after what else is said; nothing where nobody does.
+fn held_locks(held: &HeldLocks) -> String {
+    let held = held.iter();
+    held.map(|(lock, held)| format!(", {lock} is held by {} token={}", held.request, held.token))
+        .collect()
 }
 
 impl Display for Message {
@@ -77,17 +84,19 @@ impl Display for Message {
             Self::Register { after } => write!(f, "Register after {after}"),
             Self::Deregister { epoch } => write!(f, "Deregister {epoch}"),
             Self::Freeze { epoch } => write!(f, "Freeze {epoch}"),
-            Self::Frozen { epoch } => write!(f, "Frozen {epoch}"),
+            Self::Frozen { epoch, held } => write!(f, "Frozen {epoch}{}", held_locks(held)),
             Self::Install {
                 epoch,
                 members,
                 construction,
+                held,
             } => {
                 let shape = match construction {
                     Construction::Plane => "plane",
                     Construction::Grid => "grid",
                 };
-                write!(f, "Install {epoch} {} {shape}", set(members))
+                let (members, held) = (set(members), held_locks(held));
+                write!(f, "Install {epoch} {members} {shape}{held}")
             }
             Self::Ping { epoch, renews } => {
                 let renews = if *renews { ", renews the lease" } else { "" };
@@ -111,7 +120,7 @@ fn orchestrator(durable: &Persistent, orchestration: &Orchestration) -> String {
     if durable.changing {
         line += &format!(
             " ends, frozen {}, next {}",
-            set(&orchestration.frozen),
+            set(&orchestration.frozen.keys().copied().collect()),
             set(&durable.roster)
         );
     }

@@ -11,7 +11,7 @@ use crate::specification::Law;
 use crate::world::{Action, Done, Envelope, Host, Scenario, World};
 
 use super::{
-    again, asked, disks, endings, local_of, locks, members, membership, membership_of,
+    again, asked, carried, disks, endings, local_of, locks, members, membership, membership_of,
     orchestrator, requests, told,
 };
 
@@ -60,7 +60,7 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
     Law {
         name: "Grant numbers increase",
         source: "fencing tokens are made of them; an arbiter numbers those of all locks together, and \
-                 so on when it has forgotten one",
+                 so on when it has forgotten one; what was held when the epoch began bears none",
         holds: |_, before, _, after| each_member(before, after, numbers_increase),
     },
     Law {
@@ -84,8 +84,8 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
     },
     Law {
         name: "An epoch begins when the last is drained",
-        source: "no member that runs enters any more in the epoch that ends; where the health \
-                 check does not err",
+        source: "no member that runs enters any more in the epoch that ends, or holds what the next does \
+                 not know of; where the health check does not err",
         holds: |scenario, before, _, after| drained(scenario, before, after),
     },
     Law {
@@ -151,7 +151,8 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
     },
     Law {
         name: "The last holder says so",
-        source: "the epoch has waited for its node alone, and for the last lock that it holds",
+        source: "where its node is to be no member any more the epoch waits for it, and for the last lock \
+                 that it holds",
         holds: |_, before, _, after| endings::the_last_holder_says_so(before, after),
     },
     Law {
@@ -171,6 +172,12 @@ pub(super) const LAWS: &[Law<Maekawa>] = &[
         source: "§5: what a crashed node was locked for is not forgotten while its epoch lives",
         holds: |_, _, action, after| restarts_as_stranger(action, after),
     },
+    carried::WHO_IS_ASKED_TO_FREEZE_ANSWERS,
+    carried::WHAT_IS_SAID_IS_HELD,
+    carried::WHAT_IS_HELD_IS_CARRIED,
+    carried::WHAT_IS_SAID_IS_KNOWN,
+    carried::HOLDERS_KEEP_THEIR_LOCKS,
+    carried::WHAT_IS_NOT_HELD_IS_RELEASED,
 ];
 
 /// The running members that the transition has touched, as they were and as they are. Unchanged
@@ -305,7 +312,9 @@ fn numbers_increase(old: &Membership, new: &Membership) -> bool {
             arbiter.locked.is_none_or(|is| {
                 let is_later = was.is_none_or(|was| was.number <= is.number);
                 let is_new = was.is_none_or(|was| was != is && was.number != is.number);
-                granted.insert(is.number) && is_later && (!is_new || is.number > old.number)
+                (is.number == 0 || granted.insert(is.number))
+                    && is_later
+                    && (!is_new || is.number > old.number)
             })
         })
 }
@@ -359,7 +368,7 @@ fn drained(scenario: &Scenario<Maekawa>, before: &World<Maekawa>, after: &World<
         return true;
     }
     let mut ended = members(after).filter(|(_, member)| member.epoch == old.epoch);
-    ended.all(|(_, member)| member.frozen && member.all_held().next().is_none())
+    ended.all(|(_, member)| member.frozen && carried::is_known(member, &new.held))
 }
 
 fn restarts_as_stranger(action: &Action<Maekawa>, after: &World<Maekawa>) -> bool {
@@ -433,8 +442,9 @@ fn who_leaves_is_to_leave(after: &World<Maekawa>) -> bool {
     })
 }
 
-/// A member's lease begins with a Ping that renews it, and with the Install of its epoch. Its
-/// health checks are counted from there; the first of them may follow in the same step.
+/// A member's lease begins with a Ping that renews it, and with the Install of its epoch, also where
+/// that is told again. Its health checks are counted from there; the first of them may follow in the
+/// same step.
 fn leases_begin_with_the_count(
     before: &World<Maekawa>,
     action: &Action<Maekawa>,
@@ -455,7 +465,11 @@ fn leases_begin_with_the_count(
     });
     let mut members = node.durable().members.iter();
     let first = u8::from(matches!(action, Action::Fire { .. }));
-    pinged && (!begins || members.all(|&id| counted(id).unwrap_or(0) <= first))
+    let is_first = |id: NodeId| counted(id).unwrap_or(0) <= first;
+    let installed = after.network.sent().all(|envelope| {
+        !matches!(envelope.message, Message::Install { .. }) || is_first(envelope.to)
+    });
+    pinged && installed && (!begins || members.all(|&id| is_first(id)))
 }
 
 /// The health check finds a node that is no member of the epoch, although the orchestrator takes

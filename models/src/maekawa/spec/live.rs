@@ -12,7 +12,7 @@ use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::specification::{LiveModel, Model, Mutant, Size};
 use crate::world::{Action, Scenario, Timing, World};
 
-use super::{membership_of, scenarios};
+use super::{carrying, membership_of, scenarios};
 
 /// Every model in which the liveness of Maekawa's algorithm is decided.
 pub const MODELS: &[LiveModel<Maekawa>] = &[
@@ -74,7 +74,7 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
             faults: "none",
             bounds: "2 members and 1 to be, 1 claim each, epochs ≤ 3; channels in order, time-outs that \
                      are chosen well",
-            states: Some(77_290),
+            states: Some(91_269),
             reaches: &[
                 "a node enters",
                 "the lock changes hands",
@@ -90,6 +90,24 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
             "An epoch change ends",
             "Who is registered becomes a member",
         ],
+    },
+    LiveModel {
+        model: Model {
+            name: "maekawa/live-held",
+            size: Size::Gate,
+            purpose: "a lock is held for ever, and a node becomes a member in spite of that",
+            faults: "none",
+            bounds: "2 members and 1 to be, 1 client that keeps the lock, epochs ≤ 3; channels in order, \
+                     time-outs that are chosen well",
+            states: Some(371),
+            reaches: &[
+                "a node enters",
+                "a node joins",
+                "a lock is held over a change",
+            ],
+            scenario: held,
+        },
+        decides: &["An epoch change ends", "Who is registered becomes a member"],
     },
     LiveModel {
         model: Model {
@@ -118,7 +136,7 @@ pub const MODELS: &[LiveModel<Maekawa>] = &[
             faults: "1 crash, also of the orchestrator",
             bounds: "2 members that claim, epochs ≤ 3; channels in order, time-outs that are chosen \
                      well",
-            states: Some(82_500),
+            states: Some(82_653),
             reaches: &["a node enters", "a dead node's lock is free"],
             scenario: || death(2, 3),
         },
@@ -169,6 +187,13 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         source: "§4: whoever waits is granted the lock in the end",
         model: "maekawa/live-join",
         inject: |scenario| scenario.step = requests_nothing_again,
+    },
+    Mutant {
+        id: "MAE-HOLDER-AWAITED",
+        defect: "the orchestrator begins no epoch while a member says that it holds a lock",
+        source: "who holds a lock for long keeps nobody from becoming a member",
+        model: "maekawa/live-held",
+        inject: |scenario| scenario.step = awaits_holders,
     },
     Mutant {
         id: "MAE-FROZEN-UNHEARD",
@@ -231,6 +256,15 @@ fn cycle() -> Scenario<Maekawa> {
 fn join() -> Scenario<Maekawa> {
     let mut scenario = scenarios::join();
     scenario.scripts = [1, 2, 3].map(|node| scenarios::claims(node, 0, 1)).to_vec();
+    scenario.timing = Timing::Synchronous;
+    scenario.bounds.leases = true;
+    scenario.bounds.last_epoch = Epoch(3);
+    scenario
+}
+
+/// Two members of which one keeps the lock, and a third node that joins them.
+fn held() -> Scenario<Maekawa> {
+    let mut scenario = carrying::held_for_ever();
     scenario.timing = Timing::Synchronous;
     scenario.bounds.leases = true;
     scenario.bounds.last_epoch = Epoch(3);
@@ -324,6 +358,39 @@ fn requests_nothing_again(
     maekawa.step(node, input, out);
     if let Volatile::Node(local) = &mut node.volatile {
         local.claims.extend(waiting);
+    }
+}
+
+/// It takes each step as if one that holds a lock had not answered yet.
+fn awaits_holders(
+    maekawa: &Maekawa,
+    node: &mut Node<Maekawa>,
+    input: Input<Maekawa>,
+    out: &mut Outbox<Maekawa>,
+) {
+    let current = node.durable().epoch;
+    if let Input::Deliver {
+        from,
+        message: Message::Frozen { epoch, held },
+    } = &input
+        && let Volatile::Orchestrator(orchestration) = &mut node.volatile
+        && *epoch == current
+        && !held.is_empty()
+    {
+        orchestration.frozen.insert(*from, held.clone());
+        return;
+    }
+    let mut awaited = None;
+    if let Volatile::Orchestrator(orchestration) = &mut node.volatile {
+        let mut said = orchestration.frozen.iter();
+        let holder = said.find(|(_, held)| !held.is_empty()).map(|(id, _)| *id);
+        awaited = holder.and_then(|holder| orchestration.frozen.remove_entry(&holder));
+    }
+    maekawa.step(node, input, out);
+    if let (Some((holder, held)), Volatile::Orchestrator(orchestration)) =
+        (awaited, &mut node.volatile)
+    {
+        orchestration.frozen.entry(holder).or_insert(held);
     }
 }
 

@@ -17,22 +17,6 @@ use crate::world::{Action, Host, World};
 
 use super::{holders, local_of, members, membership_of};
 
-pub(super) const WHO_HAS_FROZEN_HOLDS_NOTHING: Invariant<Maekawa> = Invariant {
-    name: "Who says that it has frozen holds nothing",
-    source: "a member has left the epoch's critical sections for good, those of all locks",
-    holds: |_, world| {
-        world.network.in_flight().iter().all(|said| {
-            let Message::Frozen { epoch } = said.message else {
-                return true;
-            };
-            let sender = world.host(said.from).and_then(Host::node);
-            let member = sender.and_then(membership_of);
-            let member = member.filter(|member| member.epoch == epoch);
-            member.is_none_or(|member| member.frozen && member.all_held().next().is_none())
-        })
-    },
-};
-
 pub(super) const WHAT_IS_UNKNOWN_TAKES_NO_ROOM: Invariant<Maekawa> = Invariant {
     name: "Of locks that nobody wants no more are remembered than may be",
     source: "locks are named and given up for ever, and a node's memory is finite",

@@ -8,6 +8,8 @@
 
 mod again;
 mod asked;
+mod carried;
+mod carrying;
 mod catalogue;
 mod disks;
 mod drawn;
@@ -33,6 +35,7 @@ use alloc::string::{String, ToString};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::carrying::*;
 pub use self::catalogue::{DRAWN, FUZZED, MODELS};
 pub use self::live::MODELS as LIVE;
 pub use self::mutants::{FLAWED_TABLE_OF_21, MUTANTS};

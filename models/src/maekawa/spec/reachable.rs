@@ -7,7 +7,7 @@ use crate::protocol::NodeId;
 use crate::specification::Reachable;
 use crate::world::{Host, World};
 
-use super::{disks, holders, locks, members, membership_of, orchestrator};
+use super::{carried, disks, holders, locks, members, membership_of, orchestrator};
 
 pub(super) const REACHABLE: &[Reachable<Maekawa>] = &[
     disks::BLANK_NODE_RUNS,
@@ -154,6 +154,11 @@ pub(super) const REACHABLE: &[Reachable<Maekawa>] = &[
     locks::ONE_IS_HELD_AND_ONE_AWAITED,
     locks::AN_EPOCH_WAITS_FOR_TWO,
     locks::ONE_IS_LOCKED_THOUGH_OVER,
+    carried::A_LOCK_IS_CARRIED,
+    carried::TWO_LOCKS_ARE_CARRIED,
+    carried::A_CARRIED_LOCK_IS_AWAITED,
+    carried::TWO_HAVE_SAID_THE_SAME,
+    carried::A_LOCK_IS_CARRIED_IN_VAIN,
 ];
 
 fn arbiters(world: &World<Maekawa>) -> impl Iterator<Item = &Arbiter> {

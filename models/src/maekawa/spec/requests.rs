@@ -7,7 +7,7 @@
 
 use crate::maekawa::Maekawa;
 use crate::maekawa::lock::LockName;
-use crate::maekawa::message::{Epoch, FURTHEST_AHEAD, Message, Timestamp};
+use crate::maekawa::message::{Epoch, FURTHEST_AHEAD, HeldLocks, Message, Timestamp};
 use crate::maekawa::state::Membership;
 use crate::protocol::NodeId;
 use crate::specification::{Invariant, Law};
@@ -46,8 +46,8 @@ pub(super) const WHAT_IS_HEARD_IS_KNOWN: Law<Maekawa> = Law {
 };
 
 pub(super) const AN_EPOCH_BEGINS_WITH_NOTHING: Law<Maekawa> = Law {
-    name: "An epoch begins with nothing of an earlier one →",
-    source: "§5; the number of a membership: of each epoch all that its members said and granted \
+    name: "An epoch begins with nothing of an earlier one but the locks that are held →",
+    source: "§5; the number of a membership: of each epoch all else that its members said and granted \
              ends with it. Who starts again counts its requests from the beginning",
     holds: |_, before, action, after| begins_with_nothing(before, action, after),
 };
@@ -61,7 +61,8 @@ pub(super) const A_RELEASE_BEARS_THE_GREATEST_TOKEN: Law<Maekawa> = Law {
     },
 };
 
-/// What is of its own request may be there: it is made in the same step.
+/// What is of its own request may be there: it is made in the same step, and so is released what is not
+/// held any more.
 fn begins_with_nothing(
     before: &World<Maekawa>,
     action: &Action<Maekawa>,
@@ -73,13 +74,21 @@ fn begins_with_nothing(
     let Some((id, was, is)) = both.filter(|(_, was, is)| *was != Some(is.epoch)) else {
         return true;
     };
-    let arbiters = || is.arbiters.values();
-    let granted = arbiters().filter(|arbiter| arbiter.locked.is_some());
-    let grants = granted.count() as u64;
+    let nothing = HeldLocks::new();
+    let held = match action.delivered() {
+        Some(Message::Install { held, .. }) => held,
+        _ => &nothing,
+    };
+    let is_held = |(lock, request): Request<'_>| {
+        let held = held.get(lock);
+        held.is_some_and(|held| held.request == request)
+    };
+    let locked = is.arbiters.values().filter_map(|arbiter| arbiter.locked);
+    let grants = locked.filter(|grant| grant.number > 0).count() as u64;
     was < Some(is.epoch)
         && !is.frozen
-        && arbiters().all(|arbiter| arbiter.finished.is_empty())
-        && known(is).all(|(_, request)| request.node == id)
+        && all_finished(is).all(|over| over.1.node == id && is_held(over))
+        && known(is).all(|request| request.1.node == id || is_held(request))
         && is.number <= grants
         && is.counter <= grants
 }

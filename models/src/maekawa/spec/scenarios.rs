@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::maekawa::lock::LockName;
-use crate::maekawa::message::{Epoch, Message, Timestamp};
+use crate::maekawa::message::{Epoch, HeldLocks, Message, Timestamp};
 use crate::maekawa::quorum::Construction;
 use crate::maekawa::state::{Claim, Persistent, Record, Session};
 use crate::maekawa::{Command, Maekawa, Timer};
@@ -426,6 +426,7 @@ fn forgeries() -> Vec<Message> {
             epoch: ahead,
             members: [NodeId(1)].into(),
             construction: Construction::Plane,
+            held: HeldLocks::new(),
         },
     ]
 }
@@ -460,6 +461,7 @@ pub(super) fn forges_epochs(
             epoch: FAR,
             members: [NodeId(1)].into(),
             construction: Construction::Plane,
+            held: HeldLocks::new(),
         };
         out.send(NodeId(1), install);
     }
@@ -495,7 +497,7 @@ pub fn health() -> Checked {
 }
 
 /// A health check that bears with one that is missed.
-fn patient(mut scenario: Checked) -> Checked {
+pub(super) fn patient(mut scenario: Checked) -> Checked {
     for node in &mut scenario.nodes {
         node.misses = 2;
     }

@@ -108,7 +108,7 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
         faults: "none",
         bounds: "channels in order, messages beat timers; 2 members and 1 to be; claims to both locks \
                  at one, to one lock at another",
-        states: Some(38_380),
+        states: Some(58_963),
         reaches: &[
             "a node enters",
             "the lock changes hands",
@@ -116,6 +116,7 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
             "an epoch ends while a node holds two locks",
             "a node enters in a later epoch",
             "a node joins",
+            "two locks are held over a change",
         ],
         scenario: locks_join,
     },
@@ -125,7 +126,7 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
         purpose: "late copies of what was said in an earlier epoch, about either lock",
         faults: "any loss, duplication and reordering",
         bounds: "2 members and 1 to be; claims to both locks at one; no health check",
-        states: Some(3_653),
+        states: Some(6_707),
         reaches: &[
             "a node enters",
             "an epoch ends while the lock is held",
@@ -142,7 +143,7 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
         faults: "none",
         bounds: "channels in order, messages beat timers; 2 members; claims to both locks at the one \
                  that leaves, to one lock at the other",
-        states: Some(31_132),
+        states: Some(34_647),
         reaches: &["a node enters", "a node leaves"],
         scenario: locks_leave,
     },
@@ -152,7 +153,7 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
         purpose: "a node that crashes comes back as another, and has forgotten every lock",
         faults: "1 crash; messages in any order",
         bounds: "2 members; claims to both locks at one, to one lock at the other; no health check",
-        states: Some(71_459),
+        states: Some(92_681),
         reaches: &[
             "a node enters",
             "a node enters in a later epoch",
@@ -167,7 +168,7 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
         faults: "leases run out",
         bounds: "channels in order, messages beat timers; 2 members; claims to both locks at one, to \
                  one lock at the other; epochs ≤ 2",
-        states: Some(42_732),
+        states: Some(31_918),
         reaches: &[
             "a node enters",
             "the lock changes hands",

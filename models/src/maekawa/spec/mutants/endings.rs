@@ -12,10 +12,10 @@ use crate::maekawa::spec::scenarios::the_lock;
 pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
     Mutant {
         id: "MAE-HOLDER-SILENT",
-        defect: "who was in the critical section when it was to freeze does not say that it has \
-                 left: the epoch waits until the next health check",
+        defect: "who leaves, and was in the critical section when it was to freeze, does not say that it is \
+                 so no more: the epoch waits until the next health check",
         source: "an epoch change freezes, drains, installs",
-        model: "maekawa/join-datagrams",
+        model: "maekawa/leave",
         inject: |scenario| scenario.step = leaves_silently,
     },
     Mutant {
@@ -78,7 +78,7 @@ fn step_and_await(
     if let Volatile::Orchestrator(orchestration) = &mut node.volatile
         && goes_on
     {
-        orchestration.frozen.retain(|node| !awaited(node));
+        orchestration.frozen.retain(|node, _| !awaited(node));
     }
 }
 

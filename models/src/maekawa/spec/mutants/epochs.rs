@@ -1,6 +1,6 @@
 //! Defects of the epoch change: who is a member, and since when.
 
-use crate::maekawa::message::{Epoch, Message};
+use crate::maekawa::message::{Epoch, HeldLocks, Message};
 use crate::maekawa::state::{Record, Volatile};
 use crate::maekawa::{Event, Maekawa, Timer};
 use crate::protocol::{Effect, Input, Node, Protocol};
@@ -110,7 +110,7 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         model: "maekawa/orchestrator",
         inject: |scenario| {
             scenario.disk = Disk::Amnesia {
-                forgets: |record| matches!(record, Record::Install(_)),
+                forgets: |record| matches!(record, Record::Install { .. }),
             };
         },
     },
@@ -150,6 +150,7 @@ fn changes_quorums_on_the_fly(maekawa: &Maekawa, node: &mut N, input: In, out: &
             epoch,
             members,
             construction,
+            ..
         } = message.clone()
         && epoch > node.durable().epoch
         && let Some(quorum) = construction.quorum(&members, maekawa.id())
@@ -167,7 +168,9 @@ fn changes_quorums_on_the_fly(maekawa: &Maekawa, node: &mut N, input: In, out: &
 fn installs_undrained(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     let members = node.durable().members.clone();
     if let Volatile::Orchestrator(orchestration) = &mut node.volatile {
-        orchestration.frozen = members;
+        for member in members {
+            orchestration.frozen.entry(member).or_default();
+        }
     }
     maekawa.step(node, input, out);
 }
@@ -233,7 +236,8 @@ fn freezes_in_memory(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) 
         && epoch > node.durable().epoch
         && local_of(node).is_some()
     {
-        return out.send(from, Message::Frozen { epoch });
+        let held = HeldLocks::new();
+        return out.send(from, Message::Frozen { epoch, held });
     }
     maekawa.step(node, input, out);
 }
@@ -247,6 +251,7 @@ fn installs_two_views(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out)
                     epoch,
                     mut members,
                     construction,
+                    held,
                 },
         } if epoch > Epoch(1) => {
             // A list that ends with its reader.
@@ -257,6 +262,7 @@ fn installs_two_views(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out)
                     epoch,
                     members,
                     construction,
+                    held,
                 },
             })
         }
@@ -297,6 +303,7 @@ fn resumes_membership(
             epoch: durable.epoch,
             members: roster.roster,
             construction: maekawa.construction,
+            held: HeldLocks::new(),
         },
     };
     maekawa.step(&mut node, install, out);

@@ -29,7 +29,7 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         id: "MAE-REGISTERS-ONCE",
         defect: "a node tells the orchestrator once that it is to be a member",
         source: "messages may be lost",
-        model: "maekawa/death",
+        model: "maekawa/health",
         inject: |scenario| scenario.step = registers_once,
     },
     Mutant {

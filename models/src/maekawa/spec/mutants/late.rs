@@ -185,7 +185,7 @@ fn relinquishes_what_it_has_released(maekawa: &Maekawa, node: &mut N, input: In,
             },
             None => Input::Deliver {
                 from,
-                message: Message::Frozen { epoch: Epoch(0) },
+                message: Message::Pong { epoch: Epoch(0) },
             },
         },
         input => input,

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::maekawa::lock::LockName;
-use crate::maekawa::message::Message;
+use crate::maekawa::message::{HeldLocks, Message};
 use crate::maekawa::state::{Arbiter, Membership, Standing};
 use crate::maekawa::{Command, Event, Maekawa, Timer};
 use crate::protocol::{Effect, Input, Protocol};
@@ -90,9 +90,9 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
     },
     Mutant {
         id: "MAE-LOCKS-FROZEN-EARLY",
-        defect: "a node says that it has frozen when the first of its two holders leaves",
+        defect: "a node that leaves says that it holds nothing when the first of its two holders leaves",
         source: "an epoch change freezes, drains, installs",
-        model: "maekawa/locks-join",
+        model: "maekawa/locks-leave",
         inject: |scenario| scenario.step = freezes_early,
     },
     Mutant {
@@ -322,7 +322,8 @@ fn freezes_early(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     let after = held(node);
     let frozen = membership_of(node).is_some_and(|member| member.frozen);
     if frozen && !after.is_empty() && after.len() < before.len() {
-        out.send(maekawa.orchestrator(), Message::Frozen { epoch });
+        let held = HeldLocks::new();
+        out.send(maekawa.orchestrator(), Message::Frozen { epoch, held });
     }
 }
 

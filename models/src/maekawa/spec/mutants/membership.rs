@@ -132,6 +132,7 @@ fn installs_again(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
             epoch,
             members: durable.members.clone(),
             construction: durable.construction,
+            held: durable.held.clone(),
         };
         out.send(to, message);
     }

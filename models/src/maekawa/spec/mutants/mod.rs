@@ -3,6 +3,7 @@
 //! nothing of mutants.
 
 mod arbiter;
+mod carried;
 mod endings;
 mod epochs;
 mod health;
@@ -41,6 +42,7 @@ pub const MUTANTS: &[&[Mutant<Maekawa>]] = &[
     told::MUTANTS,
     membership::MUTANTS,
     locks::MUTANTS,
+    carried::MUTANTS,
     super::live::MUTANTS,
 ];
 
