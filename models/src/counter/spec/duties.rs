@@ -54,10 +54,7 @@ pub(super) const WHO_JOINS_IS_OWED_ALL: Law<Counter> = Law {
         let node = node.and_then(|node| after.host(node)?.node());
         node.is_none_or(|node| {
             let member = node.volatile.members.get(peer);
-            let mut all = node.durable().counts.components();
-            member.is_some_and(|member| {
-                all.all(|(bucket, name, count)| member.pending.count(bucket, name) >= count)
-            })
+            member.is_some_and(|member| member.pending.includes(&node.durable().counts))
         })
     },
 };

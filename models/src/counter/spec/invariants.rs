@@ -12,7 +12,7 @@ use crate::specification::Invariant;
 use crate::world::{Host, Scenario, World};
 
 use super::liveness::all_agree;
-use super::{exact, has, is_lost, knows_all_of, owes, running_at};
+use super::{exact, has, is_lost, owes, running_at};
 
 pub(super) const INVARIANTS: &[Invariant<Counter>] = &[
     Invariant {
@@ -302,7 +302,7 @@ fn who_has_left_is_not_needed(world: &World<Counter>) -> bool {
     let lost = world.faults.lost_disks > 0;
     lost || world.ghost.drained.iter().all(|(&id, counts)| {
         let mut others = world.all_hosts().filter(|(other, _)| *other != id);
-        if !others.any(|(_, host)| knows_all_of(&host.on_disk().counts.total, &counts.total)) {
+        if !others.any(|(_, host)| host.on_disk().counts.total.includes(&counts.total)) {
             return false;
         }
         // One that has restarted since is told anew who is a member.
@@ -312,7 +312,7 @@ fn who_has_left_is_not_needed(world: &World<Counter>) -> bool {
         };
         node.volatile.members.keys().all(|&member| {
             let disk = world.host(member).map(Host::on_disk);
-            disk.is_none_or(|disk| knows_all_of(&disk.counts.total, &counts.total))
+            disk.is_none_or(|disk| disk.counts.total.includes(&counts.total))
         })
     })
 }

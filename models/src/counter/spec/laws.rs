@@ -13,7 +13,7 @@ use crate::session::RequestId;
 use crate::specification::Law;
 use crate::world::{Action, Envelope, Host, Scenario, World};
 
-use super::{duties, has, knows_all_of, turns};
+use super::{duties, has, turns};
 
 pub(super) const LAWS: &[Law<Counter>] = &[
     Law {
@@ -224,7 +224,7 @@ fn push_pull_is_complete(
     let known = &receiver.durable().counts;
     // A bucket that the asker has let expire is not worth a word.
     let horizon = asker.on_disk().horizon;
-    knows_all_of(&known.total, &counts.total)
+    known.total.includes(&counts.total)
         && known.components().all(|(bucket, name, count)| {
             let has_expired = bucket.is_some_and(|bucket| bucket.start < horizon);
             has_expired || count <= told.count(bucket, name)

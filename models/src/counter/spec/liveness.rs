@@ -20,8 +20,8 @@ pub(super) const LIVENESS: &[Liveness<Counter>] = &[
         name: "Every delta is acknowledged",
         source: "Almeida et al. 2018, Algorithm 2",
         formula: Formula::LeadsTo(
-            |_, world| !world.running().all(|(_, node)| !owes(node)),
-            |_, world| world.running().all(|(_, node)| !owes(node)),
+            |_, world| world.running().any(|(_, node)| owes(node)),
+            |_, world| !world.running().any(|(_, node)| owes(node)),
         ),
         fairness: FAIRNESS,
     },

@@ -40,7 +40,7 @@ pub use self::scenarios::{
 };
 
 use super::counts::Counts;
-use super::g_counter::{GCounter, ReplicaId};
+use super::g_counter::ReplicaId;
 use super::message::Message;
 use super::window::{Bucket, Window};
 use super::{Command, Counter, Event, Increment, Refusal, Timer};
@@ -201,12 +201,6 @@ fn hear(ghost: &mut Ghost, id: NodeId, node: &Node<Counter>, event: &Event) {
 fn owes(node: &Node<Counter>) -> bool {
     let mut members = node.volatile.members.values();
     members.any(|peer| peer.pending.components().next().is_some())
-}
-
-/// Whether `one` ≥ `other`, component by component (Shapiro et al. 2011, Specification 6: compare).
-fn knows_all_of(one: &GCounter, other: &GCounter) -> bool {
-    let mut components = other.components();
-    components.all(|(replica, count)| one.count(replica) >= count)
 }
 
 /// Whether the bucket is one of the window's: by its definition, for the protocol has its own.

@@ -3,7 +3,8 @@
 //! Verifies: that what teaches a node nothing is answered, if it is a question, and leads to nothing
 //! else. Two nodes that told each other nothing new for ever would do so at the speed of their
 //! network, while everybody is in agreement, and no other property would be the worse for it. Not
-//! verified here: that talk ends which goes round and changes something each time.
+//! verified here: that talk ends which goes round and changes something each time. That is
+//! [`liveness`](super::liveness).
 
 use crate::machine::StateMachine;
 use crate::raft::Raft;

@@ -5,9 +5,10 @@
 //! each command is done once, and linearizability of writes and synced reads; that every state is
 //! what the delivered transactions come to by a machine of the specification's own (`replay`); that
 //! each message is so when it is said (`promises`, `transfers`) and heeded where it is heard
-//! (`duties`, `again`); that what a node keeps of others is what they have said (`counts`), and who
-//! asks is answered once (`answers`); all under an election that may name anybody to anybody at any
-//! time ([`Oracle`]). Not verified here: time, and that a local read is recent, for it need not be.
+//! (`duties`, `again`), unless it cannot be (`reach`); that what a node keeps of others is what they
+//! have said (`counts`), and who asks is answered once (`answers`); all under an election that may name
+//! anybody to anybody at any time ([`Oracle`]). Not verified here: time, and that a local read is
+//! recent, for it need not be.
 
 mod again;
 mod answers;
