@@ -34,7 +34,7 @@ pub(super) const LIVENESS: &[Liveness<Maekawa>] = &[
     },
     Liveness {
         name: "An epoch change ends",
-        source: "holders leave, and the dead are found out",
+        source: "members answer whatever they hold, who leaves releases it, and the dead are found out",
         formula: Formula::LeadsTo(
             |_, world| orchestrator(world).is_some_and(|durable| durable.changing),
             |_, world| orchestrator(world).is_some_and(|durable| !durable.changing),
