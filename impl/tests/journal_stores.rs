@@ -317,7 +317,7 @@ async fn a_node_moves_its_journal_when_the_file_says_so() {
         }
         assert_eq!(database(&directory).exists(), store == Store::Database);
     }
-    cluster.stop_all().await;
     let kept = ["journal-in-files-1", "journal-in-database-1"];
     assert!(kept.iter().all(|folder| directory.join(folder).is_dir()));
+    cluster.stop_all().await;
 }

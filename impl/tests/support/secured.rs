@@ -84,8 +84,8 @@ impl Secured {
         // As many as a service with a node beside its members needs.
         let free: [u16; 12] = ports();
         let written = [
-            "7400", "7410", "7420", "7430", "7405", "7415", "7425", "7435", "7406", "7416", "7426",
-            "7436",
+            "7400", "7410", "7420", "7430", "7405", "7415", "7425", "7435", "7401", "7411", "7421",
+            "7431",
         ];
         for (old, new) in written.iter().zip(free) {
             text = text.replace(&format!(":{old}\""), &format!(":{new}\""));
