@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use lockstep::runtime::driver::Recorder;
+use lockstep::runtime::recording::Recorder;
 use lockstep::runtime::sim::{Simulation, SimulationOptions};
 use lockstep::runtime::timers::TimerSpan;
 use models::maekawa::lock::LockName;
 use models::maekawa::quorum::Construction;
 use models::maekawa::state::{Claim, Persistent, Record, Session};
 use models::maekawa::{Command, Event, Maekawa, Timer};
-use models::{Effect, Input, NodeId};
+use models::{Effect, Input, Node, NodeId};
 
 /// The members have the numbers from 1.
 const ORCHESTRATOR: NodeId = NodeId(0);
@@ -75,7 +75,7 @@ impl Recorder<Maekawa> for Counting {
         self.0.fetch_add(sent.count() as u64, Ordering::Relaxed);
     }
 
-    fn flush(&mut self) {}
+    fn flush(&mut self, _: Duration, _: &Node<Maekawa>) {}
 }
 
 struct Cluster {
