@@ -270,7 +270,7 @@ fn fold<'a>(
 
 fn storm(seed: u64) -> Result<Shown, Refuted> {
     let mut storm = KvStorm::new(seed, scenario(raft))?;
-    storm.rage(120)?;
+    storm.rage(300)?;
     storm.calm()?;
     storm.check();
     Ok(storm.storm.shown())
@@ -292,7 +292,7 @@ fn after_the_storm_all_agree_and_acknowledged_writes_are_there() {
         "a snapshot is installed",
         "a heartbeat overtakes what waits for the disk",
     ];
-    storms("kv_storm::after_the_storm", 8, storm, &must_show);
+    storms("kv_storm::after_the_storm", 40, storm, &must_show);
 }
 
 /// One of three disks is lost in the middle of the storm, and an empty one takes its place.
@@ -300,16 +300,16 @@ fn after_the_storm_all_agree_and_acknowledged_writes_are_there() {
 fn a_storm_in_which_a_disk_is_lost_loses_no_acknowledged_write() {
     let storm = |seed| {
         let mut storm = KvStorm::new(seed, scenario(raft))?;
-        storm.rage(60)?;
+        storm.rage(150)?;
         storm.lose_disk(NODES[2])?;
-        storm.rage(60)?;
+        storm.rage(150)?;
         storm.calm()?;
         storm.check();
         Ok(storm.storm.shown())
     };
     storms(
         "kv_storm::a_storm_in_which_a_disk",
-        4,
+        12,
         storm,
         &["a disk is lost"],
     );
