@@ -16,6 +16,7 @@ mod draw;
 pub mod linearizability;
 pub mod machine;
 pub mod maekawa;
+pub mod mvcc;
 mod pairs;
 pub mod protocol;
 pub mod raft;

@@ -1,5 +1,6 @@
 //! Tests of the models.
 //!
+//! `mvcc` asks of the key-value store what etcd was seen to do, command by command.
 //! `counter` tests the grow-only counter: the algebra of its merges, and one replica at a time.
 //! `paper` asks of one node what the Raft paper says, sentence by sentence; `bully` does so of
 //! the Bully algorithm, `maekawa` of Maekawa's. `scenarios` tell the papers' stories with
@@ -12,6 +13,7 @@ mod counter;
 mod inert;
 mod laws;
 mod maekawa;
+mod mvcc;
 mod paper;
 mod scenarios;
 mod support;
