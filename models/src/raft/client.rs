@@ -189,6 +189,7 @@ impl<M: StateMachine> Raft<M> {
             return;
         }
         let changed = self.is_changing(node);
+        let belonged = changed && self.belongs(node);
         node.volatile.commit_index = index;
         let is_old = |partial: &Partial| partial.last_included.0 <= index;
         if node.volatile.partial.as_ref().is_some_and(is_old) {
@@ -212,7 +213,7 @@ impl<M: StateMachine> Raft<M> {
         self.answer_reads(node, out);
         self.answer_follower_reads(node, out);
         if changed && !self.is_changing(node) {
-            self.on_configuration_committed(node, out);
+            self.on_configuration_committed(node, belonged, out);
         }
     }
 }

@@ -16,7 +16,7 @@ use super::snapshot::Snapshot;
 use super::state::{Leadership, Record, Role};
 use super::{Event, Raft};
 use crate::machine::StateMachine;
-use crate::protocol::{Node, NodeId, Outbox};
+use crate::protocol::{Node, NodeId, Outbox, Protocol};
 
 /// What an InstallSnapshot message says beside its term.
 pub(super) struct Chunk {
@@ -237,6 +237,7 @@ impl<M: StateMachine> Raft<M> {
     fn replace_state(&self, node: &mut Node<Self>, snapshot: Snapshot<M>, out: &mut Outbox<Self>) {
         let last_included_index = snapshot.last_included_index();
         let was_changing = self.is_changing(node);
+        let belonged = self.belongs(node);
         node.volatile.applied = snapshot.state.clone();
         node.volatile.commit_index = last_included_index;
         node.volatile.unsaved = 0;
@@ -251,6 +252,9 @@ impl<M: StateMachine> Raft<M> {
             out.emit(Event::MembershipCommitted {
                 configuration: self.configuration(node).clone(),
             });
+            if belonged && !self.configuration(node).is_member(self.id()) {
+                out.emit(Event::Retired);
+            }
         }
         out.emit(Event::Installed {
             last_included_index,

@@ -353,9 +353,23 @@ impl<M: StateMachine> Raft<M> {
             || self.is_changing(node) && self.previous_configuration(node).is_voter(self.id())
     }
 
+    /// Whether this node is a member by what it knows to be committed.
+    pub(super) fn belongs(&self, node: &Node<Self>) -> bool {
+        let committed = node.durable().configuration_at(node.volatile.commit_index);
+        let committed = committed.as_ref().map(|latest| &latest.configuration);
+        let committed = committed.unwrap_or_else(|| self.founding(node));
+        committed.is_member(self.id())
+    }
+
     /// The configuration in force is committed from now on. Those that it leaves out are told
-    /// so, once: whoever misses it is a former member that asks in vain.
-    pub(super) fn on_configuration_committed(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+    /// so, once: whoever misses it is a former member that asks in vain. A node that joins hears
+    /// of configurations without it first: it has not left, unless it `belonged`.
+    pub(super) fn on_configuration_committed(
+        &self,
+        node: &mut Node<Self>,
+        belonged: bool,
+        out: &mut Outbox<Self>,
+    ) {
         out.emit(Event::MembershipCommitted {
             configuration: self.configuration(node).clone(),
         });
@@ -364,7 +378,8 @@ impl<M: StateMachine> Raft<M> {
         for peer in former.difference(&members) {
             self.send_rest(node, *peer, out);
         }
-        if !members.contains(&self.id()) {
+        let has_been = belonged || former.contains(&self.id());
+        if has_been && !members.contains(&self.id()) {
             out.emit(Event::Retired);
         }
     }

@@ -96,6 +96,17 @@ fn t4_2_1_a_node_that_joins_receives_the_log() {
     assert_eq!(bench.commit_index(), 2);
 }
 
+/// What it hears first may be configurations from before its time: by these it has not left.
+#[test]
+fn t4_2_1_a_node_that_joins_has_not_left_by_what_was_before_it() {
+    let mut bench = Bench::joining(3);
+    let earlier = members(&[], &[0, 1, 2], &[]);
+    let entry = membership(1, earlier.clone());
+    let effects = bench.deliver(0, append(1, (0, 0), &[noop(1), entry], 2));
+    assert!(effects.contains(&membership_committed(earlier)));
+    assert!(!effects.contains(&models::Effect::Emit(models::raft::Event::Retired)));
+}
+
 /// The leader does not begin the change while the new server is behind: it would hold
 /// commitment up.
 #[test]

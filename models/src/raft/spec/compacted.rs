@@ -58,6 +58,24 @@ pub fn install() -> Checked {
     discarded(scenario, 2)
 }
 
+/// n0 leads term 2, elected by n1, and takes a snapshot of two entries; all have one of term 1. A client of
+/// n0 asks one command. What n2 is sent before it is committed may arrive before the snapshot of a part of
+/// it, which it is sent then.
+pub(super) fn install_overtaken() -> Checked {
+    let [n0, n1] = [0, 1].map(NodeId);
+    let mut scenario = clients(3, 1, &[1]);
+    scenario.asks_at = |_, node| node == NodeId(0);
+    scenario.disks = vec![disk(1, &[1]); 3];
+    candidates(&mut scenario, &[(0, 2)]);
+    scenario.nodes[0].compaction.snapshot_after = 2;
+    begun(scenario, |prologue| {
+        prologue
+            .fire(n0, Timer::Election)
+            .deliver(n0, n1)
+            .deliver(n1, n0)
+    })
+}
+
 /// n0, the only voter, leads term 2 and has discarded its log: a configuration in which n1
 /// learns, a no-op and a command. n1 has nothing, and must be sent a snapshot, in chunks; the
 /// client asks another command, so that n0 takes another snapshot meanwhile.

@@ -7,7 +7,7 @@ use crate::raft::message::Message;
 use crate::specification::Law;
 use crate::world::{Action, Host, Scenario, World};
 
-use super::quorums::{in_force, members, peers};
+use super::quorums::{in_force, latest_at, members, peers};
 use super::{leadership, said, told};
 
 impl<M: StateMachine> Raft<M> {
@@ -33,21 +33,24 @@ impl<M: StateMachine> Raft<M> {
 }
 
 /// When a leader learns that a configuration is committed, it says so to those whom that leaves
-/// out. It will say nothing more to them.
+/// out. It will say nothing more to them. Where nobody else votes it may have begun the change in the
+/// same step, or have been elected in it.
 fn who_leaves_is_told<M: StateMachine>(before: &World<Raft<M>>, after: &World<Raft<M>>) -> bool {
     let pairs = before.all_hosts().zip(after.all_hosts());
     { pairs }.all(|((id, old), (_, new))| {
-        if core::ptr::eq(old, new) || leadership(old).is_none() {
+        if core::ptr::eq(old, new) || leadership(old).or(leadership(new)).is_none() {
             return true;
         }
         let (Some(was), Some(is)) = (old.node(), new.node()) else {
             return true;
         };
         // Whoever is deposed in the same step leaves it to its successor.
-        let settles = was.durable().current_term == is.durable().current_term
-            && in_force(before, was).1
+        let goes_on = was.durable().current_term == is.durable().current_term;
+        let takes_office = leadership(old).is_none();
+        let latest = latest_at(after, is.durable(), is.volatile.commit_index);
+        let settles = (goes_on || takes_office)
             && !in_force(after, is).1
-            && is.volatile.commit_index > was.volatile.commit_index;
+            && latest.is_some_and(|(index, _)| index > was.volatile.commit_index);
         let members = members(in_force(after, is).0);
         let former = peers(before, id, was).into_iter();
         !settles

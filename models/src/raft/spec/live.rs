@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::raft::log::{Content, Entry};
-use crate::raft::message::{AppendOutcome, Message};
+use crate::raft::message::{AppendOutcome, Message, VoteOutcome};
 use crate::raft::progress::{Mode, progress_of};
 use crate::raft::state::Role;
 use crate::raft::{Raft, Timer};
@@ -55,6 +55,24 @@ pub const MODELS: &[LiveModel<R>] = &[
             scenario: || synchronous(2, 4, 0, 2, 2),
         },
         decides: ALL,
+    },
+    LiveModel {
+        model: Model {
+            name: "raft/live-pre-vote",
+            size: Size::Gate,
+            purpose: "questions and answers of nodes that need each other's leave to stand are lost",
+            faults: "2 messages lost",
+            bounds: "time-outs that are chosen well, channels in order; PreVote and CheckQuorum; 2 nodes, \
+                     terms ≤ 4",
+            states: Some(3_310),
+            reaches: &["a leader is elected"],
+            scenario: pre_votes,
+        },
+        decides: &[
+            "Eventually one leader for ever",
+            "Every node catches up",
+            SILENT,
+        ],
     },
     LiveModel {
         model: Model {
@@ -200,6 +218,13 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = stands_no_more,
     },
     Mutant {
+        id: "RAFT-PREVOTE-RIVALS",
+        defect: "who asks for pre-votes gives none: two that need each other refuse each other for ever",
+        source: "thesis §9.6: a pre-vote is no promise, and who has asked for some gives its own to others",
+        model: "raft/live-pre-vote",
+        inject: |scenario| scenario.step = gives_rivals_no_pre_vote,
+    },
+    Mutant {
         id: "RAFT-SENDS-ONCE",
         defect: "what a lost append carried is not sent again",
         source: "§5.3: \"the leader retries AppendEntries RPCs indefinitely\"",
@@ -269,6 +294,13 @@ fn lossy(drops: u8, scenario: Scenario<R>) -> Scenario<R> {
         },
         ..scenario
     }
+}
+
+/// Two nodes with PreVote and CheckQuorum, neither of which is elected without the other.
+fn pre_votes() -> Scenario<R> {
+    let mut scenario = scenarios::leadership::guarded(synchronous(2, 4, 0, 2, 1));
+    scenario.scripts.clear();
+    scenario
 }
 
 /// Two nodes, of which n0 leads sooner or later and remains the leader; messages are lost, and the
@@ -383,6 +415,24 @@ fn step_and_drop(
         Effect::Arm(_) | Effect::Disarm(_) | Effect::Emit(_) => false,
     };
     for effect in right.drain().filter(|effect| !drops(effect)) {
+        out.push(effect);
+    }
+}
+
+fn gives_rivals_no_pre_vote(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let asks = matches!(node.volatile.role, Role::PreCandidate { .. });
+    let mut right = Outbox::new();
+    raft.step(node, input, &mut right);
+    for mut effect in right.drain() {
+        if let Effect::Send {
+            message: Message::PreVoteResponse { outcome, .. },
+            ..
+        } = &mut effect
+            && asks
+            && *outcome == VoteOutcome::Granted
+        {
+            *outcome = VoteOutcome::Refused;
+        }
         out.push(effect);
     }
 }

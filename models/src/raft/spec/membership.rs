@@ -42,7 +42,7 @@ pub(super) fn committed<M: StateMachine>(
     committed_up_to(world, Index(u64::MAX))
 }
 
-fn committed_up_to<M: StateMachine>(
+pub(super) fn committed_up_to<M: StateMachine>(
     world: &World<Raft<M>>,
     index: Index,
 ) -> impl Iterator<Item = &Configuration> {
@@ -440,6 +440,19 @@ pub(super) fn leader_has_left<M: StateMachine>(world: &World<Raft<M>>) -> bool {
     world.running().any(|(id, node)| {
         let has_led = world.ghost.leaders.iter().any(|&(_, leader)| leader == id);
         has_led && !last.is_member(id) && matches!(node.volatile.role, Role::Follower { .. })
+    })
+}
+
+/// A node that was a learner, and never votes, has left the cluster, and knows it.
+pub(super) fn learner_has_left<M: StateMachine>(world: &World<Raft<M>>) -> bool {
+    world.running().any(|(id, node)| {
+        let was = |is_it: fn(&Configuration, NodeId) -> bool| {
+            committed_up_to(world, node.volatile.commit_index).any(|known| is_it(known, id))
+        };
+        let last = committed_up_to(world, node.volatile.commit_index).last();
+        was(|known, id| known.learners.contains(&id))
+            && !was(votes)
+            && last.is_some_and(|last| !members(last).contains(&id))
     })
 }
 

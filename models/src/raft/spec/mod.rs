@@ -33,6 +33,7 @@ mod reachable;
 mod reads;
 mod scenarios;
 mod sessions;
+mod shown;
 mod silence;
 mod snapshots;
 mod standing;

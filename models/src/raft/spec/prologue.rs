@@ -52,6 +52,11 @@ impl<'a> Prologue<'a> {
         self.play(Action::Crash(node))
     }
 
+    /// The node crashes, and starts again.
+    pub(super) fn restart(self, node: NodeId) -> Self {
+        self.crash(node).play(Action::Restart(node))
+    }
+
     /// The node is down, and its disk is lost.
     pub(super) fn lose_disk(self, node: NodeId) -> Self {
         self.crash(node).play(Action::LoseDisk(node))

@@ -100,6 +100,7 @@ impl<M: StateMachine> Raft<M> {
         Self::REQUEST_IS_SUPERSEDED,
         Self::SESSION_EXPIRES,
         Self::SESSIONS_EXPIRE_TOGETHER,
+        Self::EXPIRY_GOES_BACK,
         Self::RETRY_FINDS_NO_SESSION,
         Self::SESSION_BEGINS_ANEW,
         Reachable {
@@ -127,6 +128,10 @@ impl<M: StateMachine> Raft<M> {
             seen: |_, world| membership::leader_has_left(world),
         },
         Reachable {
+            name: "a learner has left",
+            seen: |_, world| membership::learner_has_left(world),
+        },
+        Reachable {
             name: "configurations diverge",
             seen: |_, world| membership::configurations_diverge(world),
         },
@@ -143,6 +148,7 @@ impl<M: StateMachine> Raft<M> {
         Self::SNAPSHOT_IS_PARTIAL,
         Self::SNAPSHOT_IS_INSTALLED,
         Self::SNAPSHOT_SURVIVES,
+        Self::SNAPSHOT_IS_OVERTAKEN,
     ];
 }
 

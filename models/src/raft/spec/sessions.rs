@@ -83,6 +83,21 @@ impl<M: StateMachine> Raft<M> {
         },
     };
 
+    pub(super) const EXPIRY_GOES_BACK: Reachable<Self> = Reachable {
+        name: "sessions are let expire less far than before",
+        seen: |_, world| {
+            let logs = world.all_hosts().map(|(_, host)| &host.durable().log);
+            logs.into_iter().any(|log| {
+                let entries = log.from(log.base_index().next()).iter();
+                let expiries = entries.filter_map(|entry| match entry.content {
+                    Content::ExpireSessions { through } => Some(through),
+                    _ => None,
+                });
+                !expiries.is_sorted()
+            })
+        },
+    };
+
     pub(super) const SESSIONS_EXPIRE_TOGETHER: Reachable<Self> = Reachable {
         name: "several sessions expire at once",
         seen: |_, world| several_expire(world),

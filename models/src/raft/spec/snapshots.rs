@@ -76,7 +76,8 @@ impl<M: StateMachine> Raft<M> {
 
     pub(super) const CHUNKS_ARE_OF_THE_BLOB: Law<Self> = Law {
         name: "A chunk is what it says →",
-        source: "Figure 13: of the snapshot that it names, at its offset, and done if it ends it",
+        source: "Figure 13: of the snapshot that it names, at its offset, and done if it ends it; §7: of one \
+                 that the leader's log continues",
         holds: |_, before, action, after| chunks_are_of_the_blob(before, action, after),
     };
 
@@ -138,6 +139,29 @@ impl<M: StateMachine> Raft<M> {
         },
     };
 
+    pub(super) const SNAPSHOT_IS_OVERTAKEN: Reachable<Self> = Reachable {
+        name: "a snapshot comes to who has more",
+        seen: |_, world| {
+            world.network.under_way().any(|sent| {
+                let Message::InstallSnapshot {
+                    last_included_index: last,
+                    last_included_term: term,
+                    ..
+                } = &sent.message
+                else {
+                    return false;
+                };
+                let node = world.host(sent.to).and_then(Host::node);
+                node.is_some_and(|node| {
+                    let log = &node.durable().log;
+                    node.volatile.commit_index < *last
+                        && *last < log.last_index()
+                        && log.term_at(*last) == Some(*term)
+                })
+            })
+        },
+    };
+
     pub(super) const SNAPSHOT_SURVIVES: Reachable<Self> = Reachable {
         name: "a node starts from a snapshot and catches up",
         seen: |_, world| {
@@ -166,7 +190,8 @@ fn blob_is_sent<M: StateMachine>(host: &Host<Raft<M>>) -> bool {
 }
 
 /// Each chunk that the step has sent is the part of the leader's snapshot that it says, and of the
-/// one that its receiver is noted to be sent.
+/// one that its receiver is noted to be sent. The leader's log continues it: whoever installed another
+/// would need the next one at once.
 fn chunks_are_of_the_blob<M: StateMachine>(
     before: &World<Raft<M>>,
     action: &Action<Raft<M>>,
@@ -185,10 +210,13 @@ fn chunks_are_of_the_blob<M: StateMachine>(
         else {
             return true;
         };
-        let leads = after.host(envelope.from).and_then(leadership);
-        let Some((_, leads)) = leads.filter(|(led, _)| led == term) else {
+        let Some(leader) = after.host(envelope.from) else {
             return true;
         };
+        let Some((_, leads)) = leadership(leader).filter(|(led, _)| led == term) else {
+            return true;
+        };
+        let continues = leader.durable().log.term_at(*last_included_index).is_some();
         let progress = leads.progress.get(&envelope.to);
         let is_noted = progress.is_some_and(|progress| match &progress.mode {
             Mode::Snapshot(sending) => sending.last_included_index == *last_included_index,
@@ -201,7 +229,7 @@ fn chunks_are_of_the_blob<M: StateMachine>(
                 && rest.starts_with(data)
                 && *done == (!data.is_empty() && rest == data)
         });
-        is_noted && is_part
+        is_noted && is_part && continues
     })
 }
 

@@ -16,7 +16,7 @@ use crate::specification::Law;
 use crate::world::{Occurrence, Scenario, World};
 
 use super::Step;
-use super::membership::{committed, founding};
+use super::membership::{committed, committed_up_to, founding};
 use super::quorums::{in_force, latest_at, members};
 
 impl<M: StateMachine> Raft<M> {
@@ -80,6 +80,21 @@ impl<M: StateMachine> Raft<M> {
         holds: |scenario, before, action, after| {
             Step::taken(scenario, before, action, after)
                 .is_none_or(|step| hosts_are_told(after, &step))
+        },
+    };
+}
+
+impl<M: StateMachine> Raft<M> {
+    pub(super) const LEAVERS_TELL_THEIR_HOSTS: Law<Self> = Law {
+        name: "A host is told when its node has left →",
+        source: "thesis §4.2.2: a server that is removed is needed no more once that is committed, \
+                 however it hears of it",
+        holds: |scenario, before, action, after| {
+            Step::taken(scenario, before, action, after).is_none_or(|step| {
+                let leaves =
+                    was_member(before, step.old, step.id) && has_left(after, step.new, step.id);
+                !leaves || step.emitted.contains(&Event::Retired)
+            })
         },
     };
 }
@@ -307,6 +322,26 @@ fn came_to<M: StateMachine>(
     }
 }
 
+/// Whether the node is a member by what it knows to be committed.
+fn was_member<M: StateMachine>(world: &World<Raft<M>>, node: &Node<Raft<M>>, id: NodeId) -> bool {
+    let durable = node.durable();
+    let committed = latest_at(world, durable, node.volatile.commit_index);
+    let committed = committed
+        .map(|(_, latest)| latest)
+        .or(durable.initial.as_ref());
+    committed.is_some_and(|latest| members(latest).contains(&id))
+}
+
+/// Whether the node, which was a member once, is none any more, and knows that to be committed. One
+/// that joins hears of configurations from before its time.
+fn has_left<M: StateMachine>(world: &World<Raft<M>>, node: &Node<Raft<M>>, id: NodeId) -> bool {
+    let (last, is_changing) = in_force(world, node);
+    let durable = node.durable();
+    let founders = durable.initial.iter();
+    let mut known = founders.chain(committed_up_to(world, node.volatile.commit_index));
+    !is_changing && !members(last).contains(&id) && known.any(|it| members(it).contains(&id))
+}
+
 fn is_so<M: StateMachine>(after: &World<Raft<M>>, step: &Step<'_, M>, event: &Event<M>) -> bool {
     let durable = step.new.durable();
     match event {
@@ -323,10 +358,7 @@ fn is_so<M: StateMachine>(after: &World<Raft<M>>, step: &Step<'_, M>, event: &Ev
                 },
             )
         }
-        Event::Retired => {
-            let (last, is_changing) = in_force(after, step.new);
-            !is_changing && !members(last).contains(&step.id)
-        }
+        Event::Retired => has_left(after, step.new, step.id),
         Event::Leading { term } => {
             matches!(step.new.volatile.role, Role::Leader(_)) && durable.current_term == *term
         }

@@ -2,6 +2,7 @@
 
 use crate::raft::machine::StateMachine;
 use crate::raft::message::Message;
+use crate::raft::state::Role;
 use crate::raft::{Command, Event, Raft, Timer, TransferOutcome};
 use crate::specification::{Invariant, Law, Reachable};
 use crate::world::{Action, Host, Occurrence, Scenario, World};
@@ -36,6 +37,13 @@ impl<M: StateMachine> Raft<M> {
         source: "thesis §3.10, step 3: once its log is complete; again with each answer, for what \
                  it is told may be lost",
         holds: |_, _, action, after| target_is_told(action, after),
+    };
+
+    pub(super) const WHO_IS_TOLD_STANDS: Law<Self> = Law {
+        name: "Who is told to stand stands →",
+        source: "thesis §3.10: the same effect as the target's election timer firing, also at one that has \
+                 not heard of its leader since it started",
+        holds: |_, before, action, after| who_is_told_stands(before, action, after),
     };
 
     pub(super) const NOTHING_IS_ADDED: Law<Self> = Law {
@@ -167,6 +175,33 @@ fn target_is_told<M: StateMachine>(action: &Action<Raft<M>>, after: &World<Raft<
         || after
             .host(envelope.from)
             .is_none_or(|target| target.node().is_none())
+}
+
+/// By the leader of its term: it knows no other, and votes.
+fn who_is_told_stands<M: StateMachine>(
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
+        return true;
+    };
+    let node = |world| World::host(world, envelope.to).and_then(Host::node);
+    let (Message::TimeoutNow { term }, Some(old), Some(new)) =
+        (&envelope.message, node(before), node(after))
+    else {
+        return true;
+    };
+    let knows_no_other = match &old.volatile.role {
+        Role::Follower { leader } => leader.is_none_or(|known| known == envelope.from),
+        Role::PreCandidate { .. } | Role::Candidate { .. } => true,
+        Role::Leader(_) => false,
+    };
+    let is_told = knows_no_other
+        && old.durable().takes_part()
+        && old.durable().current_term == *term
+        && votes(in_force(before, old).0, envelope.to);
+    !is_told || new.durable().current_term > *term
 }
 
 fn nothing_is_added<M: StateMachine>(old: &Host<Raft<M>>, new: &Host<Raft<M>>) -> bool {

@@ -254,6 +254,21 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: scenarios::eight_sessions,
     },
     Model {
+        name: "raft/expiry-after-restart",
+        size: Size::Gate,
+        purpose: "a new leader that lets sessions expire before it has applied that they have, and further",
+        faults: "1 crash before",
+        bounds: "2 nodes that keep 1 session, channels in order, messages beat timers; n0 has led term 1, n1 stands \
+                 for term 2; 3 clients, 1 command each, done before",
+        states: Some(57),
+        reaches: &[
+            "the leader changes",
+            "a session expires",
+            "sessions are let expire less far than before",
+        ],
+        scenario: scenarios::expiry_after_restart,
+    },
+    Model {
         name: "raft/shared-session",
         size: Size::Gate,
         purpose: "a request that the client has given up for the next",

@@ -125,6 +125,17 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: leadership::transfer,
     },
     Model {
+        name: "raft/transfer-to-restarted",
+        size: Size::Gate,
+        purpose: "leadership that is handed over to a node that has just started",
+        faults: "1 crash",
+        bounds: "2 nodes, channels in order, messages beat timers; n0 leads term 1 from the start, n1 is to lead term \
+                 2; 1 transfer",
+        states: Some(182),
+        reaches: &["leadership is transferred", "the leader changes"],
+        scenario: leadership::transfer_to_restarted,
+    },
+    Model {
         name: "raft/transfer-to-learner",
         size: Size::Gate,
         purpose: "a client that wants a learner to lead",

@@ -58,6 +58,20 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: compacted::install,
     },
     Model {
+        name: "raft/install-overtaken",
+        size: Size::Gate,
+        purpose: "a follower that has what a snapshot replaces when that comes, and more",
+        faults: LOSSY,
+        bounds: "n0 leads term 2 from the start, and compacts its log; 1 command",
+        states: Some(39_198),
+        reaches: &[
+            "a snapshot is taken",
+            "a log is discarded",
+            "a snapshot comes to who has more",
+        ],
+        scenario: compacted::install_overtaken,
+    },
+    Model {
         name: "raft/install-chunks",
         size: Size::Gate,
         purpose: "a snapshot in chunks, while the leader takes another",

@@ -6,7 +6,7 @@ use super::{R, leads, step_and_rewrite};
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
 use crate::raft::log::{Content, Entry, Index};
 use crate::raft::session::{Known, Position, RequestId, Sessions};
-use crate::raft::spec::machine::Total;
+use crate::raft::spec::machine::{Sum, Total};
 use crate::raft::state::{Record, Role};
 use crate::raft::{Command, Event};
 use crate::specification::Mutant;
@@ -70,6 +70,14 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = lets_one_expire,
     },
     Mutant {
+        id: "RAFT-SESSION-HORIZON-BACK",
+        defect: "an entry that lets sessions expire less far than one before it takes the horizon back: \
+                 a session that is forgotten is new again",
+        source: "thesis §6.3: the leader that wrote it had applied less when it did",
+        model: "raft/expiry-after-restart",
+        inject: |scenario| scenario.step = takes_horizon_back,
+    },
+    Mutant {
         id: "RAFT-RETRY-COUNTS",
         defect: "a retry that finds its answer counts as another command: by the session table of \
                  every node, more have been applied than have been",
@@ -115,6 +123,32 @@ fn expires_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<
     {
         leadership.expiring = Position(u64::MAX);
     }
+}
+
+fn takes_horizon_back(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let last = node.volatile.applied.last_applied;
+    raft.step(node, input, out);
+    let (durable, applied) = (node.durable(), &node.volatile.applied);
+    let count = applied.last_applied.0.saturating_sub(last.0);
+    let news = durable.log.from(last.next()).iter().take(count as usize);
+    let mut expiries = news.filter_map(|entry| match entry.content {
+        Content::ExpireSessions { through } => Some(through),
+        _ => None,
+    });
+    let through = expiries.next_back();
+    let changed = through.and_then(|through| with_horizon(&applied.sessions, through));
+    if let Some(sessions) = changed {
+        node.volatile.applied.sessions = sessions;
+    }
+}
+
+/// The same sessions with another horizon, which is the second thing that they are written with.
+fn with_horizon(sessions: &Sessions<Sum>, horizon: Position) -> Option<Sessions<Sum>> {
+    let bytes = postcard::to_allocvec(sessions).ok()?;
+    let (_, rest) = postcard::take_from_bytes::<(Position, Position)>(&bytes).ok()?;
+    let mut changed = postcard::to_allocvec(&(sessions.position(), horizon)).ok()?;
+    changed.extend(rest);
+    postcard::from_bytes(&changed).ok()
 }
 
 fn counts_retries(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {

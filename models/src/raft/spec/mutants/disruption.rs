@@ -21,6 +21,13 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = stands_at_once,
     },
     Mutant {
+        id: "RAFT-PREVOTE-NEW",
+        defect: "in joint consensus a node asks only the new voters for pre-votes",
+        source: "§6: agreement takes \"separate majorities\"; thesis §9.6",
+        model: "raft/last-but-one-asks",
+        inject: |scenario| scenario.step = asks_the_new_alone,
+    },
+    Mutant {
         id: "RAFT-PREVOTE-STALE",
         defect: "a pre-vote for an earlier term counts for the next one",
         source: "thesis §9.6",
@@ -383,5 +390,21 @@ fn checks_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R
         if !checks || effect != Effect::Arm(Timer::Lease) {
             out.push(effect);
         }
+    }
+}
+
+fn asks_the_new_alone(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let mut right = Outbox::new();
+    raft.step(node, input, &mut right);
+    let voters = &raft.configuration(node).voters;
+    let is_old = |effect: &Effect<R>| match effect {
+        Effect::Send {
+            to,
+            message: Message::PreVote { .. },
+        } => !voters.contains(to),
+        _ => false,
+    };
+    for effect in right.drain().filter(|effect| !is_old(effect)) {
+        out.push(effect);
     }
 }

@@ -69,6 +69,14 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.boot = boots_from_founding_configuration,
     },
     Mutant {
+        id: "RAFT-CHANGE-FORGOTTEN-COMPACTED",
+        defect: "a node that restarts uses the latest configuration that its log holds: where that is in the \
+                 snapshot alone, the one that the cluster began with",
+        source: "§7: a snapshot includes the latest configuration",
+        model: "raft/learner-leaves-compacted",
+        inject: |scenario| scenario.boot = boots_from_the_log_alone,
+    },
+    Mutant {
         id: "RAFT-CAMPAIGN-PENDING",
         defect: "a candidate leaves a pending change out of account",
         source: "etcd 12133; §6",
@@ -88,6 +96,13 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         source: "§6: \"separate majorities\"",
         model: "raft/grow",
         inject: |scenario| scenario.step = counts_the_new_alone,
+    },
+    Mutant {
+        id: "RAFT-JOINT-NEW-LEARNER",
+        defect: "a majority of the new voters is enough in joint consensus, where somebody learns",
+        source: "§6: \"separate majorities\"; thesis §4.2.1",
+        model: "raft/joint-with-learner",
+        inject: |scenario| scenario.step = counts_the_new_alone_beside_a_learner,
     },
     Mutant {
         id: "RAFT-JOINT-EARLY",
@@ -353,6 +368,17 @@ fn boots_from_founding_configuration(
     }
 }
 
+fn boots_from_the_log_alone(
+    raft: &R,
+    durable: &<R as Protocol>::Durable,
+    out: &mut Outbox<R>,
+) -> Volatile<Adder> {
+    Volatile {
+        configuration: durable.log.configuration_at(durable.log.last_index()),
+        ..raft.boot(durable, out)
+    }
+}
+
 fn campaigns_without_pending_change(
     raft: &R,
     node: &mut Node<R>,
@@ -384,6 +410,18 @@ fn counts_the_new_alone(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut
         configuration: in_force.configuration.without_outgoing(),
         ..in_force.clone()
     });
+}
+
+fn counts_the_new_alone_beside_a_learner(
+    raft: &R,
+    node: &mut Node<R>,
+    input: Input<R>,
+    out: &mut Outbox<R>,
+) {
+    match raft.configuration(node).learners.is_empty() {
+        true => raft.step(node, input, out),
+        false => counts_the_new_alone(raft, node, input, out),
+    }
 }
 
 fn leaves_joint_early(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {

@@ -62,6 +62,14 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = takes_leader_commit,
     },
     Mutant {
+        id: "RAFT-COMMIT-UNSHOWN",
+        defect: "a follower commits as far as its log and leader_commit go, and not as far as the append \
+                 shows that it has what its leader has",
+        source: "Figure 2, AppendEntries RPC, step 5: \"index of last new entry\"",
+        model: "raft/catch-up",
+        inject: |scenario| scenario.step = commits_unshown,
+    },
+    Mutant {
         id: "RAFT-COMMIT-UNCHECKED",
         defect: "an append that fails the consistency check advances the commit index",
         source: "§5.3",
@@ -174,6 +182,28 @@ fn takes_leader_commit(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut 
     raft.step(node, input, out);
     if let Some(leader_commit) = leader_commit {
         raft.commit_up_to(node, leader_commit, out);
+    }
+}
+
+fn commits_unshown(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let leader_commit = match message(&input) {
+        Some(Message::AppendEntries {
+            term,
+            prev_log_index,
+            prev_log_term,
+            leader_commit,
+            ..
+        }) if *term == node.durable().current_term
+            && node.durable().log.term_at(*prev_log_index) == Some(*prev_log_term) =>
+        {
+            Some(*leader_commit)
+        }
+        _ => None,
+    };
+    raft.step(node, input, out);
+    if let Some(leader_commit) = leader_commit {
+        let last_index = node.durable().log.last_index();
+        raft.commit_up_to(node, leader_commit.min(last_index), out);
     }
 }
 

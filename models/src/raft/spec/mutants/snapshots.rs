@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 
 use super::{R, forget, message, step_and_rewrite};
-use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
+use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::raft::Timer;
 use crate::raft::configuration::InForce;
-use crate::raft::install::Blob;
+use crate::raft::install::{Blob, Sending};
 use crate::raft::log::{Entry, Index};
 use crate::raft::message::{InstallOutcome, Message};
 use crate::raft::progress::{Mode, progress_of};
@@ -30,6 +30,13 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         source: "Figure 13, InstallSnapshot RPC, step 6",
         model: "raft/install",
         inject: |scenario| scenario.step = loses_suffix,
+    },
+    Mutant {
+        id: "RAFT-SNAP-MATCH-TRUNCATES",
+        defect: "a snapshot of what a follower has, and does not know to be committed, takes what follows it",
+        source: "§7; Figure 13, InstallSnapshot RPC, step 6: \"retain log entries following it\"",
+        model: "raft/install-overtaken",
+        inject: |scenario| scenario.step = loses_what_follows_a_match,
     },
     Mutant {
         id: "RAFT-SNAP-STALE",
@@ -189,6 +196,14 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         model: "raft/install",
         inject: |scenario| scenario.step = never_done,
     },
+    Mutant {
+        id: "RAFT-SNAP-OUTDATED",
+        defect: "the sending of a snapshot goes on that the log no longer continues: who installs it \
+                 needs the next one at once",
+        source: "§7",
+        model: "raft/install-chunks",
+        inject: |scenario| scenario.step = sends_outdated_chunks,
+    },
 ];
 
 /// The snapshot that the input delivers whole, unless it is of an earlier term.
@@ -259,6 +274,18 @@ fn loses_suffix(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<
     raft.step(node, input, out);
     if let Some(index) = installed {
         node.write(Record::Truncate { from: index.next() });
+    }
+}
+
+fn loses_what_follows_a_match(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let matching = whole_snapshot(node, &input).filter(|snapshot| {
+        let (index, term) = snapshot.last_included();
+        index > node.volatile.commit_index && node.durable().log.term_at(index) == Some(term)
+    });
+    raft.step(node, input, out);
+    if let Some(snapshot) = matching {
+        let from = snapshot.last_included_index().next();
+        node.write(Record::Truncate { from });
     }
 }
 
@@ -497,5 +524,93 @@ fn counts_chunks(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox
         && let Some(progress) = progress_of(node, follower)
     {
         progress.accepted(last_included_index, true);
+    }
+}
+
+/// A snapshot that a peer is being sent.
+struct Outdated {
+    peer: NodeId,
+    sending: Sending,
+    blob: Blob,
+}
+
+/// What a leader is sending of a snapshot that its log no longer continues.
+fn outdated(node: &Node<R>) -> Vec<Outdated> {
+    let base_index = node.durable().log.base_index();
+    let Role::Leader(leads) = &node.volatile.role else {
+        return Vec::new();
+    };
+    let blob = leads.blob.as_ref();
+    let Some(blob) = blob.filter(|blob| blob.last_included.0 < base_index) else {
+        return Vec::new();
+    };
+    let modes = leads.progress.iter();
+    modes
+        .filter_map(|(&peer, progress)| match progress.mode {
+            Mode::Snapshot(sending) if progress.match_index < sending.last_included_index => {
+                let blob = blob.clone();
+                Some(Outdated {
+                    peer,
+                    sending,
+                    blob,
+                })
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// Where the right leader begins with another snapshot, this one goes on with the one before.
+fn sends_outdated_chunks(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let before = outdated(node);
+    let most = raft.max_chunk_bytes;
+    step_and_rewrite(raft, node, input, out, |_, mut effect| {
+        if let Effect::Send {
+            to,
+            message:
+                Message::InstallSnapshot {
+                    last_included_index,
+                    last_included_term,
+                    offset,
+                    data,
+                    done,
+                    ..
+                },
+        } = &mut effect
+            && let Some(old) = before.iter().find(|old| old.peer == *to)
+            && *last_included_index > old.blob.last_included.0
+        {
+            let start = usize::try_from(old.sending.offset).unwrap_or(usize::MAX);
+            let rest = old.blob.bytes.get(start..).unwrap_or_default();
+            (*last_included_index, *last_included_term) = old.blob.last_included;
+            *offset = old.sending.offset;
+            *data = rest[..rest.len().min(most)].to_vec();
+            *done = data.len() == rest.len() && !data.is_empty();
+        }
+        effect
+    });
+    goes_on_with(node, before, most);
+}
+
+/// The leader notes that it has sent a chunk of the snapshot before, and keeps that.
+fn goes_on_with(node: &mut Node<R>, before: Vec<Outdated>, most: usize) {
+    for Outdated {
+        peer,
+        mut sending,
+        blob,
+    } in before
+    {
+        if let Some(progress) = progress_of(node, peer)
+            && let Mode::Snapshot(begun) = &mut progress.mode
+            && begun.last_included_index > sending.last_included_index
+            && progress.match_index < sending.last_included_index
+        {
+            let rest = blob.bytes.len() as u64 - sending.offset;
+            sending.offset += rest.min(most as u64);
+            *begun = sending;
+            if let Role::Leader(leads) = &mut node.volatile.role {
+                leads.blob = Some(blob);
+            }
+        }
     }
 }

@@ -1,9 +1,12 @@
 //! Defects in what clients and hosts are told: that is said which is not so (§6, §8; thesis §3.10,
 //! §6.3).
 
+use alloc::vec::Vec;
+
 use super::{R, leads, step_and_rewrite};
 use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
 use crate::raft::membership::Refusal;
+use crate::raft::spec::machine::Adder;
 use crate::raft::state::Role;
 use crate::raft::{Command, Event, TransferOutcome};
 use crate::specification::Mutant;
@@ -58,6 +61,31 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         source: "§6",
         model: "raft/move",
         inject: |scenario| scenario.step = tells_leaders_hosts,
+    },
+    Mutant {
+        id: "RAFT-RETIRED-UNTOLD",
+        defect: "a host is not told that its node has left: it goes on running it",
+        source: "thesis §4.2.2",
+        model: "raft/learner-leaves",
+        inject: |scenario| scenario.step = |r, n, i, o| hides_retirement(r, n, i, o, |_| true),
+    },
+    Mutant {
+        id: "RAFT-RETIRED-UNTOLD-BY-SNAPSHOT",
+        defect: "a host is not told that its node has left where the node learns so from a snapshot",
+        source: "§7; thesis §4.2.2",
+        model: "raft/learner-leaves-compacted",
+        inject: |scenario| {
+            scenario.step = |r, n, i, o| {
+                hides_retirement(r, n, i, o, |event| matches!(event, Event::Installed { .. }))
+            }
+        },
+    },
+    Mutant {
+        id: "RAFT-RETIRED-BEFORE-JOINING",
+        defect: "a node that joins takes a configuration from before its time for one by which it has left",
+        source: "thesis §4.2.1, §4.2.2",
+        model: "raft/joins-changed-cluster",
+        inject: |scenario| scenario.step = retires_before_joining,
     },
     Mutant {
         id: "RAFT-SUPERSEDED-EXPIRED",
@@ -170,5 +198,40 @@ fn hides_the_loss_of_its_leader(
         if !halts || !is_hidden {
             out.push(effect);
         }
+    }
+}
+
+/// Where the step says something of this kind.
+fn hides_retirement(
+    raft: &R,
+    node: &mut Node<R>,
+    input: Input<R>,
+    out: &mut Outbox<R>,
+    is_hidden: fn(&Event<Adder>) -> bool,
+) {
+    let mut right = Outbox::new();
+    raft.step(node, input, &mut right);
+    let effects: Vec<_> = right.drain().collect();
+    let mut events = effects.iter().filter_map(|effect| match effect {
+        Effect::Emit(event) => Some(event),
+        _ => None,
+    });
+    let hides = events.any(is_hidden);
+    for effect in effects {
+        if !hides || !matches!(effect, Effect::Emit(Event::Retired)) {
+            out.push(effect);
+        }
+    }
+}
+
+fn retires_before_joining(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let was_changing = raft.is_changing(node);
+    let commit_index = node.volatile.commit_index;
+    raft.step(node, input, out);
+    let commits = node.volatile.commit_index > commit_index && !raft.is_changing(node);
+    let is_member = raft.configuration(node).is_member(raft.id());
+    let has_configuration = node.volatile.configuration.is_some();
+    if commits && !was_changing && has_configuration && !is_member {
+        out.emit(Event::Retired);
     }
 }

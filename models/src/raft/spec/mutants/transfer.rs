@@ -32,6 +32,13 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = never_gives_up,
     },
     Mutant {
+        id: "RAFT-TRANSFER-UNKNOWN",
+        defect: "a node that has not heard of its leader since it started does not stand when that tells it to",
+        source: "thesis §3.10, step 3",
+        model: "raft/transfer-to-restarted",
+        inject: |scenario| scenario.step = obeys_whom_it_knows,
+    },
+    Mutant {
         id: "RAFT-TRANSFER-LEARNER",
         defect: "leadership is transferred to a node that has no vote and cannot be elected",
         source: "thesis §3.10, §4.2.1",
@@ -208,4 +215,18 @@ fn claims_permission(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Ou
         }
         effect
     });
+}
+
+fn obeys_whom_it_knows(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let is_told = matches!(
+        input,
+        Input::Deliver {
+            message: Message::TimeoutNow { .. },
+            ..
+        }
+    );
+    let leader = None;
+    if !is_told || node.volatile.role != (Role::Follower { leader }) {
+        raft.step(node, input, out);
+    }
 }

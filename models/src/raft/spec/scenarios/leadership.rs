@@ -83,6 +83,30 @@ pub fn transfer() -> Checked {
     scenario
 }
 
+/// n0 leads n1, and a client wants n1 to lead, which does not stand unless it is told to, and may crash and
+/// have heard of no leader when it is.
+///
+/// No message is dropped as inert: an old answer of n1's makes n0 tell it again to stand.
+pub(in crate::raft::spec) fn transfer_to_restarted() -> Checked {
+    let mut scenario = Scenario {
+        drop_inert: false,
+        scripts: vec![vec![Command::TransferLeadership {
+            request: request(0, 0),
+            to: NodeId(1),
+        }]],
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        faults: Faults {
+            crashes: 1,
+            ..Faults::default()
+        },
+        asks_at: |_, node| node == NodeId(0),
+        ..election(2, 0, 0)
+    };
+    candidates(&mut scenario, &[(0, 1)]);
+    elected(scenario)
+}
+
 /// Two nodes that keep one session. n0 leads term 1; two clients write, and a third wants n1 to
 /// lead, which does not stand unless it is told to. A message may be lost.
 ///

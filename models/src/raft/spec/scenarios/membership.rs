@@ -7,8 +7,8 @@ use core::mem;
 
 use super::leadership::{guarded, take_office};
 use super::{
-    Checked, at_large, candidates, clients, disk_holding, elect, election, is_read_here,
-    one_append_at_a_time, read, request,
+    Checked, at_large, candidates, client_commands, clients, disk_holding, elect, election,
+    is_read_here, one_append_at_a_time, read, request,
 };
 use crate::protocol::NodeId;
 use crate::raft::configuration::Configuration;
@@ -94,11 +94,98 @@ pub(in crate::raft::spec) fn grow(crashes: u8) -> Checked {
     scenario
 }
 
+/// n0 leads n1 and the learner n2, which goes on learning while n1 is to leave. n1 stands for term 3, and
+/// a client reads. A message may be lost.
+pub(in crate::raft::spec) fn joint_with_learner() -> Checked {
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        ..changing(2, 1, 0, vec![Change::remove(NodeId(1))])
+    };
+    scenario.faults = Faults {
+        drops: 1,
+        ..Faults::default()
+    };
+    scenario.disks = vec![holding(&[configuration(&[], &[0, 1], &[2])]); 3];
+    scenario.scripts.push(vec![read(1, 0)]);
+    candidates(&mut scenario, &[(0, 2), (1, 3)]);
+    scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1)]);
+    scenario
+}
+
+/// n0 alone votes, and leads the learner n1, which is to leave. Each may crash, and n0 stand again.
+pub(in crate::raft::spec) fn learner_leaves() -> Checked {
+    let mut scenario = changing(1, 1, 1, vec![Change::remove(NodeId(1))]);
+    scenario.disks = vec![holding(&[configuration(&[], &[0], &[1])]); 2];
+    candidates(&mut scenario, &[(0, 3)]);
+    scenario.prologue = elect(&scenario, NodeId(0), &[]);
+    scenario
+}
+
+/// n0 alone votes and leads, and has a configuration of its own in its log from before n1 was heard of.
+/// n1 is to learn: it gets the log from there on, an entry an append.
+pub(in crate::raft::spec) fn joins_changed_cluster() -> Checked {
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        ..changing(1, 1, 0, vec![Change::add(NodeId(1))])
+    };
+    scenario.faults = Faults {
+        drops: 1,
+        ..Faults::default()
+    };
+    scenario.disks = vec![
+        holding(&[configuration(&[], &[0], &[])]),
+        Persistent::default(),
+    ];
+    for node in &mut scenario.nodes {
+        node.max_append_weight = 1;
+    }
+    candidates(&mut scenario, &[(0, 2)]);
+    scenario.prologue = elect(&scenario, NodeId(0), &[]);
+    scenario
+}
+
+/// As [`learner_leaves`], and n0 takes a snapshot of each entry: who the members were before is in that
+/// alone.
+pub(in crate::raft::spec) fn learner_leaves_compacted() -> Checked {
+    let mut scenario = learner_leaves();
+    scenario.nodes[0].compaction.snapshot_after = 1;
+    scenario
+}
+
+/// n0 leads n1 and the learner n2, which is to leave. n1 stands for term 3. A message may be lost.
+pub(in crate::raft::spec) fn learner_of_two_leaves() -> Checked {
+    let mut scenario = joint_with_learner();
+    scenario.scripts = vec![script(0, vec![Change::remove(NodeId(2))])];
+    scenario
+}
+
+/// As [`learner_of_two_leaves`], without a successor, while another client writes: both may be committed
+/// at once.
+pub(in crate::raft::spec) fn learner_leaves_with_a_write() -> Checked {
+    let mut scenario = learner_of_two_leaves();
+    scenario
+        .scripts
+        .extend(client_commands(&[0, 1]).split_off(1));
+    scenario.asks_at = |_, node| node == NodeId(0);
+    candidates(&mut scenario, &[(0, 2)]);
+    scenario
+}
+
 /// n0 leads n1 and n2, and is to leave. n1 stands for term 2.
 pub(in crate::raft::spec) fn leader_leaves(crashes: u8) -> Checked {
     let mut scenario = changing(3, 0, crashes, vec![Change::remove(NodeId(0))]);
     candidates(&mut scenario, &[(0, 1), (1, 2)]);
     scenario.prologue = elect(&scenario, NodeId(0), &[NodeId(1)]);
+    scenario
+}
+
+/// As [`last_but_one`], with PreVote and CheckQuorum, and without a crash.
+pub(in crate::raft::spec) fn last_but_one_asks() -> Checked {
+    let mut scenario = guarded(last_but_one());
+    scenario.faults.crashes = 0;
+    candidates(&mut scenario, &[(0, 2), (1, 2)]);
     scenario
 }
 
