@@ -152,19 +152,8 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
         if let Role::Leading(Leading::Primary(primary)) = &mut node.volatile.role {
             primary.outstanding.remove(&request);
         }
-        let delivered = &mut node.volatile.delivered;
-        delivered.zxid = transaction.zxid;
-        let is_new = delivered.sessions.find(request) == Known::New;
-        let is_command = match &transaction.content {
-            Content::Command { command, .. } => {
-                if is_new {
-                    let response = delivered.machine.apply(command);
-                    delivered.sessions.record(request, response);
-                }
-                true
-            }
-            Content::Sync { .. } => false,
-        };
+        node.volatile.delivered.apply(&transaction);
+        let is_command = matches!(transaction.content, Content::Command { .. });
         out.emit(Event::Delivered { transaction });
         if is_command {
             self.answer_command(node, request, out);
@@ -189,8 +178,10 @@ impl<M: StateMachine, E: Election> Zab<M, E> {
             .nth(self.retained)
             .map_or(history.begins_after(), |last| last.zxid);
         node.write(Record::Compact {
-            snapshot: node.volatile.delivered.clone(),
+            snapshot: delivered,
             forgotten,
         });
+        // They are equal: now they also share what they consist of.
+        node.volatile.delivered = node.durable().history.snapshot().clone();
     }
 }

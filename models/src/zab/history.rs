@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::zxid::{Epoch, Zxid};
 use crate::machine::StateMachine;
-use crate::session::{RequestId, Sessions};
+use crate::session::{Known, RequestId, Sessions};
 
 /// What a primary broadcasts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -69,6 +69,20 @@ pub struct Snapshot<M: StateMachine> {
     /// Each client's last command and its response: part of the state, for a retry must be
     /// known for one wherever the state is.
     pub sessions: Sessions<M::Response>,
+}
+
+impl<M: StateMachine> Snapshot<M> {
+    /// Applies the next transaction: the only way in which the state advances, so that it is a
+    /// function of the history alone. A retried command changes nothing.
+    pub fn apply(&mut self, transaction: &Transaction<M::Command>) {
+        self.zxid = transaction.zxid;
+        if let Content::Command { request, command } = &transaction.content
+            && self.sessions.find(*request) == Known::New
+        {
+            let response = self.machine.apply(command);
+            self.sessions.record(*request, response);
+        }
+    }
 }
 
 /// A node's history: a snapshot of its beginning, and the transactions behind it. Some of
@@ -165,12 +179,21 @@ impl<M: StateMachine> History<M> {
         };
     }
 
-    /// Takes a later snapshot, and deletes the transactions up to `forgotten`, all of which
-    /// are in it.
-    pub(super) fn compact(&mut self, snapshot: Snapshot<M>, forgotten: Zxid) {
-        self.snapshot = snapshot;
+    /// Folds the transactions up to `to` into the snapshot, and deletes those up to `forgotten`, all
+    /// of which are in it then.
+    pub(super) fn compact(&mut self, to: Zxid, forgotten: Zxid) {
+        let Self {
+            snapshot,
+            transactions,
+            ..
+        } = self;
+        let since = snapshot.zxid;
+        let behind = transactions.iter().filter(|next| next.zxid > since);
+        for transaction in behind.take_while(|next| next.zxid <= to) {
+            snapshot.apply(transaction);
+        }
         self.begins_after = forgotten;
-        self.transactions
-            .retain(|transaction| transaction.zxid > forgotten);
+        let gone = transactions.partition_point(|next| next.zxid <= forgotten);
+        transactions.drain(..gone);
     }
 }

@@ -72,10 +72,11 @@ pub enum Record<M: StateMachine> {
     },
     /// The snapshot takes the place of the whole history.
     Restore(Snapshot<M>),
-    /// The snapshot takes the place of the history's beginning.
+    /// A snapshot takes the place of the history's beginning: the transactions up to a committed one
+    /// are folded into the snapshot before, so that the record has one size whatever the state's is.
     Compact {
-        /// The snapshot.
-        snapshot: Snapshot<M>,
+        /// The last transaction that is in the snapshot.
+        snapshot: Zxid,
         /// The transactions up to this one are gone.
         forgotten: Zxid,
     },
@@ -96,7 +97,7 @@ impl<M: StateMachine> Durable for Persistent<M> {
             Record::Compact {
                 snapshot,
                 forgotten,
-            } => self.history.compact(snapshot.clone(), *forgotten),
+            } => self.history.compact(*snapshot, *forgotten),
         }
     }
 }

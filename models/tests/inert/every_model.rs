@@ -48,7 +48,7 @@ fn of_raft() {
 
 #[test]
 fn of_zab() {
-    assert_of_many(&[zab::spec::MODELS], &[zab::spec::FUZZED]);
+    assert_of_many(zab::spec::MODELS, &[zab::spec::FUZZED]);
 }
 
 #[test]

@@ -66,7 +66,11 @@ impl Told for Counter {
             },
             Some(("gone", peer)) => Command::PeerGone(id(peer)),
             None if words == "read" => Command::Read { request },
-            None if words == "window" => Command::ReadWindow { request, now },
+            None if words == "window" => Command::ReadWindow {
+                request,
+                now,
+                latest: u64::MAX,
+            },
             None if words == "leave" => Command::Leave,
             _ => panic!("no such request: {words}"),
         }

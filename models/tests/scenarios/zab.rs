@@ -118,10 +118,7 @@ impl Told for Zab<Adder, Oracle> {
             Record::Compact {
                 snapshot,
                 forgotten,
-            } => format!(
-                "snapshot {}: {}, forget up to {forgotten}",
-                snapshot.zxid, snapshot.machine.0
-            ),
+            } => format!("snapshot up to {snapshot}, forget up to {forgotten}"),
         }
     }
 

@@ -42,7 +42,7 @@ pub(crate) fn through_every_protocol(visitor: &mut impl Visitor) {
     through::<zab::Zab<raft::spec::Adder, zab::spec::Oracle>>(&[zab::spec::FUZZED], visitor);
     through::<zab::Zab<raft::spec::Adder, zab::bully::Bully>>(&[zab::spec::bully::FUZZED], visitor);
     // The session tables travel in SNAP only where a follower is far behind.
-    through::<zab::Zab<raft::spec::Adder, zab::spec::Oracle>>(&[zab::spec::MODELS], visitor);
+    through::<zab::Zab<raft::spec::Adder, zab::spec::Oracle>>(zab::spec::MODELS, visitor);
 }
 
 fn through<P: Specification>(models: &[&[Model<P>]], visitor: &mut impl Visitor) {

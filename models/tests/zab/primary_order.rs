@@ -12,6 +12,8 @@ fn refuted(id: &str, property: &str) {
     let mutant: &Mutant<_> = mutants.find(|row| row.id == id).expect("a mutant");
     let model: &Model<_> = MODELS
         .iter()
+        .copied()
+        .flatten()
         .find(|row| row.name == mutant.model)
         .expect("its model");
     let mut scenario = (model.scenario)();

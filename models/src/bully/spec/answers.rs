@@ -169,6 +169,21 @@ pub(super) fn the_stale_stand_again<R: Data>(
     !(is_current && stands_or_leads) || stands_beyond
 }
 
+/// Who waits, or follows another, and hears that its election is over, does nothing.
+pub(super) fn who_waits_waits_on<R: Data>(
+    before: &W<R>,
+    action: &Action<Bully<R>>,
+    after: &W<R>,
+) -> bool {
+    let Some(Delivered { envelope, old, new }) = heard(before, action, after) else {
+        return true;
+    };
+    let (old, new) = (&old.volatile, &new.volatile);
+    let stands_or_leads = old.standing == Standing::Candidate || old.leader() == Some(envelope.to);
+    let is_stale = matches!(envelope.message, Message::Stale { .. });
+    !is_stale || stands_or_leads || (old.standing, old.election) == (new.standing, new.election)
+}
+
 /// A leader's heartbeat goes to all.
 pub(super) fn heartbeats_go_to_all<R: Data>(action: &Action<Bully<R>>, after: &W<R>) -> bool {
     let Action::Fire {

@@ -92,6 +92,11 @@ impl<R: Data> Bully<R> {
             holds: |_, before, action, after| answers::the_stale_stand_again(before, action, after),
         },
         Law {
+            name: "Who waits does not stand for having missed an election →",
+            source: "a higher one that takes part sees to it: elections are not begun in vain",
+            holds: |_, before, action, after| answers::who_waits_waits_on(before, action, after),
+        },
+        Law {
             name: "Heartbeats go to all →",
             source: "a leader shows that it is up, and makes good for a Coordinator that was lost",
             holds: |_, _, action, after| answers::heartbeats_go_to_all(action, after),

@@ -200,6 +200,13 @@ pub const MUTANTS: &[&[Mutant<B>]] = &[
             model: "bully/crashes",
             inject: |scenario| scenario.step = reuses_numbers,
         },
+        Mutant {
+            id: "BUL-STALE-WAITER",
+            defect: "who waits for a higher node stands when it hears that it has missed an election",
+            source: "a higher one that takes part sees to it",
+            model: "bully/ranks",
+            inject: |scenario| scenario.step = waits_no_more,
+        },
     ],
     super::live::MUTANTS,
 ];
@@ -506,6 +513,21 @@ fn reuses_numbers(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outb
     if !is_stale {
         bully.step(node, input, out);
     }
+}
+
+fn waits_no_more(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {
+    let current = node.volatile.election;
+    let is_stale = matches!(
+        &input,
+        Input::Deliver {
+            message: Message::Stale { election, .. },
+            ..
+        } if *election == current
+    );
+    if is_stale && node.volatile.standing == Standing::Waiting {
+        node.volatile.standing = Standing::Candidate;
+    }
+    bully.step(node, input, out);
 }
 
 fn stands_in_the_same(bully: &B, node: &mut Node<B>, input: Input<B>, out: &mut Outbox<B>) {

@@ -430,6 +430,23 @@ pub(super) const TWO_HAVE_SAID_THE_SAME: Reachable<Maekawa> = Reachable {
     },
 };
 
+pub(super) const THE_LATER_HAD_ASKED_BEFORE: Reachable<Maekawa> = Reachable {
+    name: "who holds the lock later had asked for it before",
+    seen: |_, world| {
+        let node = world.host(ORCHESTRATOR).and_then(Host::node);
+        node.is_some_and(|node| match &node.volatile {
+            Volatile::Orchestrator(orchestration) => {
+                let said = || orchestration.frozen.values().flatten();
+                said().any(|(lock, one)| {
+                    let mut others = said().filter(|(other, _)| *other == lock);
+                    others.any(|(_, other)| one.token < other.token && other.request < one.request)
+                })
+            }
+            Volatile::Node(_) => false,
+        })
+    },
+};
+
 pub(super) const A_LOCK_IS_CARRIED_IN_VAIN: Reachable<Maekawa> = Reachable {
     name: "a lock is carried over that its holder has released or forgotten",
     seen: |_, world| {

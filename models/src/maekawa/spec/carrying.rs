@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use crate::maekawa::lock::LockName;
 use crate::maekawa::message::{Epoch, Held, HeldLocks, Message, Timestamp, Token};
@@ -9,7 +10,7 @@ use crate::maekawa::quorum::Construction;
 use crate::maekawa::{Command, Maekawa};
 use crate::protocol::{Input, Node, NodeId, Outbox, Protocol};
 use crate::specification::{Model, Size};
-use crate::world::{Duplicates, Faults, Scenario};
+use crate::world::{Action, Duplicates, Envelope, Faults, Scenario, World};
 
 use super::scenarios::{claim, claims, connected, founded, patient, the_lock};
 
@@ -34,6 +35,23 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
             "two members have said that they hold one lock",
         ],
         scenario: held_twice,
+    },
+    Model {
+        name: "maekawa/held-earlier-request",
+        size: Size::Gate,
+        purpose: "both have said that they hold the lock, and who has it later had asked for it before",
+        faults: "none",
+        bounds: "channels in order, messages beat timers; 4 members and 1 to be; n4 is in from the start, n1 \
+                 waits with the earlier request",
+        states: Some(9_098),
+        reaches: &[
+            "the lock changes hands",
+            "a node joins",
+            "a lock is held over a change",
+            "two members have said that they hold one lock",
+            "who holds the lock later had asked for it before",
+        ],
+        scenario: held_by_an_earlier_request,
     },
     Model {
         name: "maekawa/held-lossy",
@@ -111,6 +129,51 @@ pub fn held_twice() -> Checked {
     scenario.scripts = vec![claims(1, 0, 1), claims(2, 0, 1)];
     scenario.bounds.retries = true;
     connected(scenario)
+}
+
+/// Four members, of which the first and the last claim the lock, and a fifth that joins them. The two have
+/// their quorums' arbiters in common, and are none of these themselves: both have asked before they heard
+/// of each other, so that the first's request is the earlier, and the last has entered, for it was heard
+/// first.
+pub fn held_by_an_earlier_request() -> Checked {
+    let mut scenario = founded(4, 1, Construction::Grid);
+    scenario.scripts = vec![claims(1, 0, 1), claims(4, 0, 1)];
+    scenario.bounds.retries = true;
+    let mut scenario = connected(scenario);
+    scenario.prologue = last_is_in_and_first_waits(&scenario);
+    scenario
+}
+
+/// The steps by which both ask, and the last has locked its arbiters when the first's requests arrive.
+fn last_is_in_and_first_waits(scenario: &Checked) -> Vec<Action<Maekawa>> {
+    let mut world = World::initial(scenario);
+    let mut steps = scenario.prologue.clone();
+    let mut play = |action: Action<Maekawa>| {
+        let played = world.apply(scenario, &action).is_ok();
+        if played {
+            steps.push(action);
+        }
+        world.network.in_flight()
+    };
+    let (first, last, orchestrator) = (NodeId(1), NodeId(4), NodeId(0));
+    play(Action::Ask {
+        client: 0,
+        node: first,
+    });
+    let mut in_flight = play(Action::Ask {
+        client: 1,
+        node: last,
+    });
+    for requester in [last, first] {
+        let is_about = |envelope: &&Envelope<Message>| {
+            let ends = [envelope.from, envelope.to];
+            ends.contains(&requester) && !ends.contains(&orchestrator)
+        };
+        while let Some(envelope) = in_flight.iter().find(is_about).cloned() {
+            in_flight = play(Action::Deliver(envelope));
+        }
+    }
+    steps
 }
 
 /// Two members, of which one claims the lock, and a third node that joins them, and a message that is

@@ -158,6 +158,7 @@ pub(super) const REACHABLE: &[Reachable<Maekawa>] = &[
     carried::TWO_LOCKS_ARE_CARRIED,
     carried::A_CARRIED_LOCK_IS_AWAITED,
     carried::TWO_HAVE_SAID_THE_SAME,
+    carried::THE_LATER_HAD_ASKED_BEFORE,
     carried::A_LOCK_IS_CARRIED_IN_VAIN,
 ];
 

@@ -11,7 +11,7 @@ use crate::zab::state::{Phase, Role};
 use crate::zab::zxid::Epoch;
 use crate::zab::{Timer, Zab};
 
-use super::{Bounded, takes_part};
+use super::{Bounded, goes_through, takes_part};
 
 type W<M, E> = World<Zab<M, E>>;
 type H<M, E> = Host<Zab<M, E>>;
@@ -38,6 +38,13 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
         source: "Medeiros 2012, §4.2: it takes the place of the follower's history, state and \
                  sessions; what is delivered is not delivered again",
         holds: |_, before, action, after| snap_is_taken_whole(before, action, after),
+    };
+
+    pub(super) const TRUNC_TAKES_THE_TAIL: Law<Self> = Law {
+        name: "A TRUNC takes the tail and nothing else, or contradicts what is delivered →",
+        source: "Medeiros 2012, §4.2: what the leader does not have; a history that goes on beyond it would \
+                 be sent the same again. DSN 2011, §III.B: what is delivered stays",
+        holds: |_, before, action, after| trunc_takes_the_tail(before, action, after),
     };
 }
 
@@ -125,6 +132,39 @@ fn snap_is_taken_whole<M: StateMachine, E: Bounded>(
         let delivered = |host: &H<M, E>| host.node().map(|node| node.volatile.delivered.clone());
         old.durable() == new.durable() && delivered(old) == delivered(new)
     }
+}
+
+/// Of a history that ends as the TRUNC says, and has what is to stay.
+fn trunc_takes_the_tail<M: StateMachine, E: Bounded>(
+    before: &W<M, E>,
+    action: &Action<Zab<M, E>>,
+    after: &W<M, E>,
+) -> bool {
+    let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
+        return true;
+    };
+    let Message::Trunc { epoch, from, to } = envelope.message else {
+        return true;
+    };
+    let Some((old, new)) = both(before, after, envelope.to) else {
+        return true;
+    };
+    let (had, has) = (&old.durable().history, &new.durable().history);
+    let delivered = old.node().map(|node| node.volatile.delivered.zxid);
+    let awaits = matches!(role(old), Some(Role::Following(following))
+        if following.leader == envelope.from && following.phase != Phase::Discovery);
+    let heeds = awaits
+        && takes_part(old.durable())
+        && old.durable().accepted_epoch == epoch
+        && had.last_zxid() == from;
+    if heeds && delivered > Some(to) {
+        return had == has && new.durable().halted.is_some();
+    }
+    if !heeds || !goes_through(had, to) {
+        return had == has;
+    }
+    let stays = had.transactions().iter().filter(|next| next.zxid <= to);
+    has.transactions().iter().eq(stays)
 }
 
 /// Whether the snapshot, of this reign, has what the node has not delivered, or, once it has joined

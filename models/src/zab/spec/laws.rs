@@ -102,6 +102,7 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
         Self::COUNTS_PROMISES,
         Self::COUNTS_WHAT_IS_SAID,
         Self::SNAP_IS_TAKEN_WHOLE,
+        Self::TRUNC_TAKES_THE_TAIL,
         Self::COMES_TO_THE_LEADERS_HISTORY,
         Self::PROPOSED_TO_ALL,
         Self::PASSED_ON_IS_PROPOSED,

@@ -83,6 +83,8 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
             name: "SNAP",
             seen: |_, world| sent(world, |message| matches!(message, Message::Snap { .. })),
         },
+        Self::SNAP_IS_LATE,
+        Self::SNAP_IS_OF_AN_EARLIER_EPOCH,
         Reachable {
             name: "a node has part of an initial history",
             seen: |_, world| {

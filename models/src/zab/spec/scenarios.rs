@@ -1,5 +1,11 @@
 //! The worlds in which ZAB is checked.
 
+mod late_snaps;
+mod later_epochs;
+
+pub(super) use self::late_snaps::*;
+pub use self::later_epochs::*;
+
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -7,7 +13,7 @@ use crate::protocol::{Durable, NodeId};
 use crate::raft::spec::{Add, Adder, Total};
 use crate::session::{ClientId, RequestId, Sequence};
 use crate::world::{Action, Delivery, Disk, Duplicates, Faults, Scenario, Timing};
-use crate::zab::history::{Content, Snapshot, Transaction};
+use crate::zab::history::{Content, Transaction};
 use crate::zab::state::{Persistent, Record};
 use crate::zab::zxid::{Epoch, Zxid};
 use crate::zab::{Command, Zab};
@@ -76,6 +82,16 @@ pub fn start(delivery: Delivery) -> Checked {
         scripts: writes(&[1]),
         ..cluster(&[1, 1, 1], &[(0, 1)])
     }
+}
+
+/// n0 leads n1 from a cold start, and a client writes twice. Any message comes any number of times.
+pub(super) fn duplicates() -> Checked {
+    let mut scenario = Scenario {
+        scripts: writes(&[2]),
+        ..cluster(&[1, 1], &[(0, 1)])
+    };
+    scenario.faults.duplicates = Duplicates::Unlimited;
+    scenario
 }
 
 /// The id of the `sequence`th request of the `client`th script.
@@ -211,77 +227,6 @@ pub(super) fn late_pings() -> Checked {
     after(scenario, |prologue| prologue.establish(0, &[1]))
 }
 
-/// n0 has led epoch 1 with n1, and two transactions were delivered; n1 leads epoch 2 with n0, and
-/// pings it. The client writes for the third time: what n0 has last bears the larger counter, and the
-/// earlier epoch. Two messages may be lost: the proposal, and what is sent again in its place.
-pub(super) fn later_epoch() -> Checked {
-    let mut scenario = Scenario {
-        delivery: Delivery::Fifo,
-        timing: Timing::Quiescent,
-        scripts: writes(&[3]),
-        asks_at: |_, node| node == NodeId(1),
-        faults: Faults {
-            drops: 2,
-            ..Faults::default()
-        },
-        ..cluster(&[2, 2], &[(0, 1), (1, 2)])
-    };
-    scenario.bounds.pings = true;
-    after(scenario, |prologue| {
-        prologue.establish(0, &[1]);
-        for _ in 0..2 {
-            prologue.ask(0, 1);
-            prologue.settle(&[0, 1]);
-        }
-        prologue.establish(1, &[0]);
-    })
-}
-
-/// n0 has led epoch 1, and all have two transactions of it; n1 leads epoch 2, and n2 has joined it, and
-/// has heard of nothing since: `settled` more, that n0 and n1 have delivered. The counters of epoch 1
-/// went further.
-fn behind_in_a_later_epoch(scenario: Checked, settled: usize) -> Checked {
-    after(scenario, |prologue| {
-        let all = [0, 1, 2];
-        prologue.establish(0, &[1]);
-        prologue.name(0, 2);
-        prologue.settle(&all);
-        for _ in 0..2 {
-            prologue.ask(0, 0);
-            prologue.settle(&all);
-        }
-        prologue.establish(1, &[0]);
-        prologue.name(1, 2);
-        prologue.settle(&all);
-        for _ in 0..settled {
-            prologue.ask(0, 1);
-            prologue.settle(&[0, 1]);
-        }
-    })
-}
-
-/// n2 is behind by what n1, which leads and pings it, has in a snapshot alone.
-pub(super) fn snap_later_epoch() -> Checked {
-    let mut scenario = Scenario {
-        delivery: Delivery::Fifo,
-        timing: Timing::Quiescent,
-        scripts: writes(&[4]),
-        ..cluster(&[2, 2, 2], &[(0, 1), (1, 2)])
-    };
-    scenario.bounds.pings = true;
-    scenario.nodes[1].snapshot_every = 1;
-    behind_in_a_later_epoch(scenario, 2)
-}
-
-/// n2, which lacks what the others have delivered of epoch 2, is named a leader, to whomever.
-pub(super) fn recency_later_epoch() -> Checked {
-    let scenario = Scenario {
-        scripts: writes(&[3]),
-        ..cluster(&[3, 3, 3], &[(0, 1), (1, 2), (2, 3)])
-    };
-    behind_in_a_later_epoch(scenario, 1)
-}
-
 /// n0 leads epoch 2 with n1, and pings it. In epoch 1 a client has asked n0 for the latest, and both
 /// have crashed when the sync for it was on both disks: it is delivered by now, and nobody waits for
 /// it. The client asks again, at either node, up to twice. A message may be lost.
@@ -376,48 +321,50 @@ pub(super) fn lost_disk() -> Checked {
 /// Two nodes of two ensembles that take each other for one: n0 has delivered a transaction of epoch
 /// 1, by its snapshot; n1 has one of epoch 2 in its place, and is named leader. A node may crash.
 pub(super) fn two_ensembles() -> Checked {
-    let mut one = holding(
-        1,
-        Zxid {
-            epoch: Epoch(1),
-            counter: 1,
-        },
-    );
-    let snapshot = Snapshot {
-        zxid: one.history.last_zxid(),
-        ..Snapshot::default()
-    };
-    one.apply(&Record::Compact {
-        snapshot,
-        forgotten: Zxid::default(),
-    });
-    let other = holding(
-        2,
-        Zxid {
-            epoch: Epoch(2),
-            counter: 1,
-        },
-    );
     let scenario = crashing(1, cluster(&[3, 2], &[(1, 3)]));
     Scenario {
-        disks: vec![one, other],
+        disks: vec![delivered(zxid(1, 1)), holding(2, &[zxid(2, 1)])],
         ..scenario
     }
 }
 
-/// A disk of this epoch whose history holds one transaction, which does nothing.
-fn holding(epoch: u64, zxid: Zxid) -> Persistent<Adder> {
-    let content = Content::Sync {
-        request: request(0, 0),
-    };
-    let mut disk = Persistent::default();
-    for record in [
-        Record::AcceptedEpoch(Epoch(epoch)),
-        Record::Append(Transaction { zxid, content }),
-        Record::CurrentEpoch(Epoch(epoch)),
-    ] {
-        disk.apply(&record);
+/// The same, where n0 has delivered the first transaction of epoch 2, and n1 has two of epoch 1 and one of
+/// epoch 3: what n0 may keep bears the larger counter, and the earlier epoch.
+pub(super) fn two_ensembles_later() -> Checked {
+    let history = [zxid(1, 1), zxid(1, 2), zxid(3, 1)];
+    let scenario = crashing(1, cluster(&[3, 2], &[(1, 4)]));
+    Scenario {
+        disks: vec![delivered(zxid(2, 1)), holding(3, &history)],
+        ..scenario
     }
+}
+
+fn zxid(epoch: u64, counter: u64) -> Zxid {
+    let epoch = Epoch(epoch);
+    Zxid { epoch, counter }
+}
+
+/// A disk of this transaction's epoch, whose node has delivered it.
+fn delivered(zxid: Zxid) -> Persistent<Adder> {
+    let mut disk = holding(zxid.epoch.0, &[zxid]);
+    disk.apply(&Record::Compact {
+        snapshot: zxid,
+        forgotten: Zxid::default(),
+    });
+    disk
+}
+
+/// A disk of this epoch whose history holds these transactions, each of which does nothing.
+fn holding(epoch: u64, history: &[Zxid]) -> Persistent<Adder> {
+    let mut disk = Persistent::default();
+    disk.apply(&Record::AcceptedEpoch(Epoch(epoch)));
+    for &zxid in history {
+        let content = Content::Sync {
+            request: request(0, 0),
+        };
+        disk.apply(&Record::Append(Transaction { zxid, content }));
+    }
+    disk.apply(&Record::CurrentEpoch(Epoch(epoch)));
     disk
 }
 
@@ -464,23 +411,6 @@ fn without_n2(prologue: &mut Prologue<'_>, writes: usize) {
     }
 }
 
-/// n0 has proposed two transactions in epoch 1 that nobody else has; since then n1 and n2 have
-/// committed one of epoch 2. n0's history is the longer. It is named to lead epoch 3.
-pub fn recency() -> Checked {
-    let scenario = Scenario {
-        scripts: writes(&[1, 1, 1]),
-        ..cluster(&[3, 3, 3], &[(0, 3), (1, 2)])
-    };
-    after(scenario, |prologue| {
-        prologue.establish(0, &[1]);
-        prologue.ask(0, 0);
-        prologue.ask(1, 0);
-        prologue.establish(1, &[2]);
-        prologue.ask(2, 1);
-        prologue.settle(&[1, 2]);
-    })
-}
-
 /// n0 has led epoch 1, and delivered a transaction that n1 has and does not know to be
 /// committed. n1 may lead next, while another client writes.
 pub fn succession() -> Checked {
@@ -493,29 +423,6 @@ pub fn succession() -> Checked {
         prologue.ask(0, 0);
         prologue.deliver(0, 1);
         prologue.deliver(1, 0);
-    })
-}
-
-/// n0 has led epoch 1 and n1 epoch 2, and a transaction of each is on the disks of n1 and n2.
-/// All have since crashed and started again, and nobody knows any to be committed. n2 may lead
-/// next, and the clients ask again.
-pub fn two_epochs() -> Checked {
-    let scenario = Scenario {
-        scripts: writes(&[1, 1]),
-        tries: 2,
-        ..crashing(3, cluster(&[1, 2, 1], &[(0, 1), (1, 2), (2, 3)]))
-    };
-    after(scenario, |prologue| {
-        prologue.establish(0, &[1]);
-        prologue.ask(0, 0);
-        prologue.deliver(0, 1);
-        prologue.establish(1, &[2]);
-        prologue.ask(1, 1);
-        prologue.deliver(1, 2);
-        for node in [0, 1, 2].map(NodeId) {
-            prologue.act(Action::Crash(node));
-            prologue.act(Action::Restart(node));
-        }
     })
 }
 

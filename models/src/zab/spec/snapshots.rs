@@ -1,12 +1,15 @@
-//! When a node takes a snapshot of what it has delivered, and what it deletes then.
+//! When a node takes a snapshot of what it has delivered, and what it deletes then; and snapshots that
+//! come when they are not needed any more.
 
 use crate::machine::StateMachine;
-use crate::specification::Law;
-use crate::world::{Action, Scenario, World};
+use crate::protocol::NodeId;
+use crate::specification::{Law, Reachable};
+use crate::world::{Action, Host, Scenario, World};
 use crate::zab::Zab;
-use crate::zab::history::Transaction;
+use crate::zab::history::{Snapshot, Transaction};
 use crate::zab::message::Message;
-use crate::zab::zxid::Zxid;
+use crate::zab::state::{Phase, Role};
+use crate::zab::zxid::{Epoch, Zxid};
 
 use super::Bounded;
 use super::laws::changed;
@@ -18,6 +21,61 @@ impl<M: StateMachine, E: Bounded> Zab<M, E> {
                  `Zab::snapshot_every`, `Zab::retained`",
         holds: snapshots_in_time,
     };
+
+    pub(super) const SNAP_IS_LATE: Reachable<Self> = Reachable {
+        name: "a SNAP comes late",
+        seen: |_, world| {
+            is_under_way(world, |host, epoch, _| {
+                epoch == host.durable().current_epoch
+            })
+        },
+    };
+
+    pub(super) const SNAP_IS_OF_AN_EARLIER_EPOCH: Reachable<Self> = Reachable {
+        name: "a SNAP comes when a later leader is followed",
+        seen: |_, world| {
+            is_under_way(world, |host, epoch, sender| {
+                let disk = host.durable();
+                let is_joined = disk.current_epoch == disk.accepted_epoch;
+                is_joined && epoch < disk.current_epoch && follows(host) != Some(sender)
+            })
+        },
+    };
+}
+
+/// Whether a SNAP of which this is true is under way to a follower that has all that is in it, and
+/// more, and has not delivered it.
+fn is_under_way<M: StateMachine, E: Bounded>(
+    world: &World<Zab<M, E>>,
+    is_it: fn(&Host<Zab<M, E>>, Epoch, NodeId) -> bool,
+) -> bool {
+    world.network.under_way().any(|sent| {
+        let (Message::Snap { epoch, snapshot }, Some(host)) = (&sent.message, world.host(sent.to))
+        else {
+            return false;
+        };
+        is_overtaken(host, snapshot) && is_it(host, *epoch, sent.from)
+    })
+}
+
+fn is_overtaken<M: StateMachine, E: Bounded>(
+    host: &Host<Zab<M, E>>,
+    snapshot: &Snapshot<M>,
+) -> bool {
+    let delivered = host.node().map(|node| node.volatile.delivered.zxid);
+    follows(host).is_some()
+        && delivered < Some(snapshot.zxid)
+        && snapshot.zxid < host.durable().history.last_zxid()
+}
+
+/// Whom a node follows that has promised an epoch to it.
+fn follows<M: StateMachine, E: Bounded>(host: &Host<Zab<M, E>>) -> Option<NodeId> {
+    match host.node()?.volatile.role {
+        Role::Following(following) => {
+            (following.phase != Phase::Discovery).then_some(following.leader)
+        }
+        Role::Looking | Role::Leading(_) => None,
+    }
 }
 
 /// How many of the transactions are in `(after, to]`.

@@ -47,7 +47,30 @@ pub(super) const MUTANTS: &[Mutant<Maekawa>] = &[
         defect: "of two that say that they hold a lock the one with the lesser token is believed",
         source: "the first has released the lock before the second entered",
         model: "maekawa/held-twice",
-        inject: |scenario| scenario.step = believes_the_lesser,
+        inject: |scenario| {
+            scenario.step =
+                |m, n, i, o| believes_one(m, n, i, o, |one, other| one.token < other.token);
+        },
+    },
+    Mutant {
+        id: "MAE-HELD-LATER-REQUEST",
+        defect: "of two that say that they hold a lock the one with the later request is believed",
+        source: "the order of the requests is not that of entering: a token tells who has entered later",
+        model: "maekawa/held-earlier-request",
+        inject: |scenario| {
+            scenario.step =
+                |m, n, i, o| believes_one(m, n, i, o, |one, other| one.request > other.request);
+        },
+    },
+    Mutant {
+        id: "MAE-HELD-EARLIER-REQUEST",
+        defect: "of two that say that they hold a lock the one with the earlier request is believed",
+        source: "the order of the requests is not that of entering: a token tells who has entered later",
+        model: "maekawa/held-twice",
+        inject: |scenario| {
+            scenario.step =
+                |m, n, i, o| believes_one(m, n, i, o, |one, other| one.request < other.request);
+        },
     },
     Mutant {
         id: "MAE-HELD-BY-THE-GONE",
@@ -234,8 +257,15 @@ fn keeps_its_quorum(maekawa: &Maekawa, node: &mut N, input: In, out: &mut Out) {
     }
 }
 
-/// When the last that is waited for has frozen, it forgets what the one with the greater token has said.
-fn believes_the_lesser(maekawa: &Maekawa, node: &mut N, mut input: In, out: &mut Out) {
+/// When the last that is waited for has frozen, it forgets, of two that have said that they hold a lock,
+/// what the one has said that is not believed before the other.
+fn believes_one(
+    maekawa: &Maekawa,
+    node: &mut N,
+    mut input: In,
+    out: &mut Out,
+    is_believed: fn(&Held, &Held) -> bool,
+) {
     let members = node.durable().members.clone();
     if let (
         Input::Deliver {
@@ -250,8 +280,8 @@ fn believes_the_lesser(maekawa: &Maekawa, node: &mut N, mut input: In, out: &mut
             { members.iter() }.all(|member| member == from || frozen.contains_key(member));
         for said in frozen.values_mut().filter(|_| is_last) {
             let other = last.clone();
-            last.retain(|lock, held| said.get(lock).is_none_or(|said| held.token < said.token));
-            said.retain(|lock, said| other.get(lock).is_none_or(|held| said.token < held.token));
+            last.retain(|lock, held| said.get(lock).is_none_or(|said| is_believed(held, said)));
+            said.retain(|lock, said| other.get(lock).is_none_or(|held| is_believed(said, held)));
         }
     }
     maekawa.step(node, input, out);

@@ -99,6 +99,18 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         inject: |scenario| scenario.step = broadcasts_unestablished,
     },
     Mutant {
+        id: "ZAB-FIRST-AGAIN",
+        defect: "a follower takes the first proposal of the epoch for the next one whenever it comes: one \
+                 that comes twice is in its history twice",
+        source: "DSN 2011, §IV.B, step f.3.2; there channels deliver each message once",
+        model: "zab/duplicates",
+        inject: |scenario| {
+            scenario.step = takes_the_first_again;
+            // What comes twice is inert.
+            scenario.drop_inert = false;
+        },
+    },
+    Mutant {
         id: "ZAB-GAP",
         defect: "a proposal is accepted while the one before it is missing",
         source: "DSN 2011, step f.3.2",
@@ -399,6 +411,19 @@ fn delivers_by_counters(zab: &Z, node: &mut Node<Z>, mut input: Input<Z>, out: &
         *committed = covered
             .next_back()
             .map_or(*committed, |last| *last.max(committed));
+    }
+    zab.step(node, input, out);
+}
+
+fn takes_the_first_again(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    if let Some((leader, Message::Propose(transaction))) = message(&input)
+        && transaction.zxid.counter == 1
+        && transaction.zxid == last_zxid(node)
+        && zab.has_joined(node, leader, transaction.zxid.epoch)
+    {
+        let zxid = transaction.zxid;
+        node.write(Record::Append(transaction.clone()));
+        return out.send(leader, Message::Ack { zxid });
     }
     zab.step(node, input, out);
 }

@@ -5,8 +5,10 @@
 mod broadcast;
 mod clients;
 mod contact;
+mod counters;
 mod discovery;
 mod disks;
+mod late_snaps;
 mod synchronization;
 
 use alloc::vec::Vec;
@@ -33,6 +35,8 @@ type M = <Z as Protocol>::Message;
 pub const MUTANTS: &[&[Mutant<Z>]] = &[
     discovery::MUTANTS,
     synchronization::MUTANTS,
+    late_snaps::MUTANTS,
+    counters::MUTANTS,
     broadcast::MUTANTS,
     clients::MUTANTS,
     contact::MUTANTS,

@@ -82,6 +82,14 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         inject: |scenario| scenario.step = truncates_all,
     },
     Mutant {
+        id: "ZAB-TRUNC-WITHIN-EPOCH",
+        defect: "a leader looks for the last common transaction in the epoch of the follower's last alone: \
+                 where it has none of that, TRUNC takes all, and a DIFF brings back what was common",
+        source: "Medeiros 2012, §4.2: what is truncated is what the leader does not have",
+        model: "zab/trunc-later-epoch",
+        inject: |scenario| scenario.step = truncates_to_its_epoch,
+    },
+    Mutant {
         id: "ZAB-LATE-TRUNC",
         defect: "a TRUNC that comes late takes what has been acknowledged since",
         source: "DSN 2011, step f.2.1",
@@ -498,5 +506,35 @@ fn refuses_snaps_by_counters(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: 
         Some((leader, Message::Snap { epoch, snapshot }))
             if zab.has_joined(node, leader, *epoch) && own.counter >= snapshot.zxid.counter => {}
         _ => zab.step(node, input, out),
+    }
+}
+
+fn truncates_to_its_epoch(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
+    let mut right = Outbox::new();
+    zab.step(node, input, &mut right);
+    let history = &node.durable().history;
+    for mut effect in right.drain() {
+        let mut brought_back = None;
+        if let Effect::Send {
+            to: follower,
+            message: Message::Trunc { epoch, from, to },
+        } = &mut effect
+            && to.epoch != from.epoch
+        {
+            let after = history.begins_after();
+            let common = history.after(after).iter();
+            let transactions = common.take_while(|next| next.zxid <= *to).cloned();
+            let diff = Message::Diff {
+                epoch: *epoch,
+                after,
+                transactions: transactions.collect(),
+            };
+            brought_back = Some((*follower, diff));
+            *to = after;
+        }
+        out.push(effect);
+        if let Some((follower, diff)) = brought_back {
+            out.send(follower, diff);
+        }
     }
 }

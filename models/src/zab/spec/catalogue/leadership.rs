@@ -1,0 +1,148 @@
+//! Leaders that come and go, and who hears whom.
+
+use crate::raft::spec::Adder;
+use crate::specification::{Model, Size};
+use crate::zab::Zab;
+use crate::zab::spec::{Oracle, scenarios};
+
+use super::LOSSY;
+
+pub(super) const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
+    Model {
+        name: "zab/deposed",
+        size: Size::Gate,
+        purpose: "a leader that does not know it has been deposed",
+        faults: LOSSY,
+        bounds: "n0 has led epoch 1, n1 leads epoch 2 from the start; 1 write, 1 synced read",
+        states: Some(198),
+        reaches: &[
+            "a leader is established",
+            "the leader changes",
+            "two leaders are established at once, in different epochs",
+            "a transaction is delivered",
+            "a write is answered",
+            "a read is answered",
+            "two proposals are under way",
+        ],
+        scenario: scenarios::deposed,
+    },
+    Model {
+        name: "zab/succession",
+        size: Size::Gate,
+        purpose: "a leader whose history is committed, and which does not know",
+        faults: LOSSY,
+        bounds: "n0 has led epoch 1; n1 leads epoch 2; 1 write more",
+        states: Some(6_297),
+        reaches: &[
+            "a leader is established",
+            "the leader changes",
+            "two leaders are established at once, in different epochs",
+            "a transaction is delivered",
+            "a write is answered",
+        ],
+        scenario: scenarios::succession,
+    },
+    Model {
+        name: "zab/two-epochs",
+        size: Size::Gate,
+        purpose: "a history of two epochs, of which nobody knows what is committed",
+        faults: "any loss and reordering; all nodes have crashed before",
+        bounds: "n0 has led epoch 1, n1 epoch 2; n2 leads epoch 3; 2 writes, each asked again",
+        states: Some(1_251),
+        reaches: &[
+            "a leader is established",
+            "all nodes broadcast",
+            "a transaction is delivered",
+            "a transaction of an earlier epoch is delivered in a later",
+            "a crashed node recovers and catches up",
+            "DIFF",
+            "a write is answered",
+        ],
+        scenario: scenarios::two_epochs,
+    },
+    Model {
+        name: "zab/given-up",
+        size: Size::Gate,
+        purpose: "a client that gives a request up and goes on to its next",
+        faults: LOSSY,
+        bounds: "2 nodes, n0 leads from the start; 1 client, 2 writes at once",
+        states: Some(172),
+        reaches: &[
+            "a leader is established",
+            "all nodes broadcast",
+            "a transaction is delivered",
+            "a write is answered",
+            "two proposals are under way",
+        ],
+        scenario: scenarios::given_up,
+    },
+    Model {
+        name: "zab/contact",
+        size: Size::Gate,
+        purpose: "leader and follower lose each other",
+        faults: "1 cut",
+        bounds: "2 nodes, channels in order, messages beat timers; n0 leads up to epoch 2",
+        states: Some(15_122),
+        reaches: &[
+            "a leader is established",
+            "all nodes broadcast",
+            "a transaction is delivered",
+            "a write is answered",
+        ],
+        scenario: || scenarios::contact(1),
+    },
+    Model {
+        name: "zab/heard",
+        size: Size::Gate,
+        purpose: "a leader that hears of one follower and not of another",
+        faults: LOSSY,
+        bounds: "n0 leads from the start; nobody is told anew whom to follow; no client",
+        states: Some(316),
+        reaches: &["a leader is established", "all nodes broadcast"],
+        scenario: scenarios::heard,
+    },
+    Model {
+        name: "zab/heard-five",
+        size: Size::Gate,
+        purpose: "a leader that hears of one follower, and needs two",
+        faults: LOSSY,
+        bounds: "3 of 5 nodes; n0 leads from the start; nobody is told anew whom to follow; no client",
+        states: Some(316),
+        reaches: &["a leader is established"],
+        scenario: scenarios::heard_five,
+    },
+    Model {
+        name: "zab/late-pong",
+        size: Size::Gate,
+        purpose: "pings, and answers to those of an earlier epoch",
+        faults: "any loss, duplication and reordering; 1 crash, also between any two records of a \
+                 step",
+        bounds: "2 nodes, told 2 times whom to follow; n0 leads up to epoch 2; no client",
+        states: Some(550),
+        reaches: &["a leader is established", "all nodes broadcast"],
+        scenario: scenarios::late_pong,
+    },
+    Model {
+        name: "zab/late-acks",
+        size: Size::Gate,
+        purpose: "acknowledgements that outlive the attempt that they are of",
+        faults: "any loss and reordering; what is inert arrives all the same",
+        bounds: "2 of 3 nodes; n0 leads epoch 1 from the start, and epoch 2; 1 client, 1 write",
+        states: Some(3_026),
+        reaches: &[
+            "a transaction is delivered",
+            "a transaction of an earlier epoch is delivered in a later",
+        ],
+        scenario: scenarios::late_acks,
+    },
+    Model {
+        name: "zab/late-pings",
+        size: Size::Gate,
+        purpose: "pings and their answers that outlive the attempt that they are of",
+        faults: "any loss and reordering; what is inert arrives all the same",
+        bounds: "2 of 3 nodes; n0 leads epoch 1 from the start, and epoch 2; no client",
+        states: Some(1_712),
+        reaches: &["a leader is established"],
+        scenario: scenarios::late_pings,
+    },
+];
