@@ -77,16 +77,20 @@ impl Counter {
         out.emit(Event::Value { request, value });
     }
 
-    /// The value of the sliding window that ends now. Without a window it is empty.
+    /// The value of the latest buckets of the sliding window that ends now. Without a window it is
+    /// empty.
     pub(super) fn on_read_window(
         &self,
         node: &mut Node<Self>,
         request: RequestId,
         now: u64,
+        latest: u64,
         out: &mut Outbox<Self>,
     ) {
         self.advance(node, now, out);
-        let since = self.window.map_or(now, |window| window.start_at(now));
+        let since = self
+            .window
+            .map_or(now, |window| window.latest_at(now, latest));
         let buckets = &node.durable().counts.buckets;
         let value = self.window.map(|window| buckets.value(window, since, now));
         out.emit(Event::WindowValue {

@@ -19,6 +19,11 @@
 //! had: its old name stands for the old counts, and who counted under it again from zero would be
 //! taken for one who is behind.
 //!
+//! A disk that is *set back*, to an earlier state that somebody has kept, has forgotten counts and has
+//! their name still. What is promised then: no replica's value goes back, and the node counts no more under
+//! that name once it hears what others know of it. What it has counted under it until then is lost where it
+//! is no more than what they know: no replica can tell by what it remembers that it has forgotten something.
+//!
 //! Read [`g_counter`] first, which is the data type alone; then [`Counter::step`]; `increment`,
 //! `anti_entropy` and `membership` hold the handlers.
 
@@ -94,13 +99,16 @@ pub enum Command {
         /// Finds the way back.
         request: RequestId,
     },
-    /// What was counted within the window that ends now? Answered by
-    /// [`Event::WindowValue`].
+    /// What was counted within the window that ends now, or within the latest part of it?
+    /// Answered by [`Event::WindowValue`].
     ReadWindow {
         /// Finds the way back.
         request: RequestId,
         /// The host's clock.
         now: u64,
+        /// Of how many of the window's latest buckets, the running one included. At least one;
+        /// more than the window has are all that it has.
+        latest: u64,
     },
     /// From the host: an incarnation that this node has never used, drawn because
     /// [`Event::IdentityNeeded`] was said.
@@ -162,7 +170,7 @@ pub enum Event {
         /// The value.
         #[serde(with = "counted")]
         value: u128,
-        /// The start of the window's oldest bucket, by the host's clock.
+        /// The start of the oldest bucket that was asked for, by the host's clock.
         since: u64,
         /// The time at which the client asked, by the host's clock.
         until: u64,
@@ -253,8 +261,12 @@ impl Protocol for Counter {
             Input::Fire(Timer::PushPull) => self.on_push_pull_timeout(node, out),
             Input::Ask(Command::Increment(increment)) => self.on_increment(node, increment, out),
             Input::Ask(Command::Read { request }) => self.on_read(node, request, out),
-            Input::Ask(Command::ReadWindow { request, now }) => {
-                self.on_read_window(node, request, now, out);
+            Input::Ask(Command::ReadWindow {
+                request,
+                now,
+                latest,
+            }) => {
+                self.on_read_window(node, request, now, latest, out);
             }
             Input::Ask(Command::Identify { incarnation }) => {
                 self.on_identify(node, incarnation, out);

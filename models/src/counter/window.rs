@@ -72,7 +72,14 @@ impl Window {
 
     /// The start of the oldest bucket that belongs to the window at `now`.
     pub fn start_at(&self, now: u64) -> u64 {
-        let span = self.width.saturating_mul(self.buckets - 1);
+        self.latest_at(now, self.buckets)
+    }
+
+    /// The start of the oldest of the so many `latest` buckets at `now`: at least the running one,
+    /// and at most all that the window has.
+    pub fn latest_at(&self, now: u64, latest: u64) -> u64 {
+        let older = latest.clamp(1, self.buckets) - 1;
+        let span = self.width.saturating_mul(older);
         self.bucket_at(now).start.saturating_sub(span)
     }
 

@@ -63,7 +63,11 @@ fn commands() -> impl Strategy<Value = Command> {
                 amount,
                 now,
             }),
-            2 => Command::ReadWindow { request, now },
+            2 => Command::ReadWindow {
+                request,
+                now,
+                latest: amount,
+            },
             3 => Command::Identify {
                 incarnation: Incarnation(amount),
             },

@@ -220,10 +220,16 @@ fn buckets_expire_and_the_total_stays() {
     bench.counter.window = Some(Window::new(10, 2));
     bench.count(0, 0, 1, 5);
     bench.count(0, 1, 2, 15);
-    let window = |bench: &mut Bench, now| {
+    let latest = |bench: &mut Bench, now, latest| {
         let request = request(1, 0);
-        bench.ask(Command::ReadWindow { request, now })[0].clone()
+        let asked = Command::ReadWindow {
+            request,
+            now,
+            latest,
+        };
+        bench.ask(asked)[0].clone()
     };
+    let window = |bench: &mut Bench, now| latest(bench, now, 2);
     let value = |value, since, until| {
         Effect::Emit(Event::WindowValue {
             request: request(1, 0),
@@ -233,6 +239,10 @@ fn buckets_expire_and_the_total_stays() {
         })
     };
     assert_eq!(window(&mut bench, 19), value(3, 0, 19));
+    // Of a part of it; and of no more than there is.
+    for (asked, sum, since) in [(0, 2, 10), (1, 2, 10), (3, 3, 0), (u64::MAX, 3, 0)] {
+        assert_eq!(latest(&mut bench, 19, asked), value(sum, since, 19));
+    }
     assert_eq!(window(&mut bench, 20), value(2, 10, 20));
     bench.count(0, 2, 4, 5);
     let late = [(0, 10), (20, 10), (20, 5)].map(|(start, width)| {

@@ -140,6 +140,20 @@ const EXCHANGE: &[Model<Counter>] = &[
         },
     },
     Model {
+        name: "counter/turns",
+        size: Size::Gate,
+        purpose: "whole states are exchanged with each of several members in turn",
+        faults: "none",
+        bounds: "channels in order, messages beat timers; 4 nodes, no deltas, n0 begins push-pull; 1 client, \
+                 1 increment",
+        states: Some(89),
+        reaches: &[
+            "an increment is acknowledged",
+            "all replicas agree on what all clients have counted",
+        ],
+        scenario: || scenarios::connected(4, &[1], Limits::new(0, 1), 0, 0, 0),
+    },
+    Model {
         name: "counter/partition",
         size: Size::Gate,
         purpose: "links that are cut, one way or around a node, and healed",
@@ -267,6 +281,23 @@ const SERVICE: &[Model<Counter>] = &[
         scenario: || scenarios::windowed(2, &[&[1, 25], &[15]], 15, Limits::DELTAS),
     },
     Model {
+        name: "counter/window-part",
+        size: Size::Gate,
+        purpose: "a part of the window is asked for",
+        faults: LOSSY,
+        bounds: "2 nodes, no push-pull; a window of 2 buckets of 10; 2 clients that count at 5 and \
+                 at 15; the running bucket alone read at 15",
+        states: Some(1_120),
+        reaches: &[
+            "an increment is acknowledged",
+            "two replicas count under their own names",
+            "replicas differ",
+            "all replicas agree on what all clients have counted",
+            "nobody owes anything any more",
+        ],
+        scenario: scenarios::window_part,
+    },
+    Model {
         name: "counter/mixed-windows",
         size: Size::Gate,
         purpose: "nodes whose windows are not the same, and what they merge all the same",
@@ -358,6 +389,21 @@ const SERVICE: &[Model<Counter>] = &[
             "the component of a node that is gone still counts",
         ],
         scenario: || scenarios::identities(2, 2, &[2], Limits::new(0, 1)),
+    },
+    Model {
+        name: "counter/set-back",
+        size: Size::Gate,
+        purpose: "a disk that was set back, and a name of which others know more",
+        faults: "any loss, duplication and reordering; 1 disk set back before",
+        bounds: "2 nodes, no push-pull; 1 client of n0, 2 increments; 2 incarnations drawn, one of them used \
+                 before",
+        states: Some(1_836),
+        reaches: &[
+            "an increment is acknowledged",
+            "a node counts under a new name after its disk was set back",
+            "what was counted under a name that was set back is lost",
+        ],
+        scenario: scenarios::set_back,
     },
     Model {
         name: "counter/membership",

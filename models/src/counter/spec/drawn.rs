@@ -38,6 +38,7 @@ pub(super) fn scenario(number: u64) -> Scenario<Counter> {
                 1 => Command::ReadWindow {
                     request: request(client, sequence),
                     now,
+                    latest: draw.u64(1..=2),
                 },
                 _ => {
                     // Another power of two, so that a sum names the increments that made it.

@@ -52,7 +52,16 @@ pub(super) fn command(command: &Command) -> String {
             now,
         }) => format!("{request} increment by {amount} at {now}"),
         Command::Read { request } => format!("{request} read"),
-        Command::ReadWindow { request, now } => format!("{request} read the window at {now}"),
+        Command::ReadWindow {
+            request,
+            now,
+            latest: u64::MAX,
+        } => format!("{request} read the window at {now}"),
+        Command::ReadWindow {
+            request,
+            now,
+            latest,
+        } => format!("{request} read {latest} of the window's buckets at {now}"),
         Command::Identify { incarnation } => format!("identify as incarnation {}", incarnation.0),
         Command::PeerJoined(peer) => format!("{peer} has joined"),
         Command::PeerGone(peer) => format!("{peer} is gone"),

@@ -89,6 +89,17 @@ pub(super) const LAWS: &[Law<Counter>] = &[
             })
         },
     },
+    Law {
+        name: "Who takes a name knows of nobody who has counted under it →",
+        source: "Shapiro et al. 2011, Specification 6: myID() is unique; exactly one disk ever counts under it",
+        holds: |_, before, action, after| {
+            each(before, action, after, |old, new| {
+                let (was, is) = (old.durable().identity, new.durable().identity);
+                let mut known = old.durable().counts.components();
+                is == was || is.is_none_or(|name| known.all(|(_, other, _)| other != name))
+            })
+        },
+    },
     duties::NAMES_ARE_CONTESTED,
     duties::WHO_ASKS_IS_ANSWERED,
     duties::WHO_JOINS_IS_OWED_ALL,

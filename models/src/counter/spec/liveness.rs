@@ -61,6 +61,6 @@ pub(super) fn all_agree(scenario: &Scenario<Counter>, world: &World<Counter>) ->
         && known().all(|total| total == first)
         && names.all(|name| {
             let count = u128::from(first.count(name));
-            is_lost(world, name) || count == exact(scenario, world, None, name)
+            is_lost(scenario, world, name) || count == exact(scenario, world, None, name)
         })
 }

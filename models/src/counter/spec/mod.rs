@@ -3,7 +3,8 @@
 //! Verified here: what was acknowledged is counted, and nothing else is, in the total as in
 //! each bucket of the window; that no component is written but by its owner or ever goes
 //! back, crash or not; that merges are least upper bounds; that nothing is forgotten before
-//! it is known elsewhere; that replicas which owe each other nothing agree. (The algebra of
+//! it is known elsewhere; that replicas which owe each other nothing agree; of a disk that was set back
+//! what `set_back` says. (The algebra of
 //! merging, for all counters and not only those that a world comes to, is in the property
 //! tests.) Not verified here: that the incarnations which a host draws are unique; how long
 //! replicas take to agree.
@@ -22,6 +23,7 @@ mod mutants;
 mod reachable;
 mod sampled;
 mod scenarios;
+mod set_back;
 mod turns;
 
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -242,16 +244,18 @@ fn asked(scenario: &Scenario<Counter>, request: RequestId) -> Option<&Increment>
     })
 }
 
-/// What a component must be: what its owner's disk began with, and what has been acknowledged
-/// under its name since. Of a bucket: what of that fell into it.
+/// What a component must be: what was known of it when the world began, by its owner's disk unless that
+/// had been set back, and what has been acknowledged under its name since. Of a bucket: what of that fell
+/// into it.
 fn exact(
     scenario: &Scenario<Counter>,
     world: &World<Counter>,
     bucket: Option<Bucket>,
     replica: ReplicaId,
 ) -> u128 {
-    let disk = scenario.disks.get(usize::from(replica.node.0));
-    let initial = disk.map_or(0, |disk| disk.counts.count(bucket, replica));
+    let known = scenario.disks.iter();
+    let known = known.map(|disk| disk.counts.count(bucket, replica));
+    let initial = known.max().unwrap_or(0);
     let requests = world.ghost.counted.get(&replica).into_iter().flatten();
     let increments = requests.filter_map(|&request| asked(scenario, request));
     let counted = increments.filter(|increment| falls_into(increment, bucket));
@@ -264,10 +268,11 @@ fn falls_into(increment: &Increment, bucket: Option<Bucket>) -> bool {
     })
 }
 
-/// Whether the disk on which this name's counts were kept has been lost, by a fault of the
+/// Whether the disk on which this name's counts were kept has been lost or set back, by a fault of the
 /// world and not of the protocol.
-fn is_lost(world: &World<Counter>, replica: ReplicaId) -> bool {
+fn is_lost(scenario: &Scenario<Counter>, world: &World<Counter>, replica: ReplicaId) -> bool {
     let owner = world.host(replica.node);
-    world.faults.lost_disks > 0
-        && owner.is_none_or(|owner| owner.on_disk().identity != Some(replica))
+    let is_lost = world.faults.lost_disks > 0
+        && owner.is_none_or(|owner| owner.on_disk().identity != Some(replica));
+    is_lost || set_back::is_set_back(scenario, replica)
 }

@@ -9,6 +9,7 @@ use crate::specification::Reachable;
 use crate::world::{Host, Occurrence, Scenario, World};
 
 use super::liveness::all_agree;
+use super::set_back;
 
 pub(super) const REACHABLE: &[Reachable<Counter>] = &[
     Reachable {
@@ -120,6 +121,8 @@ pub(super) const REACHABLE: &[Reachable<Counter>] = &[
                 && names().any(|a| names().any(|b| a < b && a.node == b.node))
         },
     },
+    set_back::NAME_IS_GIVEN_UP,
+    set_back::COUNT_IS_LOST,
     Reachable {
         name: "a node has told all that it knows and may leave",
         seen: |_, world| has_counted(world) && !world.ghost.drained.is_empty(),

@@ -251,7 +251,19 @@ pub fn windowed(size: u16, times: &[&[u64]], read_at: u64, limits: Limits) -> Ch
     scenario.scripts.push(vec![Command::ReadWindow {
         request: request(reader, 0),
         now: read_at,
+        latest: 2,
     }]);
+    scenario
+}
+
+/// As [`windowed`], but that the running bucket alone is read, which is a part of the window.
+pub(super) fn window_part() -> Checked {
+    let mut scenario = windowed(2, &[&[5], &[15]], 15, Limits::DELTAS);
+    for command in scenario.scripts.iter_mut().flatten() {
+        if let Command::ReadWindow { latest, .. } = command {
+            *latest = 1;
+        }
+    }
     scenario
 }
 
@@ -302,6 +314,7 @@ pub(super) fn leaving_expiry() -> Checked {
     scenario.scripts.push(vec![Command::ReadWindow {
         request: request(1, 0),
         now: 35,
+        latest: 2,
     }]);
     scenario
 }
@@ -331,6 +344,22 @@ pub fn identities(size: u16, draws: u64, clients: &[usize], limits: Limits) -> C
         ..cluster(size, limits)
     };
     scenario.scripts.push(names(1..=draws));
+    scenario
+}
+
+/// Two nodes, of which n0's disk has been set back: n1 knows of two increments that n0 has forgotten. A
+/// client counts at n0, and its host draws two incarnations at any time: the one that n0 has had, and
+/// another.
+pub(super) fn set_back() -> Checked {
+    let mut scenario = counting(2, &[2], Limits::DELTAS, 0);
+    let counts = Counts {
+        total: GCounter::from_iter([(replica(0), 2)]),
+        ..Counts::default()
+    };
+    scenario.disks[1].apply(&Record::Learned { counts });
+    let Incarnation(had) = replica(0).incarnation;
+    scenario.scripts.extend([names(had..=had), names(2..=2)]);
+    scenario.asks_at = |_, node| node == NodeId(0);
     scenario
 }
 

@@ -16,7 +16,8 @@ type W = World<Counter>;
 
 pub(super) const WINDOW_IS_AS_ASKED: Law<Counter> = Law {
     name: "A window is told from its oldest bucket to the time at which it was asked for →",
-    source: "the latest so many buckets, the running one included: also where a clock was set back",
+    source: "the latest so many buckets, the running one included: as many as were asked for, also \
+             where a clock was set back",
     holds: window_is_as_asked,
 };
 
@@ -53,14 +54,15 @@ fn window_is_as_asked(
     action: &Action<Counter>,
     after: &W,
 ) -> bool {
-    let Some(Command::ReadWindow { now, .. }) = before.asked(scenario, action) else {
+    let Some(Command::ReadWindow { now, latest, .. }) = before.asked(scenario, action) else {
         return true;
     };
     let Some((position, ..)) = running(before, action, after) else {
         return true;
     };
     let begins = scenario.nodes[position].window.map_or(*now, |window| {
-        let older = window.width() * (window.buckets() - 1);
+        let asked = window.buckets().min(*latest).max(1);
+        let older = window.width() * (asked - 1);
         running_at(window, *now).start.saturating_sub(older)
     });
     !says(scenario, before, action, after, |event| match event {

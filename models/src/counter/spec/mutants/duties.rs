@@ -7,7 +7,7 @@ use crate::counter::g_counter::ReplicaId;
 use crate::counter::message::Message;
 use crate::counter::state::Record;
 use crate::counter::window::Window;
-use crate::counter::{Command, Counter, Event, Refusal};
+use crate::counter::{Command, Counter, Event, Refusal, Timer};
 use crate::protocol::{Effect, Input, Node, Protocol};
 use crate::specification::Mutant;
 
@@ -18,6 +18,13 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         source: "the latest so many buckets, the running one included",
         model: "counter/window",
         inject: |scenario| scenario.step = begins_at_the_horizon,
+    },
+    Mutant {
+        id: "CNT-WINDOW-WHOLE",
+        defect: "whoever asks for a part of the window is told the whole",
+        source: "the latest so many buckets, as many as were asked for",
+        model: "counter/window-part",
+        inject: |scenario| scenario.step = tells_the_whole_window,
     },
     Mutant {
         id: "CNT-ROOM-FOR-REFUSED",
@@ -55,6 +62,13 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         source: "a node's disk is needed until others know what is on it, and no longer",
         model: "counter/live-leave",
         inject: |scenario| scenario.step = drains_in_silence,
+    },
+    Mutant {
+        id: "CNT-TURNS-OF-TWO",
+        defect: "push-pull goes from one to the first other member: of three the last has no turn",
+        source: "Demers et al. 1987, §1.3",
+        model: "counter/turns",
+        inject: |scenario| scenario.step = takes_turns_with_two,
     },
     Mutant {
         id: "CNT-TURN-FORGOTTEN",
@@ -315,6 +329,18 @@ fn begins_at_the_horizon(
     });
 }
 
+fn tells_the_whole_window(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    mut input: Input<Counter>,
+    out: &mut Out,
+) {
+    if let Input::Ask(Command::ReadWindow { latest, .. }) = &mut input {
+        *latest = u64::MAX;
+    }
+    counter.step(node, input, out);
+}
+
 fn makes_room_first(
     counter: &Counter,
     node: &mut Node<Counter>,
@@ -367,4 +393,21 @@ fn stays_with_the_first(
     if last.is_some() && node.volatile.last_partner < last {
         node.volatile.last_partner = last;
     }
+}
+
+fn takes_turns_with_two(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    if input == Input::Fire(Timer::PushPull) {
+        let last = node.volatile.last_partner;
+        let mut others = node.volatile.members.keys().copied();
+        let next = others.find(|&member| Some(member) != last);
+        // Whose turn it is follows from whose it was.
+        let members = node.volatile.members.keys().copied();
+        node.volatile.last_partner = members.take_while(|&member| Some(member) < next).last();
+    }
+    counter.step(node, input, out);
 }

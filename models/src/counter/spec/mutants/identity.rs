@@ -46,6 +46,29 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         inject: |scenario| scenario.step = takes_any_name,
     },
     Mutant {
+        id: "CNT-CONTESTED-KEPT",
+        defect: "a node whose disk was set back takes over what others know of its name, and goes on counting \
+                 under it",
+        source: "Shapiro et al. 2011, Specification 6: what others know that it has not heard of is counted \
+                 again",
+        model: "counter/set-back",
+        inject: |scenario| scenario.step = keeps_its_contested_name,
+    },
+    Mutant {
+        id: "CNT-CONTESTED-AGAIN",
+        defect: "a node takes a name that is known to have counted, if its host draws it",
+        source: "Shapiro et al. 2011, Specification 6: myID() is unique; exactly one disk ever counts under it",
+        model: "counter/set-back",
+        inject: |scenario| scenario.step = takes_a_name_that_has_counted,
+    },
+    Mutant {
+        id: "CNT-OWN-WORD-ALONE",
+        defect: "what others say of a node's own component it does not hear: it counts on below what they know",
+        source: "Shapiro et al. 2011, Specification 6: merge, of all components",
+        model: "counter/set-back",
+        inject: |scenario| scenario.step = hears_nothing_of_itself,
+    },
+    Mutant {
         id: "CNT-PRUNE-DOUBLES",
         defect: "the count of a node that is gone is added to one's own",
         source: "who has not heard yet that it is gone adds both",
@@ -146,6 +169,61 @@ fn takes_any_name(
         }
         _ => counter.step(node, input, out),
     }
+}
+
+fn keeps_its_contested_name(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let name = node.durable().identity;
+    counter.step(node, input, out);
+    if let (Some(name), None) = (name, node.durable().identity) {
+        node.write(Record::Identified(name));
+        map_effects(out, |effect| match effect {
+            Effect::Emit(Event::IdentityNeeded { .. }) => None,
+            effect => Some(effect),
+        });
+    }
+}
+
+fn takes_a_name_that_has_counted(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    input: Input<Counter>,
+    out: &mut Out,
+) {
+    let is_drawn = matches!(input, Input::Ask(Command::Identify { .. }));
+    counter.step(node, input, out);
+    let refused = out.effects().iter().find_map(|effect| match effect {
+        Effect::Emit(Event::IdentityNeeded { contested }) => *contested,
+        _ => None,
+    });
+    if let Some(name) = refused.filter(|_| is_drawn) {
+        map_effects(out, |_| None);
+        identify(counter, node, name, out);
+    }
+}
+
+fn hears_nothing_of_itself(
+    counter: &Counter,
+    node: &mut Node<Counter>,
+    mut input: Input<Counter>,
+    out: &mut Out,
+) {
+    if let (
+        Some(own),
+        Input::Deliver {
+            message: Message::Delta { counts } | Message::PushPull { counts },
+            ..
+        },
+    ) = (node.durable().identity, &mut input)
+    {
+        let others = counts.total.components().filter(|(name, _)| *name != own);
+        counts.total = others.collect();
+    }
+    counter.step(node, input, out);
 }
 
 fn inherits_from_the_departed(
