@@ -3,7 +3,7 @@
 use anyhow::Result;
 use models::Specification;
 use models::specification::{Drawn, LiveModel, Model, Mutant};
-use models::{bully, counter, maekawa, raft, zab};
+use models::{bully, counter, maekawa, mvcc, raft, zab};
 
 use crate::nearest::unknown;
 use crate::subject::{Case, Drawing, Subject};
@@ -61,6 +61,14 @@ pub fn protocols() -> Vec<ProtocolRow> {
             maekawa::spec::MUTANTS,
         ),
         protocol(
+            "mvcc",
+            mvcc::spec::MODELS,
+            mvcc::spec::LIVE,
+            mvcc::spec::FUZZED,
+            mvcc::spec::DRAWN,
+            mvcc::spec::MUTANTS,
+        ),
+        protocol(
             "raft",
             raft::spec::MODELS,
             raft::spec::LIVE,
@@ -70,7 +78,7 @@ pub fn protocols() -> Vec<ProtocolRow> {
         ),
         protocol(
             "zab",
-            &[zab::spec::MODELS],
+            zab::spec::MODELS,
             &[],
             &[zab::spec::FUZZED],
             zab::spec::DRAWN,

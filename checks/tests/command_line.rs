@@ -291,7 +291,8 @@ fn a_violation_leaves_a_trace_that_replays() {
         Some(1),
         "a violation is not well: {text}"
     );
-    assert!(text.contains("VIOLATED: State Machine Safety"), "{text}");
+    let law = "VIOLATED: Who follows commits what it is shown";
+    assert!(text.contains(law), "{text}");
     let output = checks(folder.path(), &["replay", &file, "--json"]);
     has_fields(&json(&output)[0], &["model", "mutant", "steps", "violated"]);
 }

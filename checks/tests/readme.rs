@@ -47,7 +47,11 @@ const RUN: [(&str, &str, i32); 9] = [
 ];
 
 /// Commands that are not run, and why.
-const NOT_RUN: [(&str, &str); 25] = [
+const NOT_RUN: [(&str, &str); 37] = [
+    (
+        r#"echo '{"compare": [{"key": "colour", "value": "blue"}], "success": [{"put": {"key": "colour", "value": "red"}}]}' > txn.json"#,
+        "the file of the command behind it",
+    ),
     (
         "cargo run -p checks -- pairs",
         "takes a minute; the gate asks the same",
@@ -120,6 +124,14 @@ const NOT_RUN: [(&str, &str); 25] = [
         "needs the cluster; see impl/tests",
     ),
     (
+        "cargo run -p lockstep -- kv --config cluster.example.toml txn txn.json",
+        "needs the cluster; see impl/tests",
+    ),
+    (
+        "cargo run -p lockstep -- kv --config cluster.example.toml watch --from 1",
+        "needs the cluster, and goes on until it is stopped; see impl/tests",
+    ),
+    (
         "cargo run -p lockstep -- demo locks",
         "starts processes of another package; .ci/run does",
     ),
@@ -138,6 +150,43 @@ const NOT_RUN: [(&str, &str); 25] = [
     (
         "cargo run -p lockstep -- lock --config locks.example.toml show",
         "needs the cluster; see impl/tests",
+    ),
+    (
+        "cargo run -p lockstep -- demo counter",
+        "starts processes of another package; .ci/run does",
+    ),
+    (
+        "cargo run -p lockstep -- node --config counter.example.toml --id 1",
+        "serves until it is stopped; see impl/tests",
+    ),
+    (
+        "curl 'http://127.0.0.1:7541/inc?amount=5'",
+        "needs the cluster; see impl/tests/counter_http.rs",
+    ),
+    (
+        "curl http://127.0.0.1:7543/",
+        "needs the cluster; see impl/tests/counter_http.rs",
+    ),
+    (
+        "cargo run -p lockstep -- counter --config counter.example.toml --data-centre 2 inc 37",
+        "needs the cluster; see impl/tests",
+    ),
+    (
+        "cargo run -p lockstep -- demo heartbeat",
+        "starts processes of another package; .ci/run does",
+    ),
+    (
+        "cargo run -p lockstep -- heartbeat run --config heartbeat.example.toml --id 1 --data \
+         data/heartbeat-1",
+        "serves until it is stopped; see impl/tests/heartbeat_cli.rs",
+    ),
+    (
+        "cargo run -p lockstep -- heartbeat run --config heartbeat.example.toml --id 4",
+        "serves until it is stopped; see impl/tests/heartbeat_cli.rs",
+    ),
+    (
+        "cargo run -p lockstep -- heartbeat members --config heartbeat.example.toml",
+        "needs the members; see impl/tests/heartbeat_cli.rs",
     ),
 ];
 
@@ -255,6 +304,28 @@ fn each_command_of_checks_is_understood() {
                 panic!("{}: {error}", row.command);
             }
         }
+    }
+}
+
+/// The table of features names commands and models that there are.
+#[test]
+fn each_command_of_checks_in_the_table_of_features_is_understood() {
+    let text = fs::read_to_string(root().join("docs/features.md")).expect("the table");
+    let commands: Vec<&str> = text
+        .split('`')
+        .filter_map(|span| span.strip_prefix(CHECKS))
+        .collect();
+    assert!(commands.len() >= 6, "{commands:?}");
+    for arguments in commands {
+        let words = std::iter::once("checks").chain(arguments.split(' '));
+        if let Err(error) = Cli::try_parse_from(words) {
+            panic!("{arguments}: {error}");
+        }
+        let named = arguments.split(' ').find(|word| word.contains('/'));
+        assert!(
+            named.is_none_or(|name| catalogue::find(name, None).is_some()),
+            "{arguments}"
+        );
     }
 }
 

@@ -28,6 +28,11 @@ const BY_LIVENESS_ALONE: &[Refuted] = &[
         "raft/live-loss",
     ),
     (
+        "Eventually one leader for ever",
+        "RAFT-PREVOTE-RIVALS",
+        "raft/live-pre-vote",
+    ),
+    (
         "Every request is answered",
         "RAFT-SENDS-ONCE",
         "raft/live-retransmission",
@@ -89,6 +94,16 @@ const BY_LIVENESS_ALONE: &[Refuted] = &[
         "Who is registered becomes a member",
         "MAE-EXPELLED-FOR-EVER",
         "maekawa/live-death-of-two",
+    ),
+    (
+        "Every watcher comes to see all there is",
+        "MVCC-ASKS-ONCE",
+        "mvcc/live-watch",
+    ),
+    (
+        "The network falls silent again and again",
+        "MVCC-ASKS-AT-ONCE",
+        "mvcc/live-watch",
     ),
     (
         "The network falls silent again and again",
