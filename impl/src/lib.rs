@@ -3,7 +3,8 @@
 //! [`runtime`] runs one node of any [`Protocol`](models::Protocol): it hands inputs to the step
 //! function, puts the records on disk, and only then lets the effects leave. **It knows no
 //! protocol**: it holds for all of them or for none. [`service`] is what the process of every node
-//! has beside that, and each service has a folder: [`kv`], [`files`], [`locks`].
+//! has beside that, and each service has a folder: [`kv`], [`files`], [`locks`], [`counter`]; [`heartbeat`] is a library over
+//! the first of these.
 //!
 //! A node over TCP, with its journal in a directory:
 //!
@@ -60,7 +61,11 @@
 )]
 
 #[cfg(not(lockstep_loom))]
+pub mod counter;
+#[cfg(not(lockstep_loom))]
 pub mod files;
+#[cfg(not(lockstep_loom))]
+pub mod heartbeat;
 #[cfg(not(lockstep_loom))]
 pub mod kv;
 #[cfg(not(lockstep_loom))]

@@ -16,11 +16,14 @@ use rcgen::{
 };
 
 use crate::runtime::tls::node_name;
+use crate::service::gossip_key::{GossipKeyError, make_gossip_key};
 
 /// The authority's certificate.
 pub const CA_FILE: &str = "ca.pem";
 /// The authority's key.
 pub const CA_KEY_FILE: &str = "ca.key";
+/// The key that signs the datagrams of a counter's nodes, or of heartbeat's members.
+pub const GOSSIP_KEY_FILE: &str = "gossip.key";
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Clocks differ: a certificate is valid from a little before it was made.
@@ -54,12 +57,16 @@ pub enum CertsError {
         /// Why.
         source: rcgen::Error,
     },
+    /// The key for datagrams cannot be made.
+    #[error(transparent)]
+    GossipKey(#[from] GossipKeyError),
     /// A certificate cannot be made.
     #[error("no certificate was made: {0}")]
     Rcgen(#[from] rcgen::Error),
 }
 
-/// Makes an authority for the cluster of this name in `directory`, valid for `days`.
+/// Makes an authority for the cluster of this name in `directory`, valid for `days`; and, beside it, a key
+/// for datagrams, if there is none.
 ///
 /// # Errors
 /// When there is one already, or the files cannot be written.
@@ -79,6 +86,10 @@ pub fn make_authority(directory: &Path, cluster: &str, days: u32) -> Result<Path
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     valid_for(&mut params, days);
     let certificate = params.self_signed(&key)?;
+    let gossip_key = directory.join(GOSSIP_KEY_FILE);
+    if !gossip_key.exists() {
+        make_gossip_key(&gossip_key)?;
+    }
     write_secret(&key_file, &key.serialize_pem())?;
     write_new(&certificate_file, &certificate.pem(), 0o644)?;
     Ok(certificate_file)

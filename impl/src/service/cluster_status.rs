@@ -25,11 +25,11 @@ pub struct NodeStatus {
     pub term: Option<u64>,
     /// The leader, as far as it knows.
     pub leader: Option<NodeId>,
-    /// How far what it knows to be committed goes.
+    /// How far what it knows to be committed goes; of a counter, what it has counted itself.
     pub committed: Option<u64>,
-    /// How far what it has applied goes.
+    /// How far what it has applied goes; of a counter, the value that it knows.
     pub applied: Option<u64>,
-    /// How far its log goes.
+    /// How far its log goes; of a counter, the value that it knows.
     pub last: Option<u64>,
     /// The nodes whose connections it reads.
     pub hears: Vec<NodeId>,
@@ -110,9 +110,9 @@ fn read(address: String, page: &Value) -> NodeStatus {
         role: page["role"].as_str().map(str::to_owned),
         term: number(&["term", "epoch"]),
         leader: node(&page["leader"]),
-        committed: number(&["commit_index", "position"]),
-        applied: number(&["last_applied", "position"]),
-        last: number(&["last_index", "position"]),
+        committed: number(&["commit_index", "position", "own"]),
+        applied: number(&["last_applied", "position", "value"]),
+        last: number(&["last_index", "position", "value"]),
         hears: hears.filter_map(node).collect(),
         slow_disk: page["disk"]["slow"].as_bool().unwrap_or(false),
         uptime_ms: number(&["uptime_ms"]),
@@ -122,9 +122,31 @@ fn read(address: String, page: &Value) -> NodeStatus {
 /// The role of a node that takes no part, on purpose.
 const UNREGISTERED: &str = "unregistered";
 
+/// The roles of nodes that nobody leads: the replicas of a counter.
+const LEADERLESS: [&str; 3] = ["replica", "leaving", "nameless"];
+
+fn is_leaderless(statuses: &[NodeStatus]) -> bool {
+    let mut roles = statuses.iter().filter_map(|status| status.role.as_deref());
+    roles.any(|role| LEADERLESS.contains(&role))
+}
+
+/// What nodes as these are to agree on, in words.
+pub fn at_issue(statuses: &[NodeStatus]) -> &'static str {
+    if is_leaderless(statuses) {
+        "the value"
+    } else {
+        "a leader"
+    }
+}
+
 /// Whether all say how they fare, and name the same leader in the same term; all but those that take no
-/// part, on purpose.
+/// part, on purpose. Where nobody leads: whether all know the same value.
 pub fn agree(statuses: &[NodeStatus]) -> bool {
+    if is_leaderless(statuses) {
+        let first = statuses.first().and_then(|status| status.applied);
+        let mut values = statuses.iter().map(|status| status.applied);
+        return first.is_some() && values.all(|value| value == first);
+    }
     let takes_part = |status: &&NodeStatus| status.role.as_deref() != Some(UNREGISTERED);
     let mut statuses = statuses.iter().filter(takes_part).peekable();
     let first = { statuses.peek() }.map(|status| (status.leader, status.term));
@@ -170,6 +192,20 @@ mod tests {
         );
         assert!(agree(&[node(1, 1, 3, 9), node(2, 1, 3, 8), idle.clone()]));
         assert!(!agree(&[idle]));
+    }
+
+    #[test]
+    fn replicas_agree_where_all_know_the_same_value() {
+        let replica = |id: u16, value: u64| {
+            let page = json!({ "id": id, "role": "replica", "value": value, "own": 1 });
+            read(format!("a:{id}"), &page)
+        };
+        assert!(agree(&[replica(1, 7), replica(2, 7)]));
+        assert!(!agree(&[replica(1, 7), replica(2, 6)]));
+        assert!(!agree(&[replica(1, 7), NodeStatus::default()]));
+        assert_eq!(at_issue(&[replica(1, 7)]), "the value");
+        assert_eq!(at_issue(&[node(1, 1, 3, 9)]), "a leader");
+        assert_eq!(lag(&replica(2, 6), &[replica(1, 9)]), Some(3));
     }
 
     #[test]

@@ -187,7 +187,7 @@ impl Nodes {
         for address in &addresses {
             address.parse::<Address>()?;
         }
-        let connect_timeout = MAX_CONNECT_TIMEOUT.min(share(timeout, addresses.len()) / 2);
+        let connect_timeout = shortest_try(timeout, addresses.len());
         Ok(Self {
             http: access.client(connect_timeout)?.build()?,
             access,
@@ -214,6 +214,11 @@ impl Nodes {
         let is_enough = left >= self.connect_timeout + MARGIN;
         is_enough.then(|| share(self.timeout, self.addresses.len()).min(left))
     }
+}
+
+/// How long connecting may take, and so the least time that a client gives any try.
+pub(crate) fn shortest_try(timeout: Duration, nodes: usize) -> Duration {
+    MAX_CONNECT_TIMEOUT.min(share(timeout, nodes) / 2)
 }
 
 /// How long one of `nodes` nodes may take to answer.

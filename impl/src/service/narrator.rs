@@ -2,14 +2,16 @@
 //!
 //! A demo's nodes end with its [`Narrator`], in whatever way that ends.
 
-use std::fmt::{Debug, Display};
-use std::io::Write;
+use std::fmt::{self, Debug, Display};
+use std::io::{self, Write};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use models::NodeId;
 use serde::Serialize;
 use tokio::time::sleep;
 
+use crate::runtime::sync::Mutex;
 use crate::service::config::ServiceConfig;
 use crate::service::processes::{ProcessError, Processes};
 
@@ -42,6 +44,30 @@ impl DemoError {
     /// There is no client, because of `error`.
     pub(crate) fn client(error: impl Display) -> Self {
         Self::Client(error.to_string())
+    }
+}
+
+/// Where several tell what they have to, a whole line at a time.
+#[derive(Clone)]
+pub(crate) struct SharedWriter<'a>(Arc<Mutex<&'a mut (dyn Write + Send)>>);
+
+impl<'a> SharedWriter<'a> {
+    pub(crate) fn new(out: &'a mut (dyn Write + Send)) -> Self {
+        Self(Arc::new(Mutex::new(out)))
+    }
+}
+
+impl Write for SharedWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().write(bytes)
+    }
+
+    fn write_fmt(&mut self, line: fmt::Arguments<'_>) -> io::Result<()> {
+        self.0.lock().write_fmt(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.lock().flush()
     }
 }
 

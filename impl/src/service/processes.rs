@@ -18,6 +18,7 @@ use models::NodeId;
 use serde::Serialize;
 
 use crate::service::config::{NodeConfig, ServiceConfig};
+use crate::service::split_network::SplitNetwork;
 
 /// A node has this long to start or to stop.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -107,9 +108,44 @@ impl<C: ServiceConfig + Serialize + Clone> Processes<C> {
         })
     }
 
-    fn start_on_free_ports(
-        start: impl Fn() -> Result<Self, ProcessError>,
-    ) -> Result<Self, ProcessError> {
+    /// As [`Processes::start_cluster`], with a network between the nodes that can be split. Must be called
+    /// within a tokio runtime.
+    ///
+    /// # Errors
+    /// When they do not start.
+    pub fn start_on_split_network(
+        executable: &Path,
+        config: &C,
+        count: u16,
+    ) -> Result<(Self, SplitNetwork), ProcessError> {
+        Self::start_on_network(executable, config, count, SplitNetwork::before)
+    }
+
+    /// As [`Processes::start_cluster`], with the network between the nodes that `put_before` puts before
+    /// each.
+    ///
+    /// # Errors
+    /// When they do not start.
+    pub fn start_on_network<T>(
+        executable: &Path,
+        config: &C,
+        count: u16,
+        put_before: impl Fn(&mut [NodeConfig]) -> io::Result<T>,
+    ) -> Result<(Self, T), ProcessError> {
+        let ids: Vec<NodeId> = (1..=count).map(NodeId).collect();
+        Self::start_on_free_ports(|| {
+            let mut processes = Self::prepare(executable, config, &ids)?;
+            let network = put_before(processes.config.nodes_mut());
+            let network = network.map_err(failed("setting up the network"))?;
+            processes.write_config()?;
+            processes.launch_all()?;
+            Ok((processes, network))
+        })
+    }
+
+    fn start_on_free_ports<T>(
+        start: impl Fn() -> Result<T, ProcessError>,
+    ) -> Result<T, ProcessError> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -409,7 +445,10 @@ fn node(id: NodeId, pair: &[String]) -> NodeConfig {
 }
 
 /// Addresses of the loopback interface that were free a moment ago.
-fn free_addresses(count: usize) -> io::Result<Vec<String>> {
+///
+/// # Errors
+/// When there are none.
+pub fn free_addresses(count: usize) -> io::Result<Vec<String>> {
     // All are held until all are found, so that none is found twice.
     let mut held = Vec::new();
     for _ in 0..count {

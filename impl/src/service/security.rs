@@ -31,6 +31,10 @@ pub struct SecurityConfig {
     /// The key that goes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+    /// The file with the key that signs the datagrams of a counter's nodes, or of heartbeat's members: the same
+    /// for all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gossip_key: Option<PathBuf>,
     /// The file with the tokens of which clients must show one. Where there is none, whoever reaches
     /// the client port may do everything.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -94,6 +98,7 @@ impl SecurityConfig {
             &mut self.ca,
             &mut self.certificate,
             &mut self.key,
+            &mut self.gossip_key,
             &mut self.tokens,
         ];
         for path in paths.into_iter().flatten() {

@@ -13,8 +13,9 @@ use crate::runtime::recording::RecordingError;
 use crate::runtime::tls::TlsError;
 use crate::service::config::{ClusterConfig, Fault, NodeConfig};
 use crate::service::data_directory::{self, DirectoryError, Held};
-use crate::service::founding::InitialMembers;
+use crate::service::founding::ServiceProtocol;
 use crate::service::founding::bootstrap::blank_identity;
+use crate::service::gossip_key::GossipKeyError;
 use crate::service::http_client::SetUpError;
 use crate::service::open_files::OpenFilesError;
 use crate::service::store_move::move_journal;
@@ -43,6 +44,9 @@ pub enum StartError {
     /// The credentials are of no use.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The key with which datagrams are signed is of no use.
+    #[error(transparent)]
+    GossipKey(#[from] GossipKeyError),
     /// The tokens are of no use.
     #[error(transparent)]
     Tokens(#[from] TokensError),
@@ -85,7 +89,7 @@ pub enum StartError {
 ///
 /// # Errors
 /// When it cannot be had, or belongs to no cluster yet.
-pub(crate) fn open_journal<M: InitialMembers>(
+pub(crate) fn open_journal<M: ServiceProtocol>(
     cluster: &ClusterConfig,
     id: NodeId,
 ) -> Result<(Identity, Box<dyn Journal>), StartError> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -168,8 +168,8 @@ impl Tokens {
     }
 }
 
-/// What a request takes, by its method and path; none where anybody may ask.
-pub(crate) type NeededRole = fn(&Method, &str) -> Option<Role>;
+/// What a request takes, by its method and URL; none where anybody may ask.
+pub(crate) type NeededRole = fn(&Method, &Uri) -> Option<Role>;
 
 /// Lets through to `router` who shows a token that allows what `needed` says of the request.
 pub(crate) fn protect<S: Clone + Send + Sync + 'static>(
@@ -191,7 +191,7 @@ struct Guard {
 }
 
 async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let Some(needed) = (guard.needed)(request.method(), request.uri().path()) else {
+    let Some(needed) = (guard.needed)(request.method(), request.uri()) else {
         return next.run(request).await;
     };
     match guard.tokens.check(request.headers(), needed) {

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use models::Protocol;
+use models::{Node, Protocol};
 use tokio::sync::watch;
 
 use super::checkpoint_writer::{Checkpointing, Checkpoints};
@@ -95,8 +95,12 @@ pub struct NodeBuilder<P: Protocol> {
     clock: Arc<dyn Clock>,
     recorder: Option<Box<dyn Recorder<P>>>,
     check: Check<P>,
+    after_batch: AfterBatch<P>,
     options: NodeOptions,
 }
+
+/// Looks at the node after each batch of steps.
+pub(super) type AfterBatch<P> = Box<dyn FnMut(&Node<P>) + Send>;
 
 /// Looks at what the disk remembers, and says why not to start from it, if so.
 type Check<P> = Box<dyn FnOnce(&<P as Protocol>::Durable) -> Result<(), String> + Send>;
@@ -118,6 +122,7 @@ impl<P: Protocol> NodeBuilder<P> {
             clock: Arc::new(SystemClock::new()),
             recorder: None,
             check: Box::new(|_| Ok(())),
+            after_batch: Box::new(|_| ()),
             options: NodeOptions::default(),
         }
     }
@@ -144,6 +149,14 @@ impl<P: Protocol> NodeBuilder<P> {
         check: impl FnOnce(&P::Durable) -> Result<(), String> + Send + 'static,
     ) -> Self {
         self.check = Box::new(check);
+        self
+    }
+
+    /// Looks at the node when it has booted and after each batch of steps, on the stepper's thread: who
+    /// looks must not wait. What it sees may not be on disk yet.
+    #[must_use]
+    pub fn after_batch(mut self, look: impl FnMut(&Node<P>) + Send + 'static) -> Self {
+        self.after_batch = Box::new(look);
         self
     }
 
@@ -221,6 +234,7 @@ impl<P: Protocol> NodeBuilder<P> {
             clock: self.clock,
             batch_size: self.options.batch_size.max(1),
             timers_first: self.options.timers_first,
+            after_batch: self.after_batch,
             checkpoints,
             ticket: 0,
         };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use models::{Input, Protocol};
 
+use super::builder::AfterBatch;
 use super::checkpoint_writer::Checkpoints;
 use super::inbox::{Control, Mailbox};
 use super::journal_writer::Work;
@@ -23,6 +24,7 @@ pub(super) struct Stepper<P: Protocol> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) batch_size: usize,
     pub(super) timers_first: bool,
+    pub(super) after_batch: AfterBatch<P>,
     pub(super) checkpoints: Checkpoints,
     /// The number of frames handed to the journal.
     pub(super) ticket: Ticket,
@@ -52,6 +54,7 @@ impl<P: Protocol> Stepper<P> {
     }
 
     fn step_all(&mut self, booted: Batch<P>) -> Result<(), Halt> {
+        (self.after_batch)(self.core.node());
         self.submit(booted)?;
         loop {
             let has_room = self.shared.gate.ask_for_room();
@@ -62,6 +65,7 @@ impl<P: Protocol> Stepper<P> {
             let (inputs, controls) = self.mailbox.take(self.nap(), most);
             self.shared.slow_disk.look(self.mailbox.metrics());
             let (batch, stop) = self.step_batch(inputs, controls)?;
+            (self.after_batch)(self.core.node());
             self.submit(batch)?;
             if stop {
                 return Ok(());

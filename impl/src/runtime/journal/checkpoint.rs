@@ -8,10 +8,11 @@
 //! ```
 //!
 //! A checksum is of the whole state so far, so that no piece can be missing, twice, or in
-//! another's place. The stamp names the segment whose first frame comes after the state, and
-//! the file has that segment's number.
+//! another's place. The stamp names the first frame that comes after the state, and the segment
+//! that has it, or will; the file has that segment's number. A later checkpoint in the same segment
+//! takes its name over.
 //!
-//! The order is what makes it safe: the segment that follows exists before the state is
+//! The order is what makes it safe: the frames before the state's end are on disk before it is
 //! written; the file gets its name when all of it is on disk; the name is on disk before
 //! anything that the state replaces is removed. So a file that has its name is whole, or the
 //! disk has damaged it.
@@ -35,6 +36,9 @@ const UNSYNCED: usize = 1 << 20;
 /// The longest rest after that.
 const LONGEST_REST: Duration = Duration::from_millis(100);
 const PIECE_HEADER: usize = 8;
+/// Of a file that is removed, so much space is given back at a time, this often.
+const FREED: u64 = 2 << 20;
+const FREED_EVERY: Duration = Duration::from_millis(1);
 
 pub(super) fn path(directory: &Path, index: u64) -> PathBuf {
     segment::named(directory, index, Kind::Checkpoint)
@@ -43,7 +47,7 @@ pub(super) fn path(directory: &Path, index: u64) -> PathBuf {
 /// A checkpoint that has been begun, in a journal's directory.
 pub(super) struct FileCheckpoint {
     pub(super) directory: PathBuf,
-    /// Of the segment that follows.
+    /// Of the segment, and of its first frame that comes after the state.
     pub(super) stamp: Stamp,
     /// The directory stays this process's until nothing is written to it any more.
     pub(super) _lock: DirectoryLock,
@@ -79,8 +83,13 @@ impl FileCheckpoint {
         let bytes = encode(&mut writer)
             .and_then(|()| writer.finish())
             .map_err(CheckpointError::new("writing", unfinished))?;
+        // Of the checkpoint before, where it has the same name.
+        let replaced = File::options().write(true).open(path).ok();
         fs::rename(unfinished, path).map_err(CheckpointError::new("naming", path))?;
         segment::sync(&self.directory).map_err(CheckpointError::new("syncing", &self.directory))?;
+        if let Some(replaced) = replaced {
+            free(&replaced);
+        }
         Ok(bytes)
     }
 }
@@ -250,10 +259,29 @@ pub(super) fn remove_older(directory: &Path, oldest: u64) {
         let all = segment::list(directory, kind).unwrap_or_default();
         for index in all.into_iter().filter(|index| *index < oldest) {
             let path = segment::named(directory, index, kind);
+            let file = File::options().write(true).open(&path);
             if let Err(error) = fs::remove_file(&path) {
                 tracing::warn!(file = %path.display(), %error, "what a checkpoint has replaced could not be removed");
                 return;
             }
+            if let Ok(file) = file {
+                free(&file);
+            }
         }
+    }
+}
+
+/// Gives the space of a file that has no name any more back a little at a time. The file system would
+/// give it back in one go when the file is closed: 12 ms for 64 MB on ext4, for which the journal's
+/// fsync has to wait.
+fn free(file: &File) {
+    let mut length = file.metadata().map_or(0, |file| file.len());
+    while length > 0 {
+        length = length.saturating_sub(FREED);
+        if file.set_len(length).is_err() {
+            // Then it is given back in one go.
+            return;
+        }
+        thread::sleep(FREED_EVERY);
     }
 }

@@ -30,7 +30,7 @@ pub enum JournalError {
 
     /// Another version of this program wrote the journal.
     #[error(
-        "the file {segment} has format {found}, this program reads format {supported}; \
+        "the file {segment} has format {found}, this program reads formats {oldest} to {newest}; \
          nothing was changed. Open it with the program that wrote it"
     )]
     WrongFormat {
@@ -38,8 +38,10 @@ pub enum JournalError {
         segment: PathBuf,
         /// The format of the file.
         found: u16,
-        /// The format that this program reads and writes.
-        supported: u16,
+        /// The oldest format that this program reads.
+        oldest: u16,
+        /// The newest, which it writes.
+        newest: u16,
     },
 
     /// Something that was durable once no longer is.

@@ -194,13 +194,12 @@ impl Journal for FileJournal {
         self.attempt(Tail::flush)
     }
 
-    /// A segment of its own follows the checkpoint, and is there before it is.
+    /// The checkpoint ends between two frames, wherever the segment has got to: another segment would
+    /// have the next write wait for four fsyncs more.
     fn begin_checkpoint(&mut self) -> Result<Box<dyn Checkpoint>, JournalError> {
         let lock = self.lock.clone();
         self.attempt(|tail, place| {
-            if tail.begun {
-                tail.rotate(place)?;
-            }
+            tail.flush(place)?;
             Ok(Box::new(FileCheckpoint {
                 directory: place.directory.clone(),
                 stamp: place.stamp(tail.index, tail.next),

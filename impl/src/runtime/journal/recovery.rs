@@ -37,7 +37,7 @@ pub(super) fn recover(
         check_nothing_sealed(directory, identity)?;
         return Ok(None);
     }
-    let (oldest, first) = stored
+    let (oldest, uncovered) = stored
         .as_ref()
         .map_or((1, 1), |stored| (stored.stamp.index, stored.stamp.first));
     if stored.is_none()
@@ -50,7 +50,7 @@ pub(super) fn recover(
         oldest,
         newest: all.last().copied().unwrap_or(0).max(oldest),
         end: 0,
-        next: first,
+        next: uncovered,
         entries: 0,
         torn_bytes: 0,
     };
@@ -59,9 +59,13 @@ pub(super) fn recover(
     }
     for index in oldest..=outcome.newest {
         let segment = Segment::read(directory, index, identity)?;
+        if index == oldest && segment.first < uncovered {
+            outcome.next = segment.first;
+        }
         check_continuity(&segment, outcome.next)?;
-        read_frames(&segment, &mut outcome, visit)?;
+        read_frames(&segment, uncovered, &mut outcome, visit)?;
     }
+    check_checkpoint_is_reached(directory, uncovered, &outcome)?;
     check_seal(directory, identity, &outcome)?;
     Ok(Some(outcome))
 }
@@ -79,6 +83,24 @@ fn check_nothing_sealed(directory: &Path, identity: &Identity) -> Result<(), Jou
         }
         _ => Ok(()),
     }
+}
+
+/// A checkpoint was begun when everything before its end was on disk.
+fn check_checkpoint_is_reached(
+    directory: &Path,
+    uncovered: u64,
+    outcome: &Outcome,
+) -> Result<(), JournalError> {
+    if outcome.next >= uncovered {
+        return Ok(());
+    }
+    let what = format!(
+        "entry {} is altered or missing, and the checkpoint was taken when entry {} was on disk",
+        outcome.next,
+        uncovered - 1
+    );
+    let newest = segment::path(directory, outcome.newest);
+    Err(JournalError::damaged(&newest, outcome.end, what))
 }
 
 /// What ends before the seal says that it did was cut or altered since.
@@ -155,15 +177,19 @@ fn check_continuity(segment: &Segment, expected: u64) -> Result<(), JournalError
     Err(JournalError::damaged(&segment.path, 0, what))
 }
 
+/// Hands out the frames from number `uncovered` on: those before are in the checkpoint.
 fn read_frames(
     segment: &Segment,
+    uncovered: u64,
     outcome: &mut Outcome,
     visit: &mut Visitor<'_>,
 ) -> Result<(), JournalError> {
     let mut offset = segment.header;
     while let Some(frame) = frame::decode(&segment.bytes[offset..]) {
         check_number(segment, offset, &frame, outcome.next)?;
-        hand_out(Entry::Step(frame.payload), outcome, visit)?;
+        if frame.number >= uncovered {
+            hand_out(Entry::Step(frame.payload), outcome, visit)?;
+        }
         offset += frame.size();
         outcome.next += 1;
     }

@@ -21,9 +21,12 @@ use super::JournalError;
 use crate::runtime::codec;
 use crate::runtime::identity::{Difference, Identity};
 
-/// 2: a checkpoint is a file of its own, and a stamp has a cluster id and a disk id. In format 1 a
-/// checkpoint was a segment's first frame.
-const FORMAT: u16 = 2;
+/// 3: a checkpoint may end within a segment. In format 2 it ended where a segment did: what holds
+/// for the newer format holds for that too.
+const FORMAT: u16 = 3;
+/// The oldest format that is read. In format 1 a checkpoint was a segment's first frame, and a stamp
+/// had neither a cluster id nor a disk id.
+const OLDEST_FORMAT: u16 = 2;
 const FIXED: usize = 16;
 const UNFINISHED_SUFFIX: &str = "unfinished";
 
@@ -223,11 +226,12 @@ pub(super) fn read_stamp(
 fn intact_header(path: &Path, kind: Kind, bytes: &[u8]) -> Result<(Stamp, usize), JournalError> {
     let (format, stamp, length) = decode_header(kind, bytes)
         .ok_or_else(|| JournalError::damaged(path, 0, "it does not begin with a header"))?;
-    if format != FORMAT {
+    if !(OLDEST_FORMAT..=FORMAT).contains(&format) {
         return Err(JournalError::WrongFormat {
             segment: path.to_owned(),
             found: format,
-            supported: FORMAT,
+            oldest: OLDEST_FORMAT,
+            newest: FORMAT,
         });
     }
     let stamp = stamp.ok_or_else(|| JournalError::damaged(path, 0, "its header is altered"))?;

@@ -10,6 +10,7 @@ mod wire;
 
 pub use local::{LocalNetwork, LocalTransport};
 pub use wire::{FrameError, decode_frame, encode_frame};
+pub(crate) use wire::{KEEP_ALIVE, take_keep_alive};
 
 use models::NodeId;
 

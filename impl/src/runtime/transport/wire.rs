@@ -12,7 +12,7 @@ use serde::Serialize;
 pub(super) const HEADER: usize = 8;
 
 /// Says that the sender lives, and nothing else: the header of a frame that is longer than any.
-pub(super) const KEEP_ALIVE: [u8; HEADER] = [0xff, 0xff, 0xff, 0xff, b'L', b'I', b'V', b'E'];
+pub(crate) const KEEP_ALIVE: [u8; HEADER] = [0xff, 0xff, 0xff, 0xff, b'L', b'I', b'V', b'E'];
 
 /// Why bytes are no frame, or a value makes none.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +58,7 @@ pub fn encode_frame(
 }
 
 /// Takes a [`KEEP_ALIVE`] off the front of `buffer`, if one is there.
-pub(super) fn take_keep_alive(buffer: &mut BytesMut) -> bool {
+pub(crate) fn take_keep_alive(buffer: &mut BytesMut) -> bool {
     let found = buffer.starts_with(&KEEP_ALIVE);
     if found {
         buffer.advance(HEADER);

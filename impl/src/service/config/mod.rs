@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use models::NodeId;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::runtime::journal::Store;
 use crate::service::address::Address;
+use crate::service::nearest::nearest;
 use crate::service::security::SecurityConfig;
 
 pub use cluster_file::{ClusterFile, Section, Sections};
@@ -32,6 +34,11 @@ pub enum ServiceKind {
     Files,
     /// Distributed locks, over Maekawa's algorithm.
     Locks,
+    /// A counter that asks nobody: a G-Counter, over SWIM's membership.
+    Counter,
+    /// A list of live members, a shared dictionary and load balancing: heartbeats, over Raft. Its file is
+    /// of another form.
+    Heartbeat,
 }
 
 impl Display for ServiceKind {
@@ -40,6 +47,8 @@ impl Display for ServiceKind {
             Self::Kv => "kv",
             Self::Files => "files",
             Self::Locks => "locks",
+            Self::Counter => "counter",
+            Self::Heartbeat => "heartbeat",
         })
     }
 }
@@ -100,6 +109,7 @@ pub trait ServiceConfig: DeserializeOwned {
     fn check(&self) -> Result<(), Fault> {
         let cluster = self.cluster_config();
         cluster.check_name()?;
+        cluster.check_data_centres(Self::SERVICE)?;
         cluster.security.check()?;
         self.check_service()?;
         if self.max_client_connections() == Some(0) {
@@ -155,6 +165,9 @@ pub struct NodeConfig {
     /// has been removed.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub member: bool,
+    /// The number of the data centre where it stands, in a counter's file: 0, if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_centre: Option<u16>,
     /// `host:port` at which the other nodes reach it.
     pub peer_address: String,
     /// `host:port` at which clients, and nodes that forward their requests, reach it.
@@ -285,6 +298,19 @@ impl ClusterConfig {
         Ok(())
     }
 
+    /// To the other services it is all the same where a node stands.
+    fn check_data_centres(&self, service: ServiceKind) -> Result<(), Fault> {
+        let said = |node: &NodeConfig| node.data_centre.is_some();
+        match self.nodes.iter().position(said) {
+            Some(position) if service != ServiceKind::Counter => Err(fault(
+                format!("nodes[{position}].data_centre"),
+                format!("it is said, and a cluster of {service} asks nobody nearer first"),
+                "leave it out",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Several nodes may record to one folder.
     fn check_recordings(&self) -> Result<(), Fault> {
         for (position, node) in self.nodes.iter().enumerate() {
@@ -369,14 +395,14 @@ pub fn service_of(file: &Path) -> Result<ServiceKind, ConfigError> {
     parse(file, &text).map(|named: Named| named.service)
 }
 
-fn read(file: &Path) -> Result<String, ConfigError> {
+pub(crate) fn read(file: &Path) -> Result<String, ConfigError> {
     fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
         file: file.to_owned(),
         source,
     })
 }
 
-fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, ConfigError> {
+pub(crate) fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|error| ConfigError::Malformed {
         file: file.to_owned(),
         message: in_words(&error),
@@ -394,6 +420,7 @@ impl NodeConfig {
         Self {
             id,
             member: true,
+            data_centre: None,
             peer_address: peer_address.into(),
             client_address: client_address.into(),
             peer_listen: None,
@@ -404,6 +431,18 @@ impl NodeConfig {
             record: None,
             record_bytes: None,
         }
+    }
+
+    /// Puts something between this node and the others, which know it at that address from now on. Returns
+    /// where the node listens itself.
+    ///
+    /// # Errors
+    /// When its address is no IP address.
+    pub(crate) fn put_behind(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let own: SocketAddr = self.peer_address.parse().map_err(io::Error::other)?;
+        self.peer_listen = Some(own.to_string());
+        self.peer_address = address.to_string();
+        Ok(own)
     }
 
     /// At this address for metrics.
@@ -466,8 +505,5 @@ fn nearest_name(message: &str) -> Option<&str> {
         .or_else(|| message.strip_prefix("unknown variant "))?;
     let mut names = names.split('`').skip(1).step_by(2);
     let unknown = names.next()?;
-    let rated = names.map(|name| (strsim::jaro(unknown, name), name));
-    let (likeness, nearest) = rated.max_by(|one, other| one.0.total_cmp(&other.0))?;
-    // As clap does: what is less alike than that would be a guess.
-    (likeness > 0.7).then_some(nearest)
+    nearest(unknown, names)
 }

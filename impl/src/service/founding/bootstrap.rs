@@ -19,7 +19,7 @@ use models::{DiskId, NodeId};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::InitialMembers;
+use super::{InitialMembers, ServiceProtocol};
 use crate::runtime::driver::FormatError;
 use crate::runtime::identity::{ClusterId, Identity};
 use crate::runtime::journal::DirectoryLock;
@@ -59,7 +59,7 @@ pub(crate) struct BlankNode<'a, M> {
 }
 
 /// Who node `id` of `config` is on an empty disk: nobody's.
-pub(crate) fn blank_identity<M: InitialMembers>(
+pub(crate) fn blank_identity<M: ServiceProtocol>(
     config: &ClusterConfig,
     id: NodeId,
     disk: DiskId,

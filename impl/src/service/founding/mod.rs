@@ -14,12 +14,18 @@ use crate::runtime::journal::DirectoryLock;
 use crate::service::address::Addresses;
 use crate::service::data_directory::DirectoryError;
 
-/// What a cluster of a service begins with: who its members are, each with its disk.
-pub trait InitialMembers: Clone + Default + Display + Send + Sync + 'static {
+/// What a service speaks, by which its nodes know each other and their journals.
+pub trait ServiceProtocol {
     /// The name of the service's protocol, in handshakes and journals.
     const PROTOCOL: &'static str;
     /// The version of its messages and records.
     const VERSION: u32;
+}
+
+/// What a cluster of a service begins with: who its members are, each with its disk.
+pub trait InitialMembers:
+    ServiceProtocol + Clone + Default + Display + Send + Sync + 'static
+{
     /// What an operator does to have a node join a cluster that there is.
     const HOW_TO_JOIN: &'static str;
     /// What an operator does when a member has lost its disk.

@@ -5,6 +5,8 @@
 //! |---|---|
 //! | `POST /init`, the cluster that is wanted as JSON, or nothing | 200 and the cluster id once the cluster is founded; 409 at another node than the first, or one whose file lists other nodes; 503 and what hinders it |
 //! | anything else | 503, and what the node waits for, as JSON |
+//!
+//! On its port for metrics the answer is 503 too.
 
 use std::io;
 use std::marker::PhantomData;
@@ -14,7 +16,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -32,8 +34,8 @@ use crate::runtime::journal::DirectoryLock;
 use crate::runtime::metrics::Metrics;
 use crate::service::config::ClusterConfig;
 use crate::service::data_directory::{self, Held};
-use crate::service::http_server::{self, ServerLimits};
 use crate::service::security::peer_security;
+use crate::service::serving::{Served, Servers};
 use crate::service::start::{Listeners, StartError};
 use crate::service::tokens::{Role, Tokens, protect};
 use crate::service::{headers, open_files};
@@ -41,8 +43,6 @@ use crate::service::{headers, open_files};
 /// `POST /init` is answered after this time at the latest: before who asks gives up, who would not
 /// hear what hinders it then.
 const INIT_LIMIT: Duration = Duration::from_secs(1);
-/// Requests that run when the node begins to serve have this long to end.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// Waits until node `id` of `config` belongs to a cluster, if it does not yet, and gives the
 /// listeners back. Must be called within a tokio runtime.
@@ -77,16 +77,24 @@ pub async fn until_member<M: InitialMembers>(
         advice: what_to_do::<M>(config, id),
         progress: progress.clone(),
     };
-    let (client, shared) = share(listeners.client)?;
-    let stop = watch::Sender::new(false);
-    let server = tokio::spawn(http_server::serve(
-        shared,
+    let Listeners {
+        peer,
+        client,
+        metrics,
+    } = listeners;
+    let (client, listener) = share(client)?;
+    let router = api(Arc::new(page), &tokens);
+    let for_clients = Served { listener, router };
+    let (metrics, listener) = share(metrics)?;
+    let router = Router::new().fallback(no_metrics);
+    let servers = Servers::start(
+        for_clients,
+        Served { listener, router },
         credentials.clone(),
-        api(Arc::new(page), &tokens),
-        ServerLimits::new(clients),
-        Arc::new(Metrics::default()),
-        stop.subscribe(),
-    ));
+        clients,
+        &Arc::new(Metrics::default()),
+        watch::Sender::new(false),
+    )?;
     let blank = BlankNode::<M> {
         config,
         security: peer_security(credentials.as_ref()),
@@ -95,16 +103,13 @@ pub async fn until_member<M: InitialMembers>(
         progress,
         members: PhantomData,
     };
-    let waited = blank.wait(&listeners.peer).await;
-    stop.send_replace(true);
-    let abort = server.abort_handle();
-    if timeout(GRACE, server).await.is_err() {
-        abort.abort();
-    }
+    let waited = blank.wait(&peer).await;
+    servers.shutdown().await;
     waited?;
     Ok(Listeners {
+        peer,
         client,
-        ..listeners
+        metrics,
     })
 }
 
@@ -164,7 +169,8 @@ async fn sign(State(page): State<Arc<Page>>, request: Request, next: Next) -> Re
 }
 
 /// To found a cluster takes an operator.
-fn needed_role(method: &Method, path: &str) -> Option<Role> {
+fn needed_role(method: &Method, uri: &Uri) -> Option<Role> {
+    let path = uri.path();
     match *method {
         _ if ["/healthz", "/readyz"].contains(&path) => None,
         Method::GET => Some(Role::Read),
@@ -215,6 +221,13 @@ async fn not_yet(State(page): State<Arc<Page>>) -> Response {
     let retry = [(header::RETRY_AFTER, "1")];
     let page = Json(page.describe());
     (StatusCode::SERVICE_UNAVAILABLE, retry, page).into_response()
+}
+
+/// Whoever collects metrics should not wait for them.
+async fn no_metrics() -> (StatusCode, &'static str) {
+    let words = "this node belongs to no cluster yet, and has no metrics: what it waits for is shown on \
+                 its client port\n";
+    (StatusCode::SERVICE_UNAVAILABLE, words)
 }
 
 impl Page {

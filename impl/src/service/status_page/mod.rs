@@ -23,12 +23,21 @@ pub struct ClusterPage {
     pub nodes: Vec<NodeStatus>,
 }
 
-/// The page. It holds nothing of the cluster itself.
-pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+/// The page, at `path`. It holds nothing of the cluster itself.
+pub(crate) fn routes_at<S: Clone + Send + Sync + 'static>(path: &str) -> Router<S> {
+    assets().route(path, get(|| async { page() }))
+}
+
+/// The page itself.
+pub(crate) fn page() -> Html<&'static str> {
+    Html(include_str!("page.html"))
+}
+
+/// What the page is made of beside itself.
+pub(crate) fn assets<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let styles = || async { with_type("text/css; charset=utf-8", include_str!("page.css")) };
     let script = || async { with_type("text/javascript; charset=utf-8", include_str!("page.js")) };
     Router::new()
-        .route("/", get(|| async { Html(include_str!("page.html")) }))
         .route("/status-page/page.css", get(styles))
         .route("/status-page/page.js", get(script))
 }

@@ -119,10 +119,16 @@ function summarize(all) {
   // Who takes no part, on purpose, need not agree.
   const nodes = all.filter((node) => node.role !== "unregistered");
   const leaders = new Set(nodes.map((node) => `${node.leader}/${node.term}`));
+  const values = new Set(nodes.map((node) => node.applied));
   const silent = nodes.filter((node) => node.error).length;
   const first = nodes.find((node) => !node.error);
   if (!first) return ["no node answers", true];
   if (silent > 0) return [`${silent} of ${nodes.length} nodes do not answer`, true];
+  // A counter has no leader: its nodes are to come to the same value.
+  if (nodes.some((node) => node.role === "replica")) {
+    if (values.size > 1) return [`the ${nodes.length} nodes know different values yet`, true];
+    return [`all ${nodes.length} nodes know the value ${first.applied}`, false];
+  }
   if (leaders.size > 1 || first.leader === null) return ["the nodes do not agree on a leader", true];
   return [`all ${nodes.length} nodes follow node ${first.leader}, in term or epoch ${first.term}`, false];
 }

@@ -18,6 +18,12 @@
 //!
 //! Unlike the journal in files, this one is dead when the disk refuses a checkpoint: after an error of
 //! the disk a database can only be opened anew.
+//!
+//! What redb costs, beside fjall 3.1.13 in the same run (redb 4.6.0, a commit forced to disk for each
+//! step of 256 bytes, and in brackets for each 64): 267 µs of CPU time against 140 (538 against 317), and
+//! 127 bytes written for each byte of a step against 17 (3.3 against 1.4), with as much memory; fjall is
+//! cheaper, and what the difference buys is one file, all pages of which are checked when it is opened, and
+//! no threads beside the journal's.
 
 mod checkpoint;
 mod tables;

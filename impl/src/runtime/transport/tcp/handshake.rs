@@ -153,6 +153,16 @@ where
         .unwrap_or(Err(HandshakeError::TimedOut))
 }
 
+/// The first words on a connection in the clear, as somebody hears them who stands between its ends: who
+/// calls, and the words themselves, to be passed on. None where they are not understood.
+pub(crate) async fn overhear<S: AsyncRead + Unpin>(stream: &mut S) -> Option<(NodeId, Vec<u8>)> {
+    let payload = read_payload(stream).await.ok()?;
+    let hello = understand(&payload).ok()?.ok()?;
+    let mut frame = Vec::new();
+    wire::encode_frame(&hello, MAX_BYTES, &mut frame).ok()?;
+    Some((hello.from.node, frame))
+}
+
 /// The first half of a blank node's part, which belongs to no cluster: what a caller says, or what
 /// speaks against the caller.
 pub(super) async fn hear_blank<S>(

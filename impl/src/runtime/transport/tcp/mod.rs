@@ -41,6 +41,7 @@ pub(crate) use self::admission::other_disk;
 pub use self::blank::{Blank, Invitation, Probed, is_member, probe};
 use self::handshake::Caller;
 pub use self::handshake::MAX_INVITATION_BYTES;
+pub(crate) use self::handshake::overhear;
 use self::incoming::Readers;
 pub use self::peers::Peers;
 pub use self::security::Security;
