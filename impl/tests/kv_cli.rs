@@ -132,6 +132,18 @@ fn the_file_that_the_help_names_is_right() {
     }
 }
 
+/// What was put under the key, as the log shows it.
+fn values_in_log(config_file: &str, key: &str) -> Vec<String> {
+    let log = run(&["kv", "--config", config_file, "log", "--limit", "9"]);
+    assert_eq!(log.status.code(), Some(0), "{}", err(&log));
+    let log = out(&log);
+    let entries = log.lines().map(serde_json::from_str::<serde_json::Value>);
+    let entries = entries.map(|entry| entry.expect("JSON"));
+    let puts = entries.filter(|entry| entry["key"] == key);
+    puts.map(|entry| entry["value"].as_str().unwrap_or_default().to_owned())
+        .collect()
+}
+
 #[test]
 fn a_cluster_is_used_from_the_command_line() {
     let nodes = Processes::start(Path::new(PROGRAM), 3, Timing::default()).expect("starts");
@@ -159,6 +171,11 @@ fn a_cluster_is_used_from_the_command_line() {
         (get.status.code(), out(&get).as_str()),
         (Some(0), "a value")
     );
+    // A follower hears a moment later what is committed.
+    let end = Instant::now() + PATIENCE;
+    while values_in_log(file, "a key") != ["a value"] {
+        assert!(Instant::now() < end, "the write is not in the log");
+    }
     let delete = run(&["kv", "--config", file, "delete", "a key"]);
     assert_eq!(delete.status.code(), Some(0));
     for command in ["get", "delete"] {
@@ -227,6 +244,30 @@ fn the_demo_passes() {
     let demo = run(&["demo", "kv"]);
     assert_eq!(demo.status.code(), Some(0), "{}{}", out(&demo), err(&demo));
     assert!(out(&demo).ends_with("PASS\n"), "{}", out(&demo));
+}
+
+/// Each message is shown when it is sent; and the same steps pass.
+#[test]
+fn the_slow_demo_shows_messages_and_passes() {
+    let demo = run(&["demo", "kv", "--slow", "10ms"]);
+    let text = out(&demo);
+    assert_eq!(demo.status.code(), Some(0), "{text}{}", err(&demo));
+    assert!(text.ends_with("PASS\n"), "{text}");
+    for message in [
+        " PreVote ",
+        " RequestVote ",
+        " AppendEntries ",
+        " AppendEntriesResponse ",
+    ] {
+        let shown = text
+            .lines()
+            .filter(|line| line.contains(" s  n") && line.contains(message));
+        assert!(shown.count() > 0, "{message} is not in\n{text}");
+    }
+    for wrong in ["2s", "9ms", "soon"] {
+        let refused = run(&["demo", "kv", "--slow", wrong]);
+        assert_eq!(refused.status.code(), Some(2), "{}", err(&refused));
+    }
 }
 
 /// The node takes SIGTERM as a wish, and what it has acknowledged is there again.

@@ -281,10 +281,14 @@ fn a_listing_shows_every_key_with_its_prefix_once_and_in_order() {
     assert_eq!(out(&one), "\\xff\\n\ta\\tb\\xfe\n");
     let json = store.kv(&["list", "--json", "--key-base64", "/w=="]);
     let object: Value = serde_json::from_str(&out(&json)).expect("one line of JSON");
-    let expected = json!({ "key_base64": "/wo=", "value_base64": "YQli/g==", "revision": 6 });
+    let expected = json!({ "key_base64": "/wo=", "value_base64": "YQli/g==", "revision": 7,
+        "create_revision": 7, "version": 1 });
     assert_eq!(object, expected);
     let json = store.kv(&["list", "--json", "--keys-only", "plain"]);
-    assert_eq!(out(&json), "{\"key\":\"plain\",\"revision\":7}\n");
+    assert_eq!(
+        out(&json),
+        "{\"create_revision\":8,\"key\":\"plain\",\"revision\":8,\"version\":1}\n"
+    );
     let none = store.kv(&["list", "nothing"]);
     assert_eq!((none.status.code(), out(&none).as_str()), (Some(0), ""));
 }

@@ -19,12 +19,12 @@ async fn a_retry_at_the_next_leader_is_applied_once() {
     let new = cluster.leader().await;
     let retry = cluster.put_as(new, (7, 1), "k", "one").await;
     assert_eq!((retry.status, retry.text), (first.status, first.text));
-    assert_eq!(cluster.status(new).await.revision, 1);
+    assert_eq!(cluster.status(new).await.revision, 2);
     cluster.restart(old).await;
     cluster.leader().await;
     let retry = cluster.put_as(old, (7, 1), "k", "one").await;
     assert_eq!(retry.status, 200);
-    assert_eq!(cluster.status(cluster.leader().await).await.revision, 1);
+    assert_eq!(cluster.status(cluster.leader().await).await.revision, 2);
     cluster.stop_all().await;
 }
 
@@ -89,8 +89,8 @@ async fn a_write_without_a_quorum_has_an_unknown_outcome_and_a_read_none() {
     cluster.leader().await;
     let retry = cluster.put_as(leader, (7, 1), "k", "v").await;
     assert_eq!(retry.status, 200, "{retry:?}");
-    assert_eq!(retry.json()["revision"], 1);
-    assert_eq!(cluster.status(cluster.leader().await).await.revision, 1);
+    assert_eq!(retry.json()["revision"], 2);
+    assert_eq!(cluster.status(cluster.leader().await).await.revision, 2);
     cluster.stop_all().await;
 }
 
@@ -118,7 +118,7 @@ async fn writers_survive_leader_changes_and_every_write_counts_once() {
         done.expect("every write is answered");
     }
     let leader = cluster.leader().await;
-    assert_eq!(cluster.status(leader).await.revision, WRITERS * WRITES);
+    assert_eq!(cluster.status(leader).await.revision, 1 + WRITERS * WRITES);
     for writer in 1..=WRITERS {
         let got = cluster.get(leader, &format!("/kv/{writer}")).await;
         assert_eq!(got.text, WRITES.to_string());

@@ -2,7 +2,7 @@
 //! node that waits without saying anything.
 
 use std::io::{ErrorKind, Read};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,8 @@ use lockstep::kv::client::Client;
 use lockstep::kv::config::Timing;
 use lockstep::kv::local::cluster::Processes;
 
+use crate::support::kv::PATIENCE;
+use crate::support::loopback::http;
 use crate::support::processes::{
     ONE, TWO, address, client, empty, lockstep, page, refused, succeeded, wait_for,
 };
@@ -125,4 +127,27 @@ async fn idle_clients_of_a_blank_node_make_room_for_others() {
         Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
         other => panic!("it is still open: {other:?}"),
     }
+}
+
+/// Whoever collects metrics asks all nodes, and should not have to wait for one that waits itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blank_node_says_at_once_that_it_has_no_metrics() {
+    let mut nodes = blank();
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let address = free.expect("a port").to_string();
+    nodes.kill(ONE).expect("killed");
+    nodes
+        .alter(|config| config.nodes[0].metrics_address = Some(address.clone()))
+        .expect("written");
+    nodes.launch(ONE).expect("listens");
+    let url = format!("http://{address}/metrics");
+    let answer = http()
+        .get(url)
+        .timeout(PATIENCE)
+        .send()
+        .await
+        .expect("answers");
+    assert_eq!(answer.status(), 503);
+    let words = answer.text().await.expect("text");
+    assert!(words.contains("belongs to no cluster yet"), "{words}");
 }

@@ -139,7 +139,7 @@ async fn requests_are_served_or_forwarded_while_leadership_is_handed_over() {
     for writer in writers {
         writes += writer.await.expect("every write is answered with success");
     }
-    assert_eq!(cluster.status(leader.0).await.revision, writes);
+    assert_eq!(cluster.status(leader.0).await.revision, 1 + writes);
     let completed = "lockstep_leadership_transfers_total{outcome=\"completed\"} 1";
     let page = cluster.metrics(old).await;
     assert!(page.lines().any(|line| line == completed), "{page}");

@@ -21,7 +21,7 @@ async fn what_is_put_is_got_everywhere_until_it_is_deleted() {
         assert_eq!(put.status, 200, "{put:?}");
         assert_eq!(
             put.json(),
-            json!({ "revision": id, "previous_revision": null })
+            json!({ "revision": 1 + id, "previous_revision": null })
         );
         assert_eq!((put.node, put.leader), (id.to_string(), leader.clone()));
         for other in 1..=3 {
@@ -32,13 +32,13 @@ async fn what_is_put_is_got_everywhere_until_it_is_deleted() {
     let again = cluster.put(1, "key-1", "other").await;
     assert_eq!(
         again.json(),
-        json!({ "revision": 4, "previous_revision": 1 })
+        json!({ "revision": 5, "previous_revision": 2 })
     );
     let deleted = cluster.send(2, Method::DELETE, "/kv/key-1", "", &[]).await;
     assert_eq!(deleted.status, 200);
     assert_eq!(
         deleted.json(),
-        json!({ "revision": 5, "previous_revision": 4 })
+        json!({ "revision": 6, "previous_revision": 5 })
     );
     let again = cluster.send(3, Method::DELETE, "/kv/key-1", "", &[]).await;
     assert_eq!(again.status, 404);
@@ -208,7 +208,7 @@ async fn bad_requests_are_refused_in_words_and_change_nothing() {
             "/kv?prefx=a",
             &[],
             400,
-            "no parameter `prefx`; there are prefix",
+            "no parameter `prefx`; did you mean `prefix`?",
         ),
         ("GET", "/kv?here=maybe", &[], 400, "here: `maybe`"),
         ("GET", "/kv/a?key_encoding=rot13", &[], 400, "rot13"),
@@ -252,7 +252,7 @@ async fn bad_requests_are_refused_in_words_and_change_nothing() {
         assert_eq!(answer.status, status, "{body}: {answer:?}");
         assert!(answer.text.contains(words), "{body}: {}", answer.text);
     }
-    assert_eq!(cluster.status(1).await.revision, 0);
+    assert_eq!(cluster.status(1).await.revision, 1);
     cluster.stop_all().await;
 }
 
@@ -266,7 +266,7 @@ async fn a_retry_is_applied_once_and_gets_the_first_answer() {
     }
     assert_eq!(
         cluster.put_as(2, (7, 2), "k", "two").await.json()["previous_revision"],
-        1
+        2
     );
     let late = cluster.put_as(3, (7, 1), "k", "one").await;
     assert_eq!(late.status, 409, "{late:?}");
@@ -368,7 +368,7 @@ async fn concurrent_requests_get_their_own_answers() {
     }
     assert_eq!(
         cluster.status(cluster.leader().await).await.revision,
-        48 * 5
+        1 + 48 * 5
     );
     std::sync::Arc::into_inner(cluster)
         .expect("all clients are done")

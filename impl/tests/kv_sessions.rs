@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use lockstep::kv::request::pending::{Verdict, Waiters};
 use lockstep::kv::request::session_pool::{FIRST_RESERVED, Sessions};
-use lockstep::kv::store::Response;
+use lockstep::kv::store::{Outcome, Response, Revision};
 use models::NodeId;
 use models::raft::Event;
 use models::raft::log::Term;
@@ -19,9 +19,9 @@ fn request(client: u64, sequence: u64) -> RequestId {
 }
 
 fn reply(revision: u64) -> Response {
-    Response::Put {
-        revision,
-        previous: None,
+    Response {
+        revision: Revision(revision),
+        outcome: Ok(Outcome::Compacted),
     }
 }
 

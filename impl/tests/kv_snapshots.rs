@@ -60,7 +60,7 @@ async fn a_node_that_was_away_too_long_is_sent_a_snapshot() {
     cluster.restart(away).await;
     let after = until_caught_up(&cluster, away).await;
     assert!(after.snapshot_index > before.last_index, "{after:?}");
-    assert_eq!((after.keys, after.revision), (80, 80));
+    assert_eq!((after.keys, after.revision), (80, 81));
     let got = cluster.get(away, "/kv/key-3").await;
     assert_eq!((got.status.as_u16(), got.text.as_str()), (200, "value"));
     cluster.stop_all().await;
@@ -89,7 +89,7 @@ async fn a_whole_cluster_starts_again_from_its_snapshots() {
     assert_eq!((retry.status, retry.text), (first.status, first.text));
     for id in 1..=3 {
         let report = until_caught_up(&cluster, id).await;
-        assert_eq!((report.keys, report.revision), (61, 61), "{report:?}");
+        assert_eq!((report.keys, report.revision), (61, 62), "{report:?}");
         assert_eq!(cluster.get(id, "/kv/key-0").await.text, "value");
     }
     cluster.stop_all().await;

@@ -7,9 +7,13 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use lockstep::kv::config::Timing;
 use lockstep::kv::server::node::spans;
-use lockstep::kv::store::{self, Query, Response};
+use lockstep::kv::store::{
+    self, Compare, DeleteRange, KeyRange, LeaseId, Operation, Outcome, Put, Query, Range, Relation,
+    Renewals, Response, Revision, Target, Ttl, Txn,
+};
 use lockstep::kv::{Kv, KvRaft};
 use models::NodeId;
 use models::raft::log::{Content, Entry, Term};
@@ -79,27 +83,68 @@ fn script(client: u64) -> Vec<Command<Kv>> {
         .collect()
 }
 
-/// A request is the same each time it is tried.
+/// A request is the same each time it is tried. Some fail, for want of a lease or of a key.
 fn command(request: RequestId) -> Command<Kv> {
-    let key = format!("key-{}", request.client.number % 3).into();
-    let value = request.to_string().into();
-    match request.sequence.0 % 10 {
-        0 | 5 => Command::Propose {
-            request,
-            command: store::Command::Delete { key },
+    let (client, sequence) = (request.client.number, request.sequence.0);
+    let key = || Bytes::from(format!("key-{}", client % 3));
+    let value = || Bytes::from(request.to_string());
+    let lease = LeaseId(1 + client % 2);
+    let range = Query::Range(Range::new(KeyRange::key(key())));
+    let command = match sequence % 20 {
+        3 | 13 => {
+            let query = range;
+            return Command::Read { request, query };
+        }
+        7 | 17 => {
+            let query = range;
+            return Command::ReadHere { request, query };
+        }
+        0 | 10 => store::Command::DeleteRange(DeleteRange {
+            range: KeyRange::prefix(key()),
+            wants_previous: true,
+        }),
+        1 => store::Command::Grant {
+            lease,
+            ttl: Ttl(60),
         },
-        3 => Command::Read {
-            request,
-            query: Query::Get { key },
+        2 | 12 => store::Command::Put(Put {
+            lease: Some(lease),
+            ..Put::new(key(), value())
+        }),
+        5 | 15 => store::Command::Txn(transaction(key(), value())),
+        8 => store::Command::KeepAlive { lease },
+        9 => store::Command::Expire {
+            lease,
+            renewals: Renewals(sequence % 3),
         },
-        7 => Command::ReadHere {
-            request,
-            query: Query::Get { key },
+        11 => store::Command::Revoke { lease },
+        14 => store::Command::Compact {
+            revision: Revision(sequence),
         },
-        _ => Command::Propose {
-            request,
-            command: store::Command::Put { key, value },
-        },
+        _ => store::Command::Put(Put::new(key(), value())),
+    };
+    Command::Propose { request, command }
+}
+
+/// Sets the key and another, where it was written more than once; removes it where not.
+fn transaction(key: Bytes, value: Bytes) -> Txn {
+    let compare = Compare {
+        range: KeyRange::key(key.clone()),
+        target: Target::Version(1),
+        relation: Relation::Greater,
+    };
+    let delete = DeleteRange {
+        range: KeyRange::key(key.clone()),
+        wants_previous: false,
+    };
+    Txn {
+        compare: [compare].into(),
+        success: [
+            Operation::Put(Put::new(key, value.clone())),
+            Operation::Put(Put::new("both".into(), value)),
+        ]
+        .into(),
+        failure: [Operation::DeleteRange(delete)].into(),
     }
 }
 
@@ -147,7 +192,7 @@ impl KvStorm {
         for said in self.storm.take_events() {
             match said.event {
                 Event::Reply { request, response } => {
-                    if !matches!(response, Response::Value(_)) {
+                    if !matches!(response.outcome, Ok(Outcome::Range(_))) {
                         let first = self.acknowledged.entry(request);
                         let first = first.or_insert_with(|| response.clone());
                         assert_eq!(*first, response, "{request} has two answers");
@@ -196,12 +241,34 @@ impl KvStorm {
         // The storm's last messages are gone, somebody leads, and commits what there is.
         self.listen_for(3_000)?;
         let before = self.acknowledged.len();
-        for _ in 0..5 {
+        // Often enough that somebody asks the leader for a write, whatever is drawn.
+        for _ in 0..20 {
             self.ask_somebody()?;
-            self.listen_for(300)?;
+            self.listen_for(100)?;
         }
-        assert!(self.acknowledged.len() > before, "no progress in the calm");
+        if self.acknowledged.len() == before {
+            panic!("no progress in the calm: {}", self.standing());
+        }
         self.listen_for(1_000)
+    }
+
+    /// Where each node stands.
+    fn standing(&self) -> String {
+        let stand = NODES.map(|id| {
+            let node = self.storm.node(id);
+            let (durable, volatile) = (node.durable(), &node.volatile);
+            format!(
+                "{id}{}: {:?}, term {}, log {}..={}, commit {}, {:?}",
+                if self.lost == Some(id) { " (lost)" } else { "" },
+                volatile.role,
+                durable.current_term,
+                durable.log.base_index(),
+                durable.log.last_index(),
+                volatile.commit_index,
+                durable.halted,
+            )
+        });
+        stand.join("; ")
     }
 
     /// Lets time go on, and hears what is said before logs are compacted beyond it.

@@ -143,11 +143,23 @@ impl Talkative {
             _folder: folder,
         };
         let end = Instant::now() + PATIENCE;
-        while TcpStream::connect(node.metrics).is_err() {
-            assert!(Instant::now() < end, "it does not listen");
+        while !node.has_metrics() {
+            assert!(Instant::now() < end, "it does not serve");
             std::thread::sleep(Duration::from_millis(10));
         }
         node
+    }
+
+    /// Whether the node has metrics already: before it has founded its cluster it says that it has none.
+    fn has_metrics(&self) -> bool {
+        let asked = || -> std::io::Result<String> {
+            let mut page = TcpStream::connect(self.metrics)?;
+            page.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
+            let mut answer = String::new();
+            page.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        asked().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
     }
 
     /// Has it log a line for each of many connections.

@@ -54,6 +54,12 @@ pub struct Limits {
     /// So many reads wait at a node for the leader to be confirmed: of more, the last are
     /// answered 503.
     pub max_pending_reads: usize,
+    /// So many revisions of the store can be read and watched, and up to twice as many: those before are
+    /// compacted. 0 for any number.
+    pub history_revisions: u64,
+    /// And no more than so many bytes of versions that were replaced, counted with their keys and 256
+    /// bytes each, and up to twice as many. 0 for any number.
+    pub history_bytes: usize,
     /// So many clients may be connected to a node: of more, one that has no request running
     /// makes room, or the last is answered 503. As many as the process's limit on open files
     /// allows where nothing is said, and at most 8192.
@@ -66,8 +72,9 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogLimits {
-    /// A node takes a snapshot of its store, and discards the log before it, whenever entries
-    /// of so many bytes have been applied since the last one. 0 for never.
+    /// A node applies entries to its last snapshot, and discards the log before it, whenever entries
+    /// of so many bytes have been applied to its store since. Meanwhile it does nothing else: the
+    /// fewer, the shorter; how large the store is does not matter. 0 for never.
     pub snapshot_after_bytes: usize,
     /// The last entries of so many bytes stay in the log when the rest is discarded: a node that
     /// is behind by less needs no snapshot.
@@ -90,22 +97,43 @@ impl Default for Timing {
     }
 }
 
+/// How much of the store's history is kept; up to twice as much, so that it is not compacted with each
+/// change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeptHistory {
+    /// So many revisions before the latest, if there is a limit.
+    pub(crate) revisions: Option<u64>,
+    /// So many bytes of versions that were replaced, if there is a limit.
+    pub(crate) bytes: Option<usize>,
+}
+
+impl Limits {
+    pub(crate) fn kept_history(&self) -> KeptHistory {
+        KeptHistory {
+            revisions: (self.history_revisions > 0).then_some(self.history_revisions),
+            bytes: (self.history_bytes > 0).then_some(self.history_bytes),
+        }
+    }
+}
+
 impl Default for Limits {
     /// Some megabytes.
     fn default() -> Self {
         Self {
             max_sessions: 1 << 16,
             max_pending_reads: 1 << 14,
+            history_revisions: 10_000,
+            history_bytes: 256 << 20,
             max_client_connections: None,
         }
     }
 }
 
 impl Default for LogLimits {
-    /// A log of tens of megabytes, and chunks that delay no heartbeat for long.
+    /// A log of a few megabytes; snapshots and chunks that delay no heartbeat for long.
     fn default() -> Self {
         Self {
-            snapshot_after_bytes: 16 << 20,
+            snapshot_after_bytes: 64 << 10,
             trailing_bytes: 4 << 20,
             chunk_bytes: 1 << 20,
             appends_in_flight: 16,
@@ -131,9 +159,10 @@ impl Timing {
         Duration::from_millis(2 * self.election_min_ms)
     }
 
-    /// How long a request waits for a leader before it is sent away: time for two elections.
+    /// How long a request waits for a leader before it is sent away: time for two elections. Well before its
+    /// deadline, at which nobody could tell any more whether it was done.
     pub fn leader_patience(&self) -> Duration {
-        Duration::from_millis(2 * self.election_max_ms).min(self.request_timeout())
+        Duration::from_millis(2 * self.election_max_ms).min(self.request_timeout() * 3 / 4)
     }
 }
 

@@ -21,6 +21,7 @@ pub mod membership;
 pub mod recovery;
 pub mod request;
 pub mod server;
+pub mod snapshot;
 pub mod status;
 pub mod store;
 
@@ -34,7 +35,7 @@ pub type KvRaft = models::raft::Raft<Kv>;
 /// The name of the protocol, in handshakes and journals.
 pub const PROTOCOL: &str = "raft-kv";
 /// The version of its messages and records.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The names of the headers that this service adds to HTTP.
 pub mod headers {
@@ -42,6 +43,12 @@ pub mod headers {
 
     /// Answer: the revision of the value, or of the change.
     pub const REVISION: &str = "lockstep-revision";
+    /// Answer: the revision that created the key.
+    pub const CREATE_REVISION: &str = "lockstep-create-revision";
+    /// Answer: how often the key was written since it was created.
+    pub const VERSION: &str = "lockstep-version";
+    /// Answer: the lease that holds the key.
+    pub const LEASE: &str = "lockstep-lease";
     /// Between nodes: how often the request has been forwarded.
     pub const HOPS: &str = "lockstep-hops";
     /// Between nodes: how many milliseconds the request may still take.

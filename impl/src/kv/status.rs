@@ -56,8 +56,17 @@ pub struct Report {
     pub uptime_ms: u64,
     /// How many keys its store has.
     pub keys: u64,
-    /// How many changes its store has seen.
+    /// The revision of its store: 1 before the first change.
     pub revision: u64,
+    /// The oldest revision that can be read; 0 where all can.
+    #[serde(default)]
+    pub compacted: u64,
+    /// How many changes it remembers.
+    #[serde(default)]
+    pub changes: u64,
+    /// How many leases there are.
+    #[serde(default)]
+    pub leases: u64,
     /// How its disk fares.
     pub disk: DiskReport,
 }
@@ -67,6 +76,7 @@ pub(crate) fn report(identity: &Identity, node: &Node<KvRaft>, disk: DiskReport)
     let id = identity.node;
     let (durable, volatile) = (node.durable(), &node.volatile);
     let applied = &volatile.applied;
+    let history = applied.machine.history();
     let (role, leader) = match &volatile.role {
         Role::Leader(_) => ("leader", Some(id)),
         // One that asks whether it would win is on its way to stand.
@@ -92,8 +102,11 @@ pub(crate) fn report(identity: &Identity, node: &Node<KvRaft>, disk: DiskReport)
         addresses_from_file: Vec::new(),
         hears: Vec::new(),
         uptime_ms: 0,
-        keys: applied.machine.len() as u64,
-        revision: applied.machine.revision(),
+        keys: history.len() as u64,
+        revision: history.revision().0,
+        compacted: history.compacted().0,
+        changes: history.changes() as u64,
+        leases: applied.machine.leases().len() as u64,
         disk,
     }
 }

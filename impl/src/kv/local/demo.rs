@@ -2,6 +2,7 @@
 //! still there. Checks what it shows.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,16 +10,23 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use models::NodeId;
 use serde_json::Value;
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::kv::client::Client;
 use crate::kv::config::{Config, Timing};
-use crate::kv::local::cluster::Processes;
+use crate::kv::local::cluster::{KvMessage, Processes};
 use crate::kv::status::Report;
-use crate::service::narrator::{DemoError, Narrator, PATIENCE};
+use crate::service::narrator::{DemoError, Narrator, PATIENCE, SharedWriter};
+use crate::service::slow_network::Sent;
 
 const POLL: Duration = Duration::from_millis(10);
+/// So many keys are written at a time.
 const KEYS: usize = 20;
+/// And so many where each takes long.
+const SLOW_KEYS: usize = 2;
+/// So much of a message is told, about a line.
+const MESSAGE_LETTERS: usize = 120;
 
 struct Demo<'a> {
     narrator: Narrator<'a, Config>,
@@ -27,6 +35,8 @@ struct Demo<'a> {
     watcher: Client,
     /// What the store must hold.
     written: BTreeMap<String, String>,
+    /// How many keys are written at a time.
+    keys: usize,
 }
 
 /// Runs the demo with nodes of `executable`, and tells its steps to `out`.
@@ -35,14 +45,66 @@ struct Demo<'a> {
 /// When a step does not show what it should.
 pub async fn run(executable: &Path, out: &mut (dyn Write + Send)) -> Result<(), DemoError> {
     let nodes = Processes::start(executable, 3, Timing::default())?;
-    let mut demo = Demo {
-        client: Client::new(nodes.client_addresses(), PATIENCE).map_err(DemoError::client)?,
-        watcher: Client::new(nodes.client_addresses(), Duration::from_secs(2))
-            .map_err(DemoError::client)?,
-        narrator: Narrator::new(nodes, out),
-        written: BTreeMap::new(),
-    };
-    demo.show().await
+    Demo::new(nodes, KEYS, out)?.show().await
+}
+
+/// The same with nodes whose messages each take `delay`; tells them too, as they are sent.
+///
+/// # Errors
+/// When a step does not show what it should.
+pub async fn run_slowly(
+    executable: &Path,
+    delay: Duration,
+    out: &mut (dyn Write + Send),
+) -> Result<(), DemoError> {
+    let (sent, messages) = mpsc::unbounded_channel();
+    let began = Instant::now();
+    let (nodes, _network) = Processes::start_on_slow_network(executable, 3, delay, &sent)?;
+    let shared = SharedWriter::new(out);
+    let (mut steps, mut between) = (shared.clone(), shared);
+    let mut demo = Demo::new(nodes, SLOW_KEYS, &mut steps)?;
+    tokio::select! {
+        biased;
+        shown = demo.show() => shown,
+        never = tell(messages, began, &mut between) => match never {},
+    }
+}
+
+/// Tells messages as they are sent.
+async fn tell(
+    mut messages: mpsc::UnboundedReceiver<Sent<KvMessage>>,
+    began: Instant,
+    out: &mut impl Write,
+) -> Infallible {
+    while let Some(Sent { from, to, message }) = messages.recv().await {
+        let seconds = began.elapsed().as_secs_f64();
+        let mut words = message.to_string();
+        if let Some((end, _)) = words.char_indices().nth(MESSAGE_LETTERS) {
+            words.truncate(end);
+            words.push('…');
+        }
+        // Whether the demo passes does not depend on whether somebody reads along.
+        let _ = writeln!(out, "      {seconds:7.3} s  {from} → {to}  {words}");
+    }
+    std::future::pending().await
+}
+
+impl<'a> Demo<'a> {
+    fn new(
+        nodes: Processes,
+        keys: usize,
+        out: &'a mut (dyn Write + Send),
+    ) -> Result<Self, DemoError> {
+        let client =
+            |patience| Client::new(nodes.client_addresses(), patience).map_err(DemoError::client);
+        Ok(Self {
+            client: client(PATIENCE)?,
+            watcher: client(Duration::from_secs(2))?,
+            narrator: Narrator::new(nodes, out),
+            written: BTreeMap::new(),
+            keys,
+        })
+    }
 }
 
 impl Demo<'_> {
@@ -51,11 +113,11 @@ impl Demo<'_> {
         let first = self.leader(3, 0).await?;
         self.narrator
             .say(format!("{} leads in term {}", first.id, first.term));
-        self.write("before", KEYS).await?;
+        self.write("before", self.keys).await?;
         self.read_back().await?;
         let (second, dead) = self.fail_over(&first).await?;
         self.read_back().await?;
-        self.write("after", KEYS).await?;
+        self.write("after", self.keys).await?;
         self.delete("before-0").await?;
         self.catch_up(dead, &second).await?;
         self.read_through(dead).await?;

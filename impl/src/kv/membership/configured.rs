@@ -41,8 +41,8 @@ pub(crate) struct Membership {
     id: NodeId,
     peers: Peers<Message<Command>>,
     forwarder: Arc<Forwarder>,
-    /// The file's addresses, which count here where it has any.
-    addresses: Arc<BTreeMap<NodeId, Addresses>>,
+    /// The file's addresses, which count here where it has any; those that were found out since count more.
+    addresses: Arc<Mutex<BTreeMap<NodeId, Addresses>>>,
     view: Arc<Mutex<View>>,
     runtime: Handle,
 }
@@ -73,7 +73,7 @@ impl Membership {
             id,
             peers,
             forwarder,
-            addresses: Arc::new(addresses.collect()),
+            addresses: Arc::new(Mutex::new(addresses.collect())),
             view: Arc::default(),
             runtime: Handle::current(),
         }
@@ -157,6 +157,20 @@ impl Membership {
         }
     }
 
+    /// A member is reached at other addresses from now on.
+    pub(crate) fn moved(&self, node: NodeId, addresses: Addresses) {
+        let before = self.addresses.lock().insert(node, addresses.clone());
+        let is_connected = self.view.lock().connected.contains(&node);
+        if before.as_ref() == Some(&addresses) || !is_connected {
+            return;
+        }
+        tracing::info!(%node, ?addresses, "a member has moved");
+        self.forwarder.set(node, addresses.client);
+        if node != self.id {
+            self.peers.set(node, addresses.peer);
+        }
+    }
+
     /// Refuses a follower that denies what it has acknowledged.
     pub(crate) fn refuse(&self, node: NodeId, reason: String) {
         self.peers.refuse(node, reason);
@@ -193,7 +207,7 @@ impl Membership {
 
     /// The members of `configuration`, each with the addresses that are used here.
     pub(crate) fn members(&self, configuration: &Configuration) -> Vec<Member> {
-        members(configuration, &self.addresses)
+        members(configuration, &self.addresses.lock())
     }
 
     /// The members for which the file has other addresses than `configuration`.
@@ -204,7 +218,7 @@ impl Membership {
     }
 
     fn used(&self, node: NodeId, contact: Option<&Contact>) -> Option<Addresses> {
-        let in_file = self.addresses.get(&node).cloned();
+        let in_file = self.addresses.lock().get(&node).cloned();
         in_file.or_else(|| contact.and_then(Addresses::in_contact))
     }
 

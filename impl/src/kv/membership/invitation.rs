@@ -11,12 +11,15 @@ use crate::runtime::identity::Identity;
 use crate::runtime::journal::DirectoryLock;
 use crate::service::address::Addresses;
 use crate::service::data_directory::{self, DirectoryError};
-use crate::service::founding::InitialMembers;
 use crate::service::founding::bootstrap::too_large;
+use crate::service::founding::{InitialMembers, ServiceProtocol};
 
-impl InitialMembers for Configuration {
+impl ServiceProtocol for Configuration {
     const PROTOCOL: &'static str = PROTOCOL;
     const VERSION: u32 = VERSION;
+}
+
+impl InitialMembers for Configuration {
     const HOW_TO_JOIN: &'static str = "a node that is to join a cluster which there is already is \
                                        added by `lockstep members add`";
     const AFTER_LOSS: &'static str = "Remove it (lockstep members remove ID), and add it under an id \

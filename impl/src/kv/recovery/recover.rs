@@ -186,7 +186,7 @@ async fn refuse_if_others_live(
 
 /// The configuration in which `id` alone votes. The others stay known, so that none of their ids
 /// is given to another disk.
-fn alone(
+pub(crate) fn alone(
     before: Configuration,
     id: NodeId,
     disk: DiskId,
@@ -202,7 +202,7 @@ fn alone(
 }
 
 /// What makes the same snapshot and log on an empty disk, and in the next term a cluster of one.
-fn records(durable: &Persistent<Kv>, alone: Configuration) -> Vec<Record<Kv>> {
+pub(crate) fn records(durable: &Persistent<Kv>, alone: Configuration) -> Vec<Record<Kv>> {
     let snapshot = durable.snapshot.clone();
     let rest = snapshot.last_included_index().next();
     let term = durable.current_term.next();
@@ -225,7 +225,7 @@ fn records(durable: &Persistent<Kv>, alone: Configuration) -> Vec<Record<Kv>> {
     records
 }
 
-fn write(
+pub(crate) fn write(
     directory: &Path,
     identity: &Identity,
     records: &Vec<Record<Kv>>,

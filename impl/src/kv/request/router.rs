@@ -19,6 +19,8 @@ use crate::kv::request::forward::{ForwardError, Forwarder};
 use crate::kv::request::pending::{Verdict, View, Waiters};
 use crate::kv::request::session_pool::Sessions;
 use crate::kv::server::handover::Transfers;
+use crate::kv::server::lease_expiry::LeaseClock;
+use crate::kv::server::watch::Watched;
 use crate::kv::store::{Query, Response};
 use crate::kv::{Kv, KvRaft, store as machine};
 use crate::runtime::driver::{AskError, Inbox};
@@ -124,6 +126,8 @@ pub struct Service {
     pub(crate) forwarder: Arc<Forwarder>,
     pub(crate) membership: Membership,
     pub(crate) timing: Timing,
+    pub(crate) leases: LeaseClock,
+    pub(crate) watched: Watched,
 }
 
 /// How far a request may go.

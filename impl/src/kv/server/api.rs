@@ -2,19 +2,27 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `PUT /kv/{key}`, the body is the value | 200, revisions as JSON |
-//! | `GET /kv/{key}?here=` | 200 and the value, or 404; linearizable |
-//! | `DELETE /kv/{key}` | 200, revisions as JSON, or 404 |
-//! | `GET /kv?prefix=&after=&limit=&here=` | 200, a page of keys and values as JSON; linearizable |
-//! | `GET /kv?prefix_base64=&after_base64=` | the same; both are byte strings in either form |
+//! | `PUT /kv/{key}?lease=&keep_lease=&previous=`, the body is the value | 200, revisions as JSON |
+//! | `GET /kv/{key}?revision=&here=` | 200 and the value, or 404; linearizable |
+//! | `DELETE /kv/{key}?previous=` | 200, revisions as JSON, or 404 |
+//! | `GET /kv?prefix=&after=&limit=&revision=&sort=&descending=&count=&count_only=&keys_only=&here=` | 200, a page of keys and values as JSON; linearizable |
+//! | `GET /kv?start=&end=`, `?key=`, `?prefix_base64=&after_base64=` | the same; all keys are byte strings in either form |
+//! | `DELETE /kv?prefix=&previous=`, `?start=&end=` | 200, how many keys were removed |
+//! | `POST /txn`, `{"compare", "success", "failure"}` | 200, which list was done, and what came of it |
+//! | `POST /leases`, `{"ttl_s", "id"}` | 200, the lease |
+//! | `GET /leases`, `GET`, `DELETE /leases/{id}`, `POST /leases/{id}/keepalive` | 200, or 404 where there is none |
+//! | `POST /compact`, `{"revision"}` | 200: earlier revisions are forgotten |
+//! | `GET /watch?key=&prefix=&start=&end=&from=&previous=` | 200 and server-sent events; 410 when the revision is compacted |
 //! | `GET /status` | 200, how this node and its disk fare, as JSON |
 //! | `GET /debug/vars` | 200, the variables of the process and of its Raft, as Go's expvar shows them |
 //! | `GET /` | a page for people that shows the cluster live |
+//! | `PUT /`, `{"key", "value"}`; `GET /?key=`; `POST /request` | as `PUT` and `GET /kv/{key}`; see [root](super::root) |
 //! | `GET /cluster` | 200, what all members say of themselves, as JSON |
 //! | `GET`, `PUT /log-level` | 200, what this process logs; the body of `PUT` changes it until it ends |
 //! | `GET /healthz` | 200 while the node answers |
 //! | `GET /readyz` | 200 while it knows a leader and its disk is not slow, else 503 and why |
 //! | `GET /log?index=&limit=` | 200, a page of this node's committed log as JSON, from the first entry that is not discarded |
+//! | `GET /snapshot` | 200, the whole store as a [file](crate::kv::snapshot::file) |
 //!
 //! `/status` and `/log` do not wait for this node's disk: what they show of it may not be on
 //! its disk yet. The [members](super::members_api) have paths of their own.
@@ -22,92 +30,108 @@
 //! `here=true` asks this very node for the answer, leader or not, and spares the leader most of
 //! the work. A key is a byte string, percent-encoded; with `key_encoding=base64` in the query it is
 //! base64, which also names the keys `.` and `..` that most HTTP clients cannot send as a path.
-//! 400, 405, 413 and 414 say what is wrong with the
-//! request; 409 that a later one was applied; 410 that its session has expired; 503 that nothing was changed and when to try
+//! 400, 404, 405, 412, 413 and 414 say what is wrong with the
+//! request; 409 that a later one was applied, or that there is such a lease; 410 that its session has
+//! expired, or that a revision is compacted; 503 that nothing was changed and when to try
 //! again; 408 that a body came too slowly, and nothing was changed; 504 that the outcome is not known.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::service::cluster_status::ask_with;
-use crate::service::debug_vars::PATH as DEBUG_VARS_PATH;
-use crate::service::http_error::unavailable;
-use crate::service::log_level_api;
-use crate::service::looking::look_unflushed;
-use crate::service::status_page::{self, CLUSTER_PATH, ClusterPage};
-use crate::service::tokens::{Role, Tokens, protect};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{DefaultBodyLimit, Query, RawQuery, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use models::raft::log::Index;
 use models::raft::session::RequestId;
-use percent_encoding::percent_decode;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use crate::kv::encoding::decode_base64;
-use crate::kv::json_bytes::add_bytes;
+use super::http_error::{Failure, bad};
+use super::key_api::{delete_key, delete_range, empty_key, get_key, put_key, range};
+use super::txn_api::{self, MAX_BODY_BYTES};
+use super::{
+    debug_vars, lease_api, log_page, members_api, metrics_page, root, snapshot_api, watch,
+};
 use crate::kv::request::forward;
 use crate::kv::request::router::{Limits, MAX_HOPS, Service};
-use crate::kv::server::http_error::{Failure, bad};
-use crate::kv::server::range_query::RangeQuery;
-use crate::kv::server::{debug_vars, log_page, members_api, metrics_page};
 use crate::kv::status::{self, Report};
-use crate::kv::store::{Command, MAX_KEY_BYTES, MAX_VALUE_BYTES, Unfit, check_key};
-use crate::kv::{Kv, headers, store as machine};
+use crate::kv::store::{MAX_KEY_BYTES, MAX_TXN_BYTES, MAX_VALUE_BYTES, check_command};
+use crate::kv::{Kv, headers};
 use crate::runtime::codec;
 use crate::service::address::Addresses;
+use crate::service::cluster_status::ask_with;
+use crate::service::debug_vars::PATH as DEBUG_VARS_PATH;
 use crate::service::founding::request::{Founded, Founding};
+use crate::service::http_error::unavailable;
+use crate::service::log_level_api;
+use crate::service::looking::look_unflushed;
+use crate::service::status_page::{self, CLUSTER_PATH, ClusterPage};
+use crate::service::tokens::{Role, Tokens, protect};
 use crate::service::{session_fields, signature};
 
-type Shared = State<Arc<Service>>;
+pub(crate) type Shared = State<Arc<Service>>;
 
 /// What a request takes, where clients must show tokens.
-fn needed_role(method: &Method, path: &str) -> Option<Role> {
+fn needed_role(method: &Method, uri: &Uri) -> Option<Role> {
+    let path = uri.path();
     let changes_cluster = path.starts_with("/members")
         || path.starts_with("/leader")
-        || ["/init", log_level_api::PATH].contains(&path);
+        || ["/init", "/compact", log_level_api::PATH].contains(&path);
     match *method {
         // What supervises processes has no token.
-        _ if ["/healthz", "/readyz"].contains(&path) || status_page::is_open(path) => None,
+        _ if ["/healthz", "/readyz"].contains(&path) => None,
+        Method::GET | Method::HEAD if status_page::is_open(path) && !root::names_key(uri) => None,
+        // Also the sessions of others are in it.
+        _ if path == snapshot_api::PATH => Some(Role::Admin),
         Method::GET | Method::HEAD => Some(Role::Read),
         _ if changes_cluster || path == forward::PATH => Some(Role::Admin),
         _ => Some(Role::Write),
     }
 }
 
-const ENDPOINTS: &str = "there are PUT, GET, DELETE /kv/{key}, GET /kv?prefix=, GET /status, \
-                         GET /log?index=, GET /members";
+const ENDPOINTS: &str = "there are PUT, GET, DELETE /kv/{key}, GET, DELETE /kv?prefix=, POST /txn, \
+                         POST, GET /leases, GET, DELETE /leases/{id}, POST /leases/{id}/keepalive, \
+                         POST /compact, GET /watch, GET /status, GET /log?index=, GET /members";
 /// Another node has this long to say how it fares.
 const PAGE_PATIENCE: Duration = Duration::from_secs(1);
 /// Room for everything in a forwarded request beside its value.
-const FORWARD_BYTES: usize = MAX_VALUE_BYTES + MAX_KEY_BYTES + 1024;
+const FORWARD_BYTES: usize = MAX_TXN_BYTES + MAX_VALUE_BYTES + MAX_KEY_BYTES + 1024;
 
 /// The client API.
 pub(crate) fn api(service: Arc<Service>, tokens: &Tokens) -> Router {
     let forward = post(take_forwarded).layer(DefaultBodyLimit::max(FORWARD_BYTES));
     let key = get(get_key).put(put_key).delete(delete_key);
+    let txn = post(txn_api::transact).layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
+    let lease = get(lease_api::show).delete(lease_api::revoke);
     let router = Router::new()
-        .route("/kv", get(range))
+        .route("/kv", get(range).delete(delete_range))
         .route("/kv/", get(empty_key).put(empty_key).delete(empty_key))
         .route(
             "/kv/{*key}",
             key.layer(DefaultBodyLimit::max(MAX_VALUE_BYTES)),
         )
+        .route("/txn", txn)
+        .route("/compact", post(txn_api::compact))
+        .route("/leases", get(lease_api::list).post(lease_api::grant))
+        .route("/leases/{lease}", lease)
+        .route("/leases/{lease}/keepalive", post(lease_api::keep_alive))
+        .route("/watch", get(watch::watch))
         .route("/status", get(status))
         .route(DEBUG_VARS_PATH, get(show_variables))
         .route("/healthz", get(health))
         .route("/readyz", get(readiness))
         .route(CLUSTER_PATH, get(cluster))
-        .merge(status_page::routes())
+        .merge(status_page::assets())
+        .merge(root::routes())
         .merge(log_level_api::routes())
         .route("/log", get(log))
+        .route(snapshot_api::PATH, get(snapshot_api::snapshot))
         .route(forward::PATH, forward)
         .route("/init", post(init))
         .merge(members_api::routes())
@@ -131,115 +155,9 @@ async fn sign(State(service): Shared, request: Request, next: Next) -> Response 
     signature::sign(next.run(request).await, service.id, service.leader())
 }
 
-/// The query of a request that names a key.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct KeyQuery {
-    #[serde(default)]
-    here: bool,
-    #[serde(default)]
-    key_encoding: KeyEncoding,
-}
-
-/// How the key in the path is written, beneath percent-encoding.
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum KeyEncoding {
-    #[default]
-    Bytes,
-    Base64,
-}
-
-async fn get_key(
-    State(service): Shared,
-    uri: Uri,
-    query: Result<Query<KeyQuery>, QueryRejection>,
-) -> Result<Response, Failure> {
-    let Query(KeyQuery { here, key_encoding }) = query?;
-    let key = key_in(&uri, key_encoding)?;
-    let query = machine::Query::Get { key };
-    let machine::Response::Value(found) = service.read(query, here).await? else {
-        return Err(mismatch());
-    };
-    let Some(found) = found else {
-        return Err(Failure::Bad(StatusCode::NOT_FOUND, "no such key".into()));
-    };
-    let fields = [
-        (
-            header::CONTENT_TYPE.as_str(),
-            "application/octet-stream".to_owned(),
-        ),
-        (headers::REVISION, found.revision.to_string()),
-    ];
-    Ok((fields, found.value).into_response())
-}
-
-async fn put_key(
-    State(service): Shared,
-    uri: Uri,
-    query: Result<Query<KeyQuery>, QueryRejection>,
-    fields: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Failure> {
-    let key = key_in(&uri, encoding_for_write(query)?)?;
-    let request = session_in(&fields)?;
-    let value = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => Unfit::ValueTooLarge.into(),
-        status => Failure::Bad(status, rejection.body_text()),
-    })?;
-    let command = Command::Put { key, value };
-    let answer = service.write(command, request).await?;
-    let machine::Response::Put { revision, previous } = answer else {
-        return Err(mismatch());
-    };
-    Ok(changed(StatusCode::OK, revision, previous))
-}
-
-async fn delete_key(
-    State(service): Shared,
-    uri: Uri,
-    query: Result<Query<KeyQuery>, QueryRejection>,
-    fields: HeaderMap,
-) -> Result<Response, Failure> {
-    let key = key_in(&uri, encoding_for_write(query)?)?;
-    let request = session_in(&fields)?;
-    let answer = service.write(Command::Delete { key }, request).await?;
-    let machine::Response::Deleted { revision, previous } = answer else {
-        return Err(mismatch());
-    };
-    let status = previous.map_or(StatusCode::NOT_FOUND, |_| StatusCode::OK);
-    Ok(changed(status, revision, previous))
-}
-
-fn changed(status: StatusCode, revision: u64, previous: Option<u64>) -> Response {
-    let fields = [(headers::REVISION, revision.to_string())];
-    let body = json!({ "revision": revision, "previous_revision": previous });
-    (status, fields, Json(body)).into_response()
-}
-
 /// A session that was used for a request of another kind answers with that kind.
-fn mismatch() -> Failure {
+pub(crate) fn mismatch() -> Failure {
     bad(session_fields::OTHER_KIND)
-}
-
-async fn range(State(service): Shared, RawQuery(raw): RawQuery) -> Result<Response, Failure> {
-    let query = RangeQuery::parse(raw.as_deref().unwrap_or_default())?;
-    let here = query.here();
-    let query = query.into_query();
-    let machine::Response::Range { entries, more } = service.read(query, here).await? else {
-        return Err(mismatch());
-    };
-    let entries: Vec<Value> = entries
-        .iter()
-        .map(|(key, versioned)| {
-            let mut object = Map::new();
-            add_bytes(&mut object, "key", key);
-            add_bytes(&mut object, "value", &versioned.value);
-            object.insert("revision".into(), versioned.revision.into());
-            Value::Object(object)
-        })
-        .collect();
-    Ok(Json(json!({ "entries": entries, "more": more })).into_response())
 }
 
 async fn status(State(service): Shared) -> Result<Response, Failure> {
@@ -346,7 +264,7 @@ async fn take_forwarded(
     let command: models::raft::Command<Kv> = codec::decode(&body)
         .map_err(|error| bad(format!("a forwarded request is not understood: {error}")))?;
     if let models::raft::Command::Propose { command, .. } = &command {
-        machine::check_command(command)?;
+        check_command(command)?;
     }
     let limit = service.timing.request_timeout();
     let limits = Limits {
@@ -386,10 +304,6 @@ async fn init(State(service): Shared, body: Bytes) -> Result<Json<Founded>, Fail
         .map_err(|(status, text)| Failure::Bad(status, text))
 }
 
-async fn empty_key() -> Failure {
-    Unfit::EmptyKey.into()
-}
-
 async fn unknown_path(uri: Uri) -> Failure {
     let text = format!("nothing is at {}; {ENDPOINTS}", uri.path());
     Failure::Bad(StatusCode::NOT_FOUND, text)
@@ -400,34 +314,8 @@ async fn wrong_method() -> Failure {
     Failure::Bad(StatusCode::METHOD_NOT_ALLOWED, text)
 }
 
-/// How a write names its key. Only a read can be answered by this very node.
-fn encoding_for_write(
-    query: Result<Query<KeyQuery>, QueryRejection>,
-) -> Result<KeyEncoding, Failure> {
-    let Query(KeyQuery { here, key_encoding }) = query?;
-    if here {
-        return Err(bad(
-            "`here` is for reads: a write goes to the leader. Nothing was changed",
-        ));
-    }
-    Ok(key_encoding)
-}
-
-/// The key in the path: a byte string, which need not be UTF-8.
-fn key_in(uri: &Uri, encoding: KeyEncoding) -> Result<Bytes, Failure> {
-    let encoded = uri.path().strip_prefix("/kv/").unwrap_or_default();
-    let written: Vec<u8> = percent_decode(encoded.as_bytes()).collect();
-    let key = match encoding {
-        KeyEncoding::Bytes => written,
-        KeyEncoding::Base64 => decode_base64(&String::from_utf8_lossy(&written))
-            .map_err(|error| bad(format!("the key {error}; nothing was changed")))?,
-    };
-    check_key(&key)?;
-    Ok(key.into())
-}
-
 /// The session that a client brings, if it brings one.
-fn session_in(fields: &HeaderMap) -> Result<Option<RequestId>, Failure> {
+pub(crate) fn session_in(fields: &HeaderMap) -> Result<Option<RequestId>, Failure> {
     session_fields::session_in(fields).map_err(bad)
 }
 

@@ -20,6 +20,9 @@ pub(crate) fn variables(
         json!({
             "keys": report.keys,
             "revision": report.revision,
+            "compacted": report.compacted,
+            "changes": report.changes,
+            "leases": report.leases,
             "checksum": report.checksum,
         })
     });

@@ -1,12 +1,12 @@
 //! What goes wrong, as HTTP says it.
 
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use crate::kv::headers;
 use crate::kv::request::router::Refusal;
-use crate::kv::store::Unfit;
+use crate::kv::store::{Fault, Unfit};
 use crate::service::http_error::unavailable;
 use crate::service::looking::Unseen;
 
@@ -35,9 +35,11 @@ impl From<Refusal> for Failure {
 impl From<Unfit> for Failure {
     fn from(unfit: Unfit) -> Self {
         let status = match unfit {
-            Unfit::EmptyKey => StatusCode::BAD_REQUEST,
+            Unfit::EmptyKey | Unfit::TooManyOperations(_) | Unfit::TooDeep | Unfit::BadTtl(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Unfit::KeyTooLong(_) => StatusCode::URI_TOO_LONG,
-            Unfit::ValueTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Unfit::ValueTooLarge | Unfit::TxnTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
         };
         Self::Bad(status, unfit.to_string())
     }
@@ -47,6 +49,24 @@ impl From<QueryRejection> for Failure {
     fn from(rejection: QueryRejection) -> Self {
         bad(rejection.body_text())
     }
+}
+
+impl From<PathRejection> for Failure {
+    fn from(rejection: PathRejection) -> Self {
+        bad(format!("{}; nothing was changed", rejection.body_text()))
+    }
+}
+
+/// Why the store did nothing.
+pub(crate) fn fault(fault: Fault) -> Failure {
+    let status = match fault {
+        Fault::Compacted { .. } => StatusCode::GONE,
+        Fault::FutureRevision | Fault::DuplicateKey => StatusCode::BAD_REQUEST,
+        Fault::KeyNotFound => StatusCode::PRECONDITION_FAILED,
+        Fault::LeaseNotFound => StatusCode::NOT_FOUND,
+        Fault::LeaseExists => StatusCode::CONFLICT,
+    };
+    Failure::Bad(status, format!("{fault}; nothing was changed"))
 }
 
 impl IntoResponse for Failure {

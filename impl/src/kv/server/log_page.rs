@@ -101,15 +101,57 @@ fn add_nodes(object: &mut Map<String, Value>, name: &str, nodes: &BTreeSet<NodeI
 }
 
 fn add_command(object: &mut Map<String, Value>, command: &Command) {
+    let mut add = |name: &str, value: Value| object.insert(name.to_owned(), value);
     match command {
-        Command::Put { key, value } => {
-            object.insert("kind".into(), "put".into());
-            add_bytes(object, "key", key);
-            add_bytes(object, "value", value);
+        Command::Put(put) => {
+            add("kind", "put".into());
+            if let Some(lease) = put.lease {
+                add("lease", lease.0.into());
+            }
+            add_bytes(object, "key", &put.key);
+            if let Some(value) = &put.value {
+                add_bytes(object, "value", value);
+            }
         }
-        Command::Delete { key } => {
-            object.insert("kind".into(), "delete".into());
-            add_bytes(object, "key", key);
+        Command::DeleteRange(delete) => {
+            add("kind", "delete".into());
+            match delete.range.single() {
+                Some(key) => add_bytes(object, "key", key),
+                None => {
+                    add_bytes(object, "start", delete.range.start());
+                    if let Some(end) = delete.range.end() {
+                        add_bytes(object, "end", end);
+                    }
+                }
+            }
+        }
+        Command::Txn(txn) => {
+            add("kind", "txn".into());
+            add("compare", txn.compare.len().into());
+            add("success", txn.success.len().into());
+            add("failure", txn.failure.len().into());
+        }
+        Command::Grant { lease, ttl } => {
+            add("kind", "lease_grant".into());
+            add("lease", lease.0.into());
+            add("ttl_s", ttl.0.into());
+        }
+        Command::KeepAlive { lease } => {
+            add("kind", "lease_keep_alive".into());
+            add("lease", lease.0.into());
+        }
+        Command::Revoke { lease } => {
+            add("kind", "lease_revoke".into());
+            add("lease", lease.0.into());
+        }
+        Command::Expire { lease, renewals } => {
+            add("kind", "lease_expire".into());
+            add("lease", lease.0.into());
+            add("renewals", renewals.0.into());
+        }
+        Command::Compact { revision } => {
+            add("kind", "compact".into());
+            add("revision", revision.0.into());
         }
     }
 }

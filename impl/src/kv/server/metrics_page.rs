@@ -25,7 +25,7 @@ pub(crate) fn answer(
     metrics_page::answer(&registry)
 }
 
-fn gauges(report: &Report) -> [(&'static str, &'static str, u64); 8] {
+fn gauges(report: &Report) -> [(&'static str, &'static str, u64); 11] {
     [
         ("term", "The current term", report.term),
         (
@@ -55,5 +55,12 @@ fn gauges(report: &Report) -> [(&'static str, &'static str, u64); 8] {
             report.snapshot_index,
         ),
         ("keys", "Keys in the store", report.keys),
+        ("revision", "The revision of the store", report.revision),
+        (
+            "remembered_changes",
+            "Changes of the store since the last compaction",
+            report.changes,
+        ),
+        ("leases", "Leases in the store", report.leases),
     ]
 }

@@ -9,6 +9,7 @@ use models::raft::progress::Window;
 use models::raft::state::Persistent;
 use models::raft::{Compaction, Timer};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::Identity;
@@ -16,19 +17,24 @@ use crate::kv::config::{Config, Timing};
 use crate::kv::membership::configured as membership;
 use crate::kv::membership::configured::Membership;
 use crate::kv::request::forward::Forwarder;
-use crate::kv::request::pending::Waiters;
+use crate::kv::request::pending::{View, Waiters};
 use crate::kv::request::router::Service;
 use crate::kv::request::session_pool::Sessions;
 use crate::kv::server::api as http;
+use crate::kv::server::auto_compaction;
 use crate::kv::server::events::{halted_words, log_event, obey};
 use crate::kv::server::handover::{self, HandOver, Transfers};
-use crate::kv::store::MAX_APPEND_WEIGHT;
+use crate::kv::server::lease_expiry::{self, LeaseClock};
+use crate::kv::server::watch::Watched;
+use crate::kv::store::{MAX_APPEND_WEIGHT, Revision};
 use crate::kv::{Kv, KvRaft};
 use crate::runtime::driver::{Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
 use crate::runtime::journal::Journal;
 use crate::runtime::timers::TimerSpan;
 use crate::runtime::transport::tcp::{Tcp, TcpConfig};
+use crate::service::address::Addresses;
 use crate::service::config::ServiceConfig;
+use crate::service::founding::waiting::until_member;
 use crate::service::hosted::HostedNode;
 use crate::service::open_files;
 use crate::service::peering::peer_config;
@@ -53,6 +59,8 @@ const MAX_WEIGHT_IN_FLIGHT: usize = 8 << 20;
 pub struct KvNode {
     hosted: HostedNode<KvRaft>,
     service: Arc<Service>,
+    /// What is done beside serving.
+    tasks: Vec<JoinHandle<()>>,
 }
 
 impl KvNode {
@@ -109,6 +117,8 @@ impl KvNode {
         let (tcp, transport) = Tcp::start(listeners.peer, peers, inbox.clone(), metrics.clone())?;
         let membership = Membership::new(config, id, tcp.peers().clone(), forwarder.clone());
         let transfers = Arc::new(Transfers::default());
+        let revision = watch::Sender::new(Revision::default());
+        let stop = watch::Sender::new(false);
         let service = Arc::new(Service {
             id,
             identity: identity.clone(),
@@ -121,6 +131,11 @@ impl KvNode {
             forwarder,
             membership: membership.clone(),
             timing: config.timing.clone(),
+            leases: LeaseClock::default(),
+            watched: Watched {
+                revision: revision.subscribe(),
+                stop: stop.subscribe(),
+            },
         });
         let options = NodeOptions {
             seed,
@@ -150,6 +165,10 @@ impl KvNode {
         };
         let raft = NodeBuilder::new(raft(config, id), spans(&config.timing), sink)
             .check(check)
+            .after_batch(move |node| {
+                let latest = node.volatile.applied.machine.revision();
+                revision.send_if_modified(|told| std::mem::replace(told, latest) != latest);
+            })
             .options(options);
         let raft = recorded(raft, config.node(id)?, config.service, &metrics)?.spawn(
             (inbox, mailbox),
@@ -167,14 +186,10 @@ impl KvNode {
             listener: listeners.metrics,
             router: http::metrics(service.clone()),
         };
-        let servers = Servers::start(
-            api,
-            page,
-            credentials,
-            clients,
-            &metrics,
-            watch::Sender::new(false),
-        )?;
+        let servers = Servers::start(api, page, credentials, clients, &metrics, stop)?;
+        let mut tasks = vec![tokio::spawn(lease_expiry::run(service.clone()))];
+        let kept = config.limits.kept_history();
+        tasks.push(tokio::spawn(auto_compaction::run(service.clone(), kept)));
         let Identity {
             cluster_id, disk, ..
         } = identity;
@@ -188,7 +203,11 @@ impl KvNode {
             tcp,
             servers,
         };
-        Ok(Self { hosted, service })
+        Ok(Self {
+            hosted,
+            service,
+            tasks,
+        })
     }
 
     /// Where clients are served.
@@ -204,6 +223,17 @@ impl KvNode {
     /// The Raft node.
     pub fn raft(&self) -> &RunningNode<KvRaft> {
         &self.hosted.node
+    }
+
+    /// Another member is reached at these addresses from now on. They carry no promise: who it is, its disk
+    /// says.
+    pub(crate) fn moved(&self, node: NodeId, addresses: Addresses) {
+        self.service.membership.moved(node, addresses);
+    }
+
+    /// Follows who leads, as far as the node knows.
+    pub(crate) fn view(&self) -> watch::Receiver<View> {
+        self.service.waiters.view()
     }
 
     /// Waits until the node has stopped or failed. End the process when it has failed.
@@ -239,13 +269,24 @@ impl KvNode {
     /// When the node had failed before, fails on the way, or hangs.
     pub async fn shutdown(self) -> Result<(), Failure> {
         self.hand_over().await;
+        for task in self.tasks {
+            task.abort();
+        }
         self.hosted.shutdown().await
     }
 }
 
 impl ServiceNode for KvNode {
     type Config = Config;
-    type Members = Configuration;
+
+    async fn until_member(
+        config: &Config,
+        id: NodeId,
+        listeners: Listeners,
+    ) -> Result<Listeners, StartError> {
+        let clients = config.limits.max_client_connections;
+        until_member::<Configuration>(&config.cluster_config(), id, clients, listeners).await
+    }
 
     fn start(config: &Config, id: NodeId, listeners: Listeners) -> Result<Self, StartError> {
         Self::start(config, id, listeners)
@@ -263,7 +304,11 @@ impl ServiceNode for KvNode {
 /// The protocol of node `id`.
 pub fn raft(config: &Config, id: NodeId) -> KvRaft {
     // Who the members are is on the disk: here it is only said to an empty one.
-    let mut raft = KvRaft::joining(id);
+    tuned(KvRaft::joining(id), config)
+}
+
+/// The protocol with what this service wants of it.
+pub(crate) fn tuned(mut raft: KvRaft, config: &Config) -> KvRaft {
     raft.max_append_weight = MAX_APPEND_WEIGHT;
     raft.max_sessions = config.limits.max_sessions;
     raft.max_pending_reads = config.limits.max_pending_reads;

@@ -1,5 +1,10 @@
 //! A client of the store, which tries all nodes and retries until a deadline.
 
+pub mod entry;
+pub mod lease;
+mod snapshot;
+pub mod watch;
+
 use std::time::Duration;
 
 use base64::Engine;
@@ -8,11 +13,11 @@ use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
-use crate::kv::encoding::decode_base64;
+use self::entry::{Keys, Listing, Page};
 use crate::kv::headers;
-use crate::kv::json_bytes::add_bytes;
 use crate::kv::status::Report;
 use crate::kv::store::{MAX_VALUE_BYTES, Unfit, check_key};
 use crate::service::http_client::{Access, SetUpError};
@@ -33,9 +38,15 @@ pub enum ClientError {
     /// The key or the value is not fit: no node would take it.
     #[error("nothing was sent: {0}")]
     Unfit(#[from] Unfit),
+    /// What comes after the revision to go on from is compacted, in the node's words.
+    #[error("{0}")]
+    Gone(String),
+    /// No node has sent a snapshot to its end.
+    #[error("there is no snapshot: {0}. Nothing has changed in the cluster: try again")]
+    Snapshot(String),
     /// A node's answer is not understood.
     #[error(
-        "{node} answers what is not understood: {problem}; the request was a read and changed nothing"
+        "{node} answers what is not understood: {problem}. If the request was a write, it was done"
     )]
     Malformed {
         /// The node.
@@ -49,26 +60,6 @@ impl From<SetUpError> for ClientError {
     fn from(error: SetUpError) -> Self {
         Self::Request(error.into())
     }
-}
-
-/// A key of a listing, with its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The key.
-    pub key: Bytes,
-    /// Its value.
-    pub value: Bytes,
-    /// The revision of the store that wrote it.
-    pub revision: u64,
-}
-
-/// Some keys of a listing, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// The keys and their values.
-    pub entries: Vec<Entry>,
-    /// Whether there are more after the last one.
-    pub more: bool,
 }
 
 impl Client {
@@ -97,14 +88,32 @@ impl Client {
     ///
     /// # Errors
     /// When it was refused, or there was no answer in time; nothing is sent when the key is empty
-    /// or longer than [`MAX_KEY_BYTES`](super::machine::MAX_KEY_BYTES), or the value larger than
+    /// or longer than [`MAX_KEY_BYTES`](super::store::MAX_KEY_BYTES), or the value larger than
     /// [`MAX_VALUE_BYTES`].
     pub async fn put(&mut self, key: &[u8], value: Bytes) -> Result<Option<u64>, ClientError> {
+        self.put_with(key, value, None).await
+    }
+
+    /// The same, in a lease: the key goes when that ends.
+    ///
+    /// # Errors
+    /// As [`put`](Self::put), and when there is no such lease.
+    pub async fn put_with(
+        &mut self,
+        key: &[u8],
+        value: Bytes,
+        lease: Option<u64>,
+    ) -> Result<Option<u64>, ClientError> {
         check_key(key)?;
         if value.len() > MAX_VALUE_BYTES {
             return Err(Unfit::ValueTooLarge.into());
         }
-        let answer = self.request(Method::PUT, &key_path(key), value).await?;
+        let mut path = key_path(key);
+        if let Some(lease) = lease {
+            path += &format!("{}lease={lease}", joint(&path));
+        }
+        let answer = self.request(Method::PUT, &path, value).await?;
+        self.found(&answer)?;
         Ok(answer.number(headers::REVISION))
     }
 
@@ -113,10 +122,24 @@ impl Client {
     /// # Errors
     /// When it was refused, or there was no answer in time.
     pub async fn get(&mut self, key: &[u8]) -> Result<Option<Bytes>, ClientError> {
+        self.get_at(key, None).await
+    }
+
+    /// The value that `key` had at a revision.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and when the revision is compacted or to come.
+    pub async fn get_at(
+        &mut self,
+        key: &[u8],
+        revision: Option<u64>,
+    ) -> Result<Option<Bytes>, ClientError> {
         check_key(key)?;
-        let answer = self
-            .request(Method::GET, &key_path(key), Bytes::new())
-            .await?;
+        let mut path = key_path(key);
+        if let Some(revision) = revision {
+            path += &format!("{}revision={revision}", joint(&path));
+        }
+        let answer = self.request(Method::GET, &path, Bytes::new()).await?;
         Ok(answer.status.is_success().then_some(answer.body))
     }
 
@@ -132,31 +155,45 @@ impl Client {
         Ok(answer.status.is_success())
     }
 
-    /// The keys that begin with `prefix`, in order: at most `limit` of them, and at most as many
-    /// as the store puts in one page, from behind the key `after` on. Each page is linearizable;
-    /// several are no snapshot.
+    /// Removes keys, all in one revision. Returns how many there were.
+    ///
+    /// # Errors
+    /// When it was refused, or there was no answer in time.
+    pub async fn delete_range(&mut self, keys: &Keys) -> Result<u64, ClientError> {
+        let path = format!("/kv?{}", keys.query());
+        let answer = self.request(Method::DELETE, &path, Bytes::new()).await?;
+        let done: Deleted = self.parse(&answer)?;
+        Ok(done.deleted)
+    }
+
+    /// The keys that are asked for, in order: at most as many as the store puts in one page, from behind
+    /// the key `after` on. Each page is linearizable; several are a snapshot if they name one revision.
     ///
     /// # Errors
     /// When it was refused, or there was no answer in time, or none that is understood.
-    pub async fn list(
-        &mut self,
-        prefix: &[u8],
-        after: Option<&[u8]>,
-        limit: Option<usize>,
-    ) -> Result<Page, ClientError> {
-        let encode = |bytes| percent_encode(bytes, NON_ALPHANUMERIC);
-        let mut path = format!("/kv?prefix={}", encode(prefix));
-        if let Some(after) = after {
-            path += &format!("&after={}", encode(after));
-        }
-        if let Some(limit) = limit {
-            path += &format!("&limit={limit}");
-        }
+    pub async fn range(&mut self, range: &Listing) -> Result<Page, ClientError> {
+        let path = format!("/kv?{}", range.query());
         let answer = self.request(Method::GET, &path, Bytes::new()).await?;
-        Page::parse(&answer.body).map_err(|problem| ClientError::Malformed {
-            node: self.session.nodes().next().to_owned(),
-            problem,
-        })
+        Page::parse(&answer.body).map_err(|problem| self.malformed(problem))
+    }
+
+    /// Does a transaction, in JSON as the API has it. Returns the answer, in JSON.
+    ///
+    /// # Errors
+    /// When it was refused, or there was no answer in time.
+    pub async fn transact(&mut self, txn: Bytes) -> Result<Value, ClientError> {
+        let answer = self.request(Method::POST, "/txn", txn).await?;
+        self.parse(&answer)
+    }
+
+    /// Forgets what was changed before a revision.
+    ///
+    /// # Errors
+    /// When it was refused, or there was no answer in time.
+    pub async fn compact(&mut self, revision: u64) -> Result<(), ClientError> {
+        let body = json!({ "revision": revision }).to_string();
+        let answer = self.request(Method::POST, "/compact", body.into()).await?;
+        self.found(&answer)
     }
 
     /// How the node at `address` fares. Asks that node only, and once.
@@ -176,6 +213,27 @@ impl Client {
         self.session.page(address, path).await
     }
 
+    /// An answer that is not 404, where that means that something is missing.
+    fn found(&self, answer: &Answer) -> Result<(), ClientError> {
+        match answer.status {
+            StatusCode::NOT_FOUND => Err(self.session.refused(answer).into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn parse<T: DeserializeOwned>(&self, answer: &Answer) -> Result<T, ClientError> {
+        self.found(answer)?;
+        let parsed = serde_json::from_slice(&answer.body);
+        parsed.map_err(|error| self.malformed(error.to_string()))
+    }
+
+    fn malformed(&self, problem: String) -> ClientError {
+        ClientError::Malformed {
+            node: self.session.nodes().next().to_owned(),
+            problem,
+        }
+    }
+
     async fn request(
         &mut self,
         method: Method,
@@ -192,65 +250,16 @@ impl Client {
     }
 }
 
-impl Page {
-    fn parse(json: &[u8]) -> Result<Self, String> {
-        let page: WirePage = serde_json::from_slice(json).map_err(|error| error.to_string())?;
-        let entries = page.entries.into_iter().map(Entry::try_from);
-        Ok(Self {
-            entries: entries.collect::<Result<_, _>>()?,
-            more: page.more,
-        })
-    }
-}
-
-impl Entry {
-    /// One line of JSON. What is no UTF-8 is in base64: `key_base64`, `value_base64`.
-    pub fn to_json(&self, keys_only: bool) -> String {
-        let mut object = Map::new();
-        add_bytes(&mut object, "key", &self.key);
-        if !keys_only {
-            add_bytes(&mut object, "value", &self.value);
-        }
-        object.insert("revision".into(), self.revision.into());
-        Value::Object(object).to_string()
-    }
-}
-
-/// A page as the API shows it.
 #[derive(Deserialize)]
-struct WirePage {
-    entries: Vec<WireEntry>,
-    more: bool,
+struct Deleted {
+    deleted: u64,
 }
 
-#[derive(Deserialize)]
-struct WireEntry {
-    key: Option<String>,
-    key_base64: Option<String>,
-    value: Option<String>,
-    value_base64: Option<String>,
-    revision: u64,
-}
-
-impl TryFrom<WireEntry> for Entry {
-    type Error = String;
-
-    fn try_from(entry: WireEntry) -> Result<Self, String> {
-        Ok(Self {
-            key: either("key", entry.key, entry.key_base64)?,
-            value: either("value", entry.value, entry.value_base64)?,
-            revision: entry.revision,
-        })
-    }
-}
-
-fn either(name: &str, text: Option<String>, base64: Option<String>) -> Result<Bytes, String> {
-    match (text, base64) {
-        (Some(text), None) => Ok(text.into()),
-        (None, Some(text)) => Ok(decode_base64(&text)?.into()),
-        (None, None) | (Some(_), Some(_)) => {
-            Err(format!("an entry must have either {name} or {name}_base64"))
-        }
+/// What comes between a path and its next parameter.
+fn joint(path: &str) -> char {
+    match path.contains('?') {
+        true => '&',
+        false => '?',
     }
 }
 
