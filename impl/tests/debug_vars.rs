@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use lockstep::kv::config::Timing;
 use serde_json::{Value, json};
 
+use crate::support::counter::CounterCluster;
 use crate::support::files::FilesCluster;
 use crate::support::kv::KvCluster;
 use crate::support::loopback::http;
@@ -65,7 +66,7 @@ async fn the_store_shows_its_raft() {
     let variables = cluster.get(leader, PATH).await.json();
     assert!(variables["raft"]["commit_index"].as_u64() >= Some(2));
     assert_eq!(variables["kv"]["keys"], 1);
-    assert_eq!(variables["kv"]["revision"], 1);
+    assert_eq!(variables["kv"]["revision"], 2);
     cluster.stop_all().await;
 }
 
@@ -98,5 +99,36 @@ async fn the_file_service_shows_its_zab_and_its_elections() {
     check_process(&there);
     assert_eq!(there["zab"]["role"], "follower");
     assert_eq!(there["zab"]["synchronizations"]["by"], leader);
+    cluster.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_counter_shows_its_replica_and_who_is_there() {
+    let cluster = CounterCluster::start(3).await;
+    cluster.joined(1..=3, 2).await;
+    cluster.get(1, "/inc?amount=42").await.number();
+    let report = cluster.until(1, |report| report.behind.is_empty()).await;
+    let variables = cluster.get(1, PATH).await.json();
+    check_process(&variables);
+    let counter = &variables["counter"];
+    assert_eq!(
+        (&counter["value"], &counter["own"]),
+        (&json!(42), &json!(42))
+    );
+    assert_eq!(
+        (&counter["id"], &counter["role"]),
+        (&json!(1), &json!("replica"))
+    );
+    assert_eq!(counter["replica"], json!(report.replica));
+    assert_eq!(
+        (&counter["members"], &counter["behind"]),
+        (&json!([2, 3]), &json!([]))
+    );
+    assert_eq!(
+        variables["swim"],
+        json!({ "alive": 2, "suspect": 0, "down": 0 })
+    );
+    let there = at_metrics_port(cluster.metrics_address(2)).await;
+    assert_eq!(there["counter"]["value"], 42);
     cluster.stop_all().await;
 }

@@ -140,3 +140,27 @@ fn the_file_service_s_demo_leaves_nothing_behind_when_it_is_interrupted() {
 fn the_file_service_s_demo_leaves_nothing_behind_when_its_terminal_is_interrupted() {
     check("files", "lines appended", &Interrupted::WithItsNodes);
 }
+
+#[test]
+fn the_counter_s_demo_leaves_nothing_behind_when_it_is_interrupted() {
+    check("counter", "killed (SIGKILL)", &Interrupted::Alone);
+}
+
+#[test]
+fn the_counter_s_demo_leaves_nothing_behind_when_its_terminal_is_interrupted() {
+    check(
+        "counter",
+        "cut off from the others",
+        &Interrupted::WithItsNodes,
+    );
+}
+
+#[test]
+fn the_members_demo_leaves_nothing_behind_when_it_is_interrupted() {
+    check("heartbeat", "killed (SIGKILL)", &Interrupted::Alone);
+}
+
+#[test]
+fn the_members_demo_leaves_nothing_behind_when_its_terminal_is_interrupted() {
+    check("heartbeat", "leads in term", &Interrupted::WithItsNodes);
+}

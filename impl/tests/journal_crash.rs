@@ -239,8 +239,6 @@ type Files = BTreeMap<PathBuf, Vec<u8>>;
 /// it comes to be, for whoever crashes there; and the entry that is appended meanwhile.
 struct Moments {
     before: Files,
-    /// The segment that follows is there.
-    rotated: Files,
     /// The state is written, half of it or all, under the unfinished name.
     unfinished: Files,
     /// It has got its name, and nothing is removed.
@@ -284,7 +282,7 @@ fn moments() -> Moments {
     }
     let before = contents(path);
     let begun = journal.begin_checkpoint().expect("begins");
-    let rotated = contents(path);
+    assert_eq!(contents(path), before, "to begin it costs no file");
     // While it is written, the journal goes on.
     journal.append(LATER).expect("appends");
     journal.flush().expect("flushes");
@@ -304,7 +302,7 @@ fn moments() -> Moments {
     assert_eq!(
         removed.len(),
         2,
-        "the checkpoint and the segment that follows"
+        "the checkpoint and the segment that it ends in"
     );
     assert_eq!(
         named.len(),
@@ -313,7 +311,6 @@ fn moments() -> Moments {
     );
     Moments {
         before,
-        rotated,
         unfinished,
         named,
         removed,
@@ -346,7 +343,6 @@ fn a_crash_at_any_moment_of_a_checkpoint_loses_nothing() {
     let still = before_it();
     let and_later = [before_it(), vec![Owned::Step(LATER.to_vec())]].concat();
     check_recovers(&moments.before, &still);
-    check_recovers(&moments.rotated, &still);
     check_recovers(&moments.unfinished, &and_later);
     check_recovers(&moments.named, &after_it());
     check_recovers(&moments.removed, &after_it());
@@ -466,6 +462,50 @@ fn segments_whose_checkpoint_is_missing_are_refused() {
         small(256, 0),
         "the segment is missing",
     );
+}
+
+/// Within a segment, where the entries before a checkpoint's end were on disk before it was.
+#[test]
+fn entries_that_a_checkpoint_covers_and_that_are_cut_off_are_damage() {
+    let directory = tempdir().expect("tempdir");
+    let (mut journal, _, _) = open(directory.path(), small(4096, 0)).expect("opens");
+    for n in 0..5_u8 {
+        journal.append(&[n; 60]).expect("appends");
+        journal.flush().expect("flushes");
+    }
+    checkpoint(&mut journal, FIRST);
+    drop(journal);
+    let segment = newest_segment(directory.path());
+    let bytes = fs::read(&segment).expect("reads");
+    for cut in [1, 60, 90, 200] {
+        fs::write(&segment, &bytes[..bytes.len() - cut]).expect("writes");
+        check_refused(
+            directory.path(),
+            small(4096, 0),
+            "the checkpoint was taken when entry 5 was on disk",
+        );
+    }
+}
+
+/// The later one takes the name of the one before.
+#[test]
+fn of_two_checkpoints_that_end_in_one_segment_the_later_counts() {
+    let directory = tempdir().expect("tempdir");
+    let (mut journal, _, _) = open(directory.path(), small(4096, 0)).expect("opens");
+    journal.append(b"replaced").expect("appends");
+    checkpoint(&mut journal, FIRST);
+    journal.append(b"replaced too").expect("appends");
+    checkpoint(&mut journal, b"the second state");
+    journal.append(LATER).expect("appends");
+    journal.flush().expect("flushes");
+    drop(journal);
+    assert_eq!(contents(directory.path()).len(), 2);
+    let (_, entries, _) = open(directory.path(), small(4096, 0)).expect("opens");
+    let expected = [
+        Owned::Checkpoint(b"the second state".to_vec()),
+        Owned::Step(LATER.to_vec()),
+    ];
+    assert_eq!(entries, expected);
 }
 
 /// It costs space only.

@@ -97,13 +97,13 @@ fn a_checkpoint_replaces_what_came_before() {
         journal.append(&[n; 40]).expect("appends");
     }
     checkpoint(&mut journal, b"state");
-    journal.append(b"after").expect("appends");
-    journal.flush().expect("flushes");
     assert_eq!(
         segments(directory.path()).len(),
         1,
-        "the old segments are gone"
+        "the segments before the one that it ends in are gone"
     );
+    journal.append(b"after").expect("appends");
+    journal.flush().expect("flushes");
     drop(journal);
     let (_, entries, _) = open(directory.path(), options).expect("opens");
     let expected = [
@@ -263,9 +263,38 @@ fn a_journal_of_another_format_is_refused() {
         check_refused(
             directory.path(),
             small(200, 0),
-            "has format 1, this program reads format 2",
+            "has format 1, this program reads formats 2 to 3",
         );
     }
+}
+
+/// In format 2 a checkpoint ended where a segment did.
+#[test]
+fn a_journal_of_the_format_before_is_read_and_goes_on() {
+    let directory = tempdir().expect("tempdir");
+    let (mut journal, _, _) = open(directory.path(), small(200, 0)).expect("opens");
+    for n in 0..20_u8 {
+        journal.append(&[n; 40]).expect("appends");
+    }
+    journal.flush().expect("flushes");
+    drop(journal);
+    for (path, mut bytes) in contents(directory.path()) {
+        bytes[8] = 2;
+        fs::write(&path, bytes).expect("writes");
+    }
+    let (mut journal, entries, _) = open(directory.path(), small(200, 0)).expect("opens");
+    assert_eq!(entries.len(), 20);
+    journal.append(b"later").expect("appends");
+    checkpoint(&mut journal, b"state");
+    journal.append(b"latest").expect("appends");
+    journal.flush().expect("flushes");
+    drop(journal);
+    let (_, entries, _) = open(directory.path(), small(200, 0)).expect("opens");
+    let expected = [
+        Owned::Checkpoint(b"state".to_vec()),
+        Owned::Step(b"latest".to_vec()),
+    ];
+    assert_eq!(entries, expected);
 }
 
 /// A checkpoint may be as large as it likes: its length is no field of 32 bits, and it is never

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lockstep::kv::config::Timing;
 use prometheus_parse::{LineInfo, SampleType};
 
+use crate::support::counter::CounterCluster;
 use crate::support::files::FilesCluster;
 use crate::support::kv::KvCluster;
 
@@ -174,6 +175,42 @@ async fn the_metrics_of_a_node_of_the_file_service_keep_the_rules() {
             &page,
             &["lockstep_zab_epoch", "lockstep_zab_synchronizations_total"],
         );
+    }
+    cluster.stop_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_metrics_of_a_node_of_the_counter_keep_the_rules() {
+    let cluster = CounterCluster::start(3).await;
+    cluster.joined(1..=3, 2).await;
+    cluster.count_as(1, "7", "1", 42).await.says(200, "42");
+    cluster.count_as(1, "7", "1", 42).await.says(200, "42");
+    cluster.get(1, "/inc?amount=0").await.says(400, "");
+    for id in 1..=3 {
+        cluster.comes_to(id, 42).await;
+        let page = cluster.metrics(id).await;
+        check(&page, &COMMON);
+        check(
+            &page,
+            &[
+                "lockstep_increments_counted_total",
+                "lockstep_swim_packets_sent_total",
+            ],
+        );
+        for line in [
+            "lockstep_replica_value 42\n",
+            "lockstep_swim_members_alive 2\n",
+        ] {
+            assert!(page.contains(line), "{line}: {page}");
+        }
+    }
+    let page = cluster.metrics(1).await;
+    for line in [
+        "lockstep_increments_counted_total 1\n",
+        "lockstep_increments_repeated_total 1\n",
+        "lockstep_swim_packets_of_strangers_total 0\n",
+    ] {
+        assert!(page.contains(line), "{line}: {page}");
     }
     cluster.stop_all().await;
 }

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use lockstep::service::address::{Address, Host};
-use lockstep::service::certs::{CA_FILE, CA_KEY_FILE, NodeCertificate, make_authority, make_node};
+use lockstep::service::certs::{
+    CA_FILE, CA_KEY_FILE, GOSSIP_KEY_FILE, NodeCertificate, make_authority, make_node,
+};
 use lockstep::service::config::NodeConfig;
 use models::NodeId;
 
@@ -75,6 +77,10 @@ pub(super) fn run(args: CertsArgs) -> anyhow::Result<ExitCode> {
             println!(
                 "{}: its key; belongs on no node",
                 dir.join(CA_KEY_FILE).display()
+            );
+            println!(
+                "{}: signs the datagrams of a counter's nodes and of heartbeat's members; belongs on each of them",
+                dir.join(GOSSIP_KEY_FILE).display()
             );
         }
         CertsCommand::Node {

@@ -4,15 +4,22 @@ mod certs;
 mod cluster_file;
 mod completions;
 mod config;
+mod counter;
 mod demo;
 mod duration;
 mod files;
 mod files_shell;
 mod files_shell_batch;
 mod files_shell_watch;
+mod heartbeat;
+mod heartbeat_run;
 mod init;
 mod keys;
 mod kv;
+mod kv_lease;
+mod kv_log;
+mod kv_snapshot;
+mod kv_watch;
 mod lock;
 mod lock_run;
 mod locks;
@@ -60,6 +67,8 @@ enum Command {
     Files(files::FilesArgs),
     Lock(lock::LockArgs),
     Locks(locks::LocksArgs),
+    Counter(counter::CounterArgs),
+    Heartbeat(Box<heartbeat::HeartbeatArgs>),
     /// Shows a service at work on this machine, and checks what it shows
     #[command(subcommand)]
     Demo(demo::Demo),
@@ -74,8 +83,16 @@ fn command_line() -> clap::Command {
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let started = match &cli.command {
-        Command::Node(args) => start_log(args.run()),
-        Command::Orchestrator(args) => start_log(args.run()),
+        Command::Node(args) => start_log(args.process()),
+        Command::Orchestrator(args) => start_log(args.process()),
+        Command::Counter(counter::CounterArgs {
+            command: counter::CounterCommand::Serve(args),
+            ..
+        }) => start_log(args.process()),
+        Command::Heartbeat(args) => match &args.command {
+            heartbeat::HeartbeatCommand::Run(args) => start_log(args.process()),
+            _ => logging::start(None, "error", LogFormat::Text),
+        },
         _ => logging::start(None, "error", LogFormat::Text),
     };
     let log = match started {
@@ -97,7 +114,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// The log of a node.
-fn start_log(args: &node::RunArgs) -> Result<Logging, String> {
+fn start_log(args: &node::ProcessArgs) -> Result<Logging, String> {
     logging::start(args.log_level(), "info", args.log_format())
 }
 
@@ -134,6 +151,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Command::Files(args) => files::run(args).await,
             Command::Lock(args) => lock::run(args).await,
             Command::Locks(args) => locks::run(args).await,
+            Command::Counter(args) => counter::run(args).await,
+            Command::Heartbeat(args) => heartbeat::run(*args).await,
             Command::Demo(demo) => demo::run(demo).await,
         }
     });

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
+use lockstep::counter::CounterNode;
 use lockstep::files::FilesNode;
 use lockstep::kv::KvNode;
 use lockstep::locks::{self, LocksNode};
 use lockstep::runtime::driver::Status;
 use lockstep::service::config::{ServiceConfig, ServiceKind, service_of};
-use lockstep::service::founding::waiting::until_member;
 use lockstep::service::logging::LogFormat;
 use lockstep::service::open_files;
 use lockstep::service::running::ServiceNode;
@@ -22,8 +22,8 @@ use tokio::sync::oneshot;
 
 /// Runs one node of a cluster, of the service that its file names, until Ctrl-C or SIGTERM
 ///
-/// The file says of which service: a key-value store, files (service = "files"), or locks (service =
-/// "locks"; its orchestrator is one of the nodes).
+/// The file says of which service: a key-value store, files (service = "files"), locks (service =
+/// "locks"; its orchestrator is one of the nodes), or a counter (service = "counter").
 ///
 /// A node that is told to stop hands its leadership over first if it leads a key-value cluster, and
 /// finishes the
@@ -60,12 +60,19 @@ pub(super) struct OrchestratorArgs {
 pub(super) struct RunArgs {
     /// The cluster file, the same for all nodes
     ///
-    /// `lockstep config init kv`, or `files`, or `locks`, writes one that works as it stands and says what each of
+    /// `lockstep config init kv`, or `files`, `locks` or `counter`, writes one that works as it stands and says what each of
     /// its values means; `lockstep config check` says what is wrong with one. For the file service it
     /// may also be a list of nodes, a line for each: its id, its address, the port for the other
     /// nodes, the port for clients, such as `1 10.0.0.1 7400 7500`.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    #[command(flatten)]
+    process: ProcessArgs,
+}
+
+/// How the process of a node behaves.
+#[derive(Debug, Args)]
+pub(super) struct ProcessArgs {
     /// What is logged: error, warn, info, debug, trace or off, or a list such as
     /// warn,lockstep::runtime=debug. RUST_LOG, if nothing is said, or else info. It can be changed while
     /// the node runs: see `lockstep log-level`
@@ -89,20 +96,24 @@ enum Format {
 }
 
 impl NodeArgs {
-    pub(super) fn run(&self) -> &RunArgs {
-        &self.run
+    pub(super) fn process(&self) -> &ProcessArgs {
+        &self.run.process
     }
 }
 
 impl OrchestratorArgs {
-    pub(super) fn run(&self) -> &RunArgs {
-        &self.run
+    pub(super) fn process(&self) -> &ProcessArgs {
+        &self.run.process
     }
 }
 
-impl RunArgs {
+impl ProcessArgs {
     pub(super) fn log_level(&self) -> Option<&str> {
         self.log_level.as_deref()
+    }
+
+    pub(super) fn stop_with_stdin(&self) -> bool {
+        self.stop_with_stdin
     }
 
     pub(super) fn log_format(&self) -> LogFormat {
@@ -119,6 +130,13 @@ pub(super) async fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
         ServiceKind::Kv => run_service::<KvNode>(args).await,
         ServiceKind::Files => run_service::<FilesNode>(args).await,
         ServiceKind::Locks => run_service::<LocksNode>(args).await,
+        ServiceKind::Counter => run_service::<CounterNode>(args).await,
+        ServiceKind::Heartbeat => bail!(
+            "{}: it is of members, not of nodes; nothing was started. Use `lockstep heartbeat run --config \
+             FILE --id {}`",
+            args.run.config.display(),
+            args.id
+        ),
     }
 }
 
@@ -134,22 +152,32 @@ pub(super) async fn run_orchestrator(args: OrchestratorArgs) -> anyhow::Result<E
 
 async fn run_service<N: ServiceNode>(args: NodeArgs) -> anyhow::Result<ExitCode> {
     let config = N::Config::load(&args.run.config)?;
-    let cluster = config.cluster_config();
-    let id = NodeId(args.id);
     let file = args.run.config.display();
-    let own = cluster.node(id).with_context(|| file.to_string())?;
+    let id = NodeId(args.id);
+    let listed = config.cluster_config();
+    listed.node(id).with_context(|| file.to_string())?;
+    run_node::<N>(&config, id, &args.run.process).await
+}
+
+/// Runs node `id` of `config` until it is told to stop, or has done what it was there for.
+pub(super) async fn run_node<N: ServiceNode>(
+    config: &N::Config,
+    id: NodeId,
+    process: &ProcessArgs,
+) -> anyhow::Result<ExitCode> {
+    let cluster = config.cluster_config();
+    let own = cluster.node(id)?;
     // Before anything is served: a signal that comes now must find somebody.
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be watched")?;
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
-    let stdin = end_of_stdin(args.run.stop_with_stdin);
+    let stdin = end_of_stdin(process.stop_with_stdin);
     match open_files::raise_limit() {
         Ok(limit) => tracing::info!(limit, "so many files may be open"),
         Err(error) => tracing::warn!(%error, "the limit on open files is not raised"),
     }
     let listeners = Listeners::bind(own).await?;
     let mut stdin = std::pin::pin!(stdin);
-    let clients = config.max_client_connections();
-    let waiting = until_member::<N::Members>(&cluster, id, clients, listeners);
+    let waiting = N::until_member(config, id, listeners);
     let listeners = tokio::select! {
         biased;
         listeners = waiting => listeners?,
@@ -157,13 +185,14 @@ async fn run_service<N: ServiceNode>(args: NodeArgs) -> anyhow::Result<ExitCode>
         _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
         () = &mut stdin => return Ok(ExitCode::SUCCESS),
     };
-    let node = N::start(&config, id, listeners)?;
+    let node = N::start(config, id, listeners)?;
     tokio::select! {
         biased;
         status = node.ended() => match status {
             Status::Failed(failure) => return Err(failure.into()),
             Status::Running | Status::Stopped => bail!("the node has stopped by itself"),
         },
+        reason = node.done() => tracing::info!(reason, "stopping"),
         _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
         _ = terminate.recv() => tracing::info!("asked to terminate: stopping"),
         () = &mut stdin => tracing::info!("standard input has ended: stopping"),
@@ -174,7 +203,7 @@ async fn run_service<N: ServiceNode>(args: NodeArgs) -> anyhow::Result<ExitCode>
 }
 
 /// Resolves when standard input ends, or never.
-async fn end_of_stdin(watch: bool) {
+pub(super) async fn end_of_stdin(watch: bool) {
     if watch {
         let (ended, wait) = oneshot::channel::<()>();
         // A thread of its own: a read cannot be cancelled, and must not delay the end.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::Args;
-use lockstep::service::cluster_status::{NodeStatus, agree, ask_all, lag};
+use lockstep::service::cluster_status::{NodeStatus, agree, ask_all, at_issue, lag};
 
 use super::target::TargetArgs;
 
@@ -16,9 +16,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Shows how all nodes of a cluster fare: who leads, how far each is, who hears whom
 ///
 /// LAG is by how many entries a node is behind the one that is furthest. HEARS are the nodes whose
-/// connections it reads. Asks each node itself: nothing is passed on.
+/// connections it reads. Asks each node itself: nothing is passed on. A counter's nodes have no leader:
+/// COMMITTED is what each has counted itself, APPLIED the value that it knows, and LAG by how much it
+/// lags behind.
 ///
-/// Exit code: 0 when all nodes answer and agree on a leader; 1 when not; 2 on any error.
+/// Exit code: 0 when all nodes answer and agree on a leader, or on the value; 1 when not; 2 on any error.
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
     #[command(flatten)]
@@ -83,7 +85,8 @@ fn show(statuses: &[NodeStatus], again: bool) -> io::Result<()> {
         writeln!(out, "{}", row(status, statuses))?;
     }
     if !agree(statuses) {
-        writeln!(out, "the nodes do not all agree on a leader")?;
+        let issue = at_issue(statuses);
+        writeln!(out, "the nodes do not all agree on {issue}")?;
     }
     out.flush()
 }

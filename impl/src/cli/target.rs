@@ -51,8 +51,18 @@ impl TargetArgs {
 
     /// The client addresses of the nodes, which must be of this service.
     pub(super) fn nodes_of<C: ServiceConfig>(&self) -> Result<Vec<String>, ConfigError> {
-        let config = self.config.as_deref().map(C::load).transpose()?;
+        let config = self.config_of::<C>()?;
         Ok(self.with(config.map(|config| config.cluster_config())))
+    }
+
+    /// The cluster file, which must be of this service, if one is named.
+    pub(super) fn config_of<C: ServiceConfig>(&self) -> Result<Option<C>, ConfigError> {
+        self.config.as_deref().map(C::load).transpose()
+    }
+
+    /// The nodes that are named one by one.
+    pub(super) fn named(&self) -> Vec<String> {
+        self.node.clone()
     }
 
     fn with(&self, cluster: Option<ClusterConfig>) -> Vec<String> {

@@ -81,10 +81,9 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogLimits {
-    /// A node writes a snapshot of all files into its journal, and forgets the transactions in it,
-    /// after so many. Meanwhile it says nothing, which takes as long as the files are large: where
-    /// that is longer than `sync_ticks`, there is an election each time. With hundreds of MiB on a
-    /// slow disk, raise both.
+    /// A node applies the transactions since its last snapshot to that once more, whenever there are so
+    /// many, and forgets them. Meanwhile it does nothing else: the fewer, the shorter; how many files
+    /// there are does not matter.
     pub snapshot_every: usize,
     /// So many of those are kept: a follower that lacks no more gets a DIFF, and no SNAP.
     pub retained: usize,
@@ -110,7 +109,7 @@ impl Default for Timing {
 impl Default for LogLimits {
     fn default() -> Self {
         Self {
-            snapshot_every: 4096,
+            snapshot_every: 256,
             retained: 1024,
             diff_bytes: MAX_CONTENT_BYTES,
         }

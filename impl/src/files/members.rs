@@ -19,7 +19,7 @@ use crate::runtime::journal::DirectoryLock;
 use crate::service::address::Addresses;
 use crate::service::config::ClusterConfig;
 use crate::service::data_directory::{self, DirectoryError};
-use crate::service::founding::InitialMembers;
+use crate::service::founding::{InitialMembers, ServiceProtocol};
 use crate::service::member::Member;
 use crate::service::sealed_file::{SealedError, SealedFile};
 
@@ -96,9 +96,12 @@ fn words(ids: &BTreeSet<NodeId>) -> String {
     ids.join(", ")
 }
 
-impl InitialMembers for Ensemble {
+impl ServiceProtocol for Ensemble {
     const PROTOCOL: &'static str = PROTOCOL;
     const VERSION: u32 = VERSION;
+}
+
+impl InitialMembers for Ensemble {
     const HOW_TO_JOIN: &'static str = "the members of a cluster that there is already are fixed: \
                                        none can be added";
     const AFTER_LOSS: &'static str = "The members of this service are fixed, so it cannot come back. \

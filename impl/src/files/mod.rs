@@ -43,7 +43,7 @@ pub type Message = models::zab::message::Message<Files, Bully>;
 /// The name of the protocol, in handshakes and journals.
 pub const PROTOCOL: &str = "zab-files";
 /// The version of its messages and records.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The names of the headers that this service adds to HTTP.
 pub mod headers {

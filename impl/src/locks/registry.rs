@@ -20,7 +20,7 @@ use crate::runtime::identity::Identity;
 use crate::runtime::journal::DirectoryLock;
 use crate::service::address::Addresses;
 use crate::service::data_directory::{self, DirectoryError};
-use crate::service::founding::InitialMembers;
+use crate::service::founding::{InitialMembers, ServiceProtocol};
 use crate::service::member::Member;
 use crate::service::sealed_file::{SealedError, SealedFile};
 
@@ -136,9 +136,12 @@ impl Display for Registry {
     }
 }
 
-impl InitialMembers for Registry {
+impl ServiceProtocol for Registry {
     const PROTOCOL: &'static str = PROTOCOL;
     const VERSION: u32 = VERSION;
+}
+
+impl InitialMembers for Registry {
     const HOW_TO_JOIN: &'static str = "a cluster that there is already invites this node by itself if \
                                        the orchestrator's file lists it, and else by `lockstep locks \
                                        add`";

@@ -1,8 +1,10 @@
 //! What the tests share.
 
 pub(crate) mod cluster;
+pub(crate) mod counter;
 pub(crate) mod disks;
 pub(crate) mod files;
+pub(crate) mod heartbeat;
 pub(crate) mod journals;
 pub(crate) mod kv;
 pub(crate) mod locks;

@@ -8,7 +8,10 @@ use std::time::{Duration, Instant};
 use lockstep::kv::client::Client;
 use lockstep::kv::config::Timing;
 use lockstep::kv::local::cluster::Processes;
+use lockstep::service::config::ServiceConfig;
+use lockstep::service::processes;
 use models::NodeId;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::kv::PATIENCE;
@@ -79,13 +82,19 @@ pub(crate) async fn leader(nodes: &Processes) -> NodeId {
 }
 
 /// Kills a node and empties its data directory.
-pub(crate) fn empty(nodes: &mut Processes, id: NodeId) {
+pub(crate) fn empty<C: ServiceConfig + Serialize + Clone>(
+    nodes: &mut processes::Processes<C>,
+    id: NodeId,
+) {
     nodes.kill(id).expect("killed");
     fs::remove_dir_all(nodes.data_directory(id)).expect("emptied");
 }
 
 /// Runs `lockstep` with the cluster's file.
-pub(crate) fn lockstep(nodes: &Processes, args: &[&str]) -> Output {
+pub(crate) fn lockstep<C: ServiceConfig + Serialize + Clone>(
+    nodes: &processes::Processes<C>,
+    args: &[&str],
+) -> Output {
     let ran = Command::new(PROGRAM)
         .args(args)
         .arg("--config")

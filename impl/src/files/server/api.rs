@@ -88,7 +88,7 @@ pub(crate) fn api(service: Arc<Service>, tokens: &Tokens) -> Router {
         .route("/readyz", get(status_page::readyz))
         .route("/init", post(init))
         .route(CLUSTER_PATH, get(status_page::cluster))
-        .merge(people::routes())
+        .merge(people::routes_at("/"))
         .merge(log_level_api::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method);
@@ -98,7 +98,8 @@ pub(crate) fn api(service: Arc<Service>, tokens: &Tokens) -> Router {
 }
 
 /// What a request takes, where clients must show tokens.
-fn needed_role(method: &Method, path: &str) -> Option<Role> {
+fn needed_role(method: &Method, uri: &Uri) -> Option<Role> {
+    let path = uri.path();
     match *method {
         // What supervises processes has no token.
         _ if ["/healthz", "/readyz"].contains(&path) || people::is_open(path) => None,

@@ -29,6 +29,7 @@ use crate::runtime::timers::TimerSpan;
 use crate::runtime::transport::tcp::{Known, Tcp, TcpConfig};
 use crate::service::config::ServiceConfig;
 use crate::service::founding::InitialMembers;
+use crate::service::founding::waiting::until_member;
 use crate::service::hosted::HostedNode;
 use crate::service::http_client::{NodeClient, NodeTimeouts};
 use crate::service::open_files;
@@ -245,7 +246,15 @@ impl FilesNode {
 
 impl ServiceNode for FilesNode {
     type Config = Config;
-    type Members = Ensemble;
+
+    async fn until_member(
+        config: &Config,
+        id: NodeId,
+        listeners: Listeners,
+    ) -> Result<Listeners, StartError> {
+        let clients = config.limits.max_client_connections;
+        until_member::<Ensemble>(&config.cluster_config(), id, clients, listeners).await
+    }
 
     fn start(config: &Config, id: NodeId, listeners: Listeners) -> Result<Self, StartError> {
         Self::start(config, id, listeners)

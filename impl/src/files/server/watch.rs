@@ -4,19 +4,14 @@
 //! browser sends by itself) goes on after one, at this node or any other. How far back is bounded:
 //! 410 says that a position is too old. A watcher that does not keep up is told so, and dropped.
 
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
-use http_body::Frame;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
@@ -29,6 +24,7 @@ use crate::files::request::router::Service;
 use crate::files::store::changes::Change;
 use crate::files::store::path::MAX_PATH_BYTES;
 use crate::runtime::driver::Inbox;
+use crate::service::event_stream::{self, QUEUE, last_event_id};
 use crate::service::looking::look;
 
 /// A watcher may be behind by so many commands.
@@ -37,8 +33,6 @@ const BEHIND: usize = 1024;
 const BURST_PATIENCE: Duration = Duration::from_millis(500);
 /// and so long at a time.
 const BURST_PAUSE: Duration = Duration::from_millis(1);
-/// So many events wait for a watcher's connection.
-const QUEUE: usize = 64;
 /// A watcher that is told nothing is told this often that its node lives, and where to go on.
 const ALIVE: Duration = Duration::from_secs(5);
 
@@ -132,13 +126,7 @@ pub(crate) async fn watch(
             "the prefix has more than {MAX_PATH_BYTES} bytes"
         )));
     }
-    let from = match fields.get("last-event-id") {
-        None => from,
-        Some(id) => Some(
-            { id.to_str().ok().and_then(|id| id.parse().ok()) }
-                .ok_or_else(|| bad("the header Last-Event-ID is no position"))?,
-        ),
-    };
+    let from = last_event_id(&fields).map_err(bad)?.or(from);
     // Before looking: what comes after is told.
     let feed = service.watching.feed.subscribe();
     // What a node has told others must be on its disk; what it has delivered here is.
@@ -167,11 +155,7 @@ pub(crate) async fn watch(
         last: from,
     };
     tokio::spawn(watcher.run(changes, feed));
-    Response::builder()
-        .header(header::CONTENT_TYPE, "text/event-stream")
-        .header(header::CACHE_CONTROL, "no-cache")
-        .body(Body::new(Events(receiver)))
-        .map_err(|error| Failure::Bad(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+    Ok(event_stream::answer(receiver))
 }
 
 /// One who watches.
@@ -286,20 +270,4 @@ impl Watcher {
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     // An error means that nobody is there to say so any more.
     let _ = stop.wait_for(|stop| *stop).await;
-}
-
-/// The events as the body of an answer.
-struct Events(mpsc::Receiver<Bytes>);
-
-impl http_body::Body for Events {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self.0.poll_recv(context);
-        next.map(|event| event.map(|event| Ok(Frame::data(event))))
-    }
 }

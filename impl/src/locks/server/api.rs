@@ -74,7 +74,7 @@ pub(crate) fn api(service: Arc<Service>, tokens: &Tokens) -> Router {
         .route("/readyz", get(status_page::readyz))
         .route(CLUSTER_PATH, get(status_page::cluster))
         .layer(DefaultBodyLimit::max(BODY_BYTES))
-        .merge(people::routes())
+        .merge(people::routes_at("/"))
         .merge(log_level_api::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method);
@@ -84,7 +84,8 @@ pub(crate) fn api(service: Arc<Service>, tokens: &Tokens) -> Router {
 }
 
 /// What a request takes, where clients must show tokens.
-fn needed_role(method: &Method, path: &str) -> Option<Role> {
+fn needed_role(method: &Method, uri: &Uri) -> Option<Role> {
+    let path = uri.path();
     let changes_cluster = [
         "/init",
         "/register",

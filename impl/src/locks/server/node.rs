@@ -31,6 +31,7 @@ use crate::runtime::transport::tcp::{Known, Tcp, TcpConfig};
 use crate::service::address::Addresses;
 use crate::service::config::ServiceConfig;
 use crate::service::founding::InitialMembers;
+use crate::service::founding::waiting::until_member;
 use crate::service::hosted::HostedNode;
 use crate::service::http_client::{NodeClient, NodeTimeouts};
 use crate::service::open_files;
@@ -235,7 +236,15 @@ impl LocksNode {
 
 impl ServiceNode for LocksNode {
     type Config = Config;
-    type Members = Registry;
+
+    async fn until_member(
+        config: &Config,
+        id: NodeId,
+        listeners: Listeners,
+    ) -> Result<Listeners, StartError> {
+        let clients = config.limits.max_client_connections;
+        until_member::<Registry>(&config.cluster_config(), id, clients, listeners).await
+    }
 
     fn start(config: &Config, id: NodeId, listeners: Listeners) -> Result<Self, StartError> {
         Self::start(config, id, listeners)
