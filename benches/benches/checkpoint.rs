@@ -1,16 +1,18 @@
 //! The longest pause while a checkpoint is taken, against the size of the state.
 //!
 //! One node of the key-value store, alone, with the file journal. It is filled without
-//! checkpoints and started again with one due at the first write. Until that checkpoint is on
+//! checkpoints and started again with one due after a few hundred writes. Until that checkpoint is on
 //! disk, and as long again, a client writes 256 bytes, one write after the other, and another
 //! thread looks at the node every millisecond, as a heartbeat would pass: through the stepper,
-//! and out when all that came before is on disk. `quiet` is the longest pause in as much time
-//! without a checkpoint: what the disk and the machine do by themselves.
+//! and out when all that came before is on disk. `quiet` is as much time without a checkpoint: the
+//! longest pause is what the disk and the machine do by themselves, and the 99th percentile of writes
+//! is what the longest write during the checkpoint is divided by.
 //!
-//! `-- --sizes 10,100` says how many megabytes; by default 10, 100 and 1000.
+//! `-- --sizes 10,100` says how many megabytes, by default 10, 100 and 1000; `--value-bytes 256` how
+//! large each value is, by default 4096. `benches/checkpoint-before` holds a million keys of 256 bytes
+//! against the build in which the node waited for its checkpoints.
 
 use std::collections::VecDeque;
-use std::env;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,7 +26,7 @@ use bytes::Bytes;
 use lockstep::kv::config::{LogLimits, Timing};
 use lockstep::kv::request::pending::{Verdict, Waiters};
 use lockstep::kv::server::node;
-use lockstep::kv::store::{Command, Response};
+use lockstep::kv::store::{Command, Put};
 use lockstep::kv::{KvRaft, PROTOCOL, VERSION};
 use lockstep::runtime::driver::{NodeBuilder, NodeOptions, RunningNode, format, mailbox};
 use lockstep::runtime::journal::{FileJournal, FileJournalOptions};
@@ -41,10 +43,12 @@ const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 const SEED: u64 = 0xC4EC;
 const NODE: NodeId = NodeId(1);
 const MEGABYTE: u64 = 1_000_000;
-/// What fills the store.
-const FILL_BYTES: u64 = 4096;
+/// The values that fill the store, where nothing is said.
+const USUAL_FILL_BYTES: u64 = 4096;
 const FILL_IN_FLIGHT: usize = 256;
 const VALUE_BYTES: u64 = 256;
+/// What is written before the checkpoint, which what the node does when it starts is over by.
+const WRITTEN_BEFORE: u64 = 100_000;
 const LOOKS_EVERY: Duration = Duration::from_millis(1);
 /// The least time that is watched, however soon the checkpoint is there.
 const LEAST: Duration = Duration::from_millis(500);
@@ -59,6 +63,7 @@ fn main() {
         return;
     }
     let sizes = mode.pick(sizes(), vec![1]);
+    let fill_bytes = fill_bytes();
     println!("checkpoint: seed {SEED}; journals are in {FOLDER}");
     let mut table = Table::new(
         "longest pause in ms while a checkpoint is taken, file journal, one node",
@@ -71,19 +76,27 @@ fn main() {
             "p99.9 write",
             "quiet write",
             "quiet look",
+            "quiet p99 write",
+            "write / that",
         ],
     );
     for megabytes in sizes {
-        let row = measure(megabytes);
+        let row = measure(megabytes, fill_bytes);
+        let (longest, usual) = (
+            row.during.write.quantile(1.0),
+            row.quiet.write.quantile(0.99),
+        );
         table.row([
             format!("{megabytes} MB"),
             grouped(row.keys as f64),
             millis(row.took),
-            millis(row.during.write.quantile(1.0)),
+            millis(longest),
             millis(row.during.look.quantile(1.0)),
             millis(row.during.write.quantile(0.999)),
             millis(row.quiet.write.quantile(1.0)),
             millis(row.quiet.look.quantile(1.0)),
+            millis(usual),
+            format!("{:.1}", longest.as_secs_f64() / usual.as_secs_f64()),
         ]);
     }
     println!("{table}");
@@ -91,13 +104,20 @@ fn main() {
 
 /// What `--sizes` says.
 fn sizes() -> Vec<u64> {
-    let mut arguments = env::args().skip_while(|argument| argument != "--sizes");
-    if arguments.next().is_none() {
+    let Some(list) = Mode::option("--sizes") else {
         return vec![10, 100, 1000];
-    }
-    let list = arguments.next().unwrap_or_default();
+    };
     let sizes: Result<Vec<u64>, _> = list.split(',').map(str::parse).collect();
     sizes.expect("--sizes wants megabytes, such as 10,100")
+}
+
+/// What `--value-bytes` says.
+fn fill_bytes() -> u64 {
+    let Some(text) = Mode::option("--value-bytes") else {
+        return USUAL_FILL_BYTES;
+    };
+    let bytes = text.parse().ok().filter(|&bytes| bytes > 0);
+    bytes.expect("--value-bytes wants a number from 1 on")
 }
 
 struct Row {
@@ -113,14 +133,15 @@ struct Pauses {
     look: Latencies,
 }
 
-fn measure(megabytes: u64) -> Row {
+fn measure(megabytes: u64, fill_bytes: u64) -> Row {
     let folder = tempfile::tempdir_in(FOLDER).expect("a temporary folder beside the build");
-    let keys = (megabytes * MEGABYTE).div_ceil(FILL_BYTES);
+    let keys = (megabytes * MEGABYTE).div_ceil(fill_bytes);
     let subject = Subject::start(folder.path(), 0);
-    subject.fill(keys);
+    subject.fill(keys, fill_bytes);
+    let filled = subject.node.inbox().metrics().journal_bytes.get();
     subject.stop();
 
-    let subject = Subject::start(folder.path(), 1);
+    let subject = Subject::start(folder.path(), filled + WRITTEN_BEFORE);
     let started = Instant::now();
     let is_taken = || subject.checkpoints() > 0;
     let during = subject.watch(1, is_taken);
@@ -206,17 +227,16 @@ impl Subject {
             client: ClientId::new(client),
             sequence: Sequence(sequence),
         };
-        let command = Command::Put {
-            key: Bytes::from(format!("key-{key:012}")),
-            value: Bytes::from(vec![0xA5; bytes as usize]),
-        };
+        let key = Bytes::from(format!("key-{key:012}"));
+        let value = Bytes::from(vec![0xA5; bytes as usize]);
+        let command = Command::Put(Put::new(key, value));
         let command = models::raft::Command::Propose { request, command };
         let asked = self.waiters.ask(request, || self.node.inbox().ask(command));
         asked.expect("the node takes the command")
     }
 
-    /// Writes so many keys, many at a time. Spread, so that they do not come in their order.
-    fn fill(&self, keys: u64) {
+    /// Writes so many keys of so many bytes, many at a time. Spread, so that they do not come in their order.
+    fn fill(&self, keys: u64, bytes: u64) {
         let mut waiting = VecDeque::new();
         for key in 0..keys {
             if waiting.len() >= FILL_IN_FLIGHT
@@ -226,7 +246,7 @@ impl Subject {
             }
             let place = key.wrapping_mul(0x9E37_79B9) % (1 << 40);
             let client = 1000 + key % FILL_IN_FLIGHT as u64;
-            waiting.push_back(self.put(client, 1 + key, place, FILL_BYTES));
+            waiting.push_back(self.put(client, 1 + key, place, bytes));
         }
         waiting.into_iter().for_each(done);
     }
@@ -271,6 +291,6 @@ impl Subject {
 
 fn done(answer: oneshot::Receiver<Verdict>) {
     let verdict = answer.blocking_recv().expect("the node answers");
-    let done = matches!(verdict, Verdict::Reply(Response::Put { .. }));
+    let done = matches!(&verdict, Verdict::Reply(answer) if answer.outcome.is_ok());
     assert!(done, "a write was not done: {verdict:?}");
 }

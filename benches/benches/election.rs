@@ -11,7 +11,6 @@
 //! `-- --rounds N` sets how often; by default 10. The picture goes to `election.svg` in the
 //! target folder.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use benches::latency::millis;
 use benches::mode::Mode;
 use benches::noise::Watch;
 use benches::plot::{self, Distribution};
+use benches::program::program;
 use benches::table::Table;
 
 /// Seeds the moments of the faults. The nodes draw their timeouts from seeds of their own,
@@ -53,7 +53,7 @@ fn main() {
     }
     let rounds = mode.pick(rounds(), 1);
     let settings = mode.pick(&SETTINGS[..], &SETTINGS[..1]);
-    let program = failover::program();
+    let program = program();
     println!(
         "election: seed {SEED}, {rounds} rounds each, {}",
         program.display()
@@ -111,14 +111,11 @@ fn median(samples: &[Duration]) -> Duration {
 
 /// What `--rounds` says.
 fn rounds() -> u32 {
-    let mut arguments = env::args().skip_while(|argument| argument != "--rounds");
-    if arguments.next().is_none() {
+    let Some(text) = Mode::option("--rounds") else {
         return ROUNDS;
-    }
-    let number = arguments.next().and_then(|text| text.parse().ok());
-    number
-        .filter(|&rounds| rounds > 0)
-        .expect("--rounds wants a number from 1 on")
+    };
+    let number = text.parse().ok().filter(|&rounds| rounds > 0);
+    number.expect("--rounds wants a number from 1 on")
 }
 
 fn target() -> PathBuf {

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use lockstep::kv::config::Timing;
 use lockstep::kv::request::pending::{Verdict, Waiters};
 use lockstep::kv::server::node;
-use lockstep::kv::store::{Command, MAX_APPEND_WEIGHT, Response};
+use lockstep::kv::store::{Command, MAX_APPEND_WEIGHT, Put, Revision};
 use lockstep::kv::{KvRaft, PROTOCOL, VERSION};
 use lockstep::runtime::driver::{NodeBuilder, NodeOptions, RunningNode, format, mailbox};
 use lockstep::runtime::journal::{FileJournal, FileJournalOptions};
@@ -144,10 +144,8 @@ impl Cluster {
         while take_one(left) {
             sequence.0 += 1;
             let request = RequestId { client, sequence };
-            let command = Command::Put {
-                key: key.clone(),
-                value: Bytes::copy_from_slice(value),
-            };
+            let put = Put::new(key.clone(), Bytes::copy_from_slice(value));
+            let command = Command::Put(put);
             let command = models::raft::Command::Propose { request, command };
             let started = Instant::now();
             let asked = leader
@@ -156,7 +154,7 @@ impl Cluster {
             let answer = asked.expect("the node takes the command");
             let verdict = answer.await.expect("the node answers");
             latencies.record(started.elapsed());
-            let done = matches!(verdict, Verdict::Reply(Response::Put { .. }));
+            let done = matches!(&verdict, Verdict::Reply(answer) if answer.outcome.is_ok());
             assert!(done, "a write was not done: {verdict:?}");
         }
         latencies
@@ -169,7 +167,7 @@ impl Cluster {
     pub async fn stop(self) {
         let acknowledged = self.acknowledged.load(Ordering::Relaxed);
         for member in &self.members {
-            member.expect_revision(acknowledged).await;
+            member.expect_revision(Revision(1 + acknowledged)).await;
         }
         for member in self.members {
             let stopped = tokio::task::spawn_blocking(|| member.node.shutdown()).await;
@@ -229,7 +227,7 @@ impl Member {
         Self { node, tcp, waiters }
     }
 
-    async fn expect_revision(&self, revision: u64) {
+    async fn expect_revision(&self, revision: Revision) {
         let end = Instant::now() + PATIENCE;
         let look = |node: &models::Node<KvRaft>| node.volatile.applied.machine.revision();
         loop {
@@ -244,7 +242,7 @@ impl Member {
             }
             assert!(
                 Instant::now() < end,
-                "{seen} writes of {revision} are applied"
+                "revision {seen} of {revision} is applied"
             );
             sleep(Duration::from_millis(5)).await;
         }

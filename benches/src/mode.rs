@@ -1,6 +1,7 @@
 //! How a bench was called.
 
 use std::env;
+use std::time::Duration;
 
 /// How much a bench is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,25 @@ impl Mode {
     /// is missing (`cargo test`) or `--test` is there, nothing is measured.
     pub fn of_process() -> Self {
         Self::of(env::args().skip(1))
+    }
+
+    /// What stands behind `name` among the arguments of the process.
+    pub fn option(name: &str) -> Option<String> {
+        let mut arguments = env::args().skip_while(|argument| argument != name);
+        arguments.next()?;
+        Some(arguments.next().unwrap_or_default())
+    }
+
+    /// How many seconds something is to last: what `--seconds` says, or as many as are usual.
+    ///
+    /// # Panics
+    /// If it says something else.
+    pub fn seconds(usual: u64) -> Duration {
+        let Some(text) = Self::option("--seconds") else {
+            return Duration::from_secs(usual);
+        };
+        let seconds = text.parse().ok().filter(|&seconds| seconds > 0);
+        Duration::from_secs(seconds.expect("--seconds wants a number from 1 on"))
     }
 
     fn of(arguments: impl Iterator<Item = String>) -> Self {

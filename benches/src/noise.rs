@@ -14,17 +14,19 @@ const FEWEST_TICKS: u128 = 10;
 const LIMIT: f64 = 0.2;
 
 /// Watches the machine while something is measured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Watch {
     since: Instant,
     ticks: Option<Ticks>,
+    servers: Vec<u32>,
 }
 
-/// Ticks so far: all that were not idle, and this process's own.
+/// Ticks so far: all that were not idle, this process's own, and those of servers.
 #[derive(Clone, Copy, Debug)]
 struct Ticks {
     busy: u64,
     own: u64,
+    servers: u64,
 }
 
 /// What a [`Watch`] has seen.
@@ -34,6 +36,8 @@ pub struct Usage {
     pub elapsed: Duration,
     /// CPU time of this process and of its children that have ended, if the system tells.
     pub own: Option<Duration>,
+    /// CPU time of the servers that are measured, if the system tells.
+    pub servers: Option<Duration>,
     /// How many cores everything else kept busy, if the system tells and the watch lasted
     /// long enough. Includes the kernel's own work, also that on behalf of this process.
     pub foreign_cores: Option<f64>,
@@ -42,25 +46,34 @@ pub struct Usage {
 impl Watch {
     /// Begins to watch.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Begins to watch, with servers that belong to what is measured, by their process ids.
+    pub fn start_with(servers: &[u32]) -> Self {
         Self {
             since: Instant::now(),
-            ticks: Ticks::now(),
+            ticks: Ticks::now(servers),
+            servers: servers.to_vec(),
         }
     }
 
     /// What was seen so far.
     pub fn usage(&self) -> Usage {
         let elapsed = self.since.elapsed();
-        let passed = self.ticks.zip(Ticks::now()).map(|(before, after)| Ticks {
+        let now = Ticks::now(&self.servers);
+        let passed = self.ticks.zip(now).map(|(before, after)| Ticks {
             busy: after.busy.saturating_sub(before.busy),
             own: after.own.saturating_sub(before.own),
+            servers: after.servers.saturating_sub(before.servers),
         });
         let long_enough = elapsed.as_nanos() >= FEWEST_TICKS * TICK.as_nanos();
         Usage {
             elapsed,
             own: passed.map(|ticks| in_time(ticks.own)),
+            servers: passed.map(|ticks| in_time(ticks.servers)),
             foreign_cores: passed.filter(|_| long_enough).map(|ticks| {
-                let foreign = in_time(ticks.busy.saturating_sub(ticks.own));
+                let foreign = in_time(ticks.busy.saturating_sub(ticks.own + ticks.servers));
                 foreign.as_secs_f64() / elapsed.as_secs_f64()
             }),
         }
@@ -100,12 +113,14 @@ pub fn watched<R>(what: &str, work: impl FnOnce() -> R) -> R {
 }
 
 impl Ticks {
-    fn now() -> Option<Self> {
+    fn now(servers: &[u32]) -> Option<Self> {
         let machine = fs::read_to_string("/proc/stat").ok()?;
-        let process = fs::read_to_string("/proc/self/stat").ok()?;
+        let of = |process: &str| process_ticks(&fs::read_to_string(process).ok()?);
+        let servers = servers.iter().map(|pid| of(&format!("/proc/{pid}/stat")));
         Some(Self {
             busy: busy_ticks(&machine)?,
-            own: process_ticks(&process)?,
+            own: of("/proc/self/stat")?,
+            servers: servers.sum::<Option<u64>>()?,
         })
     }
 }
@@ -124,7 +139,7 @@ fn busy_ticks(stat: &str) -> Option<u64> {
     Some(user + nice + system + irq + softirq + steal)
 }
 
-/// utime, stime, cutime and cstime of `/proc/self/stat`: fields 14 to 17. The name before
+/// utime, stime, cutime and cstime of `/proc/{pid}/stat`: fields 14 to 17. The name before
 /// them may contain anything, also spaces and brackets.
 fn process_ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
@@ -156,10 +171,20 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_found_is_unknown() {
+        assert!(Ticks::now(&[]).is_some());
+        assert!(
+            Ticks::now(&[u32::MAX]).is_none(),
+            "there is no such process"
+        );
+    }
+
+    #[test]
     fn a_busy_machine_is_warned_of() {
         let usage = |cores| Usage {
             elapsed: Duration::from_secs(1),
             own: None,
+            servers: None,
             foreign_cores: cores,
         };
         assert!(usage(Some(0.5)).line("it").contains("WARNING"));
