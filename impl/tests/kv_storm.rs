@@ -12,7 +12,7 @@ use lockstep::kv::config::Timing;
 use lockstep::kv::server::node::spans;
 use lockstep::kv::store::{
     self, Compare, DeleteRange, KeyRange, LeaseId, Operation, Outcome, Put, Query, Range, Relation,
-    Renewals, Response, Revision, Target, Ttl, Txn,
+    Renewal, Response, Revision, Target, Ttl, Txn,
 };
 use lockstep::kv::{Kv, KvRaft};
 use models::NodeId;
@@ -115,7 +115,7 @@ fn command(request: RequestId) -> Command<Kv> {
         8 => store::Command::KeepAlive { lease },
         9 => store::Command::Expire {
             lease,
-            renewals: Renewals(sequence % 3),
+            renewal: Renewal(sequence % 3),
         },
         11 => store::Command::Revoke { lease },
         14 => store::Command::Compact {

@@ -40,7 +40,7 @@ pub struct Subject {
 }
 
 /// All of which mutants are generated.
-pub const SUBJECTS: [Subject; 5] = [
+pub const SUBJECTS: [Subject; 6] = [
     Subject {
         protocol: "bully",
         sources: &["bully"],
@@ -55,6 +55,11 @@ pub const SUBJECTS: [Subject; 5] = [
         protocol: "maekawa",
         sources: &["maekawa"],
         rows: &["maekawa"],
+    },
+    Subject {
+        protocol: "mvcc",
+        sources: &["mvcc"],
+        rows: &["mvcc"],
     },
     Subject {
         protocol: "raft",

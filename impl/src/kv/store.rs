@@ -7,7 +7,7 @@ pub use models::mvcc::command::{
 };
 pub use models::mvcc::history::Revision;
 pub use models::mvcc::key_range::KeyRange;
-pub use models::mvcc::lease::{Lease, LeaseId, Renewals, Ttl};
+pub use models::mvcc::lease::{Lease, LeaseId, Renewal, Ttl};
 pub use models::mvcc::query::{MAX_RANGE_BYTES, MAX_RANGE_ENTRIES, Order, Query, Range, SortBy};
 pub use models::mvcc::response::{Entries, Fault, KeyValue, Outcome, Response};
 pub use models::mvcc::watch::{Changes, Event, Page};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::history::Revision;
 use super::key_range::KeyRange;
-use super::lease::{LeaseId, Renewals, Ttl};
+use super::lease::{LeaseId, Renewal, Ttl};
 use super::query::Range;
 
 /// What goes through the log.
@@ -37,12 +37,13 @@ pub enum Command {
         /// The lease.
         lease: LeaseId,
     },
-    /// From the host: the lease's time was up, after so many renewals. Nothing if it has been renewed since.
+    /// From the host: the lease's time was up after this renewal. Nothing if it was renewed since, or has
+    /// ended and was granted again.
     Expire {
         /// The lease.
         lease: LeaseId,
-        /// How often it had been renewed.
-        renewals: Renewals,
+        /// The latest renewal that the host has seen.
+        renewal: Renewal,
     },
     /// Forgets what was changed before this revision. What was there at it can still be read.
     Compact {

@@ -26,58 +26,62 @@ impl Display for LeaseId {
 #[serde(transparent)]
 pub struct Ttl(pub u64);
 
-/// How often a lease was renewed.
+/// Numbers the renewals of all leases together, in the order of the log and from 1 on; a grant counts as one.
+/// So whoever names one means one lease, and not a later one that was granted under the same id.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(transparent)]
-pub struct Renewals(pub u64);
+pub struct Renewal(pub u64);
 
 /// A lease.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Lease {
     /// How long it goes on without a sign of life.
     pub ttl: Ttl,
-    /// How often it was renewed.
-    pub renewals: Renewals,
+    /// Its latest renewal: its grant, if it was not renewed since.
+    pub renewal: Renewal,
     /// The keys that it holds.
     pub keys: OrdSet<Bytes>,
 }
 
 /// All leases.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Leases(OrdMap<LeaseId, Lease>);
+pub struct Leases {
+    granted: OrdMap<LeaseId, Lease>,
+    /// The latest renewal of any lease, of those that are over too: 0 before the first.
+    renewal: Renewal,
+}
 
 impl Leases {
     /// The lease, if there is one.
     pub fn get(&self, lease: LeaseId) -> Option<&Lease> {
-        self.0.get(&lease)
+        self.granted.get(&lease)
     }
 
     /// Whether there is this lease.
     pub fn contains(&self, lease: LeaseId) -> bool {
-        self.0.contains_key(&lease)
+        self.granted.contains_key(&lease)
     }
 
     /// All leases, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (LeaseId, &Lease)> {
-        self.0.iter().map(|(&id, lease)| (id, lease))
+        self.granted.iter().map(|(&id, lease)| (id, lease))
     }
 
     /// Their numbers, in order.
     pub fn ids(&self) -> Vec<LeaseId> {
-        self.0.keys().copied().collect()
+        self.granted.keys().copied().collect()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.granted.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.granted.is_empty()
     }
 
     /// Lets one lease, if one holds the key, give it to another.
@@ -85,24 +89,30 @@ impl Leases {
         if from == to {
             return;
         }
-        if let Some(lease) = from.and_then(|from| self.0.get_mut(&from)) {
+        if let Some(lease) = from.and_then(|from| self.granted.get_mut(&from)) {
             lease.keys.remove(key);
         }
-        if let Some(lease) = to.and_then(|to| self.0.get_mut(&to)) {
+        if let Some(lease) = to.and_then(|to| self.granted.get_mut(&to)) {
             lease.keys.insert(key.clone());
         }
     }
 
+    /// The number of another renewal.
+    fn next_renewal(&mut self) -> Renewal {
+        self.renewal.0 += 1;
+        self.renewal
+    }
+
     pub(super) fn insert(&mut self, id: LeaseId, lease: Lease) {
-        self.0.insert(id, lease);
+        self.granted.insert(id, lease);
     }
 
     pub(super) fn get_mut(&mut self, lease: LeaseId) -> Option<&mut Lease> {
-        self.0.get_mut(&lease)
+        self.granted.get_mut(&lease)
     }
 
     fn remove(&mut self, lease: LeaseId) -> Option<Lease> {
-        self.0.remove(&lease)
+        self.granted.remove(&lease)
     }
 }
 
@@ -113,7 +123,7 @@ impl Store {
         }
         let lease = Lease {
             ttl,
-            renewals: Renewals::default(),
+            renewal: self.leases.next_renewal(),
             keys: OrdSet::new(),
         };
         self.leases.insert(id, lease);
@@ -121,8 +131,12 @@ impl Store {
     }
 
     pub(super) fn keep_alive(&mut self, id: LeaseId) -> Result<Outcome, Fault> {
+        if !self.leases.contains(id) {
+            return Err(Fault::LeaseNotFound);
+        }
+        let renewal = self.leases.next_renewal();
         let lease = self.leases.get_mut(id).ok_or(Fault::LeaseNotFound)?;
-        lease.renewals.0 += 1;
+        lease.renewal = renewal;
         let ttl = lease.ttl;
         Ok(Outcome::Alive { lease: id, ttl })
     }
@@ -137,9 +151,9 @@ impl Store {
         Ok(Outcome::Ended { keys })
     }
 
-    pub(super) fn expire(&mut self, id: LeaseId, renewals: Renewals) -> Result<Outcome, Fault> {
+    pub(super) fn expire(&mut self, id: LeaseId, renewal: Renewal) -> Result<Outcome, Fault> {
         let lease = self.leases.get(id).ok_or(Fault::LeaseNotFound)?;
-        match lease.renewals == renewals {
+        match lease.renewal == renewal {
             true => self.revoke(id),
             false => Ok(Outcome::Renewed),
         }

@@ -186,8 +186,8 @@ impl StateMachine for Store {
             Command::Grant { lease, ttl } => self.grant(*lease, *ttl),
             Command::KeepAlive { lease } => self.keep_alive(*lease),
             Command::Revoke { lease } => self.in_one_revision(|store| store.revoke(*lease)),
-            Command::Expire { lease, renewals } => {
-                self.in_one_revision(|store| store.expire(*lease, *renewals))
+            Command::Expire { lease, renewal } => {
+                self.in_one_revision(|store| store.expire(*lease, *renewal))
             }
             Command::Compact { revision } => self.compact(*revision),
         };

@@ -2,7 +2,7 @@ use models::machine::StateMachine;
 use models::mvcc::Store;
 use models::mvcc::command::{Command, Put};
 use models::mvcc::history::Revision;
-use models::mvcc::lease::{LeaseId, Renewals, Ttl};
+use models::mvcc::lease::{LeaseId, Renewal, Ttl};
 use models::mvcc::response::{Fault, Outcome};
 
 use super::{bytes, get, numbers, plain, put};
@@ -22,6 +22,11 @@ fn put_by(store: &mut Store, key: &str, lease: Option<LeaseId>) -> Result<Outcom
         ..plain(key, "x")
     };
     store.apply(&Command::Put(put)).outcome
+}
+
+fn expire(renewal: u64) -> Command {
+    let (lease, renewal) = (LEASE, Renewal(renewal));
+    Command::Expire { lease, renewal }
 }
 
 fn keys(store: &Store) -> Vec<bytes::Bytes> {
@@ -52,7 +57,7 @@ fn a_lease_that_is_not_there_holds_nothing() {
         Command::Revoke { lease },
         Command::Expire {
             lease,
-            renewals: Renewals(0),
+            renewal: Renewal(0),
         },
     ] {
         assert_eq!(store.apply(&command).outcome, Err(Fault::LeaseNotFound));
@@ -108,13 +113,22 @@ fn one_that_was_renewed_since_does_not_run_out() {
     let mut store = granted();
     put_by(&mut store, "a", Some(LEASE)).expect("is done");
     store.apply(&Command::KeepAlive { lease: LEASE });
-    let expire = |renewals| Command::Expire {
-        lease: LEASE,
-        renewals: Renewals(renewals),
-    };
-    assert_eq!(store.apply(&expire(0)).outcome, Ok(Outcome::Renewed));
+    assert_eq!(store.apply(&expire(1)).outcome, Ok(Outcome::Renewed));
     assert!(store.history().get(&bytes("a")).is_some());
-    let ended = store.apply(&expire(1)).outcome;
+    let ended = store.apply(&expire(2)).outcome;
     assert_eq!(ended, Ok(Outcome::Ended { keys: 1 }));
     assert!(store.leases().is_empty());
+}
+
+#[test]
+fn one_that_was_revoked_and_granted_again_does_not_run_out_for_what_was_seen_before() {
+    let mut store = granted();
+    store.apply(&Command::Revoke { lease: LEASE });
+    let (lease, ttl) = (LEASE, Ttl(60));
+    store.apply(&Command::Grant { lease, ttl });
+    put_by(&mut store, "a", Some(LEASE)).expect("is done");
+    assert_eq!(store.apply(&expire(1)).outcome, Ok(Outcome::Renewed));
+    assert_eq!(keys(&store), ["a"]);
+    let ended = store.apply(&expire(2)).outcome;
+    assert_eq!(ended, Ok(Outcome::Ended { keys: 1 }));
 }

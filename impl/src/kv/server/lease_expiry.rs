@@ -13,7 +13,7 @@ use models::raft::state::Role;
 use tokio::time::{Instant, sleep};
 
 use crate::kv::request::router::Service;
-use crate::kv::store::{Command, Lease, LeaseId, Renewals};
+use crate::kv::store::{Command, Lease, LeaseId, Renewal};
 use crate::service::looking::{Unseen, look_unflushed};
 
 /// The pause between two looks at the leases: one ends so much later at most.
@@ -36,7 +36,7 @@ struct Seen {
 /// A lease that goes on.
 #[derive(Clone, Copy, Debug)]
 struct Running {
-    renewals: Renewals,
+    renewal: Renewal,
     until: Instant,
 }
 
@@ -45,7 +45,7 @@ impl LeaseClock {
     pub(crate) fn remaining(&self, id: LeaseId, lease: &Lease) -> Option<Duration> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let running = seen.running.get(&id);
-        let running = running.filter(|running| running.renewals == lease.renewals)?;
+        let running = running.filter(|running| running.renewal == lease.renewal)?;
         Some(running.until.saturating_duration_since(Instant::now()))
     }
 
@@ -55,7 +55,7 @@ impl LeaseClock {
         leases: impl Iterator<Item = (LeaseId, &'a Lease)>,
         leads: bool,
         now: Instant,
-    ) -> Vec<(LeaseId, Renewals)> {
+    ) -> Vec<(LeaseId, Renewal)> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let is_elected = leads && !seen.led;
         seen.led = leads;
@@ -64,16 +64,16 @@ impl LeaseClock {
         for (id, lease) in leases {
             let known = before
                 .get(&id)
-                .filter(|known| known.renewals == lease.renewals);
+                .filter(|known| known.renewal == lease.renewal);
             let running = match known {
                 Some(known) if !is_elected => *known,
                 _ => Running {
-                    renewals: lease.renewals,
+                    renewal: lease.renewal,
                     until: now + Duration::from_secs(lease.ttl.0),
                 },
             };
             if leads && running.until <= now && due.len() < AT_ONCE {
-                due.push((id, running.renewals));
+                due.push((id, running.renewal));
             }
             seen.running.insert(id, running);
         }
@@ -95,9 +95,9 @@ pub(crate) async fn run(service: Arc<Service>) {
             Err(Unseen::Ended) => return,
         };
         let due = service.leases.look(leases.iter(), leads, Instant::now());
-        for (lease, renewals) in due {
+        for (lease, renewal) in due {
             let ended = service
-                .write(Command::Expire { lease, renewals }, None)
+                .write(Command::Expire { lease, renewal }, None)
                 .await;
             if let Err(refusal) = ended {
                 // The next look will find it again, here or at another leader.
@@ -133,7 +133,7 @@ mod tests {
         };
         assert_eq!(look(0), []);
         assert_eq!(look(9), []);
-        assert_eq!(look(10), [(LEASE, Renewals(0))]);
+        assert_eq!(look(10), [(LEASE, Renewal(1))]);
     }
 
     #[test]
@@ -145,7 +145,21 @@ mod tests {
         assert_eq!(clock.look(kv.leases().iter(), true, after(9)), []);
         assert_eq!(clock.look(kv.leases().iter(), true, after(18)), []);
         let due = clock.look(kv.leases().iter(), true, after(19));
-        assert_eq!(due, [(LEASE, Renewals(1))]);
+        assert_eq!(due, [(LEASE, Renewal(2))]);
+    }
+
+    #[test]
+    fn a_lease_that_is_granted_again_has_its_whole_time() {
+        let (clock, mut kv, start) = (LeaseClock::default(), granted(10), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(clock.look(kv.leases().iter(), true, after(0)), []);
+        kv.apply(&Command::Revoke { lease: LEASE });
+        let ttl = Ttl(10);
+        kv.apply(&Command::Grant { lease: LEASE, ttl });
+        assert_eq!(clock.look(kv.leases().iter(), true, after(9)), []);
+        assert_eq!(clock.look(kv.leases().iter(), true, after(18)), []);
+        let due = clock.look(kv.leases().iter(), true, after(19));
+        assert_eq!(due, [(LEASE, Renewal(2))]);
     }
 
     #[test]
@@ -159,6 +173,6 @@ mod tests {
         assert_eq!(clock.look(kv.leases().iter(), true, after(31)), []);
         assert_eq!(clock.look(kv.leases().iter(), true, after(40)), []);
         let due = clock.look(kv.leases().iter(), true, after(41));
-        assert_eq!(due, [(LEASE, Renewals(0))]);
+        assert_eq!(due, [(LEASE, Renewal(1))]);
     }
 }

@@ -144,10 +144,10 @@ fn add_command(object: &mut Map<String, Value>, command: &Command) {
             add("kind", "lease_revoke".into());
             add("lease", lease.0.into());
         }
-        Command::Expire { lease, renewals } => {
+        Command::Expire { lease, renewal } => {
             add("kind", "lease_expire".into());
             add("lease", lease.0.into());
-            add("renewals", renewals.0.into());
+            add("renewal", renewal.0.into());
         }
         Command::Compact { revision } => {
             add("kind", "compact".into());

@@ -34,6 +34,17 @@ pub(super) const HOLDERS_ARE_KNOWN: Invariant<Maekawa> = Invariant {
     },
 };
 
+pub(super) const HOLDERS_ARE_MEMBERS: Invariant<Maekawa> = Invariant {
+    name: "A lock that is held over a change is held by a member",
+    source: "who is none any more releases nothing: its lock would be kept for nobody",
+    holds: |_, world| {
+        orchestrator(world).is_none_or(|durable| {
+            let mut held = durable.held.values();
+            held.all(|held| durable.members.contains(&held.request.node))
+        })
+    },
+};
+
 pub(super) const ARBITERS_ARE_OF_THE_QUORUM: Invariant<Maekawa> = Invariant {
     name: "A request is to the arbiters of its quorum",
     source: "§4: to every member of its set; one that is held over a change, to those of the new one",

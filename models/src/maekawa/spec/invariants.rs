@@ -122,6 +122,7 @@ pub(super) const INVARIANTS: &[Invariant<Maekawa>] = &[
     },
     carried::WHO_FREEZES_SAYS_WHAT_IT_HOLDS,
     carried::HOLDERS_ARE_KNOWN,
+    carried::HOLDERS_ARE_MEMBERS,
     carried::ARBITERS_ARE_OF_THE_QUORUM,
     carried::ARBITERS_ARE_ASKED,
     carried::ALL_ARE_TOLD_THE_SAME,

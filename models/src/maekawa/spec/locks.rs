@@ -189,6 +189,16 @@ pub(super) const AN_EPOCH_WAITS_FOR_TWO: Reachable<Maekawa> = Reachable {
     },
 };
 
+pub(super) const ONE_WHO_LEAVES_HOLDS_TWO: Reachable<Maekawa> = Reachable {
+    name: "an epoch waits for a node that is to be none and holds two locks",
+    seen: |_, world| {
+        world.running().any(|(_, node)| {
+            let member = membership_of(node).filter(|_| !node.durable().registered);
+            member.is_some_and(|member| member.frozen && member.all_held().count() > 1)
+        })
+    },
+};
+
 /// In a world in which nothing idle is remembered, and nothing lost.
 pub(super) const ONE_IS_LOCKED_THOUGH_OVER: Reachable<Maekawa> = Reachable {
     name: "an arbiter that has forgotten a lock is locked for a request that is over",

@@ -153,6 +153,7 @@ pub(super) const REACHABLE: &[Reachable<Maekawa>] = &[
     locks::TWO_ARE_HELD_AT_TWO_NODES,
     locks::ONE_IS_HELD_AND_ONE_AWAITED,
     locks::AN_EPOCH_WAITS_FOR_TWO,
+    locks::ONE_WHO_LEAVES_HOLDS_TWO,
     locks::ONE_IS_LOCKED_THOUGH_OVER,
     carried::A_LOCK_IS_CARRIED,
     carried::TWO_LOCKS_ARE_CARRIED,

@@ -144,7 +144,11 @@ pub(super) const MODELS: &[Model<Maekawa>] = &[
         bounds: "channels in order, messages beat timers; 2 members; claims to both locks at the one \
                  that leaves, to one lock at the other",
         states: Some(34_647),
-        reaches: &["a node enters", "a node leaves"],
+        reaches: &[
+            "a node enters",
+            "a node leaves",
+            "an epoch waits for a node that is to be none and holds two locks",
+        ],
         scenario: locks_leave,
     },
     Model {

@@ -76,6 +76,16 @@ pub const MODELS: &[&[Model<Standalone>]] = &[&[
         scenario: scenarios::leases,
     },
     Model {
+        name: "mvcc/lease-again",
+        size: Size::Gate,
+        purpose: "a lease that is revoked and granted again under its id, and an end that is asked for late",
+        faults: "1 crash",
+        bounds: "3 clients, 8 requests",
+        states: None,
+        reaches: &["a lease that was granted again outlives the end of the earlier one"],
+        scenario: scenarios::lease_again,
+    },
+    Model {
         name: "mvcc/two-leases",
         size: Size::Gate,
         purpose: "a key that goes from one lease to another",
@@ -154,7 +164,7 @@ pub const DRAWN: &[Drawn<Standalone>] = &[
             size: Size::Large,
             purpose: "any transactions, one within another, and what they leave",
             faults: "no crash, or one",
-            bounds: "up to 3 clients with 6 requests each",
+            bounds: "2 to 4 clients with 6 requests each",
             states: None,
             reaches: &[
                 "a transaction does the first list",

@@ -61,7 +61,7 @@ fn asked(draw: &mut Draw) -> Asked {
         8 => made::grant(lease),
         9 => made::keep_alive(lease),
         10 => made::revoke(lease),
-        11 => made::expire(lease, draw.u64(..2)),
+        11 => made::expire(lease, draw.u64(1..4)),
         12 => made::compact(draw.u64(1..=8)),
         13 => draw.any(&[made::read_at, made::compact])(draw.u64(1..=8)),
         14 => match draw.bool() {
@@ -76,7 +76,7 @@ fn asked(draw: &mut Draw) -> Asked {
 /// and read what they have left, as it is and as it was.
 pub(super) fn transactions(number: u64) -> Scenario<Standalone> {
     let mut draw = Draw::from(number);
-    let clients = draw.usize(1..=3);
+    let clients = draw.usize(2..=4);
     let asked: Vec<Vec<Asked>> = (0..clients)
         .map(|_| (0..6).map(|_| asked_of_transactions(&mut draw)).collect())
         .collect();
@@ -90,7 +90,7 @@ fn asked_of_transactions(draw: &mut Draw) -> Asked {
         0..=4 => made::transact(any_transaction(draw, 2)),
         5 => made::grant(lease),
         6 => draw.any(&[made::keep_alive, made::revoke])(lease),
-        7 => made::expire(lease, draw.u64(..2)),
+        7 => made::expire(lease, draw.u64(1..4)),
         8 => made::compact(draw.u64(1..=6)),
         9 => Asked::Tell(Query::Range(any_range(draw))),
         10 => made::tell_lease(lease),

@@ -70,7 +70,7 @@ pub(super) const INVARIANTS: &[Invariant<Standalone>] = &[
         holds: |_, world| {
             of_store(world, |disk, reference| {
                 let leases = disk.store.leases().iter();
-                let leases = leases.map(|(id, lease)| (id, (lease.ttl, lease.renewals)));
+                let leases = leases.map(|(id, lease)| (id, (lease.ttl, lease.renewal)));
                 leases.eq(reference.leases.iter().map(|(&id, &lease)| (id, lease)))
             })
         },

@@ -55,7 +55,7 @@ pub(super) fn node(node: &Node<Standalone>) -> String {
     let leases = disk.store.leases();
     let leases = leases
         .iter()
-        .map(|(id, lease)| format!("{}×{}", id.0, lease.renewals.0));
+        .map(|(id, lease)| format!("{}×{}", id.0, lease.renewal.0));
     let leases: Vec<String> = leases.collect();
     format!(
         "revision {revision} since {compacted} [{}] leases [{}]",
@@ -96,8 +96,8 @@ fn command(command: &Command) -> String {
         Command::Grant { lease, ttl } => format!("grant {} for {} s", lease.0, ttl.0),
         Command::KeepAlive { lease } => format!("keep {} alive", lease.0),
         Command::Revoke { lease } => format!("revoke {}", lease.0),
-        Command::Expire { lease, renewals } => {
-            format!("expire {} after {} renewals", lease.0, renewals.0)
+        Command::Expire { lease, renewal } => {
+            format!("expire {} as of renewal {}", lease.0, renewal.0)
         }
         Command::Compact { revision } => format!("compact to {revision}"),
     }

@@ -4,10 +4,12 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use super::reference::Reference;
 use super::store;
 use crate::mvcc::command::Command;
 use crate::mvcc::history::Revision;
 use crate::mvcc::key_range::KeyRange;
+use crate::mvcc::lease::{LeaseId, Renewal};
 use crate::mvcc::response::KeyValue;
 use crate::mvcc::standalone::{Disk, Seen, Standalone};
 use crate::specification::Law;
@@ -62,17 +64,17 @@ pub(super) const LAWS: &[Law<Standalone>] = &[
         },
     },
     Law {
-        name: "A lease that was renewed since does not expire →",
+        name: "A lease that was granted or renewed since does not expire →",
         source: "the order of the log decides: who was told that a lease goes on has it",
         holds: |_, before, _, after| {
             of_store(before, after, |old, new| {
                 new.log[old.log.len().min(new.log.len())..]
                     .iter()
                     .all(|command| match command {
-                        Command::Expire { lease, renewals } => {
-                            let held = old.store.leases().get(*lease);
-                            let is_renewed = held.is_some_and(|held| held.renewals > *renewals);
-                            !is_renewed || new.store.leases().contains(*lease)
+                        Command::Expire { lease, renewal } => {
+                            let is_held = old.store.leases().contains(*lease);
+                            let ended = is_held && !new.store.leases().contains(*lease);
+                            !ended || latest_renewal(&old.log, *lease) == Some(*renewal)
                         }
                         _ => true,
                     })
@@ -133,6 +135,13 @@ fn of_store(before: &Checked, after: &Checked, holds: fn(&Disk, &Disk) -> bool) 
         (Some(before), Some(after)) => holds(before.durable(), after.durable()),
         _ => true,
     }
+}
+
+/// The lease's latest renewal by the whole log.
+fn latest_renewal(log: &[Command], lease: LeaseId) -> Option<Renewal> {
+    let renewed = Reference::of(log).renewed;
+    let latest = renewed.iter().rposition(|renewed| *renewed == lease)?;
+    Some(Renewal(latest as u64 + 1))
 }
 
 fn keys(disk: &Disk) -> Vec<(Bytes, KeyValue)> {

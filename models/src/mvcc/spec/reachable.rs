@@ -118,6 +118,10 @@ pub(super) const REACHABLE: &[Reachable<Standalone>] = &[
         },
     },
     Reachable {
+        name: "a lease that was granted again outlives the end of the earlier one",
+        seen: |_, world| store(world).is_some_and(|host| outlives(&host.durable().log)),
+    },
+    Reachable {
         name: "a lease lets a key go",
         seen: |_, world| {
             some_event(world, |reference, at| {
@@ -194,6 +198,27 @@ fn last(world: &Checked, holds: fn(&Command, &Response) -> bool) -> bool {
         [before @ .., last] => holds(last, &Reference::of(before).apply(last)),
         [] => false,
     })
+}
+
+/// Whether the latest command is to end a lease that was revoked after the renewal it names, and doesn't
+/// end the one of its id that there is now.
+fn outlives(log: &[Command]) -> bool {
+    let [before @ .., last] = log else {
+        return false;
+    };
+    let Command::Expire { lease, renewal } = last else {
+        return false;
+    };
+    let is_spared = Reference::of(before).apply(last).outcome == Ok(Outcome::Renewed);
+    let revokes =
+        |command: &Command| matches!(command, Command::Revoke { lease: of } if of == lease);
+    is_spared
+        && (0..before.len())
+            .filter(|&at| revokes(&before[at]))
+            .any(|at| {
+                let held = Reference::of(&before[..at]).leases.get(lease).copied();
+                held.is_some_and(|(_, latest)| latest >= *renewal)
+            })
 }
 
 /// Whether something is true of what some watcher has seen.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::mvcc::command::{Command, Compare, Operation, Relation, Target, Txn};
 use crate::mvcc::history::Revision;
 use crate::mvcc::key_range::KeyRange;
-use crate::mvcc::lease::{Lease, LeaseId, Renewals, Ttl};
+use crate::mvcc::lease::{Lease, LeaseId, Renewal, Ttl};
 use crate::mvcc::query::{Query, Range, SortBy};
 use crate::mvcc::response::{Entries, Fault, KeyValue, Outcome, Response};
 use crate::mvcc::watch::{Changes, Event, Page};
@@ -25,7 +25,9 @@ pub(super) struct Reference {
     /// The changes that made each.
     pub(super) events: Vec<Vec<Event>>,
     pub(super) compacted: Revision,
-    pub(super) leases: BTreeMap<LeaseId, (Ttl, Renewals)>,
+    pub(super) leases: BTreeMap<LeaseId, (Ttl, Renewal)>,
+    /// Which lease each renewal was of, grants among them, in order.
+    pub(super) renewed: Vec<LeaseId>,
 }
 
 /// A revision that is being made.
@@ -45,6 +47,7 @@ impl Reference {
             events: [Vec::new()].into(),
             compacted: Revision(0),
             leases: BTreeMap::new(),
+            renewed: Vec::new(),
         };
         for command in log {
             reference.apply(command);
@@ -85,22 +88,14 @@ impl Reference {
             Command::Grant { lease, .. } if self.leases.contains_key(lease) => {
                 Err(Fault::LeaseExists)
             }
-            Command::Grant { lease, ttl } => {
-                self.leases.insert(*lease, (*ttl, Renewals(0)));
-                let (lease, ttl) = (*lease, *ttl);
-                Ok(Outcome::Alive { lease, ttl })
-            }
-            Command::KeepAlive { lease } => match self.leases.get_mut(lease) {
+            Command::Grant { lease, ttl } => self.renew(*lease, *ttl),
+            Command::KeepAlive { lease } => match self.leases.get(lease) {
                 None => Err(Fault::LeaseNotFound),
-                Some((ttl, renewals)) => {
-                    renewals.0 += 1;
-                    let (lease, ttl) = (*lease, *ttl);
-                    Ok(Outcome::Alive { lease, ttl })
-                }
+                Some(&(ttl, _)) => self.renew(*lease, ttl),
             },
             Command::Revoke { lease } => self.end(*lease),
-            Command::Expire { lease, renewals } => match self.leases.get(lease) {
-                Some((_, now)) if now != renewals => Ok(Outcome::Renewed),
+            Command::Expire { lease, renewal } => match self.leases.get(lease) {
+                Some((_, latest)) if latest != renewal => Ok(Outcome::Renewed),
                 _ => self.end(*lease),
             },
             Command::Compact { revision } if *revision == self.compacted => Err(Fault::Compacted {
@@ -143,6 +138,13 @@ impl Reference {
         Ok(outcome)
     }
 
+    fn renew(&mut self, lease: LeaseId, ttl: Ttl) -> Result<Outcome, Fault> {
+        self.renewed.push(lease);
+        let renewal = Renewal(self.renewed.len() as u64);
+        self.leases.insert(lease, (ttl, renewal));
+        Ok(Outcome::Alive { lease, ttl })
+    }
+
     fn end(&mut self, lease: LeaseId) -> Result<Outcome, Fault> {
         if !self.leases.contains_key(&lease) {
             return Err(Fault::LeaseNotFound);
@@ -167,12 +169,12 @@ impl Reference {
             Query::Leases => Ok(Outcome::Leases(self.leases.keys().copied().collect())),
             Query::Changes(changes) => self.page(changes).map(Outcome::Changes),
             Query::Lease { lease } => {
-                let found = self.leases.get(lease).map(|(ttl, renewals)| {
+                let found = self.leases.get(lease).map(|(ttl, renewal)| {
                     let keys = self.latest().iter();
                     let keys = keys.filter(|(_, held)| held.lease == Some(*lease));
                     Lease {
                         ttl: *ttl,
-                        renewals: *renewals,
+                        renewal: *renewal,
                         keys: keys.map(|(key, _)| key.clone()).collect(),
                     }
                 });

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::mvcc::command::{Command, Compare, DeleteRange, Operation, Put, Relation, Target, Txn};
 use crate::mvcc::history::Revision;
 use crate::mvcc::key_range::KeyRange;
-use crate::mvcc::lease::{LeaseId, Renewals, Ttl};
+use crate::mvcc::lease::{LeaseId, Renewal, Ttl};
 use crate::mvcc::query::{Order, Query, Range, SortBy};
 use crate::mvcc::standalone::{Asked, Request, Standalone, Watch};
 use crate::protocol::NodeId;
@@ -153,8 +153,20 @@ pub(super) fn leases() -> Checked {
                 put_by("b", LEASE),
                 keep_alive(LEASE),
             ],
-            &[expire(LEASE, 0), put("a", "z"), keep_lease("b")],
-            &[expire(LEASE, 1), grant(LEASE), tell_lease(LEASE)],
+            &[expire(LEASE, 1), put("a", "z"), keep_lease("b")],
+            &[expire(LEASE, 2), grant(LEASE), tell_lease(LEASE)],
+        ],
+        1,
+    )
+}
+
+/// A lease that is revoked and granted again under its id, while somebody still wants to end it as it was.
+pub(super) fn lease_again() -> Checked {
+    alone(
+        &[
+            &[grant(LEASE), put_by("a", LEASE), revoke(LEASE)],
+            &[grant(LEASE), keep_alive(LEASE), put_by("b", LEASE)],
+            &[expire(LEASE, 1), expire(LEASE, 2)],
         ],
         1,
     )
@@ -352,9 +364,9 @@ pub(super) fn revoke(lease: LeaseId) -> Asked {
     Asked::Do(Command::Revoke { lease })
 }
 
-pub(super) fn expire(lease: LeaseId, renewals: u64) -> Asked {
-    let renewals = Renewals(renewals);
-    Asked::Do(Command::Expire { lease, renewals })
+pub(super) fn expire(lease: LeaseId, renewal: u64) -> Asked {
+    let renewal = Renewal(renewal);
+    Asked::Do(Command::Expire { lease, renewal })
 }
 
 pub(super) fn compact(revision: u64) -> Asked {

@@ -3,6 +3,7 @@
 use alloc::vec;
 
 use super::prologue::Prologue;
+use super::scenarios::leadership::guarded;
 use super::scenarios::{
     Checked, candidates, client_commands, clients, disk, is_read_here, join, one_learner, read,
     read_here,
@@ -74,6 +75,20 @@ pub(super) fn install_overtaken() -> Checked {
             .deliver(n0, n1)
             .deliver(n1, n0)
     })
+}
+
+/// As [`install`], with PreVote and CheckQuorum on every node and without the repeated command and the
+/// crash: n1 may stand for term 3. The network keeps the order of messages, and may lose one.
+pub(super) fn install_guarded() -> Checked {
+    let mut scenario = Scenario {
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        ..guarded(behind(1, &[1]))
+    };
+    scenario.faults.drops = 1;
+    scenario = discarded(scenario, 1);
+    candidates(&mut scenario, &[(0, 2), (1, 3)]);
+    scenario
 }
 
 /// n0, the only voter, leads term 2 and has discarded its log: a configuration in which n1

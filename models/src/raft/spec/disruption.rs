@@ -332,6 +332,35 @@ pub(super) fn only_the_leader_is_heard<M: StateMachine>(
     })
 }
 
+/// The other way round: a node that takes what the leader of its term sends it follows that leader, and
+/// believes in it where it is configured to stand by leaders.
+pub(super) fn the_leader_is_heard<M: StateMachine>(
+    scenario: &Scenario<Raft<M>>,
+    before: &World<Raft<M>>,
+    action: &Action<Raft<M>>,
+    after: &World<Raft<M>>,
+) -> bool {
+    let Some(envelope) = delivered(action) else {
+        return true;
+    };
+    let is_of_leader = matches!(
+        envelope.message,
+        Message::AppendEntries { .. } | Message::InstallSnapshot { .. } | Message::Heartbeat { .. }
+    );
+    let node = |world| World::host(world, envelope.to).and_then(Host::node);
+    let (true, Some(old), Some(new)) = (is_of_leader, node(before), node(after)) else {
+        return true;
+    };
+    let is_current = envelope.message.term() >= old.durable().current_term;
+    let raft = &scenario.nodes[usize::from(envelope.to.0)];
+    let leader = Some(envelope.from);
+    let takes_part = old.durable().takes_part() && new.durable().takes_part();
+    !is_current
+        || !takes_part
+        || new.volatile.role == Role::Follower { leader }
+            && (new.volatile.hears_leader || !raft.pre_vote && !raft.check_quorum)
+}
+
 /// Whenever a leader's lease timer runs out, a quorum has answered since the last time, or it
 /// leads no longer; and it begins to count anew.
 pub(super) fn a_leader_without_a_quorum_steps_down<M: StateMachine>(

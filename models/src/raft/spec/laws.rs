@@ -170,6 +170,13 @@ impl<M: StateMachine> Raft<M> {
             },
         },
         Law {
+            name: "Who has heard a leader believes in it →",
+            source: "§5.2; thesis §4.2.3: by whatever the leader of its term sends it",
+            holds: |scenario, before, action, after| {
+                disruption::the_leader_is_heard(scenario, before, action, after)
+            },
+        },
+        Law {
             name: "A leader without a quorum steps down →",
             source: "thesis §6.2: after an election timeout without answers of a majority",
             holds: |_, before, action, after| {

@@ -72,6 +72,7 @@ impl<M: StateMachine> Raft<M> {
         Self::FOLLOWER_WAITS,
         Self::READ_IS_REFUSED,
         Self::LEADERSHIP_IS_TRANSFERRED,
+        Self::READER_IS_TOLD,
         Self::TRANSFER_IS_REFUSED,
         Self::TRANSFERS_MEET,
         Self::TRANSFER_IS_GIVEN_UP,

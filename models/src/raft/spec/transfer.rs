@@ -52,6 +52,20 @@ impl<M: StateMachine> Raft<M> {
         holds: |_, before, _, after| each(before, after, nothing_is_added),
     };
 
+    pub(super) const READER_IS_TOLD: Reachable<Self> = Reachable {
+        name: "a node at which reads wait is told to stand",
+        seen: |_, world| {
+            world.network.in_flight().iter().any(|envelope| {
+                let node = world.host(envelope.to).and_then(Host::node);
+                node.is_some_and(|node| {
+                    let term = node.durable().current_term;
+                    envelope.message == Message::TimeoutNow { term }
+                        && !node.volatile.follower_reads.is_empty()
+                })
+            })
+        },
+    };
+
     pub(super) const LEADERSHIP_IS_TRANSFERRED: Reachable<Self> = Reachable {
         name: "leadership is transferred",
         seen: |scenario, world| {

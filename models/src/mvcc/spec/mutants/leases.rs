@@ -3,7 +3,7 @@
 use crate::machine::StateMachine;
 use crate::mvcc::Store;
 use crate::mvcc::command::{Command, Put};
-use crate::mvcc::lease::{Lease, LeaseId};
+use crate::mvcc::lease::{Lease, LeaseId, Renewal};
 use crate::mvcc::response::{Outcome, Response};
 use crate::specification::Mutant;
 
@@ -51,6 +51,13 @@ pub(super) const MUTANTS: &[Mutant<S>] = &[
         source: "etcd's API reference, LeaseKeepAlive",
         model: "mvcc/leases",
         inject: |scenario| scenario.step = |s, n, i, o| applies(s, n, i, o, does_not_renew),
+    },
+    Mutant {
+        id: "MVCC-LEASE-COUNTS-ANEW",
+        defect: "a lease's renewals are counted from its grant, so that who saw an earlier lease of its id ends it",
+        source: "the order of the log decides: an end names what was seen",
+        model: "mvcc/lease-again",
+        inject: |scenario| scenario.step = |s, n, i, o| applies(s, n, i, o, counts_anew),
     },
     Mutant {
         id: "MVCC-LEASE-NAMED-AND-KEPT",
@@ -107,8 +114,8 @@ fn leaves_the_last_key(store: &mut Store, command: &Command) -> Response {
 
 fn expires_the_renewed(store: &mut Store, command: &Command) -> Response {
     match command {
-        Command::Expire { lease, renewals }
-            if { store.leases.get(*lease) }.is_some_and(|held| held.renewals > *renewals) =>
+        Command::Expire { lease, renewal }
+            if { store.leases.get(*lease) }.is_some_and(|held| held.renewal > *renewal) =>
         {
             store.apply(&Command::Revoke { lease: *lease })
         }
@@ -134,6 +141,23 @@ fn does_not_renew(store: &mut Store, command: &Command) -> Response {
     let response = store.apply(command);
     if matches!(command, Command::KeepAlive { .. }) {
         *store = before;
+    }
+    response
+}
+
+fn counts_anew(store: &mut Store, command: &Command) -> Response {
+    let earlier = |lease: &LeaseId| store.leases.get(*lease).map_or(0, |lease| lease.renewal.0);
+    let renewed = match command {
+        Command::Grant { lease, .. } | Command::KeepAlive { lease } => {
+            Some((*lease, Renewal(earlier(lease) + 1)))
+        }
+        _ => None,
+    };
+    let response = store.apply(command);
+    if let (Ok(_), Some((lease, renewal))) = (&response.outcome, renewed)
+        && let Some(lease) = store.leases.get_mut(lease)
+    {
+        lease.renewal = renewal;
     }
     response
 }

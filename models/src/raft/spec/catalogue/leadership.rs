@@ -136,6 +136,21 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: leadership::transfer_to_restarted,
     },
     Model {
+        name: "raft/transfer-to-reader",
+        size: Size::Gate,
+        purpose: "leadership that is handed over to a node at which a client waits to read",
+        faults: "1 message lost",
+        bounds: "2 nodes, channels in order, messages beat timers; n0 leads term 1 from the start, n1 is to lead term \
+                 2; 1 command, 1 read at n1, 1 transfer",
+        states: None,
+        reaches: &[
+            "leadership is transferred",
+            "a follower answers a read",
+            "a node at which reads wait is told to stand",
+        ],
+        scenario: leadership::transfer_to_reader,
+    },
+    Model {
         name: "raft/transfer-to-learner",
         size: Size::Gate,
         purpose: "a client that wants a learner to lead",

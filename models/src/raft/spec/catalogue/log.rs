@@ -58,6 +58,21 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         scenario: compacted::install,
     },
     Model {
+        name: "raft/install-guarded",
+        size: Size::Gate,
+        purpose: "a snapshot for a node that stands by its leader, and counts for it",
+        faults: "1 message lost",
+        bounds: "channels in order, messages beat timers; n0 leads term 2 from the start, its log compacted; n1 \
+                 stands for term 3; 1 command",
+        states: None,
+        reaches: &[
+            "a leader's snapshot is installed",
+            "the leader changes",
+            "a leader steps down of itself",
+        ],
+        scenario: compacted::install_guarded,
+    },
+    Model {
         name: "raft/install-overtaken",
         size: Size::Gate,
         purpose: "a follower that has what a snapshot replaces when that comes, and more",

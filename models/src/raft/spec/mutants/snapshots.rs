@@ -197,6 +197,13 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         inject: |scenario| scenario.step = never_done,
     },
     Mutant {
+        id: "RAFT-SNAP-UNHEARD",
+        defect: "who is sent a snapshot stands by nobody meanwhile: a chunk is not taken for a sign of the leader",
+        source: "thesis §4.2.3: hearing from a current leader, by whatever it sends",
+        model: "raft/install-guarded",
+        inject: |scenario| scenario.step = hears_no_chunk,
+    },
+    Mutant {
         id: "RAFT-SNAP-OUTDATED",
         defect: "the sending of a snapshot goes on that the log no longer continues: who installs it \
                  needs the next one at once",
@@ -612,5 +619,19 @@ fn goes_on_with(node: &mut Node<R>, before: Vec<Outdated>, most: usize) {
                 leads.blob = Some(blob);
             }
         }
+    }
+}
+
+fn hears_no_chunk(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let is_chunk = matches!(message(&input), Some(Message::InstallSnapshot { .. }));
+    let heard = node.volatile.hears_leader;
+    let mut right = Outbox::new();
+    raft.step(node, input, &mut right);
+    let of_lease = |effect: &Effect<R>| is_chunk && *effect == Effect::Arm(Timer::Lease);
+    for effect in right.drain().filter(|effect| !of_lease(effect)) {
+        out.push(effect);
+    }
+    if is_chunk {
+        node.volatile.hears_leader &= heard;
     }
 }

@@ -1,11 +1,11 @@
 //! Defects of leadership transfer (thesis §3.10).
 
-use super::R;
+use super::{R, message};
 use crate::protocol::{Effect, Input, Node, NodeId, Outbox, Protocol};
 use crate::raft::message::Message;
 use crate::raft::spec::machine::Adder;
 use crate::raft::state::{Leadership, Role};
-use crate::raft::{Command, Timer, Transfer};
+use crate::raft::{Command, Event, Timer, Transfer};
 use crate::specification::Mutant;
 
 pub(super) const MUTANTS: &[Mutant<R>] = &[
@@ -89,6 +89,13 @@ pub(super) const MUTANTS: &[Mutant<R>] = &[
         model: "raft/transfer",
         inject: |scenario| scenario.step = summons_once,
     },
+    Mutant {
+        id: "RAFT-TRANSFER-KEEPS-READS",
+        defect: "who is told to stand lets reads wait on for an answer of the leader that it is to replace",
+        source: "thesis §3.10, §6.4: the read index is the leader's to give",
+        model: "raft/transfer-to-reader",
+        inject: |scenario| scenario.step = keeps_reads,
+    },
 ];
 
 fn leadership(node: &mut Node<R>) -> Option<&mut Leadership<Adder>> {
@@ -169,6 +176,21 @@ fn summons_once(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<
         if is_asked || !summons {
             out.push(effect);
         }
+    }
+}
+
+fn keeps_reads(raft: &R, node: &mut Node<R>, input: Input<R>, out: &mut Outbox<R>) {
+    let is_told = matches!(message(&input), Some(Message::TimeoutNow { .. }));
+    let waiting = node.volatile.follower_reads.clone();
+    let mut right = Outbox::new();
+    raft.step(node, input, &mut right);
+    let redirects =
+        |effect: &Effect<R>| is_told && matches!(effect, Effect::Emit(Event::Redirect { .. }));
+    for effect in right.drain().filter(|effect| !redirects(effect)) {
+        out.push(effect);
+    }
+    if is_told {
+        node.volatile.follower_reads = waiting;
     }
 }
 

@@ -4,7 +4,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::{
-    Checked, candidates, client_commands, connected, disk, elected, election, reads, request,
+    Checked, candidates, client_commands, connected, disk, elected, election, is_read_here,
+    read_here, reads, request,
 };
 use crate::protocol::NodeId;
 use crate::raft::spec::machine::Adder;
@@ -103,6 +104,32 @@ pub(in crate::raft::spec) fn transfer_to_restarted() -> Checked {
         asks_at: |_, node| node == NodeId(0),
         ..election(2, 0, 0)
     };
+    candidates(&mut scenario, &[(0, 1)]);
+    elected(scenario)
+}
+
+/// n0 leads n1; one client writes at n0, another reads at n1, and a third wants n1 to lead, which does not
+/// stand unless it is told to. A message may be lost.
+///
+/// No message is dropped as inert: an old answer of n1's makes n0 tell it again to stand.
+pub(in crate::raft::spec) fn transfer_to_reader() -> Checked {
+    let mut scenario = Scenario {
+        drop_inert: false,
+        scripts: client_commands(&[1]),
+        delivery: Delivery::Fifo,
+        timing: Timing::Quiescent,
+        faults: Faults {
+            drops: 1,
+            ..Faults::default()
+        },
+        asks_at: |command, node| node == NodeId(if is_read_here(command) { 1 } else { 0 }),
+        ..election(2, 0, 0)
+    };
+    scenario.scripts.push(read_here(1));
+    scenario.scripts.push(vec![Command::TransferLeadership {
+        request: request(2, 0),
+        to: NodeId(1),
+    }]);
     candidates(&mut scenario, &[(0, 1)]);
     elected(scenario)
 }
