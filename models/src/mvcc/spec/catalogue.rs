@@ -81,7 +81,7 @@ pub const MODELS: &[&[Model<Standalone>]] = &[&[
         purpose: "a lease that is revoked and granted again under its id, and an end that is asked for late",
         faults: "1 crash",
         bounds: "3 clients, 8 requests",
-        states: None,
+        states: Some(3_723),
         reaches: &["a lease that was granted again outlives the end of the earlier one"],
         scenario: scenarios::lease_again,
     },

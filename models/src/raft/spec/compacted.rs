@@ -3,7 +3,6 @@
 use alloc::vec;
 
 use super::prologue::Prologue;
-use super::scenarios::leadership::guarded;
 use super::scenarios::{
     Checked, candidates, client_commands, clients, disk, is_read_here, join, one_learner, read,
     read_here,
@@ -77,14 +76,17 @@ pub(super) fn install_overtaken() -> Checked {
     })
 }
 
-/// As [`install`], with PreVote and CheckQuorum on every node and without the repeated command and the
-/// crash: n1 may stand for term 3. The network keeps the order of messages, and may lose one.
+/// As [`install`], with CheckQuorum on every node and without the repeated command and the crash: n1 may
+/// stand for term 3. The network keeps the order of messages, and may lose one.
 pub(super) fn install_guarded() -> Checked {
     let mut scenario = Scenario {
         delivery: Delivery::Fifo,
         timing: Timing::Quiescent,
-        ..guarded(behind(1, &[1]))
+        ..behind(1, &[1])
     };
+    for node in &mut scenario.nodes {
+        node.check_quorum = true;
+    }
     scenario.faults.drops = 1;
     scenario = discarded(scenario, 1);
     candidates(&mut scenario, &[(0, 2), (1, 3)]);

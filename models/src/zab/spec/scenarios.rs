@@ -339,20 +339,23 @@ pub(super) fn two_ensembles_later() -> Checked {
     }
 }
 
-/// Three nodes, of which n0 leads n1: both have a snapshot of one transaction, and have delivered another
-/// since. n2 is of another ensemble and has one of epoch 3 in its place; it is named leader.
+/// Three nodes, of which n0 leads n1 in epoch 1: both have delivered a transaction, and have no snapshot. n2
+/// is of another ensemble and has one of epoch 2; it is named leader.
 pub(super) fn two_ensembles_since_snapshot() -> Checked {
-    let mut disk = holding(1, &[zxid(1, 1), zxid(1, 2)]);
-    disk.apply(&Record::Compact {
-        snapshot: zxid(1, 1),
-        forgotten: Zxid::default(),
-    });
-    let other = holding(3, &[zxid(1, 1), zxid(3, 1)]);
     let scenario = Scenario {
-        disks: vec![disk.clone(), disk, other],
-        ..cluster(&[2, 2, 1], &[(0, 2), (2, 4)])
+        scripts: writes(&[1]),
+        disks: vec![
+            Persistent::default(),
+            Persistent::default(),
+            holding(2, &[zxid(2, 1)]),
+        ],
+        ..cluster(&[2, 2, 1], &[(0, 1), (2, 3)])
     };
-    after(scenario, |prologue| prologue.establish(0, &[1]))
+    after(scenario, |prologue| {
+        prologue.establish(0, &[1]);
+        prologue.ask(0, 0);
+        prologue.settle(&[0, 1]);
+    })
 }
 
 fn zxid(epoch: u64, counter: u64) -> Zxid {

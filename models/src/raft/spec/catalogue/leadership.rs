@@ -142,7 +142,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         faults: "1 message lost",
         bounds: "2 nodes, channels in order, messages beat timers; n0 leads term 1 from the start, n1 is to lead term \
                  2; 1 command, 1 read at n1, 1 transfer",
-        states: None,
+        states: Some(10_083),
         reaches: &[
             "leadership is transferred",
             "a follower answers a read",
