@@ -28,7 +28,7 @@ pub(super) const MODELS: &[Model<Counter>] = &[
         purpose: "a name that is dead is folded, and an acceptor crashes between promise and acceptance",
         faults: LOSSY_AND_CRASH,
         bounds: "2 nodes, no push-pull, n0 sends deltas, n1 has had a disk before; 1 client, 1 increment at n0",
-        states: Some(0),
+        states: Some(11_638),
         reaches: &[
             "an increment is acknowledged",
             "all have folded what was dead",
@@ -44,7 +44,7 @@ pub(super) const MODELS: &[Model<Counter>] = &[
         faults: LOSSY,
         bounds: "3 nodes, no push-pull, n0 and n2 send deltas; 1 client, 2 increments at n2, which is then \
                  gone for good, as n0 is told",
-        states: Some(0),
+        states: Some(961),
         reaches: &[
             "an increment is acknowledged",
             "the name of a node that is gone for good is folded",
@@ -60,7 +60,7 @@ pub(super) const MODELS: &[Model<Counter>] = &[
         purpose: "a proposer that is gone for good, or thought to be, and another that goes on",
         faults: LOSSY_AND_CRASH,
         bounds: "3 nodes, no deltas, no push-pull, n1 has had a disk before; n0 is gone for good, as n1 is told",
-        states: Some(0),
+        states: Some(4_024),
         reaches: &[
             "two propose a fold of one number",
             "what one has proposed another proposes again",
@@ -72,11 +72,10 @@ pub(super) const MODELS: &[Model<Counter>] = &[
         size: Size::Gate,
         purpose: "the name of a disk that was lost, and what is heard of it late",
         faults: "any loss and reordering; 1 crash, 1 disk lost",
-        bounds: "2 nodes, no push-pull; 1 client, 2 increments at n1; 1 incarnation drawn",
-        states: Some(0),
+        bounds: "2 nodes, no push-pull, n1 sends deltas; 1 client, 2 increments at n1; 1 incarnation drawn",
+        states: Some(21_994),
         reaches: &[
             "an increment is acknowledged",
-            "all have folded what was dead",
             "the name of a lost disk is folded",
             "a delta about a frozen name comes",
             "a count of a name that is folded is under way",
@@ -88,9 +87,9 @@ pub(super) const MODELS: &[Model<Counter>] = &[
         size: Size::Gate,
         purpose: "a disk that is lost with what it has promised and accepted",
         faults: "any loss and reordering; 1 crash, 1 disk lost",
-        bounds: "2 nodes, no push-pull, n0 sends deltas, n1 has had a disk before",
-        states: Some(0),
-        reaches: &["all have folded what was dead"],
+        bounds: "2 nodes, no deltas, no push-pull, n1 has had a disk before",
+        states: Some(2_205),
+        reaches: &["an acceptor has accepted a fold"],
         scenario: lost_promise,
     },
     Model {
@@ -99,7 +98,7 @@ pub(super) const MODELS: &[Model<Counter>] = &[
         purpose: "a proposer that has not heard of a fold",
         faults: LOSSY,
         bounds: "2 nodes, no deltas, no push-pull; n1 has folded its former name, and n0 not",
-        states: Some(0),
+        states: Some(4),
         reaches: &["all have folded what was dead"],
         scenario: behind,
     },
@@ -108,9 +107,8 @@ pub(super) const MODELS: &[Model<Counter>] = &[
         size: Size::Gate,
         purpose: "a second fold, while what was said of the first is still under way",
         faults: LOSSY,
-        bounds: "3 nodes, no push-pull, n0 sends deltas, n1 has had a disk before; n2 is gone for good, as n0 is \
-                 told",
-        states: Some(0),
+        bounds: "2 nodes, no push-pull, n1 has had two disks before, of which n0 knows one",
+        states: Some(1_904),
         reaches: &["all have folded what was dead", "there is a second fold"],
         scenario: twice,
     },
@@ -121,7 +119,7 @@ pub(super) const MODELS: &[Model<Counter>] = &[
         faults: LOSSY_AND_CRASH,
         bounds: "2 nodes, no push-pull; 1 client, 1 increment at n1, which is then gone for good, as n0 is told, \
                  and said to be back",
-        states: Some(0),
+        states: Some(128),
         reaches: &[
             "an increment is acknowledged",
             "the name of a node that is gone for good is folded",
@@ -135,7 +133,7 @@ pub(super) const MODELS: &[Model<Counter>] = &[
         faults: LOSSY,
         bounds: "3 nodes, n0 and n1 do not have n2 on their lists; n2 sends deltas and begins push-pull; n1 has \
                  had a disk before",
-        states: Some(0),
+        states: Some(392),
         reaches: &["an acceptor has accepted a fold"],
         scenario: strangers,
     },
@@ -146,7 +144,7 @@ pub(super) const MODELS: &[Model<Counter>] = &[
         faults: LOSSY,
         bounds: "2 nodes, no deltas, n1 begins push-pull; n0 knows of a later name of n1; 1 client, 1 increment \
                  at n1; incarnations 1 and 3 drawn",
-        states: Some(0),
+        states: Some(11_139),
         reaches: &[
             "an increment is acknowledged",
             "all have folded what was dead",
@@ -161,7 +159,7 @@ pub(super) const MODELS: &[Model<Counter>] = &[
         faults: LOSSY,
         bounds: "2 nodes, no deltas, n1 begins push-pull; n0 has folded n1's name, of which n1 knows no more; \
                  incarnations 1 and 3 drawn",
-        states: Some(0),
+        states: Some(39),
         reaches: &["all have folded what was dead"],
         scenario: restored,
     },
@@ -171,7 +169,7 @@ pub(super) const MODELS: &[Model<Counter>] = &[
         purpose: "a node that cannot be reached: no fold begins",
         faults: LOSSY,
         bounds: "2 nodes, no deltas, no push-pull, n1 has had a disk before; n1 is gone and back, as n0 is told",
-        states: Some(0),
+        states: Some(21),
         reaches: &["an acceptor has accepted a fold"],
         scenario: gone,
     },
@@ -181,7 +179,7 @@ pub(super) const MODELS: &[Model<Counter>] = &[
         purpose: "a node that leaves and knows more of a name than is frozen elsewhere",
         faults: LOSSY,
         bounds: "2 nodes, no push-pull; n1 has had a disk before, and is to leave",
-        states: Some(0),
+        states: Some(3_362),
         reaches: &[
             "a node is told that it may leave",
             "all have folded what was dead",
@@ -196,7 +194,7 @@ pub(super) const MODELS: &[Model<Counter>] = &[
         faults: LOSSY,
         bounds: "2 nodes, no push-pull; a window of 2 buckets of 10; n1 has had a disk before; the window read \
                  at 5",
-        states: Some(0),
+        states: Some(5_670),
         reaches: &[
             "all have folded what was dead",
             "a delta about a frozen name comes",
@@ -287,7 +285,8 @@ pub(super) fn live() -> Checked {
 
 /// What n2 knows of n1's former name n1 does not, and n0 something of it.
 pub(super) fn live_departed() -> Checked {
-    let mut scenario = folding(3, 3, Limits::DELTAS);
+    let mut scenario = folding(3, 3, Limits::new(0, 0));
+    scenario.bounds.push_pullers = [NodeId(2)].into();
     with_former(&mut scenario, &[digit(0), 0, digit(0) + digit(1)]);
     scenario.scripts.push(vec![Command::PeerDeparted(NodeId(0))]);
     scenario.asks_at = |_, node| node == NodeId(2);
@@ -296,6 +295,7 @@ pub(super) fn live_departed() -> Checked {
 
 pub(super) fn live_lost_disk() -> Checked {
     let mut scenario = folding(2, 2, Limits::DELTAS);
+    scenario.bounds.push_pullers = [NodeId(1)].into();
     with_former(&mut scenario, &[digit(0), digit(0) + digit(1)]);
     scenario.scripts.extend([names(2..=2), names(3..=3)]);
     scenario.asks_at = |command, node| {
@@ -352,7 +352,8 @@ fn restored() -> Checked {
 
 /// Of two nodes one may lose its disk: what is sent to it late the other has sent, and knows.
 fn lost_disk() -> Checked {
-    let mut scenario = folding(2, 1, Limits::DELTAS);
+    let mut scenario = folding(2, 1, Limits::new(0, 0));
+    scenario.bounds.broadcasters = [NodeId(1)].into();
     knows(&mut scenario, 0, replica(1), digit(0));
     knows(&mut scenario, 1, replica(1), digit(0));
     asks(&mut scenario, &[1, 2]);
@@ -385,7 +386,7 @@ fn behind() -> Checked {
 
 /// A disk may be lost when it has promised, or accepted.
 fn lost_promise() -> Checked {
-    let mut scenario = folding(2, 1, Limits::new(1, 0));
+    let mut scenario = folding(2, 1, Limits::new(0, 0));
     with_former(&mut scenario, &[digit(0), digit(0) + digit(1)]);
     scenario.faults = Faults {
         crashes: 1,
@@ -396,13 +397,13 @@ fn lost_promise() -> Checked {
     scenario
 }
 
+/// n1 has had two names before; n0 knows of one that it has had one.
 fn twice() -> Checked {
-    let mut scenario = folding(3, 1, Limits::new(1, 0));
+    let mut scenario = folding(2, 1, Limits::DELTAS);
     with_former(&mut scenario, &[digit(0), digit(0) + digit(1)]);
-    knows(&mut scenario, 0, replica(2), digit(2));
-    knows(&mut scenario, 1, replica(2), digit(2) + digit(3));
-    scenario.scripts.push(vec![Command::PeerDeparted(NodeId(2))]);
-    scenario.asks_at = |_, node| node == NodeId(0);
+    let name = named(1, 2);
+    scenario.disks[1].apply(&Record::Identified(name));
+    knows(&mut scenario, 1, name, digit(2));
     scenario
 }
 

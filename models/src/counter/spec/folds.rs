@@ -458,10 +458,9 @@ fn has_departed(disk: &Persistent, node: NodeId) -> bool {
 fn has_dead_names(node: &Node<Counter>) -> bool {
     let disk = node.durable();
     let names = || disk.counts.total.components().map(|(name, _)| name);
-    let current = || names().chain(disk.identity);
     names().any(|name| {
         has_departed(disk, name.node)
-            || current().any(|other| {
+            || names().any(|other| {
                 other.node == name.node && other.incarnation > name.incarnation
             })
     })
@@ -485,7 +484,11 @@ fn attempted(scenario: &Scenario<Counter>, world: &W) -> u128 {
     let known = known.flat_map(|disk| disk.counts.total.components());
     let names = known.map(|(name, _)| name);
     let names = names.chain(world.ghost.counted.keys().copied());
-    names.fold(0, |sum, name| sum | exact(scenario, world, None, name))
+    let folded = scenario.disks.iter().map(|disk| disk.counts.folded.sum);
+    names
+        .map(|name| exact(scenario, world, None, name))
+        .chain(folded)
+        .fold(0, |sum, counted| sum | counted)
 }
 
 /// Whether this is true of each disk's change, the loss of a disk aside.

@@ -61,7 +61,7 @@ pub const MODELS: &[LiveModel<Counter>] = &[
             purpose: "what is dead is folded, and all hear of it",
             faults: "1 crash, also within a step; 1 message lost",
             bounds: "2 replicas, no push-pull, n1 has had a disk before, channels in order, messages beat timers",
-            states: Some(0),
+            states: Some(1_386),
             reaches: &["all have folded what was dead"],
             scenario: || patient(folding::live()),
         },
@@ -78,10 +78,10 @@ pub const MODELS: &[LiveModel<Counter>] = &[
             size: Size::Gate,
             purpose: "what is dead is folded without a node that is gone for good, and has begun to",
             faults: "1 message lost",
-            bounds: "3 replicas, no push-pull, n1 has had a disk before, of which it has forgotten; n0 is gone for \
-                     good, as n2 is told; channels in order, messages beat timers",
-            states: Some(0),
-            reaches: &["a delta about a frozen name comes"],
+            bounds: "3 replicas, no deltas, n2 begins push-pull, n1 has had a disk before, of which it knows \
+                     nothing; n0 is gone for good, as n2 is told; channels in order, messages beat timers",
+            states: Some(1_813),
+            reaches: &["an acceptor has accepted a fold"],
             scenario: || patient(folding::live_departed()),
         },
         decides: &["What is dead is folded in the end"],
@@ -92,9 +92,9 @@ pub const MODELS: &[LiveModel<Counter>] = &[
             size: Size::Gate,
             purpose: "what is dead is folded although a disk is lost with what it has promised",
             faults: "1 crash, 1 disk lost",
-            bounds: "2 replicas, no push-pull, n1 has had a disk before; 2 incarnations drawn; channels in order, \
-                     messages beat timers",
-            states: Some(0),
+            bounds: "2 replicas, n1 begins push-pull, n1 has had a disk before; 2 incarnations drawn; channels in \
+                     order, messages beat timers",
+            states: Some(9_584),
             reaches: &["all have folded what was dead"],
             scenario: || patient(folding::live_lost_disk()),
         },

@@ -126,7 +126,7 @@ pub(super) const MUTANTS: &[Mutant<Counter>] = &[
         id: "CNT-FOLD-MAJORITY",
         defect: "a majority agrees on a fold",
         source: "what the others alone know of the names is not in the sum",
-        model: "counter/fold-twice",
+        model: "counter/fold-proposers",
         inject: |scenario| scenario.step = asks_a_majority,
     },
     Mutant {
@@ -769,6 +769,18 @@ fn tells_no_fold(counter: &Counter, node: &mut N, input: In, out: &mut Out) {
     for peer in node.volatile.members.values_mut() {
         peer.pending.folded = Folded::none();
     }
+    waits_for_nothing(node, out);
+}
+
+/// When nothing is owed, the timer does not run.
+fn waits_for_nothing(node: &N, out: &mut Out) {
+    if node.volatile.is_settled() {
+        map_effects(out, |effect| match effect {
+            Effect::Arm(Timer::Broadcast) => None,
+            effect => Some(effect),
+        });
+        out.disarm(Timer::Broadcast);
+    }
 }
 
 fn keeps_departures_to_itself(counter: &Counter, node: &mut N, input: In, out: &mut Out) {
@@ -776,6 +788,17 @@ fn keeps_departures_to_itself(counter: &Counter, node: &mut N, input: In, out: &
     for peer in node.volatile.members.values_mut() {
         peer.pending.departed.clear();
     }
+    map_effects(out, |mut effect| {
+        if let Effect::Send {
+            message: Message::PushPull { counts } | Message::PushPullReply { counts },
+            ..
+        } = &mut effect
+        {
+            counts.departed.clear();
+        }
+        Some(effect)
+    });
+    waits_for_nothing(node, out);
 }
 
 fn awaits_the_departed(counter: &Counter, node: &mut N, input: In, out: &mut Out) {
