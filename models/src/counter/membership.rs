@@ -30,7 +30,7 @@ impl Counter {
             out.arm(Timer::Broadcast);
         }
         out.arm(Timer::PushPull);
-        if self.fold {
+        if self.fold.is_some() {
             out.arm(Timer::Fold);
         }
         if durable.identity.is_none() {
@@ -55,7 +55,7 @@ impl Counter {
             incarnation,
         };
         let durable = node.durable();
-        let is_behind = self.fold && durable.is_behind(drawn);
+        let is_behind = self.fold.is_some() && durable.is_behind(drawn);
         match durable.identity {
             Some(identity) => out.emit(Event::Identified { identity }),
             None if durable.counts.of(drawn).is_empty() && !is_behind => {

@@ -46,8 +46,8 @@ use alloc::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use self::g_counter::{DataCentre, Incarnation, ReplicaId};
 use self::fold::message::FoldMessage;
+use self::g_counter::{DataCentre, Incarnation, ReplicaId};
 use self::message::Message;
 use self::state::{Persistent, Volatile};
 use self::window::Window;
@@ -68,9 +68,10 @@ pub struct Counter {
     /// A host that serves clients without ids asks in its own name: one client, and a number
     /// for each request.
     pub max_sessions: usize,
-    /// Whether the components of names that are dead are [folded](fold), so that memory is bounded.
-    /// Alike on all nodes, which then have the same list of nodes too, and hear nobody who is not on it.
-    pub fold: bool,
+    /// Where the components of names that are dead are [folded](fold), so that memory is bounded: all
+    /// nodes that there are, which agree on it. Alike on all of them, and who is not on the list is not
+    /// heard. Whether this node is on it itself makes no difference.
+    pub fold: Option<BTreeSet<NodeId>>,
 }
 
 /// The counter's timers.
@@ -240,7 +241,7 @@ impl Counter {
             peers: peers.into_iter().filter(|&peer| peer != id).collect(),
             window: None,
             max_sessions: 10_000,
-            fold: false,
+            fold: None,
         }
     }
 
@@ -277,7 +278,7 @@ impl Protocol for Counter {
                 Message::DeltaAck { counts } => self.on_delta_ack(node, from, &counts, out),
                 Message::PushPull { counts } => self.on_push_pull(node, from, &counts, out),
                 Message::PushPullReply { counts } => self.learn(node, &counts, out),
-                Message::Fold(_) if !self.fold => {}
+                Message::Fold(_) if self.fold.is_none() => {}
                 Message::Fold(FoldMessage::Prepare {
                     number,
                     ballot,

@@ -44,9 +44,11 @@ impl Persistent {
                 *so_far = incarnation.max(*so_far);
                 latest
             });
-        let before = latest.into_iter().filter_map(|(node, Incarnation(latest))| {
-            Some((node, Incarnation(latest.checked_sub(1)?)))
-        });
+        let before = latest
+            .into_iter()
+            .filter_map(|(node, Incarnation(latest))| {
+                Some((node, Incarnation(latest.checked_sub(1)?)))
+            });
         let departed = self.counts.departed.iter();
         before
             .chain(departed.map(|&node| (node, DeadNames::FOR_GOOD)))

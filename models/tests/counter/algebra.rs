@@ -27,12 +27,11 @@ fn counts() -> impl Strategy<Value = Counts> {
         width,
     });
     let buckets = proptest::collection::vec((bucket, counter()), 0..4);
-    (counter(), buckets.prop_map(Buckets::from_iter))
-        .prop_map(|(total, buckets)| Counts {
-            total,
-            buckets,
-            ..Counts::default()
-        })
+    (counter(), buckets.prop_map(Buckets::from_iter)).prop_map(|(total, buckets)| Counts {
+        total,
+        buckets,
+        ..Counts::default()
+    })
 }
 
 fn merged(a: &Counts, b: &Counts) -> Counts {

@@ -38,7 +38,7 @@ impl Told for Counter {
         for option in options {
             if *option == "fold" {
                 let nodes = scenario.nodes.iter_mut();
-                nodes.for_each(|node| node.fold = true);
+                nodes.for_each(|node| node.fold = Some((0..size).map(NodeId).collect()));
                 scenario.bounds.proposers = scenario.bounds.push_pullers.clone();
                 continue;
             }

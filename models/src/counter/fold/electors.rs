@@ -9,12 +9,12 @@ use crate::counter::{Counter, Event};
 use crate::protocol::{Node, NodeId, Outbox};
 
 impl Counter {
-    /// The nodes that have to agree: those of the configuration without those that are gone for good,
+    /// The nodes that have to agree: those on the list without those that are gone for good,
     /// whether they can be reached or not. Whoever has told anybody of a dead name, and may tell so
     /// again, is among them: so any two ballots have an acceptor in common.
     pub(super) fn electors(&self, durable: &Persistent) -> BTreeSet<NodeId> {
-        let configured = self.peers.iter().copied().chain([self.id]);
-        configured
+        let listed = self.fold.iter().flatten().copied();
+        { listed.chain([self.id]) }
             .filter(|&node| !durable.counts.has_departed(node))
             .collect()
     }
@@ -22,7 +22,8 @@ impl Counter {
     /// Whether what this node says is not heard where folds are agreed on: it has no voice in them,
     /// and what it knows of a dead name would be missing there.
     pub(in crate::counter) fn is_stranger(&self, durable: &Persistent, node: NodeId) -> bool {
-        self.fold && (!self.peers.contains(&node) || durable.counts.has_departed(node))
+        let listed = self.fold.as_ref();
+        listed.is_some_and(|nodes| !nodes.contains(&node) || durable.counts.has_departed(node))
     }
 
     /// A node is gone for good, and all its names are dead. Its number is never used again. All
@@ -33,7 +34,7 @@ impl Counter {
         peer: NodeId,
         out: &mut Outbox<Self>,
     ) {
-        if self.fold && peer != self.id && !node.durable().counts.has_departed(peer) {
+        if self.fold.is_some() && peer != self.id && !node.durable().counts.has_departed(peer) {
             let counts = Counts {
                 departed: [peer].into(),
                 ..Counts::default()
@@ -49,7 +50,9 @@ impl Counter {
     /// Tells nothing more to members that are gone for good.
     pub(in crate::counter) fn let_go(node: &mut Node<Self>, out: &mut Outbox<Self>) {
         let (members, counts) = (&node.volatile.members, &node.durable().counts);
-        let departed = members.keys().filter(|member| counts.has_departed(**member));
+        let departed = members
+            .keys()
+            .filter(|member| counts.has_departed(**member));
         let departed: BTreeSet<NodeId> = departed.copied().collect();
         if departed.is_empty() {
             return;

@@ -13,7 +13,11 @@ use crate::protocol::{Node, NodeId, Outbox};
 
 impl Counter {
     /// Time to begin, or to ask again who has not answered.
-    pub(in crate::counter) fn on_fold_timeout(&self, node: &mut Node<Self>, out: &mut Outbox<Self>) {
+    pub(in crate::counter) fn on_fold_timeout(
+        &self,
+        node: &mut Node<Self>,
+        out: &mut Outbox<Self>,
+    ) {
         out.arm(Timer::Fold);
         if node.volatile.proposal.is_none() {
             self.begin(node, out);
@@ -149,10 +153,7 @@ impl Counter {
     }
 
     /// An acceptor does not heed the ballot. The next is made when the timer runs out.
-    pub(in crate::counter) fn on_refused(
-        node: &mut Node<Self>,
-        (number, ballot): (u64, Ballot),
-    ) {
+    pub(in crate::counter) fn on_refused(node: &mut Node<Self>, (number, ballot): (u64, Ballot)) {
         let proposal = node.volatile.proposal.as_ref().map(Proposal::ballot);
         if is_about_the_next(node, number) && proposal == Some(ballot) {
             node.volatile.proposal = None;

@@ -134,8 +134,8 @@ fn names_are_contested(
             _ => None,
         };
         // Where it has been agreed that the name is dead, or is being agreed.
-        let is_dead = new.durable().counts.folded.covers(name)
-            || new.durable().acceptor.frozen.covers(name);
+        let is_dead =
+            new.durable().counts.folded.covers(name) || new.durable().acceptor.frozen.covers(name);
         let is_more = said.into_iter().flatten().any(|(bucket, replica, count)| {
             replica == name && matters(bucket) && count > durable.counts.count(bucket, name)
         });

@@ -207,7 +207,7 @@ pub(super) const MODELS: &[Model<Counter>] = &[
 fn folding(size: u16, proposers: u16, limits: Limits) -> Checked {
     let mut scenario = scenarios::lossy(size, limits);
     for node in &mut scenario.nodes {
-        node.fold = true;
+        node.fold = Some((0..size).map(NodeId).collect());
     }
     scenario.bounds.proposers = (0..proposers).map(NodeId).collect();
     scenario
@@ -245,7 +245,8 @@ fn with_former(scenario: &mut Checked, known: &[u64]) {
 fn asks(scenario: &mut Checked, exponents: &[u32]) {
     let client = scenario.scripts.len();
     let script = exponents.iter().enumerate();
-    let script = script.map(|(sequence, &exponent)| increment(client, sequence, digit(exponent), 0));
+    let script =
+        script.map(|(sequence, &exponent)| increment(client, sequence, digit(exponent), 0));
     scenario.scripts.push(script.collect());
 }
 
@@ -261,7 +262,9 @@ fn departed() -> Checked {
     let mut scenario = folding(3, 2, Limits::DELTAS);
     scenario.bounds.broadcasters = [NodeId(0), NodeId(2)].into();
     asks(&mut scenario, &[0, 1]);
-    scenario.scripts.push(vec![Command::PeerDeparted(NodeId(2))]);
+    scenario
+        .scripts
+        .push(vec![Command::PeerDeparted(NodeId(2))]);
     scenario.asks_at = |command, node| {
         let departs = matches!(command, Command::PeerDeparted(_));
         node == NodeId(if departs { 0 } else { 2 })
@@ -272,7 +275,9 @@ fn departed() -> Checked {
 fn proposers() -> Checked {
     let mut scenario = folding(3, 2, Limits::new(0, 0));
     with_former(&mut scenario, &[digit(0), 0, digit(0) + digit(1)]);
-    scenario.scripts.push(vec![Command::PeerDeparted(NodeId(0))]);
+    scenario
+        .scripts
+        .push(vec![Command::PeerDeparted(NodeId(0))]);
     scenario.asks_at = |_, node| node == NodeId(1);
     scenario
 }
@@ -288,7 +293,9 @@ pub(super) fn live_departed() -> Checked {
     let mut scenario = folding(3, 3, Limits::new(0, 0));
     scenario.bounds.push_pullers = [NodeId(2)].into();
     with_former(&mut scenario, &[digit(0), 0, digit(0) + digit(1)]);
-    scenario.scripts.push(vec![Command::PeerDeparted(NodeId(0))]);
+    scenario
+        .scripts
+        .push(vec![Command::PeerDeparted(NodeId(0))]);
     scenario.asks_at = |_, node| node == NodeId(2);
     in_order(scenario, 1)
 }
@@ -428,7 +435,7 @@ fn strangers() -> Checked {
         let data_centre = replica(node).data_centre;
         let counter = Counter::new(NodeId(node), data_centre, listed);
         scenario.nodes[usize::from(node)] = Counter {
-            fold: true,
+            fold: Some(listed.into()),
             ..counter
         };
     }

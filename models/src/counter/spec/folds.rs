@@ -6,7 +6,9 @@
 //! the worlds of folds each increment is by another power of four: a digit of two is an increment that
 //! was counted twice.
 
-use crate::counter::counts::Counts;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
 use crate::counter::fold::folded::Folded;
 use crate::counter::fold::message::FoldMessage;
 use crate::counter::fold::state::{Acceptor, Proposal};
@@ -48,24 +50,6 @@ pub(super) const COUNTS_ONCE: Invariant<Counter> = Invariant {
                 is_of_distinct_increments(value) && value & !attempted == 0
             })
         }
-    },
-};
-
-pub(super) const FOLDED_IS_FORGOTTEN: Invariant<Counter> = Invariant {
-    name: "What is folded is forgotten",
-    source: "memory is bounded by the nodes that there are, not by the disks that they have had",
-    holds: |_, world| {
-        world.all_hosts().all(|(_, host)| {
-            let Counts {
-                total,
-                folded,
-                departed,
-                ..
-            } = &host.durable().counts;
-            let mut names = total.components();
-            names.all(|(name, _)| !folded.covers(name))
-                && departed.iter().all(|&node| !folded.names.has_departed(node))
-        })
     },
 };
 
@@ -128,7 +112,8 @@ pub(super) const FROZEN_DOES_NOT_GROW: Law<Counter> = Law {
             let is_frozen = |name| old.acceptor.frozen.covers(name);
             let mut names = new.counts.total.components();
             old.counts.folded != new.counts.folded
-                || names.all(|(name, count)| !is_frozen(name) || count == old.counts.total.count(name))
+                || names
+                    .all(|(name, count)| !is_frozen(name) || count == old.counts.total.count(name))
         })
     },
 };
@@ -171,7 +156,10 @@ pub(super) const VOTES_ARE_PROMISED: Law<Counter> = Law {
     holds: |_, before, action, after| {
         of_disks(before, action, after, |old, new| {
             let (was, is) = (&old.acceptor.accepted, &new.acceptor.accepted);
-            was == is || is.as_ref().is_none_or(|vote| old.acceptor.promised == Some(vote.ballot))
+            was == is
+                || is
+                    .as_ref()
+                    .is_none_or(|vote| old.acceptor.promised == Some(vote.ballot))
         })
     },
 };
@@ -196,15 +184,13 @@ pub(super) const THE_FIRST_BEGINS: Law<Counter> = Law {
              it has used; and who is asked for a promise learns no more of the names until all have made it",
     holds: |scenario, before, action, after| {
         running(before, action, after).is_none_or(|(position, old, new)| {
-            let proposal = |node: &Node<Counter>| {
-                node.volatile.proposal.as_ref().map(Proposal::ballot)
-            };
+            let proposal =
+                |node: &Node<Counter>| node.volatile.proposal.as_ref().map(Proposal::ballot);
             let Some(ballot) = proposal(new).filter(|ballot| proposal(old) != Some(*ballot)) else {
                 return true;
             };
             let counter = &scenario.nodes[position];
-            let others = counter.peers().iter().copied();
-            let mut others = others.filter(|peer| !has_departed(old.durable(), *peer));
+            let mut others = others_that_agree(counter, position, old.durable());
             action.fired() == Some(&Timer::Fold)
                 && old.durable().acceptor.promised < Some(ballot)
                 && others.all(|peer| {
@@ -239,13 +225,16 @@ pub(super) const NAMES_RISE: Law<Counter> = Law {
     source: "a name is dead when its node counts under a later one",
     holds: |scenario, before, action, after| {
         running(before, action, after).is_none_or(|(position, old, new)| {
-            let taken = new.durable().identity.filter(|_| old.durable().identity.is_none());
+            let taken = new
+                .durable()
+                .identity
+                .filter(|_| old.durable().identity.is_none());
             let total = &old.durable().counts.total;
             taken.is_none_or(|name| {
                 let is_later = |other: ReplicaId| {
                     other.node == name.node && other.incarnation > name.incarnation
                 };
-                !scenario.nodes[position].fold
+                scenario.nodes[position].fold.is_none()
                     || total.components().all(|(other, _)| !is_later(other))
             })
         })
@@ -260,23 +249,23 @@ pub(super) const WHO_IS_BEHIND_IS_TOLD: Law<Counter> = Law {
             let (Action::Deliver(envelope) | Action::Duplicate(envelope)) = action else {
                 return true;
             };
-            let Message::Fold(
-                asked @ (FoldMessage::Prepare { .. } | FoldMessage::Accept { .. }),
-            ) = &envelope.message
+            let Message::Fold(asked @ (FoldMessage::Prepare { .. } | FoldMessage::Accept { .. })) =
+                &envelope.message
             else {
                 return true;
             };
             let known = &old.durable().counts.folded;
             let is_heard = !is_stranger(&scenario.nodes[position], old.durable(), envelope.from)
                 && before.network.connects(envelope.to, envelope.from)
-                && after.host(envelope.from).is_some_and(|host| host.node().is_some());
+                && after
+                    .host(envelope.from)
+                    .is_some_and(|host| host.node().is_some());
             let mut sent = after.network.sent();
             asked.number() > known.number
                 || !is_heard
                 || has_fold(after.host(envelope.from), known)
-                || sent.any(|sent| {
-                    sent.to == envelope.from && sent.message.counts().folded == *known
-                })
+                || sent
+                    .any(|sent| sent.to == envelope.from && sent.message.counts().folded == *known)
         })
     },
 };
@@ -299,7 +288,9 @@ pub(super) const DEAD_NAMES_ARE_FOLDED: Liveness<Counter> = Liveness {
 pub(super) const HAPPENS: Reachable<Counter> = Reachable {
     name: "all have folded what was dead",
     seen: |_, world| {
-        let mut folded = world.running().map(|(_, node)| &node.durable().counts.folded);
+        let mut folded = world
+            .running()
+            .map(|(_, node)| &node.durable().counts.folded);
         let first = folded.next();
         first.is_some_and(|first| !first.is_empty() && folded.all(|other| other == first))
     },
@@ -332,9 +323,7 @@ pub(super) const OF_A_DEPARTED_NODE: Reachable<Counter> = Reachable {
     seen: |_, world| {
         let folds = || world.ghost.folds.iter();
         let mut names = world.ghost.counted.keys();
-        names.any(|name| {
-            folds().any(|fold| fold.names.has_departed(name.node) && fold.sum > 0)
-        })
+        names.any(|name| folds().any(|fold| fold.names.has_departed(name.node) && fold.sum > 0))
     },
 };
 
@@ -342,7 +331,9 @@ pub(super) const COMES_LATE: Reachable<Counter> = Reachable {
     name: "a count of a name that is folded is under way",
     seen: |_, world| {
         world.network.under_way().any(|envelope| {
-            let folded = world.host(envelope.to).map(|host| &host.durable().counts.folded);
+            let folded = world
+                .host(envelope.to)
+                .map(|host| &host.durable().counts.folded);
             let mut names = envelope.message.counts().total.components();
             folded.is_some_and(|folded| names.any(|(name, _)| folded.covers(name)))
         })
@@ -386,7 +377,7 @@ pub(super) const TWO_PROPOSERS: Reachable<Counter> = Reachable {
             node.volatile.proposal.as_ref()?;
             Some(node.durable().counts.folded.number)
         });
-        let numbers: alloc::vec::Vec<u64> = proposing.collect();
+        let numbers: Vec<u64> = proposing.collect();
         let mut positions = numbers.iter().enumerate();
         positions.any(|(position, number)| numbers[..position].contains(number))
     },
@@ -400,9 +391,8 @@ pub(super) const TAKEN_OVER: Reachable<Counter> = Reachable {
             hosts.filter_map(|(_, host)| host.durable().acceptor.accepted.as_ref())
         };
         votes().any(|one| {
-            votes().any(|other| {
-                one.fold == other.fold && one.ballot.proposer != other.ballot.proposer
-            })
+            votes()
+                .any(|other| one.fold == other.fold && one.ballot.proposer != other.ballot.proposer)
         })
     },
 };
@@ -440,18 +430,29 @@ pub(super) const GIVEN_UP: Reachable<Counter> = Reachable {
 
 /// Whether names are folded in this world.
 fn folds(scenario: &Scenario<Counter>) -> bool {
-    scenario.nodes.iter().any(|node| node.fold)
+    scenario.nodes.iter().any(|node| node.fold.is_some())
 }
 
 /// Whether what this node says is not heard there, by the definition: the protocol has its own.
 pub(super) fn is_stranger(counter: &Counter, disk: &Persistent, node: NodeId) -> bool {
-    counter.fold && (!counter.peers().contains(&node) || has_departed(disk, node))
+    let listed = counter.fold.as_ref();
+    listed.is_some_and(|listed| !listed.contains(&node) || has_departed(disk, node))
+}
+
+/// The other nodes that have to agree on a fold, as far as this one knows.
+fn others_that_agree<'a>(
+    counter: &'a Counter,
+    position: usize,
+    disk: &'a Persistent,
+) -> impl Iterator<Item = NodeId> + 'a {
+    let listed = counter.fold.iter().flatten().copied();
+    listed.filter(move |&node| usize::from(node.0) != position && !has_departed(disk, node))
 }
 
 fn has_departed(disk: &Persistent, node: NodeId) -> bool {
     let folded = disk.counts.folded.names.iter();
-    disk.counts.departed.contains(&node)
-        || { folded }.any(|(of, incarnation)| of == node && incarnation.0 == u64::MAX)
+    disk.counts.departed.contains(&node) || { folded }
+        .any(|(of, incarnation)| of == node && incarnation.0 == u64::MAX)
 }
 
 /// Whether the node knows of a component that is no longer added to, and has not folded it.
@@ -460,15 +461,17 @@ fn has_dead_names(node: &Node<Counter>) -> bool {
     let names = || disk.counts.total.components().map(|(name, _)| name);
     names().any(|name| {
         has_departed(disk, name.node)
-            || names().any(|other| {
-                other.node == name.node && other.incarnation > name.incarnation
-            })
+            || names().any(|other| other.node == name.node && other.incarnation > name.incarnation)
     })
 }
 
 /// Whether a node that nobody takes to be gone for good knows of a dead name.
 fn dead_names_are_known(world: &W) -> bool {
-    let has_departed = |id| world.running().any(|(_, node)| has_departed(node.durable(), id));
+    let has_departed = |id| {
+        world
+            .running()
+            .any(|(_, node)| has_departed(node.durable(), id))
+    };
     let mut running = world.running();
     running.any(|(id, node)| !has_departed(id) && has_dead_names(node))
 }
@@ -508,7 +511,12 @@ fn has_fold(host: Option<&Host<Counter>>, fold: &Folded) -> bool {
     host.is_some_and(|host| host.durable().counts.folded.number >= fold.number)
 }
 
-fn promises_say_all(_: &Scenario<Counter>, before: &W, action: &Action<Counter>, after: &W) -> bool {
+fn promises_say_all(
+    _: &Scenario<Counter>,
+    before: &W,
+    action: &Action<Counter>,
+    after: &W,
+) -> bool {
     let Some((_, old, new)) = running(before, action, after) else {
         return true;
     };
@@ -571,15 +579,21 @@ fn proposals_say_the_most(
     let vote = accepted.into_iter().chain(vote.clone());
     let highest = vote.max_by_key(|vote| vote.ballot);
     let most = |name: ReplicaId| u128::from(counts.count(name).max(last.count(name)));
-    let mut names: alloc::collections::BTreeSet<ReplicaId> = counts.components().map(|(name, _)| name).collect();
-    names.extend(last.components().map(|(name, _)| name));
-    let sum: u128 = names.into_iter().filter(|name| dead.covers(*name)).map(most).sum();
+    let names = counts.components().chain(last.components());
+    let names: BTreeSet<ReplicaId> = names.map(|(name, _)| name).collect();
+    let sum: u128 = names
+        .into_iter()
+        .filter(|name| dead.covers(*name))
+        .map(most)
+        .sum();
     let folded = &old.durable().counts.folded;
     let counter = &scenario.nodes[position];
-    let mut others = counter.peers().iter().filter(|peer| !has_departed(old.durable(), **peer));
-    let has_promised = |peer: &NodeId| {
-        promised.contains(peer) || matches!(action, Action::Deliver(it) | Action::Duplicate(it) if it.from == *peer)
+    let mut others = others_that_agree(counter, position, old.durable());
+    let last_to_promise = match action {
+        Action::Deliver(envelope) | Action::Duplicate(envelope) => Some(envelope.from),
+        _ => None,
     };
+    let has_promised = |peer| promised.contains(&peer) || last_to_promise == Some(peer);
     prepared == ballot
         && others.all(has_promised)
         && highest.map_or_else(

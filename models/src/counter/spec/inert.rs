@@ -57,11 +57,12 @@ fn teaches_nothing(counts: &Counts, host: &Host<Counter>) -> bool {
     let mut departed = counts.departed.iter();
     let has_fold = counts.folded.number <= disk.counts.folded.number
         && departed.all(|&node| disk.counts.has_departed(node));
-    has_fold && counts.components().all(|(bucket, replica, count)| {
-        let has_expired = bucket.is_some_and(|bucket| bucket.start < disk.horizon);
-        let is_folded = bucket.is_none() && disk.counts.folded.covers(replica);
-        has_expired || is_folded || count <= disk.counts.count(bucket, replica)
-    })
+    has_fold
+        && counts.components().all(|(bucket, replica, count)| {
+            let has_expired = bucket.is_some_and(|bucket| bucket.start < disk.horizon);
+            let is_folded = bucket.is_none() && disk.counts.folded.covers(replica);
+            has_expired || is_folded || count <= disk.counts.count(bucket, replica)
+        })
 }
 
 /// Whether `member`'s acknowledgement of this can never settle anything that the host owes.
@@ -71,13 +72,15 @@ fn settles_nothing(counts: &Counts, host: &Host<Counter>, member: NodeId) -> boo
         .node()
         .and_then(|node| node.volatile.members.get(&member));
     let mut departed = counts.departed.iter();
-    let is_outdated = (counts.folded.is_empty() || counts.folded.number < disk.counts.folded.number)
+    let is_outdated = (counts.folded.is_empty()
+        || counts.folded.number < disk.counts.folded.number)
         && departed.all(|&node| disk.counts.folded.names.has_departed(node));
-    is_outdated && counts.components().all(|(bucket, replica, count)| {
-        let owed = peer.map_or(0, |peer| peer.pending.count(bucket, replica));
-        let has_expired = bucket.is_some_and(|bucket| bucket.start < disk.horizon);
-        let is_folded = bucket.is_none() && disk.counts.folded.covers(replica);
-        let is_ahead = has_expired || is_folded || count < disk.counts.count(bucket, replica);
-        is_ahead && (owed == 0 || count < owed)
-    })
+    is_outdated
+        && counts.components().all(|(bucket, replica, count)| {
+            let owed = peer.map_or(0, |peer| peer.pending.count(bucket, replica));
+            let has_expired = bucket.is_some_and(|bucket| bucket.start < disk.horizon);
+            let is_folded = bucket.is_none() && disk.counts.folded.covers(replica);
+            let is_ahead = has_expired || is_folded || count < disk.counts.count(bucket, replica);
+            is_ahead && (owed == 0 || count < owed)
+        })
 }

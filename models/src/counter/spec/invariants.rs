@@ -66,7 +66,7 @@ pub(super) const INVARIANTS: &[Invariant<Counter>] = &[
         source: "Almeida et al. 2018, Algorithm 2, periodically; Demers et al. 1987, §1.3",
         holds: |scenario, world| {
             let hosts = scenario.nodes.iter().zip(world.all_hosts());
-            { hosts }.all(|(counter, (_, host))| timers_run(counter.fold, host))
+            { hosts }.all(|(counter, (_, host))| timers_run(counter.fold.is_some(), host))
         },
     },
     Invariant {
@@ -126,7 +126,6 @@ pub(super) const INVARIANTS: &[Invariant<Counter>] = &[
     },
     folds::ONE_FOLD_OF_EACH_NUMBER,
     folds::COUNTS_ONCE,
-    folds::FOLDED_IS_FORGOTTEN,
     folds::WHO_COUNTS_IS_NOT_DEAD,
     folds::DEPARTED_ARE_NO_MEMBERS,
     folds::FOLDED_IS_OWED_TO_NOBODY,
@@ -282,9 +281,7 @@ fn is_known_to(
     let is_wanted = bucket.is_none_or(|bucket| {
         bucket.start >= disk.horizon && window.is_some_and(|window| has(window, bucket))
     });
-    !is_wanted
-        || disk.counts.folded.covers(name)
-        || count <= disk.counts.count(bucket, name)
+    !is_wanted || disk.counts.folded.covers(name) || count <= disk.counts.count(bucket, name)
 }
 
 fn timers_run(folds: bool, host: &Host<Counter>) -> bool {
@@ -340,7 +337,5 @@ fn who_has_left_is_not_needed(world: &World<Counter>) -> bool {
 fn has_all(known: &Counts, counts: &Counts) -> bool {
     let mut total = counts.total.components();
     known.folded.number >= counts.folded.number
-        && total.all(|(name, count)| {
-            known.folded.covers(name) || count <= known.total.count(name)
-        })
+        && total.all(|(name, count)| known.folded.covers(name) || count <= known.total.count(name))
 }

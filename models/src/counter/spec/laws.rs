@@ -213,7 +213,11 @@ fn merge_is_the_least_upper_bound(
         let known = old.counts.components().chain(new.counts.components());
         known.chain(said.components())
     };
-    let is_heard = !folds::is_stranger(&scenario.nodes[usize::from(envelope.to.0)], old, envelope.from);
+    let is_heard = !folds::is_stranger(
+        &scenario.nodes[usize::from(envelope.to.0)],
+        old,
+        envelope.from,
+    );
     let folded = (&old.counts.folded).max(if is_heard { &said.folded } else { &NONE });
     let is_frozen = |name| folded == &old.counts.folded && old.acceptor.frozen.covers(name);
     new.counts.folded == *folded
@@ -248,7 +252,8 @@ fn push_pull_is_complete(
     let (Some(asker), Some(receiver)) = (after.host(from), after.host(to)) else {
         return true;
     };
-    let is_heard = !folds::is_stranger(&scenario.nodes[usize::from(to.0)], receiver.durable(), from);
+    let is_heard =
+        !folds::is_stranger(&scenario.nodes[usize::from(to.0)], receiver.durable(), from);
     let can_answer = before.network.connects(to, from) && asker.node().is_some() && is_heard;
     if !can_answer {
         return true;
@@ -263,7 +268,8 @@ fn push_pull_is_complete(
     let disk = receiver.durable();
     let is_left_out = |name| known.folded.covers(name) || disk.acceptor.frozen.covers(name);
     let mut pushed = counts.total.components();
-    let has_learned = pushed.all(|(name, count)| is_left_out(name) || count <= known.total.count(name));
+    let has_learned =
+        pushed.all(|(name, count)| is_left_out(name) || count <= known.total.count(name));
     // A bucket that the asker has let expire is not worth a word.
     let horizon = asker.on_disk().horizon;
     has_learned

@@ -49,11 +49,7 @@ pub(super) const LIVENESS: &[Liveness<Counter>] = &[
 
 /// Every node runs and knows of each component exactly what was counted.
 pub(super) fn all_agree(scenario: &Scenario<Counter>, world: &World<Counter>) -> bool {
-    let known = || {
-        world
-            .running()
-            .map(|(_, node)| &node.durable().counts)
-    };
+    let known = || world.running().map(|(_, node)| &node.durable().counts);
     let Some(first) = known().next() else {
         return false;
     };

@@ -140,13 +140,11 @@ impl Specification for Counter {
             (Command::Identify { .. }, Event::IdentityNeeded { .. }) => Some(Answer::Refused),
             (Command::PeerJoined(asked), Event::PeerAdded(peer))
             | (
-                Command::PeerJoined(asked) | Command::PeerGone(asked) | Command::PeerDeparted(asked),
+                Command::PeerJoined(asked)
+                | Command::PeerGone(asked)
+                | Command::PeerDeparted(asked),
                 Event::PeerRemoved(peer),
-            )
-                if asked == peer =>
-            {
-                Some(Answer::Done)
-            }
+            ) if asked == peer => Some(Answer::Done),
             _ => None,
         }
     }
@@ -176,11 +174,13 @@ fn hear(ghost: &mut Ghost, id: NodeId, node: &Node<Counter>, event: &Event) {
     let durable = node.durable();
     let components = durable.counts.components();
     let exact: u128 = match event {
-        Event::Incremented { .. } | Event::Value { .. } | Event::Changed { .. } => components
-            .filter(|(bucket, _, _)| bucket.is_none())
-            .map(|(_, _, count)| u128::from(count))
-            .sum::<u128>()
-            + durable.counts.folded.sum,
+        Event::Incremented { .. } | Event::Value { .. } | Event::Changed { .. } => {
+            components
+                .filter(|(bucket, _, _)| bucket.is_none())
+                .map(|(_, _, count)| u128::from(count))
+                .sum::<u128>()
+                + durable.counts.folded.sum
+        }
         Event::WindowValue { since, until, .. } => components
             .filter(|(bucket, _, _)| {
                 bucket.is_some_and(|bucket| *since <= bucket.start && bucket.start <= *until)

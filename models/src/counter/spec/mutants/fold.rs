@@ -484,7 +484,7 @@ fn keeps_its_name(counter: &Counter, node: &mut N, input: In, out: &mut Out) {
 
 fn takes_an_earlier_name(counter: &Counter, node: &mut N, input: In, out: &mut Out) {
     let lenient = Counter {
-        fold: false,
+        fold: None,
         ..counter.clone()
     };
     match input {
@@ -512,7 +512,7 @@ fn leaves_untold(counter: &Counter, node: &mut N, input: In, out: &mut Out) {
 fn asks_a_majority(counter: &Counter, node: &mut N, input: In, out: &mut Out) {
     counter.step(node, input, out);
     let number = node.durable().counts.folded.number + 1;
-    let all: BTreeSet<NodeId> = counter.peers.iter().copied().chain([counter.id]).collect();
+    let all: BTreeSet<NodeId> = counter.fold.clone().unwrap_or_default();
     let (ballot, answered) = match &node.volatile.proposal {
         Some(Proposal::Preparing {
             ballot, promised, ..
@@ -630,8 +630,7 @@ fn uses_its_ballot_again(counter: &Counter, node: &mut N, input: In, out: &mut O
 fn begins_anywhere(counter: &Counter, node: &mut N, input: In, out: &mut Out) {
     let is_due = input == Input::Fire(Timer::Fold) && node.volatile.proposal.is_none();
     counter.step(node, input, out);
-    if let (true, None, Some(proposer)) =
-        (is_due, &node.volatile.proposal, node.durable().identity)
+    if let (true, None, Some(proposer)) = (is_due, &node.volatile.proposal, node.durable().identity)
     {
         let promised = node.durable().acceptor.promised;
         let round = promised.map_or(1, |ballot| ballot.round + 1);
