@@ -133,7 +133,7 @@ impl Nodes {
     fn all_know(&self) -> bool {
         let mut nodes = (1..=self.count).map(|id| self.simulation.node(NodeId(id)));
         nodes.all(|node| {
-            let value = node.map(|node| node.durable().counts.total.value());
+            let value = node.map(|node| node.durable().counts.value());
             value == Some(u128::from(self.counted))
         })
     }

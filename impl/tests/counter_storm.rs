@@ -62,6 +62,7 @@ fn scenario() -> Scenario<Counter> {
     let bounds = Bounds {
         broadcasters: NODES.into(),
         push_pullers: NODES.into(),
+        proposers: [].into(),
     };
     let scripts = (1..=CLIENTS as u64).map(script).chain(host_words());
     Scenario {
@@ -216,6 +217,7 @@ impl CounterStorm {
                 | Event::Refused { .. }
                 | Event::PeerAdded(_)
                 | Event::PeerRemoved(_)
+                | Event::Folded { .. }
                 | Event::Drained => {}
             }
         }

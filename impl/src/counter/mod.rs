@@ -32,7 +32,7 @@ pub type Message = models::counter::message::Message;
 /// The name of the protocol, in handshakes and journals.
 pub const PROTOCOL: &str = "g-counter";
 /// The version of its messages and records.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The names of the headers that this service adds to HTTP.
 pub mod headers {

@@ -81,7 +81,7 @@ pub(crate) fn report(surroundings: Surroundings, node: &Node<Counter>) -> Report
         role: role.to_owned(),
         data_centre: surroundings.data_centre,
         replica: durable.identity.map(|name| name.to_string()),
-        value: durable.counts.total.value(),
+        value: durable.counts.value(),
         own: own.unwrap_or_default(),
         components: durable.counts.total.components().count() as u64,
         members: volatile.members.keys().copied().collect(),

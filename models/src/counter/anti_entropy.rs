@@ -53,6 +53,11 @@ impl Counter {
         out: &mut Outbox<Self>,
     ) {
         self.learn(node, &counts, out);
+        let durable = node.durable();
+        let frozen = &durable.acceptor.frozen;
+        // What is frozen was not merged, and stays owed until it is folded.
+        let unmerged = counts.difference(&durable.counts);
+        let counts = counts.except(&unmerged.only(|name| frozen.covers(name)));
         out.send(from, Message::DeltaAck { counts });
     }
 
@@ -113,25 +118,36 @@ impl Counter {
             return;
         }
         let durable = node.durable();
-        let contested = durable.identity.filter(|&own| !news.of(own).is_empty());
+        let contested = durable
+            .identity
+            .filter(|&own| !news.of(own).is_empty() || news.folded.covers(own));
         if let Some(identity) = contested {
             self.retire(node, identity, out);
         }
         node.write(Record::Learned {
             counts: news.clone(),
         });
+        if !news.folded.is_empty() {
+            forget_folded(node, out);
+        }
+        Self::let_go(node, out);
         if node.volatile.leaving {
             self.owe_everybody(node, &news, out);
         }
         out.emit(Event::Changed {
-            value: node.durable().counts.total.value(),
+            value: node.durable().counts.value(),
         });
     }
 
     /// The part of `counts` that is new here: of buckets, those that this window has and that
-    /// have not expired.
+    /// have not expired; of names, those that are not frozen. (The next fold unfreezes them.)
     fn news(&self, durable: &Persistent, counts: &Counts) -> Counts {
         let mut news = counts.difference(&durable.counts);
+        if news.folded.is_empty() {
+            let frozen = &durable.acceptor.frozen;
+            news.total.drop_where(|name| frozen.covers(name));
+            news.buckets.drop_where(|name| frozen.covers(name));
+        }
         news.buckets = news.buckets.only(|bucket| {
             let is_ours = self.window.is_some_and(|window| window.has(bucket));
             is_ours && bucket.start >= durable.horizon
@@ -145,6 +161,22 @@ impl Counter {
 pub(super) fn arm_if_owing(node: &Node<Counter>, was_settled: bool, out: &mut Outbox<Counter>) {
     if was_settled && !node.volatile.is_settled() {
         out.arm(Timer::Broadcast);
+    }
+}
+
+/// A fold has been learned: the proposal to agree on it is over, and of what it covers nothing is owed.
+fn forget_folded(node: &mut Node<Counter>, out: &mut Outbox<Counter>) {
+    let folded = node.durable().counts.folded.clone();
+    out.emit(Event::Folded {
+        number: folded.number,
+    });
+    node.volatile.proposal = None;
+    let was_settled = node.volatile.is_settled();
+    for peer in node.volatile.members.values_mut() {
+        peer.pending.total.drop_where(|name| folded.covers(name));
+    }
+    if !was_settled {
+        settle(node, out);
     }
 }
 

@@ -19,7 +19,8 @@ use crate::protocol::NodeId;
 pub struct DataCentre(pub u16);
 
 /// Which of a node's disks this is. Drawn by the host for an empty disk, and never again:
-/// see [`Event::IdentityNeeded`](super::Event::IdentityNeeded).
+/// see [`Event::IdentityNeeded`](super::Event::IdentityNeeded). Where components are
+/// [folded](super::fold), a later disk has a greater one: the host draws it from the time.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -107,6 +108,13 @@ impl FromIterator<(ReplicaId, u64)> for GCounter {
 }
 
 impl GCounter {
+    /// Nobody has counted.
+    pub(super) const fn none() -> Self {
+        Self {
+            components: BTreeMap::new(),
+        }
+    }
+
     /// `query value`: the sum of all components. It cannot overflow: no memory holds the
     /// 2⁶⁴ components that this would take.
     pub fn value(&self) -> u128 {
@@ -168,6 +176,18 @@ impl GCounter {
     #[must_use]
     pub fn of(&self, replica: ReplicaId) -> Self {
         core::iter::once((replica, self.count(replica))).collect()
+    }
+
+    /// The components of the replicas of which `wanted` is true.
+    #[must_use]
+    pub fn only(&self, wanted: impl Fn(ReplicaId) -> bool) -> Self {
+        let components = self.components();
+        components.filter(|(name, _)| wanted(*name)).collect()
+    }
+
+    /// Forgets the components of the replicas of which `unwanted` is true.
+    pub(super) fn drop_where(&mut self, unwanted: impl Fn(ReplicaId) -> bool) {
+        self.components.retain(|name, _| !unwanted(*name));
     }
 
     fn raise(&mut self, replica: ReplicaId, count: u64) {

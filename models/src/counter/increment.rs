@@ -73,7 +73,7 @@ impl Counter {
 
     /// "query value", from what this replica knows.
     pub(super) fn on_read(&self, node: &Node<Self>, request: RequestId, out: &mut Outbox<Self>) {
-        let value = node.durable().counts.total.value();
+        let value = node.durable().counts.value();
         out.emit(Event::Value { request, value });
     }
 
@@ -140,13 +140,17 @@ fn grown(
         counter.increment(identity, amount)?;
         buckets = Buckets::from_iter([(bucket, counter)]);
     }
-    Ok(Counts { total, buckets })
+    Ok(Counts {
+        total,
+        buckets,
+        ..Counts::default()
+    })
 }
 
 fn answer(node: &Node<Counter>, request: RequestId, repeated: bool, out: &mut Outbox<Counter>) {
     out.emit(Event::Incremented {
         request,
-        value: node.durable().counts.total.value(),
+        value: node.durable().counts.value(),
         repeated,
     });
 }

@@ -1,8 +1,9 @@
 //! Who counts, and who is told. The host knows (by SWIM, or by a list) and says so.
 //!
-//! **No component is ever dropped**: not of a node that is dead, not of one that has left, not
-//! of a name that is used no more. What some replica may still hold, or receive from the
-//! network, cannot be taken away from all at once, and what comes back counts again.
+//! **No component is dropped by one replica alone**: not of a node that is dead, not of one that has
+//! left, not of a name that is used no more. What some replica may still hold, or receive from the
+//! network, cannot be taken away from all at once, and what comes back counts again. That takes
+//! agreement: see [`fold`](super::fold).
 
 use super::anti_entropy::{arm_if_owing, settle};
 use super::g_counter::{Incarnation, ReplicaId};
@@ -18,7 +19,9 @@ impl Counter {
         let everything = || Peer {
             pending: durable.counts.clone(),
         };
-        let members = self.peers.iter().map(|&peer| (peer, everything()));
+        let members = self.peers.iter().copied();
+        let members = members.filter(|&peer| !durable.counts.has_departed(peer));
+        let members = members.map(|peer| (peer, everything()));
         let volatile = Volatile {
             members: members.collect(),
             ..Volatile::default()
@@ -27,6 +30,9 @@ impl Counter {
             out.arm(Timer::Broadcast);
         }
         out.arm(Timer::PushPull);
+        if self.fold.is_some() {
+            out.arm(Timer::Fold);
+        }
         if durable.identity.is_none() {
             out.emit(Event::IdentityNeeded { contested: None });
         }
@@ -35,7 +41,8 @@ impl Counter {
 
     /// This disk has a name from now on, unless it has one already: a name is kept with its
     /// counts, whatever the host has drawn since. One that is known to have counted is some
-    /// other disk's.
+    /// other disk's; and where names are folded, one that is not later than all that are known of
+    /// this node would be taken for dead.
     pub(super) fn on_identify(
         &self,
         node: &mut Node<Self>,
@@ -48,9 +55,10 @@ impl Counter {
             incarnation,
         };
         let durable = node.durable();
+        let is_behind = self.fold.is_some() && durable.is_behind(drawn);
         match durable.identity {
             Some(identity) => out.emit(Event::Identified { identity }),
-            None if durable.counts.of(drawn).is_empty() => {
+            None if durable.counts.of(drawn).is_empty() && !is_behind => {
                 node.write(Record::Identified(drawn));
                 out.emit(Event::Identified { identity: drawn });
             }
@@ -76,13 +84,18 @@ impl Counter {
         });
     }
 
-    /// A member that has just come, or come back, may have nothing: it is owed everything.
+    /// A member that has just come, or come back, may have nothing: it is owed everything. Where names
+    /// are folded, who is not on the list of nodes or gone for good is none.
     pub(super) fn on_peer_joined(
         &self,
         node: &mut Node<Self>,
         peer: NodeId,
         out: &mut Outbox<Self>,
     ) {
+        if self.is_stranger(node.durable(), peer) && peer != self.id {
+            out.emit(Event::PeerRemoved(peer));
+            return;
+        }
         let was_settled = node.volatile.is_settled();
         if peer != self.id {
             let pending = node.durable().counts.clone();

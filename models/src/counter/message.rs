@@ -1,9 +1,11 @@
 //! The counter's messages: delta-groups and their acknowledgements (Almeida et al. 2018, §6),
-//! and the push-pull of anti-entropy (Demers et al. 1987, §1.3).
+//! the push-pull of anti-entropy (Demers et al. 1987, §1.3), and what is said to agree on a
+//! [fold](super::fold).
 
 use serde::{Deserialize, Serialize};
 
-use super::counts::Counts;
+use super::counts::{Counts, NOTHING};
+use super::fold::message::FoldMessage;
 
 /// What replicas send each other. All may be lost, duplicated and reordered.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,16 +34,20 @@ pub enum Message {
         /// The components in which the sender was ahead, and those totals.
         counts: Counts,
     },
+    /// What dead names are to be folded.
+    Fold(FoldMessage),
 }
 
 impl Message {
-    /// What the message tells of the counter.
+    /// What the message tells of the counter. What is said of a fold before it is agreed on is none of
+    /// that.
     pub fn counts(&self) -> &Counts {
         match self {
             Self::Delta { counts }
             | Self::DeltaAck { counts }
             | Self::PushPull { counts }
             | Self::PushPullReply { counts } => counts,
+            Self::Fold(_) => &NOTHING,
         }
     }
 }

@@ -25,10 +25,12 @@
 //! is no more than what they know: no replica can tell by what it remembers that it has forgotten something.
 //!
 //! Read [`g_counter`] first, which is the data type alone; then [`Counter::step`]; `increment`,
-//! `anti_entropy` and `membership` hold the handlers.
+//! `anti_entropy` and `membership` hold the handlers. [`fold`] bounds what is remembered of disks and
+//! nodes that are no more.
 
 mod counted;
 pub mod counts;
+pub mod fold;
 pub mod g_counter;
 pub mod message;
 pub mod recent;
@@ -44,6 +46,7 @@ use alloc::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use self::fold::message::FoldMessage;
 use self::g_counter::{DataCentre, Incarnation, ReplicaId};
 use self::message::Message;
 use self::state::{Persistent, Volatile};
@@ -65,6 +68,10 @@ pub struct Counter {
     /// A host that serves clients without ids asks in its own name: one client, and a number
     /// for each request.
     pub max_sessions: usize,
+    /// Where the components of names that are dead are [folded](fold), so that memory is bounded: all
+    /// nodes that there are, which agree on it. Alike on all of them, and who is not on the list is not
+    /// heard. Whether this node is on it itself makes no difference.
+    pub fold: Option<BTreeSet<NodeId>>,
 }
 
 /// The counter's timers.
@@ -75,6 +82,9 @@ pub enum Timer {
     Broadcast,
     /// Always runs: time to exchange whole states with somebody. Seconds.
     PushPull,
+    /// Always runs where components are folded: time to propose a fold, or to ask again who has not
+    /// answered. Seconds.
+    Fold,
 }
 
 /// A client's wish to count.
@@ -113,7 +123,8 @@ pub enum Command {
     /// From the host: an incarnation that this node has never used, drawn because
     /// [`Event::IdentityNeeded`] was said.
     Identify {
-        /// A number that never comes again: random, or the time at which it was drawn.
+        /// A number that never comes again: random, or the time at which it was drawn. Where components
+        /// are [folded](fold), it is greater than all that the node has had.
         incarnation: Incarnation,
     },
     /// From the host: this node has joined the cluster, perhaps anew.
@@ -121,6 +132,9 @@ pub enum Command {
     /// From the host: this node has left the cluster, or was declared dead. It is the same to
     /// a counter.
     PeerGone(NodeId),
+    /// From the host: this node is gone for good. Nobody ever counts on it again, or under its number;
+    /// where components are [folded](fold), nobody hears it again. To one node it is enough to say so.
+    PeerDeparted(NodeId),
     /// From the host: this node is to leave for good. When [`Event::Drained`] is said, its
     /// disk is not needed any more.
     Leave,
@@ -188,6 +202,11 @@ pub enum Event {
         #[serde(with = "counted")]
         value: u128,
     },
+    /// Components of dead names have been folded.
+    Folded {
+        /// How many folds there have been.
+        number: u64,
+    },
     /// This disk has no name to count under. The host draws an incarnation that this node has
     /// never used, and asks [`Command::Identify`].
     IdentityNeeded {
@@ -222,6 +241,7 @@ impl Counter {
             peers: peers.into_iter().filter(|&peer| peer != id).collect(),
             window: None,
             max_sessions: 10_000,
+            fold: None,
         }
     }
 
@@ -248,17 +268,41 @@ impl Protocol for Counter {
     }
 
     /// Messages of nodes that are no members are taken as well: the transport knows who is
-    /// let in, membership lags behind it, and a merge is right whoever brings it.
+    /// let in, membership lags behind it, and a merge is right whoever brings it. But where folds are
+    /// agreed on, those of who has no voice in them are not.
     fn step(&self, node: &mut Node<Self>, input: Input<Self>, out: &mut Outbox<Self>) {
         match input {
+            Input::Deliver { from, .. } if self.is_stranger(node.durable(), from) => {}
             Input::Deliver { from, message } => match message {
                 Message::Delta { counts } => self.on_delta(node, from, counts, out),
                 Message::DeltaAck { counts } => self.on_delta_ack(node, from, &counts, out),
                 Message::PushPull { counts } => self.on_push_pull(node, from, &counts, out),
                 Message::PushPullReply { counts } => self.learn(node, &counts, out),
+                Message::Fold(_) if self.fold.is_none() => {}
+                Message::Fold(FoldMessage::Prepare {
+                    number,
+                    ballot,
+                    dead,
+                }) => self.on_prepare(node, from, (number, ballot), &dead, out),
+                Message::Fold(FoldMessage::Promise {
+                    number,
+                    ballot,
+                    counts,
+                    accepted,
+                }) => self.on_promise(node, from, (number, ballot), (&counts, accepted), out),
+                Message::Fold(FoldMessage::Accept { ballot, fold }) => {
+                    self.on_accept(node, from, ballot, fold, out);
+                }
+                Message::Fold(FoldMessage::Accepted { number, ballot }) => {
+                    self.on_accepted(node, from, (number, ballot), out);
+                }
+                Message::Fold(FoldMessage::Refused { number, ballot }) => {
+                    Self::on_refused(node, (number, ballot));
+                }
             },
             Input::Fire(Timer::Broadcast) => self.on_broadcast_timeout(node, out),
             Input::Fire(Timer::PushPull) => self.on_push_pull_timeout(node, out),
+            Input::Fire(Timer::Fold) => self.on_fold_timeout(node, out),
             Input::Ask(Command::Increment(increment)) => self.on_increment(node, increment, out),
             Input::Ask(Command::Read { request }) => self.on_read(node, request, out),
             Input::Ask(Command::ReadWindow {
@@ -273,6 +317,7 @@ impl Protocol for Counter {
             }
             Input::Ask(Command::PeerJoined(peer)) => self.on_peer_joined(node, peer, out),
             Input::Ask(Command::PeerGone(peer)) => self.on_peer_gone(node, peer, out),
+            Input::Ask(Command::PeerDeparted(peer)) => self.on_peer_departed(node, peer, out),
             Input::Ask(Command::Leave) => self.on_leave(node, out),
         }
     }

@@ -5,7 +5,10 @@ use alloc::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::counts::Counts;
-use super::g_counter::ReplicaId;
+use super::fold::ballot::{Ballot, Vote};
+use super::fold::dead::DeadNames;
+use super::fold::state::{Acceptor, Proposal};
+use super::g_counter::{Incarnation, ReplicaId};
 use super::recent::Recent;
 use crate::protocol::{Durable, NodeId};
 use crate::session::{ClientId, RequestId};
@@ -23,9 +26,44 @@ pub struct Persistent {
     pub recent: Recent,
     /// Buckets that start before this time have expired here.
     pub horizon: u64,
+    /// What it has said of the next fold.
+    pub acceptor: Acceptor,
 }
 
 impl Persistent {
+    /// The names that are known to be dead and are not folded: those of nodes that are gone for good,
+    /// and of each other node all before the latest that is known. Incarnations rise, so these are dead
+    /// also where nobody has heard of them.
+    pub fn dead_names(&self) -> DeadNames {
+        let components = self.counts.total.components();
+        let latest = components.map(|(name, _)| name).chain(self.identity);
+        let latest: BTreeMap<NodeId, Incarnation> = latest
+            .map(|name| (name.node, name.incarnation))
+            .fold(BTreeMap::new(), |mut latest, (node, incarnation)| {
+                let so_far = latest.entry(node).or_insert(incarnation);
+                *so_far = incarnation.max(*so_far);
+                latest
+            });
+        let before = latest
+            .into_iter()
+            .filter_map(|(node, Incarnation(latest))| {
+                Some((node, Incarnation(latest.checked_sub(1)?)))
+            });
+        let departed = self.counts.departed.iter();
+        before
+            .chain(departed.map(|&node| (node, DeadNames::FOR_GOOD)))
+            .collect()
+    }
+
+    /// Whether this name cannot be taken: others have counted under it, or under a later one of its
+    /// node, or have been told that it is dead.
+    pub(super) fn is_behind(&self, name: ReplicaId) -> bool {
+        let mut names = self.counts.total.components().map(|(other, _)| other);
+        self.counts.folded.covers(name)
+            || self.acceptor.frozen.covers(name)
+            || names.any(|other| other.node == name.node && other.incarnation >= name.incarnation)
+    }
+
     /// What this replica has counted itself, under its present name.
     pub fn own(&self) -> Counts {
         let own = self.identity.map(|identity| self.counts.of(identity));
@@ -60,6 +98,15 @@ pub enum Record {
     },
     /// It is forgotten which request of this client was counted last.
     Forgotten(ClientId),
+    /// No earlier ballot on the next fold is heeded, and no more is learned of these names.
+    Promised {
+        /// The ballot.
+        ballot: Ballot,
+        /// The names.
+        dead: DeadNames,
+    },
+    /// This is to be the next fold.
+    Accepted(Vote),
 }
 
 impl Durable for Persistent {
@@ -73,12 +120,23 @@ impl Durable for Persistent {
                 self.counts.assign(counts);
                 self.recent.remember(*request);
             }
-            Record::Learned { counts } => self.counts.assign(counts),
+            Record::Learned { counts } => {
+                self.counts.assign(counts);
+                if !counts.folded.is_empty() {
+                    self.acceptor = Acceptor::default();
+                }
+            }
             Record::Expired { before } => {
                 self.horizon = *before;
                 self.counts.buckets.expire(*before);
             }
             Record::Forgotten(client) => self.recent.forget(*client),
+            Record::Promised { ballot, dead } => {
+                self.acceptor.promised = Some(*ballot);
+                self.acceptor.frozen.merge(dead);
+                self.counts.departed.extend(dead.departed());
+            }
+            Record::Accepted(vote) => self.acceptor.accepted = Some(vote.clone()),
         }
     }
 }
@@ -92,6 +150,8 @@ pub struct Volatile {
     pub last_partner: Option<NodeId>,
     /// Whether this replica is about to leave, and counts no more.
     pub leaving: bool,
+    /// The fold that it proposes.
+    pub proposal: Option<Proposal>,
 }
 
 impl Volatile {

@@ -123,6 +123,13 @@ impl FromIterator<(Bucket, GCounter)> for Buckets {
 }
 
 impl Buckets {
+    /// Nobody has counted.
+    pub(super) const fn none() -> Self {
+        Self {
+            buckets: BTreeMap::new(),
+        }
+    }
+
     /// The buckets, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = (Bucket, &GCounter)> {
         self.buckets
@@ -178,6 +185,23 @@ impl Buckets {
         let kept = self.iter().filter(|(bucket, _)| wanted(*bucket));
         kept.map(|(bucket, counter)| (bucket, counter.clone()))
             .collect()
+    }
+
+    /// The same without the components that `others` has.
+    #[must_use]
+    pub fn except(&self, others: &Self) -> Self {
+        let rest = self.iter().map(|(bucket, counter)| {
+            let rest = counter.only(|name| others.count(bucket, name) == 0);
+            (bucket, rest)
+        });
+        rest.collect()
+    }
+
+    /// Forgets the components of the replicas of which `unwanted` is true.
+    pub(super) fn drop_where(&mut self, unwanted: impl Fn(ReplicaId) -> bool) {
+        let counters = self.buckets.values_mut();
+        counters.for_each(|counter| counter.drop_where(&unwanted));
+        self.buckets.retain(|_, counter| !counter.is_empty());
     }
 
     /// Makes components what a record says that they are.

@@ -27,8 +27,11 @@ fn counts() -> impl Strategy<Value = Counts> {
         width,
     });
     let buckets = proptest::collection::vec((bucket, counter()), 0..4);
-    (counter(), buckets.prop_map(Buckets::from_iter))
-        .prop_map(|(total, buckets)| Counts { total, buckets })
+    (counter(), buckets.prop_map(Buckets::from_iter)).prop_map(|(total, buckets)| Counts {
+        total,
+        buckets,
+        ..Counts::default()
+    })
 }
 
 fn merged(a: &Counts, b: &Counts) -> Counts {
@@ -78,6 +81,7 @@ proptest! {
         let live = |counts: &Counts| Counts {
             total: counts.total.clone(),
             buckets: counts.buckets.only(|bucket| bucket.start >= horizon),
+            ..Counts::default()
         };
         prop_assert_eq!(live(&merged(&a, &b)), merged(&live(&a), &live(&b)));
     }

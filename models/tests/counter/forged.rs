@@ -2,6 +2,10 @@
 //! count goes back, and none is made that is neither the node's own nor in what it was told.
 
 use models::counter::counts::Counts;
+use models::counter::fold::ballot::{Ballot, Vote};
+use models::counter::fold::dead::DeadNames;
+use models::counter::fold::folded::Folded;
+use models::counter::fold::message::FoldMessage;
 use models::counter::g_counter::{DataCentre, GCounter, Incarnation, ReplicaId};
 use models::counter::message::Message;
 use models::counter::spec::{at_large, request};
@@ -40,7 +44,68 @@ fn counts() -> impl Strategy<Value = Counts> {
     let bucket = (numbers(), widths).prop_map(|(start, width)| Bucket { start, width });
     let buckets = proptest::collection::vec((bucket, counters()), 0..3);
     let buckets = buckets.prop_map(Buckets::from_iter);
-    (counters(), buckets).prop_map(|(total, buckets)| Counts { total, buckets })
+    (counters(), buckets).prop_map(|(total, buckets)| Counts {
+        total,
+        buckets,
+        ..Counts::default()
+    })
+}
+
+fn dead_names() -> impl Strategy<Value = DeadNames> {
+    let entry = (0..6u16, numbers());
+    let entry = entry.prop_map(|(node, up_to)| (NodeId(node), Incarnation(up_to)));
+    proptest::collection::vec(entry, 0..3).prop_map(DeadNames::from_iter)
+}
+
+fn folds() -> impl Strategy<Value = Folded> {
+    (numbers(), any::<u128>(), dead_names()).prop_map(|(number, sum, names)| Folded {
+        number,
+        sum,
+        names,
+    })
+}
+
+fn ballots() -> impl Strategy<Value = Ballot> {
+    (numbers(), names()).prop_map(|(round, proposer)| Ballot { round, proposer })
+}
+
+fn fold_messages() -> impl Strategy<Value = Message> {
+    let about = (prop_oneof![0..3u64, numbers()], ballots(), folds());
+    (0..6u8, about, dead_names(), counters()).prop_map(
+        |(kind, (number, ballot, fold), dead, counts)| {
+            let accepted = (ballot.round % 2 == 0).then(|| Vote {
+                ballot,
+                fold: fold.clone(),
+            });
+            let message = match kind {
+                0 => FoldMessage::Prepare {
+                    number,
+                    ballot,
+                    dead,
+                },
+                1 => FoldMessage::Promise {
+                    number,
+                    ballot,
+                    counts,
+                    accepted,
+                },
+                2 => FoldMessage::Accept { ballot, fold },
+                3 => FoldMessage::Accepted { number, ballot },
+                4 => FoldMessage::Refused { number, ballot },
+                _ => {
+                    let folded = fold;
+                    let departed = dead.iter().map(|(node, _)| node).collect();
+                    let counts = Counts {
+                        folded,
+                        departed,
+                        ..Counts::default()
+                    };
+                    return Message::PushPull { counts };
+                }
+            };
+            Message::Fold(message)
+        },
+    )
 }
 
 fn messages() -> impl Strategy<Value = Message> {
@@ -53,7 +118,7 @@ fn messages() -> impl Strategy<Value = Message> {
 }
 
 fn commands() -> impl Strategy<Value = Command> {
-    let parts = (0..7u8, 0..3usize, 0..3usize, numbers(), numbers());
+    let parts = (0..8u8, 0..3usize, 0..3usize, numbers(), numbers());
     parts.prop_map(|(kind, client, sequence, amount, now)| {
         let request = request(client, sequence);
         let peer = NodeId((amount % 7) as u16);
@@ -73,6 +138,7 @@ fn commands() -> impl Strategy<Value = Command> {
             },
             4 => Command::PeerJoined(peer),
             5 => Command::PeerGone(peer),
+            6 => Command::PeerDeparted(peer),
             _ => Command::Leave,
         }
     })
@@ -84,7 +150,12 @@ fn inputs() -> impl Strategy<Value = Input<Counter>> {
             let from = NodeId(from);
             Input::Deliver { from, message }
         }),
+        2 => (0..4u16, fold_messages()).prop_map(|(from, message)| {
+            let from = NodeId(from);
+            Input::Deliver { from, message }
+        }),
         1 => Just(Input::Fire(Timer::Broadcast)),
+        1 => Just(Input::Fire(Timer::Fold)),
         1 => Just(Input::Fire(Timer::PushPull)),
         3 => commands().prop_map(Input::Ask),
     ]
@@ -129,8 +200,45 @@ proptest! {
                 let before = node.clone();
                 protocol.step(&mut node, input.clone(), &mut Outbox::new());
                 let (old, new) = (&before.durable().counts, &node.durable().counts);
-                prop_assert!(new.total.includes(&old.total), "{input:?}");
+                let mut known = old.total.components();
+                let is_kept = |(name, count)| {
+                    new.folded.covers(name) || count <= new.total.count(name)
+                };
+                prop_assert!(known.all(is_kept), "{input:?}");
                 prop_assert!(is_accounted_for(&before, input, &node), "{input:?}");
+            }
+        }
+    }
+
+    /// The same where folds are agreed on: no fold goes back, what is folded is forgotten, and nobody
+    /// counts under a dead name.
+    #[test]
+    fn nothing_breaks_a_replica_that_folds(
+        choices in choices(40),
+        forged in proptest::collection::vec(inputs(), 1..60),
+    ) {
+        let mut scenario = at_large(3, Delivery::Bag);
+        for node in &mut scenario.nodes {
+            node.fold = Some((0..3).map(NodeId).collect());
+        }
+        let mut last = World::initial(&scenario);
+        walk(&scenario, &choices, |_, _, world| last = world.clone());
+        for (id, node) in last.running() {
+            let mut node = node.clone();
+            let protocol = &scenario.nodes[usize::from(id.0)];
+            for input in &forged {
+                let before = node.durable().clone();
+                protocol.step(&mut node, input.clone(), &mut Outbox::new());
+                let Counts { folded, total, .. } = &node.durable().counts;
+                prop_assert!(*folded >= before.counts.folded, "{input:?}");
+                prop_assert!(total.components().all(|(name, _)| !folded.covers(name)), "{input:?}");
+                let identity = node.durable().identity;
+                prop_assert!(identity.is_none_or(|name| !folded.covers(name)), "{input:?}");
+                if *folded == before.counts.folded {
+                    let (was, is) = (&before.acceptor, &node.durable().acceptor);
+                    prop_assert!(is.promised >= was.promised, "{input:?}");
+                    prop_assert!(is.frozen.includes(&was.frozen), "{input:?}");
+                }
             }
         }
     }

@@ -3,5 +3,6 @@
 //! et al. 1987 (§1.3).
 
 mod algebra;
+mod folds;
 mod forged;
 mod replica;

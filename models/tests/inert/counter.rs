@@ -3,10 +3,10 @@
 use models::counter::Counter;
 use models::counter::message::Message;
 use models::counter::spec::{
-    Limits, MUTANTS, at_large, connected, counting, membership, torn_frames, windowed,
+    Limits, MODELS, MUTANTS, at_large, connected, counting, membership, torn_frames, windowed,
 };
 use models::counter::state::Record;
-use models::world::{Delivery, Disk, Scenario, Timing};
+use models::world::{Delivery, Disk, Duplicates, Faults, Scenario, Timing};
 use proptest::prelude::*;
 
 use super::reduction::{
@@ -61,6 +61,29 @@ fn channels_in_order_that_break() {
 #[test]
 fn disks_that_keep_some_records_of_a_step() {
     same(torn_frames());
+}
+
+/// What is folded teaches nothing, and what was said of a fold that is known settles nothing.
+#[test]
+fn folds() {
+    for name in [
+        "counter/fold-departed",
+        "counter/fold-leaving",
+        "counter/fold-twice",
+        "counter/fold-proposers",
+    ] {
+        let mut models = MODELS.iter().copied().flatten();
+        let model = models.find(|model| model.name == name).expect("the model");
+        let scenario = Scenario {
+            faults: Faults {
+                duplicates: Duplicates::default(),
+                crashes: 0,
+                ..(model.scenario)().faults
+            },
+            ..(model.scenario)()
+        };
+        same(scenario);
+    }
 }
 
 /// Defects that are planted are found, with the reduction as without it.

@@ -4,8 +4,9 @@
 //!   `dc0/n0#1`, `dc1/n1#1`, `dc0/n2#1`
 //! - `disk n0 empty`: without a name
 //! - `client c0 add=5@12 read window@25`: at these times, if they matter
-//! - `client c0 identify=2 gone=n1 leave`: what hosts say
-//! - `fire n0 broadcast`, `fire n0 push-pull`
+//! - `cluster 3 [fold]`: components of dead names are folded
+//! - `client c0 identify=2 gone=n1 departed=n1 leave`: what hosts say
+//! - `fire n0 broadcast`, `fire n0 push-pull`, `fire n0 fold`
 
 use models::NodeId;
 use models::counter::g_counter::Incarnation;
@@ -27,12 +28,20 @@ scenarios! { models::counter::Counter, "counter":
     a_retry_at_another_node
     a_name_for_a_new_disk
     a_node_that_leaves
+    a_fold
+    a_fold_without_a_node
 }
 
 impl Told for Counter {
     fn cluster(size: u16, options: &[&str]) -> Scenario<Self> {
         let mut scenario = cluster(size, Limits::ALL);
         for option in options {
+            if *option == "fold" {
+                let nodes = scenario.nodes.iter_mut();
+                nodes.for_each(|node| node.fold = Some((0..size).map(NodeId).collect()));
+                scenario.bounds.proposers = scenario.bounds.push_pullers.clone();
+                continue;
+            }
             let window = match option.split_once('=') {
                 Some(("window", of)) => of.split_once('x').expect("a width and a number"),
                 _ => panic!("no such option: {option}"),
@@ -64,6 +73,7 @@ impl Told for Counter {
             Some(("identify", incarnation)) => Command::Identify {
                 incarnation: Incarnation(number(incarnation)),
             },
+            Some(("departed", peer)) => Command::PeerDeparted(id(peer)),
             Some(("gone", peer)) => Command::PeerGone(id(peer)),
             None if words == "read" => Command::Read { request },
             None if words == "window" => Command::ReadWindow {
@@ -80,6 +90,7 @@ impl Told for Counter {
         match name {
             "broadcast" => Timer::Broadcast,
             "push-pull" => Timer::PushPull,
+            "fold" => Timer::Fold,
             _ => panic!("no such timer: {name}"),
         }
     }
@@ -88,6 +99,7 @@ impl Told for Counter {
         let name = match timer {
             Timer::Broadcast => "broadcast",
             Timer::PushPull => "push-pull",
+            Timer::Fold => "fold",
         };
         name.to_owned()
     }
@@ -100,6 +112,8 @@ impl Told for Counter {
             Record::Learned { counts } => format!("learned: {counts}"),
             Record::Expired { before } => format!("expired before {before}"),
             Record::Forgotten(client) => format!("{client} forgotten"),
+            Record::Promised { ballot, dead } => format!("promised {ballot} of {dead}"),
+            Record::Accepted(vote) => format!("accepted {} {}", vote.ballot, vote.fold),
         }
     }
 
@@ -131,6 +145,7 @@ impl Told for Counter {
             Event::Identified { identity } => format!("counts as {identity}"),
             Event::PeerAdded(peer) => format!("{peer} is a member"),
             Event::PeerRemoved(peer) => format!("{peer} is no member"),
+            Event::Folded { number } => format!("fold {number} is agreed on"),
             Event::Drained => "not needed any more".to_owned(),
         }
     }
@@ -155,7 +170,7 @@ impl Told for Counter {
         let name = durable.identity.map(|name| name.to_string());
         let disk = format!(
             "{} as {}, {}",
-            durable.counts.total.value(),
+            durable.counts.value(),
             name.as_deref().unwrap_or("nobody"),
             durable.counts
         );

@@ -68,6 +68,9 @@ impl Listeners {
                 self.pending.tell_first_of(request, &Verdict::Refused(why));
             }
             Event::Changed { value } => tracing::trace!(%node, value, "others have counted"),
+            Event::Folded { number } => {
+                tracing::info!(%node, number, "components of names that are dead were folded");
+            }
             Event::IdentityNeeded { contested } => {
                 if let Some(name) = contested {
                     tracing::error!(

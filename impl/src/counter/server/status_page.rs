@@ -81,7 +81,7 @@ fn everything(node: &Node<Counter>) -> VerbosePage {
     let components = durable.counts.total.components();
     let buckets = durable.counts.buckets.iter();
     VerbosePage {
-        value: durable.counts.total.value(),
+        value: durable.counts.value(),
         replica: durable.identity.map(|name| name.to_string()),
         components: components
             .map(|(name, count)| ComponentPage {

@@ -3,13 +3,14 @@
 use crate::counter::Counter;
 use crate::specification::{Model, Size};
 
+use super::folding;
 use super::scenarios::{self, Limits, parties};
 
 const LOSSY: &str = "any loss, duplication and reordering";
 const LOSSY_AND_CRASH: &str = "any loss, duplication and reordering; 1 crash, also within a step";
 
 /// Every model of the counter that can be walked.
-pub const MODELS: &[&[Model<Counter>]] = &[EXCHANGE, SERVICE, LARGE];
+pub const MODELS: &[&[Model<Counter>]] = &[EXCHANGE, SERVICE, folding::MODELS, LARGE];
 
 /// How replicas come to agree.
 const EXCHANGE: &[Model<Counter>] = &[

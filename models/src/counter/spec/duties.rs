@@ -15,14 +15,14 @@ use crate::session::ClientId;
 use crate::specification::Law;
 use crate::world::{Action, Client, Scenario, World};
 
-use super::{has, running_at};
+use super::{folds, has, running_at};
 
 type W = World<Counter>;
 
 pub(super) const NAMES_ARE_CONTESTED: Law<Counter> = Law {
     name: "A name is given up where others know more of it, and only there →",
     source: "Shapiro et al. 2011, Specification 6: myID() is unique; each name that is used no \
-             more is a component for ever",
+             more is a component until it is folded",
     holds: names_are_contested,
 };
 
@@ -50,9 +50,12 @@ pub(super) const WHO_JOINS_IS_OWED_ALL: Law<Counter> = Law {
         let Some(Command::PeerJoined(peer)) = before.asked(scenario, action) else {
             return true;
         };
-        let node = action.node().filter(|node| node != peer);
-        let node = node.and_then(|node| after.host(node)?.node());
-        node.is_none_or(|node| {
+        let id = action.node().filter(|node| node != peer);
+        let node = id.and_then(|node| Some((node, after.host(node)?.node()?)));
+        node.is_none_or(|(id, node)| {
+            if folds::is_stranger(&scenario.nodes[usize::from(id.0)], node.durable(), *peer) {
+                return !node.volatile.members.contains_key(peer);
+            }
             let member = node.volatile.members.get(peer);
             member.is_some_and(|member| member.pending.includes(&node.durable().counts))
         })
@@ -122,14 +125,21 @@ fn names_are_contested(
                 is_ours && bucket.start >= durable.horizon
             })
         };
-        let said = match action.delivered() {
-            Some(Message::DeltaAck { .. }) | None => None,
-            Some(message) => Some(message.counts().components()),
+        let said = match action {
+            Action::Deliver(envelope) | Action::Duplicate(envelope) => match &envelope.message {
+                Message::DeltaAck { .. } => None,
+                _ if folds::is_stranger(&scenario.nodes[position], durable, envelope.from) => None,
+                message => Some(message.counts().components()),
+            },
+            _ => None,
         };
+        // Where it has been agreed that the name is dead, or is being agreed.
+        let is_dead =
+            new.durable().counts.folded.covers(name) || new.durable().acceptor.frozen.covers(name);
         let is_more = said.into_iter().flatten().any(|(bucket, replica, count)| {
             replica == name && matters(bucket) && count > durable.counts.count(bucket, name)
         });
-        is_more == (new.durable().identity != identity)
+        (is_more || is_dead) == (new.durable().identity != identity)
     })
 }
 

@@ -12,9 +12,14 @@
 //! taken from its disk.
 //!
 //! A push-pull is never inert: it asks for what its receiver will have come to know.
+//!
+//! A component that is folded at the receiver is nothing to learn, and nothing that it owes. A promise
+//! or an acceptance is inert when its fold is known to the proposer, or when the proposer's disk has
+//! promised a higher ballot since: its own proposal is over then.
 
 use crate::counter::Counter;
 use crate::counter::counts::Counts;
+use crate::counter::fold::message::FoldMessage;
 use crate::counter::message::Message;
 use crate::protocol::NodeId;
 use crate::world::{Envelope, Host};
@@ -31,6 +36,17 @@ pub(super) fn is_inert(
         Message::DeltaAck { counts } => settles_nothing(counts, receiver, envelope.from),
         Message::PushPull { .. } => false,
         Message::PushPullReply { counts } => teaches_nothing(counts, receiver),
+        Message::Fold(
+            message @ (FoldMessage::Promise { .. }
+            | FoldMessage::Accepted { .. }
+            | FoldMessage::Refused { .. }),
+        ) => {
+            let disk = receiver.on_disk();
+            message.number() <= disk.counts.folded.number
+                || disk.acceptor.promised > Some(message.ballot())
+                    && message.number() == disk.counts.folded.number + 1
+        }
+        Message::Fold(FoldMessage::Prepare { .. } | FoldMessage::Accept { .. }) => false,
     }
 }
 
@@ -38,10 +54,15 @@ pub(super) fn is_inert(
 /// with another window is left out: it would make more messages inert, and no matter.
 fn teaches_nothing(counts: &Counts, host: &Host<Counter>) -> bool {
     let disk = host.on_disk();
-    counts.components().all(|(bucket, replica, count)| {
-        let has_expired = bucket.is_some_and(|bucket| bucket.start < disk.horizon);
-        has_expired || count <= disk.counts.count(bucket, replica)
-    })
+    let mut departed = counts.departed.iter();
+    let has_fold = counts.folded.number <= disk.counts.folded.number
+        && departed.all(|&node| disk.counts.has_departed(node));
+    has_fold
+        && counts.components().all(|(bucket, replica, count)| {
+            let has_expired = bucket.is_some_and(|bucket| bucket.start < disk.horizon);
+            let is_folded = bucket.is_none() && disk.counts.folded.covers(replica);
+            has_expired || is_folded || count <= disk.counts.count(bucket, replica)
+        })
 }
 
 /// Whether `member`'s acknowledgement of this can never settle anything that the host owes.
@@ -50,10 +71,16 @@ fn settles_nothing(counts: &Counts, host: &Host<Counter>, member: NodeId) -> boo
     let peer = host
         .node()
         .and_then(|node| node.volatile.members.get(&member));
-    counts.components().all(|(bucket, replica, count)| {
-        let owed = peer.map_or(0, |peer| peer.pending.count(bucket, replica));
-        let has_expired = bucket.is_some_and(|bucket| bucket.start < disk.horizon);
-        let is_ahead = has_expired || count < disk.counts.count(bucket, replica);
-        is_ahead && (owed == 0 || count < owed)
-    })
+    let mut departed = counts.departed.iter();
+    let is_outdated = (counts.folded.is_empty()
+        || counts.folded.number < disk.counts.folded.number)
+        && departed.all(|&node| disk.counts.folded.names.has_departed(node));
+    is_outdated
+        && counts.components().all(|(bucket, replica, count)| {
+            let owed = peer.map_or(0, |peer| peer.pending.count(bucket, replica));
+            let has_expired = bucket.is_some_and(|bucket| bucket.start < disk.horizon);
+            let is_folded = bucket.is_none() && disk.counts.folded.covers(replica);
+            let is_ahead = has_expired || is_folded || count < disk.counts.count(bucket, replica);
+            is_ahead && (owed == 0 || count < owed)
+        })
 }

@@ -12,7 +12,7 @@ use crate::specification::Invariant;
 use crate::world::{Host, Scenario, World};
 
 use super::liveness::all_agree;
-use super::{exact, has, is_lost, owes, running_at};
+use super::{exact, folds, has, is_lost, owes, running_at};
 
 pub(super) const INVARIANTS: &[Invariant<Counter>] = &[
     Invariant {
@@ -64,7 +64,10 @@ pub(super) const INVARIANTS: &[Invariant<Counter>] = &[
     Invariant {
         name: "Who owes has its timer running",
         source: "Almeida et al. 2018, Algorithm 2, periodically; Demers et al. 1987, §1.3",
-        holds: |_, world| world.all_hosts().all(|(_, host)| timers_run(host)),
+        holds: |scenario, world| {
+            let hosts = scenario.nodes.iter().zip(world.all_hosts());
+            { hosts }.all(|(counter, (_, host))| timers_run(counter.fold.is_some(), host))
+        },
     },
     Invariant {
         name: "Who owes nothing waits for nothing",
@@ -121,13 +124,21 @@ pub(super) const INVARIANTS: &[Invariant<Counter>] = &[
                  least",
         holds: |_, world| who_has_left_is_not_needed(world),
     },
+    folds::ONE_FOLD_OF_EACH_NUMBER,
+    folds::COUNTS_ONCE,
+    folds::WHO_COUNTS_IS_NOT_DEAD,
+    folds::DEPARTED_ARE_NO_MEMBERS,
+    folds::FOLDED_IS_OWED_TO_NOBODY,
 ];
 
 fn no_acknowledged_increment_is_lost(scenario: &Scenario<Counter>, world: &World<Counter>) -> bool {
     world.ghost.counted.keys().all(|&name| {
         let owner = world.host(name.node);
         let kept = owner.map_or(0, |owner| owner.on_disk().counts.total.count(name));
-        is_lost(scenario, world, name) || u128::from(kept) >= exact(scenario, world, None, name)
+        // What is folded there is accounted for by the sum: see `folds`.
+        let is_folded = owner.is_some_and(|owner| owner.on_disk().counts.folded.covers(name));
+        let exact = exact(scenario, world, None, name);
+        is_lost(scenario, world, name) || is_folded || u128::from(kept) >= exact
     })
 }
 
@@ -201,7 +212,9 @@ fn total_covers_buckets(host: &Host<Counter>) -> bool {
     for (name, count) in { counts.buckets.iter() }.flat_map(|(_, of)| of.components()) {
         *within.entry(name).or_default() += u128::from(count);
     }
-    { within.into_iter() }.all(|(name, within)| within <= u128::from(counts.total.count(name)))
+    { within.into_iter() }.all(|(name, within)| {
+        counts.folded.covers(name) || within <= u128::from(counts.total.count(name))
+    })
 }
 
 fn nobody_knows_more_than_the_owner(scenario: &Scenario<Counter>, world: &World<Counter>) -> bool {
@@ -210,8 +223,8 @@ fn nobody_knows_more_than_the_owner(scenario: &Scenario<Counter>, world: &World<
     })
 }
 
-/// What the owner of a component has of it on disk; of a bucket that has expired there, no
-/// matter how much.
+/// What the owner of a component has of it on disk; of a bucket that has expired there, or a total
+/// that is folded, no matter how much.
 fn on_owners_disk(world: &World<Counter>, bucket: Option<Bucket>, name: ReplicaId) -> u64 {
     let Some(owner) = world.host(name.node) else {
         return 0;
@@ -219,6 +232,7 @@ fn on_owners_disk(world: &World<Counter>, bucket: Option<Bucket>, name: ReplicaI
     let disk = owner.on_disk();
     match bucket {
         Some(bucket) if bucket.start < disk.horizon => u64::MAX,
+        None if disk.counts.folded.covers(name) => u64::MAX,
         _ => disk.counts.count(bucket, name),
     }
 }
@@ -267,14 +281,16 @@ fn is_known_to(
     let is_wanted = bucket.is_none_or(|bucket| {
         bucket.start >= disk.horizon && window.is_some_and(|window| has(window, bucket))
     });
-    !is_wanted || count <= disk.counts.count(bucket, name)
+    !is_wanted || disk.counts.folded.covers(name) || count <= disk.counts.count(bucket, name)
 }
 
-fn timers_run(host: &Host<Counter>) -> bool {
+fn timers_run(folds: bool, host: &Host<Counter>) -> bool {
     match host {
         Host::Up { node, armed, .. } => {
             let owes = owes(node);
-            armed.contains(&Timer::PushPull) && (!owes || armed.contains(&Timer::Broadcast))
+            armed.contains(&Timer::PushPull)
+                && (!folds || armed.contains(&Timer::Fold))
+                && (!owes || armed.contains(&Timer::Broadcast))
         }
         Host::Down { .. } => true,
     }
@@ -302,7 +318,7 @@ fn who_has_left_is_not_needed(world: &World<Counter>) -> bool {
     let lost = world.faults.lost_disks > 0;
     lost || world.ghost.drained.iter().all(|(&id, counts)| {
         let mut others = world.all_hosts().filter(|(other, _)| *other != id);
-        if !others.any(|(_, host)| host.on_disk().counts.total.includes(&counts.total)) {
+        if !others.any(|(_, host)| has_all(&host.on_disk().counts, counts)) {
             return false;
         }
         // One that has restarted since is told anew who is a member.
@@ -312,7 +328,14 @@ fn who_has_left_is_not_needed(world: &World<Counter>) -> bool {
         };
         node.volatile.members.keys().all(|&member| {
             let disk = world.host(member).map(Host::on_disk);
-            disk.is_none_or(|disk| disk.counts.total.includes(&counts.total))
+            disk.is_none_or(|disk| has_all(&disk.counts, counts))
         })
     })
+}
+
+/// Whether the total has every component of the other, or has it folded.
+fn has_all(known: &Counts, counts: &Counts) -> bool {
+    let mut total = counts.total.components();
+    known.folded.number >= counts.folded.number
+        && total.all(|(name, count)| known.folded.covers(name) || count <= known.total.count(name))
 }

@@ -15,6 +15,7 @@ pub(super) fn message(message: &Message) -> String {
         Message::DeltaAck { .. } => "DeltaAck",
         Message::PushPull { .. } => "PushPull",
         Message::PushPullReply { .. } => "PushPullReply",
+        Message::Fold(message) => return message.to_string(),
     };
     format!("{name} {}", message.counts())
 }
@@ -35,11 +36,17 @@ pub(super) fn node(node: &Node<Counter>) -> String {
     } else {
         ""
     };
+    let promised = durable.acceptor.promised;
+    let promised = promised.map(|ballot| format!(" promised {ballot} {}", durable.acceptor.frozen));
+    let accepted = durable.acceptor.accepted.as_ref();
+    let accepted = accepted.map(|vote| format!(" accepted {} {}", vote.ballot, vote.fold));
     format!(
-        "{} as {name}{leaving} {} {}",
-        durable.counts.total.value(),
+        "{} as {name}{leaving} {} {}{}{}",
+        durable.counts.value(),
         durable.counts,
-        owed.join(" ")
+        owed.join(" "),
+        promised.unwrap_or_default(),
+        accepted.unwrap_or_default()
     )
 }
 
@@ -65,6 +72,7 @@ pub(super) fn command(command: &Command) -> String {
         Command::Identify { incarnation } => format!("identify as incarnation {}", incarnation.0),
         Command::PeerJoined(peer) => format!("{peer} has joined"),
         Command::PeerGone(peer) => format!("{peer} is gone"),
+        Command::PeerDeparted(peer) => format!("{peer} is gone for good"),
         Command::Leave => "leave".to_string(),
     }
 }

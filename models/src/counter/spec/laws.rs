@@ -4,6 +4,7 @@ use alloc::collections::BTreeSet;
 
 use crate::counter::Counter;
 use crate::counter::counts::Counts;
+use crate::counter::fold::folded::Folded;
 use crate::counter::g_counter::ReplicaId;
 use crate::counter::message::Message;
 use crate::counter::recent::Known;
@@ -13,7 +14,7 @@ use crate::session::RequestId;
 use crate::specification::Law;
 use crate::world::{Action, Envelope, Host, Scenario, World};
 
-use super::{duties, has, turns};
+use super::{duties, folds, has, turns};
 
 pub(super) const LAWS: &[Law<Counter>] = &[
     Law {
@@ -21,7 +22,7 @@ pub(super) const LAWS: &[Law<Counter>] = &[
         source: "Shapiro et al. 2011, Specification 6: a counter that only grows",
         holds: |_, before, action, after| {
             each(before, action, after, |old, new| {
-                let value = |host: &Host<Counter>| host.durable().counts.total.value();
+                let value = |host: &Host<Counter>| host.durable().counts.value();
                 value(old) <= value(new)
             })
         },
@@ -57,7 +58,7 @@ pub(super) const LAWS: &[Law<Counter>] = &[
     Law {
         name: "A push-pull leaves nothing unsaid →",
         source: "Demers et al. 1987, §1.3: push-pull makes both equal",
-        holds: |_, before, action, after| push_pull_is_complete(before, action, after),
+        holds: push_pull_is_complete,
     },
     Law {
         name: "Who has just counted is remembered →",
@@ -110,7 +111,21 @@ pub(super) const LAWS: &[Law<Counter>] = &[
     turns::WINDOW_IS_AS_ASKED,
     turns::WHO_MAY_LEAVE_IS_TOLD,
     turns::PUSH_PULL_GOES_ROUND,
+    folds::COUNTED_STAYS_COUNTED,
+    folds::FROZEN_DOES_NOT_GROW,
+    folds::FOLDS_RISE,
+    folds::PROMISES_ARE_KEPT,
+    folds::VOTES_ARE_PROMISED,
+    folds::PROMISES_SAY_ALL,
+    folds::PROPOSALS_SAY_THE_MOST,
+    folds::THE_FIRST_BEGINS,
+    folds::WHAT_IS_ACKNOWLEDGED_IS_KNOWN,
+    folds::NAMES_RISE,
+    folds::WHO_IS_BEHIND_IS_TOLD,
 ];
+
+/// No fold.
+static NONE: Folded = Folded::none();
 
 /// A predicate on one host's change.
 type OfHost = fn(&Host<Counter>, &Host<Counter>) -> bool;
@@ -143,7 +158,9 @@ fn never_goes_back(old: &Host<Counter>, new: &Host<Counter>) -> bool {
     let mut known = old.durable().counts.components();
     known.all(|(bucket, name, count)| {
         let has_expired = bucket.is_some_and(|bucket| bucket.start < new.horizon);
-        has_expired || new.counts.count(bucket, name) >= count
+        // What it is in the sum then is another law's.
+        let is_folded = bucket.is_none() && new.counts.folded.covers(name);
+        has_expired || is_folded || new.counts.count(bucket, name) >= count
     })
 }
 
@@ -181,6 +198,8 @@ fn merge_is_the_least_upper_bound(
     let (old, new) = (old.durable(), new.durable());
     let nothing = Counts::default();
     let said = match &envelope.message {
+        // What the last acceptance makes known is said by the laws of folds.
+        Message::Fold(_) => return true,
         Message::DeltaAck { .. } => &nothing,
         message => message.counts(),
     };
@@ -194,20 +213,31 @@ fn merge_is_the_least_upper_bound(
         let known = old.counts.components().chain(new.counts.components());
         known.chain(said.components())
     };
-    all().all(|(bucket, name, _)| {
-        let was = old.counts.count(bucket, name);
-        let told = if is_wanted(bucket) {
-            said.count(bucket, name)
-        } else {
-            0
-        };
-        new.counts.count(bucket, name) == was.max(told)
-    })
+    let is_heard = !folds::is_stranger(
+        &scenario.nodes[usize::from(envelope.to.0)],
+        old,
+        envelope.from,
+    );
+    let folded = (&old.counts.folded).max(if is_heard { &said.folded } else { &NONE });
+    let is_frozen = |name| folded == &old.counts.folded && old.acceptor.frozen.covers(name);
+    new.counts.folded == *folded
+        && all().all(|(bucket, name, _)| {
+            let was = old.counts.count(bucket, name);
+            let told = if is_heard && is_wanted(bucket) && !is_frozen(name) {
+                said.count(bucket, name)
+            } else {
+                0
+            };
+            let is_folded = bucket.is_none() && folded.covers(name);
+            let expected = if is_folded { 0 } else { was.max(told) };
+            new.counts.count(bucket, name) == expected
+        })
 }
 
 /// Whoever receives a push knows then all that is in it; and who sent it knows, or is under
 /// way to be told, all that the receiver knows. (Unless it is down, or cut off.)
 fn push_pull_is_complete(
+    scenario: &Scenario<Counter>,
     before: &World<Counter>,
     action: &Action<Counter>,
     after: &World<Counter>,
@@ -222,7 +252,9 @@ fn push_pull_is_complete(
     let (Some(asker), Some(receiver)) = (after.host(from), after.host(to)) else {
         return true;
     };
-    let can_answer = before.network.connects(to, from) && asker.node().is_some();
+    let is_heard =
+        !folds::is_stranger(&scenario.nodes[usize::from(to.0)], receiver.durable(), from);
+    let can_answer = before.network.connects(to, from) && asker.node().is_some() && is_heard;
     if !can_answer {
         return true;
     }
@@ -233,9 +265,15 @@ fn push_pull_is_complete(
     }
     told.merge(&asker.on_disk().counts);
     let known = &receiver.durable().counts;
+    let disk = receiver.durable();
+    let is_left_out = |name| known.folded.covers(name) || disk.acceptor.frozen.covers(name);
+    let mut pushed = counts.total.components();
+    let has_learned =
+        pushed.all(|(name, count)| is_left_out(name) || count <= known.total.count(name));
     // A bucket that the asker has let expire is not worth a word.
     let horizon = asker.on_disk().horizon;
-    known.total.includes(&counts.total)
+    has_learned
+        && known.folded == told.folded
         && known.components().all(|(bucket, name, count)| {
             let has_expired = bucket.is_some_and(|bucket| bucket.start < horizon);
             has_expired || count <= told.count(bucket, name)

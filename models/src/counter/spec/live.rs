@@ -7,6 +7,7 @@ use crate::protocol::{Effect, Input, Node, Outbox, Protocol};
 use crate::specification::{LiveModel, Model, Mutant, Size};
 use crate::world::Scenario;
 
+use super::folding;
 use super::scenarios::{self, Limits};
 
 /// Every model in which the counter's liveness is decided.
@@ -52,6 +53,52 @@ pub const MODELS: &[LiveModel<Counter>] = &[
             scenario: || patient(scenarios::leaving_connected(1, 1)),
         },
         decides: &["Who wants to leave may in the end"],
+    },
+    LiveModel {
+        model: Model {
+            name: "counter/live-fold",
+            size: Size::Gate,
+            purpose: "what is dead is folded, and all hear of it",
+            faults: "1 crash, also within a step; 1 message lost",
+            bounds: "2 replicas, no push-pull, n1 has had a disk before, channels in order, messages beat timers",
+            states: Some(1_386),
+            reaches: &["all have folded what was dead"],
+            scenario: || patient(folding::live()),
+        },
+        decides: &[
+            "All replicas come to the exact sum",
+            "Every delta is acknowledged",
+            "What is dead is folded in the end",
+            "The network falls silent again and again",
+        ],
+    },
+    LiveModel {
+        model: Model {
+            name: "counter/live-fold-departed",
+            size: Size::Gate,
+            purpose: "what is dead is folded without a node that is gone for good, and has begun to",
+            faults: "1 message lost",
+            bounds: "3 replicas, no deltas, n2 begins push-pull, n1 has had a disk before, of which it knows \
+                     nothing; n0 is gone for good, as n2 is told; channels in order, messages beat timers",
+            states: Some(1_813),
+            reaches: &["an acceptor has accepted a fold"],
+            scenario: || patient(folding::live_departed()),
+        },
+        decides: &["What is dead is folded in the end"],
+    },
+    LiveModel {
+        model: Model {
+            name: "counter/live-fold-lost-disk",
+            size: Size::Gate,
+            purpose: "what is dead is folded although a disk is lost with what it has promised",
+            faults: "1 crash, 1 disk lost",
+            bounds: "2 replicas, n1 begins push-pull, n1 has had a disk before; 2 incarnations drawn; channels in \
+                     order, messages beat timers",
+            states: Some(9_584),
+            reaches: &["all have folded what was dead"],
+            scenario: || patient(folding::live_lost_disk()),
+        },
+        decides: &["What is dead is folded in the end"],
     },
 ];
 

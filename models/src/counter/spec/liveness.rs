@@ -6,7 +6,7 @@ use crate::world::{Scenario, World};
 
 use super::{exact, is_lost, owes};
 
-const FAIRNESS: &str = "faults stop and links are whole again; delivery of each message, each \
+pub(super) const FAIRNESS: &str = "faults stop and links are whole again; delivery of each message, each \
                         node's timers and restarts are weakly fair";
 
 pub(super) const LIVENESS: &[Liveness<Counter>] = &[
@@ -37,6 +37,7 @@ pub(super) const LIVENESS: &[Liveness<Counter>] = &[
         ),
         fairness: FAIRNESS,
     },
+    super::folds::DEAD_NAMES_ARE_FOLDED,
     Liveness {
         name: "The network falls silent again and again",
         source: "Demers et al. 1987, §1.3: an exchange is a push and a pull, and no more until the \
@@ -48,19 +49,19 @@ pub(super) const LIVENESS: &[Liveness<Counter>] = &[
 
 /// Every node runs and knows of each component exactly what was counted.
 pub(super) fn all_agree(scenario: &Scenario<Counter>, world: &World<Counter>) -> bool {
-    let known = || {
-        world
-            .running()
-            .map(|(_, node)| &node.durable().counts.total)
-    };
+    let known = || world.running().map(|(_, node)| &node.durable().counts);
     let Some(first) = known().next() else {
         return false;
     };
     let mut names = world.ghost.counted.keys().copied();
     known().count() == world.hosts.len()
-        && known().all(|total| total == first)
+        && known().all(|counts| counts.total == first.total && counts.folded == first.folded)
         && names.all(|name| {
-            let count = u128::from(first.count(name));
-            is_lost(scenario, world, name) || count == exact(scenario, world, None, name)
+            let count = u128::from(first.total.count(name));
+            // What is in the sum of a fold is said by the properties of folds.
+            let is_folded = first.folded.covers(name);
+            is_lost(scenario, world, name)
+                || is_folded
+                || count == exact(scenario, world, None, name)
         })
 }

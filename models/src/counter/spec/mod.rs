@@ -13,6 +13,8 @@ mod catalogue;
 mod drawn;
 mod duties;
 mod features;
+mod folding;
+mod folds;
 mod inert;
 mod invariants;
 mod labels;
@@ -42,6 +44,7 @@ pub use self::scenarios::{
 };
 
 use super::counts::Counts;
+use super::fold::folded::Folded;
 use super::g_counter::ReplicaId;
 use super::message::Message;
 use super::window::{Bucket, Window};
@@ -63,6 +66,8 @@ pub struct Ghost {
     pub misreported: BTreeSet<NodeId>,
     /// What each node that said it was not needed any more knew when it last said so.
     pub drained: BTreeMap<NodeId, Counts>,
+    /// The folds that replicas have learned.
+    pub folds: BTreeSet<Folded>,
 }
 
 /// What makes the counter's state space finite, beside what its clients ask: whose timers
@@ -73,6 +78,8 @@ pub struct Bounds {
     pub broadcasters: BTreeSet<NodeId>,
     /// The nodes that begin push-pull.
     pub push_pullers: BTreeSet<NodeId>,
+    /// The nodes that propose folds.
+    pub proposers: BTreeSet<NodeId>,
 }
 
 impl Specification for Counter {
@@ -87,6 +94,10 @@ impl Specification for Counter {
     const APART: &'static [Apart] = features::APART;
 
     fn observe(ghost: &mut Ghost, id: NodeId, node: &Node<Self>, effects: &[Effect<Self>]) {
+        let folded = &node.durable().counts.folded;
+        if !folded.is_empty() && !ghost.folds.contains(folded) {
+            ghost.folds.insert(folded.clone());
+        }
         for effect in effects {
             if let Effect::Emit(event) = effect {
                 hear(ghost, id, node, event);
@@ -98,6 +109,7 @@ impl Specification for Counter {
         match timer {
             Timer::Broadcast => bounds.broadcasters.contains(&id),
             Timer::PushPull => bounds.push_pullers.contains(&id),
+            Timer::Fold => bounds.proposers.contains(&id),
         }
     }
 
@@ -127,11 +139,12 @@ impl Specification for Counter {
             | (Command::Leave, Event::Drained) => Some(Answer::Done),
             (Command::Identify { .. }, Event::IdentityNeeded { .. }) => Some(Answer::Refused),
             (Command::PeerJoined(asked), Event::PeerAdded(peer))
-            | (Command::PeerGone(asked), Event::PeerRemoved(peer))
-                if asked == peer =>
-            {
-                Some(Answer::Done)
-            }
+            | (
+                Command::PeerJoined(asked)
+                | Command::PeerGone(asked)
+                | Command::PeerDeparted(asked),
+                Event::PeerRemoved(peer),
+            ) if asked == peer => Some(Answer::Done),
             _ => None,
         }
     }
@@ -161,10 +174,13 @@ fn hear(ghost: &mut Ghost, id: NodeId, node: &Node<Counter>, event: &Event) {
     let durable = node.durable();
     let components = durable.counts.components();
     let exact: u128 = match event {
-        Event::Incremented { .. } | Event::Value { .. } | Event::Changed { .. } => components
-            .filter(|(bucket, _, _)| bucket.is_none())
-            .map(|(_, _, count)| u128::from(count))
-            .sum(),
+        Event::Incremented { .. } | Event::Value { .. } | Event::Changed { .. } => {
+            components
+                .filter(|(bucket, _, _)| bucket.is_none())
+                .map(|(_, _, count)| u128::from(count))
+                .sum::<u128>()
+                + durable.counts.folded.sum
+        }
         Event::WindowValue { since, until, .. } => components
             .filter(|(bucket, _, _)| {
                 bucket.is_some_and(|bucket| *since <= bucket.start && bucket.start <= *until)
@@ -183,6 +199,7 @@ fn hear(ghost: &mut Ghost, id: NodeId, node: &Node<Counter>, event: &Event) {
         Event::Refused { .. }
         | Event::IdentityNeeded { .. }
         | Event::Identified { .. }
+        | Event::Folded { .. }
         | Event::PeerRemoved(_) => return,
     };
     if told(event) != Some(exact) {
@@ -202,7 +219,12 @@ fn hear(ghost: &mut Ghost, id: NodeId, node: &Node<Counter>, event: &Event) {
 /// Whether the node owes somebody something: what a member has not acknowledged.
 fn owes(node: &Node<Counter>) -> bool {
     let mut members = node.volatile.members.values();
-    members.any(|peer| peer.pending.components().next().is_some())
+    members.any(|peer| {
+        let Counts {
+            folded, departed, ..
+        } = &peer.pending;
+        peer.pending.components().next().is_some() || folded.number > 0 || !departed.is_empty()
+    })
 }
 
 /// Whether the bucket is one of the window's: by its definition, for the protocol has its own.
@@ -229,6 +251,7 @@ fn told(event: &Event) -> Option<u128> {
         Event::Refused { .. }
         | Event::IdentityNeeded { .. }
         | Event::Identified { .. }
+        | Event::Folded { .. }
         | Event::PeerAdded(_)
         | Event::PeerRemoved(_)
         | Event::Drained => None,

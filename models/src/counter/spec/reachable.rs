@@ -9,7 +9,7 @@ use crate::specification::Reachable;
 use crate::world::{Host, Occurrence, Scenario, World};
 
 use super::liveness::all_agree;
-use super::set_back;
+use super::{folds, set_back};
 
 pub(super) const REACHABLE: &[Reachable<Counter>] = &[
     Reachable {
@@ -155,7 +155,7 @@ pub(super) const REACHABLE: &[Reachable<Counter>] = &[
     Reachable {
         name: "the value exceeds 64 bits",
         seen: |_, world| {
-            let value = |node: &Node<Counter>| node.durable().counts.total.value();
+            let value = |node: &Node<Counter>| node.durable().counts.value();
             world
                 .running()
                 .any(|(_, node)| value(node) > u128::from(u64::MAX))
@@ -170,6 +170,18 @@ pub(super) const REACHABLE: &[Reachable<Counter>] = &[
             })
         },
     },
+    folds::HAPPENS,
+    folds::ACCEPTED,
+    folds::SECOND,
+    folds::OF_A_LOST_DISK,
+    folds::OF_A_DEPARTED_NODE,
+    folds::COMES_LATE,
+    folds::IS_LOST,
+    folds::IS_WITHHELD,
+    folds::TWO_PROPOSERS,
+    folds::TAKEN_OVER,
+    folds::CRASHED_BETWEEN,
+    folds::GIVEN_UP,
     Reachable {
         name: "an increment is refused for good",
         seen: |_, world| {

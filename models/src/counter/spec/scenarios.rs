@@ -48,6 +48,7 @@ pub fn cluster(size: u16, limits: Limits) -> Checked {
     let bounds = Bounds {
         broadcasters: first(limits.broadcasters),
         push_pullers: first(limits.push_pullers),
+        proposers: first(0),
     };
     Scenario {
         disks: ids().map(|id| disk(id.0, 0)).collect(),
@@ -56,7 +57,7 @@ pub fn cluster(size: u16, limits: Limits) -> Checked {
 }
 
 /// The same with any loss, duplication and reordering.
-fn lossy(size: u16, limits: Limits) -> Checked {
+pub(super) fn lossy(size: u16, limits: Limits) -> Checked {
     Scenario {
         faults: Faults {
             duplicates: Duplicates::Unlimited,
@@ -72,6 +73,13 @@ pub fn counting(size: u16, clients: &[usize], limits: Limits, crashes: u8) -> Ch
     let mut scenario = lossy(size, limits);
     scenario.scripts = increments(clients);
     scenario.faults.crashes = crashes;
+    scenario.faults.crash_within_step = true;
+    scenario
+}
+
+/// The same, and a node crashes, also within a step.
+pub(super) fn crashing(mut scenario: Checked) -> Checked {
+    scenario.faults.crashes = 1;
     scenario.faults.crash_within_step = true;
     scenario
 }
@@ -170,7 +178,7 @@ pub fn replica(node: u16) -> ReplicaId {
     named(node, 1)
 }
 
-fn named(node: u16, incarnation: u64) -> ReplicaId {
+pub(super) fn named(node: u16, incarnation: u64) -> ReplicaId {
     ReplicaId {
         data_centre: data_centre(NodeId(node)),
         node: NodeId(node),
@@ -291,6 +299,7 @@ pub(super) fn leaving_window() -> Checked {
         let counts = Counts {
             total: total(),
             buckets,
+            ..Counts::default()
         };
         scenario.disks[node].apply(&Record::Learned { counts });
     };
@@ -364,7 +373,7 @@ pub(super) fn set_back() -> Checked {
 }
 
 /// What a host asks that draws these incarnations, one after the other.
-fn names(incarnations: impl Iterator<Item = u64>) -> Vec<Command> {
+pub(super) fn names(incarnations: impl Iterator<Item = u64>) -> Vec<Command> {
     let names = incarnations.map(|incarnation| Command::Identify {
         incarnation: Incarnation(incarnation),
     });

@@ -159,7 +159,7 @@ fn amend(input: Input<Counter>, change: impl FnOnce(&mut Counts)) -> Input<Count
                 Message::Delta { counts }
                 | Message::PushPull { counts }
                 | Message::PushPullReply { counts } => change(counts),
-                Message::DeltaAck { .. } => {}
+                Message::DeltaAck { .. } | Message::Fold(_) => {}
             }
             Input::Deliver { from, message }
         }

@@ -4,6 +4,7 @@
 
 mod duties;
 mod exchange;
+mod fold;
 mod identity;
 mod increment;
 
@@ -20,6 +21,7 @@ pub const MUTANTS: &[&[Mutant<Counter>]] = &[
     increment::MUTANTS,
     exchange::MUTANTS,
     duties::MUTANTS,
+    fold::MUTANTS,
     super::live::MUTANTS,
 ];
 
