@@ -118,8 +118,10 @@ mod list;
 pub mod local;
 mod member;
 mod member_info;
+mod members_page;
 mod observer;
 mod packet;
+mod pages;
 mod post;
 mod registry;
 mod sockets;
@@ -132,6 +134,7 @@ pub use config::{Balance, ClusterConfig, Config, Discovery, MAX_VOTERS, Timing, 
 pub use error::HeartbeatError;
 pub use member::{Member, Stale};
 pub use member_info::{MemberInfo, VoterAddresses};
+pub use members_page::{LeaderPage, MemberPage, MembersPage};
 pub use models::NodeId;
 pub use observer::{Observer, ObserverDictionary};
 pub use packet::Leader;
