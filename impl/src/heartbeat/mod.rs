@@ -107,6 +107,11 @@
 //! gets one back, with what has changed in the list: 2n packets for n members. The leader drops whom it has
 //! not heard for `dead_after_ms`, and takes whom it hears again. A packet larger than `mtu` goes over TCP,
 //! so the list may be of any length.
+//!
+//! # How a member fares
+//!
+//! With [`Config::with_metrics`] a member serves pages over HTTP: one for people, `/members`, `/healthz`, `/readyz`,
+//! `/metrics` and `/debug/vars`. They can be asked before it announces itself, and until it has left.
 
 mod agent;
 mod balance;
