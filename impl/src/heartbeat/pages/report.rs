@@ -85,8 +85,8 @@ impl Shown {
         if let Some(error) = &*self.fate.borrow() {
             return Some(error.to_string());
         }
-        // Whoever lets it be seen what is known is gone.
-        let has_ended = self.view.has_changed().is_err();
+        // Whoever lets it be seen what is known is gone, and was not told to.
+        let has_ended = self.view.has_changed().is_err() && !*self.leaving.borrow();
         has_ended.then(|| "this member has ended: look at its log, and start it again".to_owned())
     }
 
