@@ -30,11 +30,11 @@ impl CountingNode {
         let listeners = Listeners {
             peer: listener().await,
             client: listener().await,
-            metrics: listener().await,
+            metrics: None,
         };
         let at = |listener: &TcpListener| listener.local_addr().expect("bound").to_string();
         let node = NodeConfig::new(ONE, at(&listeners.peer), at(&listeners.client), folder)
-            .with_metrics(at(&listeners.metrics));
+            .with_metrics("127.0.0.1:0");
         let mut config = Config::of("bench", vec![node]);
         config.counter.exchange = Exchange::Alone;
         set_up(&config, ONE).expect("an empty folder");

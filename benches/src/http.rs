@@ -66,7 +66,7 @@ impl HttpCluster {
             listeners.push(Listeners {
                 peer,
                 client,
-                metrics,
+                metrics: Some(metrics),
             });
             let folder = folder.join(id.to_string());
             let node = NodeConfig::new(NodeId(id), peer_address, client_address, folder);

@@ -59,7 +59,7 @@ async fn the_store_shows_its_raft() {
         assert_eq!(raft["voters"], json!([1, 2, 3]));
         assert_eq!(raft["leadership_transfers"]["completed"], 0);
         let address = cluster.node(id).metrics_address();
-        let there = at_metrics_port(address).await;
+        let there = at_metrics_port(address.expect("metrics are shown")).await;
         check_process(&there);
         assert_eq!(there["raft"]["role"], role);
     }

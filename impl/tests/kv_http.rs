@@ -425,7 +425,8 @@ async fn metrics_are_on_a_port_of_their_own() {
     let cluster = KvCluster::start(1, Timing::default()).await;
     cluster.leader().await;
     cluster.put(1, "k", "v").await;
-    let url = format!("http://{}/metrics", cluster.node(1).metrics_address());
+    let address = cluster.node(1).metrics_address();
+    let url = format!("http://{}/metrics", address.expect("metrics are shown"));
     let answer = http().get(url).send().await.expect("an answer");
     assert_eq!(
         answer.headers()["content-type"],

@@ -22,6 +22,7 @@ mod heartbeat_dictionary;
 mod heartbeat_discovery;
 mod heartbeat_large;
 mod heartbeat_members;
+mod heartbeat_pages;
 mod heartbeat_partition;
 mod heartbeat_secured;
 mod http_server;

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use lockstep::heartbeat::{ClusterConfig, Discovery, MemberInfo, MemberList, Observer};
-use serde_json::{Value, json};
+use lockstep::heartbeat::{
+    ClusterConfig, Discovery, MemberInfo, MemberList, MemberPage, MembersPage, Observer,
+};
+use serde_json::json;
 
 use super::heartbeat_run::{RunArgs, run_member};
 use super::target::access;
@@ -229,14 +231,7 @@ async fn stale_value(asked: &AskedArgs, key: &str) -> anyhow::Result<Option<byte
 
 fn show_members(list: &MemberList, as_json: bool) -> ExitCode {
     if as_json {
-        let members: Vec<Value> = list.members.iter().map(member_json).collect();
-        let page = json!({
-            "current": list.is_current,
-            "age_ms": list.age.as_millis() as u64,
-            "leader": list.leader.map(|leader| json!({ "id": leader.id, "term": leader.term })),
-            "members": members,
-        });
-        println!("{page}");
+        println!("{}", json!(MembersPage::from(list)));
     } else {
         for member in &list.members {
             println!("{}", member_words(member, list));
@@ -273,18 +268,6 @@ fn member_words(member: &MemberInfo, list: &MemberList) -> String {
     )
 }
 
-fn member_json(member: &MemberInfo) -> Value {
-    json!({
-        "id": member.id,
-        "address": member.address,
-        "service_address": member.service_address,
-        "load": member.load,
-        "votes": member.voter.is_some(),
-        "client_address": member.voter.as_ref().map(|voter| &voter.client),
-        "started_ms": member.life,
-    })
-}
-
 fn show_available(
     list: &MemberList,
     balance: &lockstep::heartbeat::Balance,
@@ -299,8 +282,8 @@ fn show_available(
     }
     let available = list.available(balance);
     if as_json {
-        let members: Vec<Value> = available.iter().map(member_json).collect();
-        println!("{}", Value::from(members));
+        let members: Vec<MemberPage> = available.iter().map(MemberPage::from).collect();
+        println!("{}", json!(members));
     } else {
         for member in &available {
             println!("{}", member_words(member, list));

@@ -47,9 +47,11 @@ pub(super) struct RunArgs {
     /// If it votes, the port for clients of the dictionary: as --peer-port
     #[arg(long, default_value_t = 0)]
     client_port: u16,
-    /// If it votes, where it shows metrics, ip:port: any port of the loopback interface, if nothing is said
-    #[arg(long, value_name = "ADDRESS")]
-    metrics: Option<String>,
+    /// Where it shows how it fares, over HTTP, ip:port; port 0 for any. At / is a page for people, and there are
+    /// /members, /healthz, /readyz, /metrics and /debug/vars; those of a voter show its node of the key-value
+    /// store as well. In the clear, and for whoever reaches it
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    metrics: SocketAddr,
     #[command(flatten)]
     process: ProcessArgs,
 }
@@ -65,13 +67,13 @@ impl RunArgs {
         config.cluster.timing.join_timeout_ms = 0;
         config.address = self.address;
         config.service_address = self.service;
+        config.metrics_address = Some(self.metrics);
         config.token_file = self.cluster.token_file.clone();
         config.voter = VoterConfig {
             data_directory: self.data.clone(),
             peer_port: self.peer_port,
             client_port: self.client_port,
             peer_address: None,
-            metrics_address: self.metrics.clone(),
         };
         Ok(config)
     }
@@ -89,6 +91,9 @@ pub(super) async fn run_member(args: RunArgs) -> anyhow::Result<ExitCode> {
     let mut loads = interval(LOAD_EVERY);
     let mut stdin = std::pin::pin!(stdin);
     println!("member {} listens on {}", member.id().0, member.address());
+    if let Some(address) = member.metrics_address() {
+        println!("it shows how it fares at http://{address}/");
+    }
     loop {
         tokio::select! {
             biased;

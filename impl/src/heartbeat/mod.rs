@@ -107,6 +107,11 @@
 //! gets one back, with what has changed in the list: 2n packets for n members. The leader drops whom it has
 //! not heard for `dead_after_ms`, and takes whom it hears again. A packet larger than `mtu` goes over TCP,
 //! so the list may be of any length.
+//!
+//! # How a member fares
+//!
+//! With [`Config::with_metrics`] a member serves pages over HTTP: one for people, `/members`, `/healthz`, `/readyz`,
+//! `/metrics` and `/debug/vars`. They can be asked before it announces itself, and until it has left.
 
 mod agent;
 mod balance;
@@ -118,8 +123,10 @@ mod list;
 pub mod local;
 mod member;
 mod member_info;
+mod members_page;
 mod observer;
 mod packet;
+mod pages;
 mod post;
 mod registry;
 mod sockets;
@@ -132,6 +139,7 @@ pub use config::{Balance, ClusterConfig, Config, Discovery, MAX_VOTERS, Timing, 
 pub use error::HeartbeatError;
 pub use member::{Member, Stale};
 pub use member_info::{MemberInfo, VoterAddresses};
+pub use members_page::{LeaderPage, MemberPage, MembersPage};
 pub use models::NodeId;
 pub use observer::{Observer, ObserverDictionary};
 pub use packet::Leader;

@@ -36,6 +36,45 @@ pub(crate) enum Packet {
     StaleValue(StaleValue),
 }
 
+/// The names of the kinds of packets, for who counts them.
+pub(crate) const BEAT: &str = "beat";
+pub(crate) const ANSWER: &str = "answer";
+const POINTER: &str = "pointer";
+const LEAVE: &str = "leave";
+const REFUSED: &str = "refused";
+const WHO_LIVES: &str = "who_lives";
+const LIVING: &str = "living";
+const STALE_READ: &str = "stale_read";
+const STALE_VALUE: &str = "stale_value";
+pub(crate) const KINDS: [&str; 9] = [
+    BEAT,
+    ANSWER,
+    POINTER,
+    LEAVE,
+    REFUSED,
+    WHO_LIVES,
+    LIVING,
+    STALE_READ,
+    STALE_VALUE,
+];
+
+impl Packet {
+    /// The name of its kind.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Beat(_) => BEAT,
+            Self::Answer(_) => ANSWER,
+            Self::Pointer(_) => POINTER,
+            Self::Leave(_) => LEAVE,
+            Self::Refused(_) => REFUSED,
+            Self::WhoLives(_) => WHO_LIVES,
+            Self::Living(_) => LIVING,
+            Self::StaleRead { .. } => STALE_READ,
+            Self::StaleValue(_) => STALE_VALUE,
+        }
+    }
+}
+
 /// A member lives.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Beat {

@@ -59,7 +59,8 @@ impl Post {
             return;
         }
         let Some(bytes) = self.envelope.seal(packet) else {
-            return self.counters.unsent();
+            self.counters.unsent.inc();
+            return;
         };
         let is_large = bytes.len() > self.mtu;
         if is_large && !self.under_way.lock().insert(to) {
@@ -70,14 +71,14 @@ impl Post {
             tokio::spawn(self.clone().send_large(to, bytes));
         } else if let Err(error) = self.udp.try_send_to(&bytes, to) {
             tracing::debug!(%to, %error, "a packet was not sent");
-            self.counters.unsent();
+            self.counters.unsent.inc();
         }
     }
 
     async fn send_large(self, to: SocketAddr, bytes: Vec<u8>) {
         if !matches!(timeout(PATIENCE, write(to, &bytes)).await, Ok(Ok(()))) {
             tracing::debug!(%to, bytes = bytes.len(), "a large packet was not sent");
-            self.counters.unsent();
+            self.counters.unsent.inc();
         }
         self.under_way.lock().remove(&to);
     }
@@ -85,13 +86,16 @@ impl Post {
     /// What a packet says, if it is one of a member's.
     pub(crate) fn open(&self, bytes: &[u8]) -> Option<Packet> {
         match self.envelope.open(bytes) {
-            Ok(packet) => Some(packet),
+            Ok(packet) => {
+                self.counters.received(&packet, bytes.len());
+                Some(packet)
+            }
             Err(Rejected::Stranger) => {
-                self.counters.stranger();
+                self.counters.strangers.inc();
                 None
             }
             Err(Rejected::Malformed) => {
-                self.counters.malformed();
+                self.counters.malformed.inc();
                 None
             }
         }

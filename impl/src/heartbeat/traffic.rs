@@ -1,23 +1,69 @@
-//! How much a member sends, for whoever wants to know what heartbeats cost.
+//! How much a member sends and receives, for whoever wants to know what heartbeats cost.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::packet::Packet;
+use super::packet::{ANSWER, BEAT, KINDS, Packet};
+use crate::service::metrics_page::CounterByLabel;
 
-/// What a member has sent.
+/// What a member has sent and received.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    beats: AtomicU64,
-    answers: AtomicU64,
-    others: AtomicU64,
-    bytes: AtomicU64,
+    pub(crate) sent: ByKind,
+    pub(crate) received: ByKind,
     largest: AtomicU64,
-    over_tcp: AtomicU64,
-    unsent: AtomicU64,
-    strangers: AtomicU64,
-    malformed: AtomicU64,
+    pub(crate) over_tcp: Counter,
+    pub(crate) unsent: Counter,
+    pub(crate) strangers: Counter,
+    pub(crate) malformed: Counter,
+}
+
+/// Packets and their bytes, by what they say.
+#[derive(Debug)]
+pub(crate) struct ByKind {
+    pub(crate) packets: CounterByLabel,
+    pub(crate) bytes: CounterByLabel,
+}
+
+impl Default for ByKind {
+    fn default() -> Self {
+        let (packets, bytes) = (CounterByLabel::default(), CounterByLabel::default());
+        for kind in KINDS {
+            // There from the start, as 0: else the first of a kind would be no increase.
+            drop(packets.get_or_create(&[("kind", kind)]));
+            drop(bytes.get_or_create(&[("kind", kind)]));
+        }
+        Self { packets, bytes }
+    }
+}
+
+impl ByKind {
+    fn count(&self, packet: &Packet, bytes: usize) {
+        let label = [("kind", packet.kind())];
+        self.packets.get_or_create(&label).inc();
+        self.bytes.get_or_create(&label).inc_by(bytes as u64);
+    }
+
+    fn packets(&self, kind: &'static str) -> u64 {
+        self.packets.get_or_create(&[("kind", kind)]).get()
+    }
+
+    fn bytes(&self, kind: &'static str) -> u64 {
+        self.bytes.get_or_create(&[("kind", kind)]).get()
+    }
+
+    /// How many packets and bytes, by kind.
+    pub(crate) fn variables(&self) -> Value {
+        let by_kind = KINDS.map(|kind| {
+            let counts = [("packets", self.packets(kind)), ("bytes", self.bytes(kind))];
+            let counts = counts.map(|(name, count)| (name.to_owned(), count.into()));
+            (kind.to_owned(), Value::Object(Map::from_iter(counts)))
+        });
+        Value::Object(Map::from_iter(by_kind))
+    }
 }
 
 /// What a member has sent and dropped since it was started.
@@ -45,49 +91,29 @@ pub struct Traffic {
 
 impl Counters {
     pub(crate) fn sent(&self, packet: &Packet, bytes: usize, over_tcp: bool) {
-        let kind = match packet {
-            Packet::Beat(_) => &self.beats,
-            Packet::Answer(_) => &self.answers,
-            Packet::Pointer(_)
-            | Packet::Leave(_)
-            | Packet::Refused(_)
-            | Packet::WhoLives(_)
-            | Packet::Living(_)
-            | Packet::StaleRead { .. }
-            | Packet::StaleValue(_) => &self.others,
-        };
-        let bytes = bytes as u64;
-        kind.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.largest.fetch_max(bytes, Ordering::Relaxed);
-        self.over_tcp
-            .fetch_add(u64::from(over_tcp), Ordering::Relaxed);
+        self.sent.count(packet, bytes);
+        self.largest.fetch_max(bytes as u64, Ordering::Relaxed);
+        self.over_tcp.inc_by(u64::from(over_tcp));
     }
 
-    pub(crate) fn unsent(&self) {
-        self.unsent.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn stranger(&self) {
-        self.strangers.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn malformed(&self) {
-        self.malformed.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn received(&self, packet: &Packet, bytes: usize) {
+        self.received.count(packet, bytes);
     }
 
     pub(crate) fn read(&self) -> Traffic {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let others = KINDS
+            .into_iter()
+            .filter(|kind| ![BEAT, ANSWER].contains(kind));
         Traffic {
-            beats: read(&self.beats),
-            answers: read(&self.answers),
-            others: read(&self.others),
-            bytes: read(&self.bytes),
-            largest: read(&self.largest),
-            over_tcp: read(&self.over_tcp),
-            unsent: read(&self.unsent),
-            strangers: read(&self.strangers),
-            malformed: read(&self.malformed),
+            beats: self.sent.packets(BEAT),
+            answers: self.sent.packets(ANSWER),
+            others: others.map(|kind| self.sent.packets(kind)).sum(),
+            bytes: KINDS.into_iter().map(|kind| self.sent.bytes(kind)).sum(),
+            largest: self.largest.load(Ordering::Relaxed),
+            over_tcp: self.over_tcp.get(),
+            unsent: self.unsent.get(),
+            strangers: self.strangers.get(),
+            malformed: self.malformed.get(),
         }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct View {
     pub(crate) members: Arc<ById>,
     pub(crate) version: Option<Version>,
     pub(crate) leader: Option<Leader>,
+    /// The greatest of which a leader was heard; 0 before.
+    pub(crate) term: u64,
     /// When a leader last took it for alive; when it was started, if none has.
     pub(crate) contact: Instant,
     /// Whether this member, in this life, is in the list.
@@ -33,6 +35,7 @@ impl View {
             members: Arc::default(),
             version: None,
             leader: None,
+            term: 0,
             contact: now,
             joined: false,
         }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use models::NodeId;
@@ -19,8 +20,10 @@ use super::error::HeartbeatError;
 use super::list::ById;
 use super::member_info::VoterAddresses;
 use super::sockets::listen_error;
+use crate::kv::server::numbers::Numbers;
 use crate::kv::{self, KvNode, KvRaft};
 use crate::runtime::driver::{Inbox, Status};
+use crate::runtime::metrics::Metrics;
 use crate::service::address::Addresses;
 use crate::service::config::NodeConfig;
 use crate::service::http_client::shortest_try;
@@ -83,10 +86,6 @@ impl Place {
         let own = &config.voter;
         let peer = listen("peer_port", ip, port(own.peer_port, kept.peer_port)).await?;
         let client = listen("client_port", ip, port(own.client_port, kept.client_port)).await?;
-        let metrics = own.metrics_address.as_deref().unwrap_or("127.0.0.1:0");
-        let metrics = TcpListener::bind(metrics)
-            .await
-            .map_err(|error| listen_error("metrics_address", metrics, error))?;
         let port_of = |listener: &TcpListener| {
             let address = listener.local_addr();
             let address = address.map_err(|error| failed(error.to_string()));
@@ -112,7 +111,8 @@ impl Place {
             listeners: Listeners {
                 peer,
                 client,
-                metrics,
+                // The member shows the node's with its own.
+                metrics: None,
             },
             kept,
         })
@@ -132,25 +132,39 @@ async fn listen(what: &'static str, ip: IpAddr, port: u16) -> Result<TcpListener
     bound.map_err(|error| listen_error(what, address, error))
 }
 
+/// To whom a voter's node says what it knows, and what it counts.
+pub(crate) struct Told {
+    pub(crate) leadership: watch::Sender<Leadership>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// What else it shows of itself, once it runs.
+    pub(crate) numbers: watch::Sender<Option<Numbers>>,
+}
+
 /// Runs the voter's node until it is told to stop, or fails. Says who leads.
 pub(crate) async fn run(
     config: Config,
     place: Place,
     voters: watch::Receiver<ById>,
-    leadership: watch::Sender<Leadership>,
+    told: Told,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), HeartbeatError> {
     let failed = |reason: String| HeartbeatError::Voter {
         id: config.id,
         reason,
     };
+    let Told {
+        leadership,
+        metrics,
+        numbers,
+    } = told;
     let mut heard = voters.clone();
     let started = tokio::select! {
         biased;
         () = told_to_stop(&mut stop) => return Ok(()),
-        started = start(&config, place, voters) => started,
+        started = start(&config, place, voters, metrics) => started,
     };
     let (node, mut whereabouts) = started.map_err(failed)?;
+    numbers.send_replace(Some(node.numbers()));
     let inbox = node.raft().inbox().clone();
     let mut view = node.view();
     let ended = loop {
@@ -168,6 +182,7 @@ pub(crate) async fn run(
             Ok(()) = heard.changed() => {}
         }
     };
+    numbers.send_replace(None);
     let stopped = match ended {
         Status::Failed(failure) => Err(failure),
         Status::Running | Status::Stopped => node.shutdown().await,
@@ -180,6 +195,7 @@ async fn start(
     config: &Config,
     place: Place,
     voters: watch::Receiver<ById>,
+    metrics: Arc<Metrics>,
 ) -> Result<(KvNode, Whereabouts), String> {
     let Place {
         directory,
@@ -193,7 +209,8 @@ async fn start(
     let log = log_config(config, &kept, &directory);
     let member = KvNode::until_member(&log, config.id, listeners).await;
     let listeners = member.map_err(|error| error.to_string())?;
-    let node = KvNode::start(&log, config.id, listeners).map_err(|error| error.to_string())?;
+    let node = KvNode::start_counting(&log, config.id, listeners, metrics);
+    let node = node.map_err(|error| error.to_string())?;
     Ok((node, Whereabouts { directory, kept }))
 }
 

@@ -31,59 +31,105 @@ pub(crate) struct Served {
     pub(crate) router: Router,
 }
 
-/// The servers, running.
-pub(crate) struct Servers {
-    tasks: [JoinHandle<()>; 2],
+/// A page beside what clients are served, running: in the clear, and for few at a time.
+pub(crate) struct PageServer {
+    task: JoinHandle<()>,
     stop: watch::Sender<bool>,
-    pub(crate) client_address: SocketAddr,
-    pub(crate) metrics_address: SocketAddr,
+    pub(crate) address: SocketAddr,
 }
 
-impl Servers {
-    /// Serves at most so many `connections` of clients, in TLS if there is any, until `stop` holds
-    /// true; and `page` in the clear.
+impl PageServer {
+    /// Serves until `stop` holds true, or is dropped with what is returned.
     ///
     /// # Errors
-    /// When a listener is of no use.
+    /// When the listener is of no use.
     pub(crate) fn start(
-        clients: Served,
         page: Served,
-        tls: Option<Arc<Tls>>,
-        connections: usize,
         metrics: &Arc<Metrics>,
         stop: watch::Sender<bool>,
     ) -> io::Result<Self> {
-        let client_address = clients.listener.local_addr()?;
-        let metrics_address = page.listener.local_addr()?;
-        let serve = |served: Served, tls, connections| {
-            let limits = ServerLimits::new(connections);
-            let (metrics, stop) = (metrics.clone(), stop.subscribe());
-            let Served { listener, router } = served;
-            let serving = http_server::serve(listener, tls, router, limits, metrics, stop);
-            tokio::spawn(serving)
-        };
-        let tasks = [
-            serve(clients, tls, connections),
-            serve(page, None, METRICS_CONNECTIONS),
-        ];
+        let address = page.listener.local_addr()?;
         Ok(Self {
-            tasks,
+            task: serve(page, None, METRICS_CONNECTIONS, metrics, &stop),
             stop,
-            client_address,
-            metrics_address,
+            address,
         })
     }
 
     /// Takes no more requests, and gives those that run a short while.
     pub(crate) async fn shutdown(self) {
         self.stop.send_replace(true);
+        end(self.task, Instant::now() + GRACE).await;
+    }
+}
+
+/// The servers, running.
+pub(crate) struct Servers {
+    clients: JoinHandle<()>,
+    page: Option<PageServer>,
+    stop: watch::Sender<bool>,
+    pub(crate) client_address: SocketAddr,
+}
+
+impl Servers {
+    /// Serves at most so many `connections` of clients, in TLS if there is any, until `stop` holds
+    /// true; and `page`, if there is one, in the clear.
+    ///
+    /// # Errors
+    /// When a listener is of no use.
+    pub(crate) fn start(
+        clients: Served,
+        page: Option<Served>,
+        tls: Option<Arc<Tls>>,
+        connections: usize,
+        metrics: &Arc<Metrics>,
+        stop: watch::Sender<bool>,
+    ) -> io::Result<Self> {
+        let client_address = clients.listener.local_addr()?;
+        let page = page.map(|page| PageServer::start(page, metrics, stop.clone()));
+        Ok(Self {
+            page: page.transpose()?,
+            clients: serve(clients, tls, connections, metrics, &stop),
+            stop,
+            client_address,
+        })
+    }
+
+    /// Where the page is, if there is one.
+    pub(crate) fn metrics_address(&self) -> Option<SocketAddr> {
+        self.page.as_ref().map(|page| page.address)
+    }
+
+    /// Takes no more requests, and gives those that run a short while.
+    pub(crate) async fn shutdown(self) {
+        self.stop.send_replace(true);
         let deadline = Instant::now() + GRACE;
-        for server in self.tasks {
-            let abort = server.abort_handle();
-            if tokio::time::timeout_at(deadline, server).await.is_err() {
-                abort.abort();
-            }
+        end(self.clients, deadline).await;
+        if let Some(page) = self.page {
+            end(page.task, deadline).await;
         }
+    }
+}
+
+fn serve(
+    served: Served,
+    tls: Option<Arc<Tls>>,
+    connections: usize,
+    metrics: &Arc<Metrics>,
+    stop: &watch::Sender<bool>,
+) -> JoinHandle<()> {
+    let limits = ServerLimits::new(connections);
+    let (metrics, stop) = (metrics.clone(), stop.subscribe());
+    let Served { listener, router } = served;
+    let serving = http_server::serve(listener, tls, router, limits, metrics, stop);
+    tokio::spawn(serving)
+}
+
+/// Waits until a server that was told to stop has, and ends it then.
+async fn end(server: JoinHandle<()>, deadline: Instant) {
+    let abort = server.abort_handle();
+    if tokio::time::timeout_at(deadline, server).await.is_err() {
+        abort.abort();
     }
 }
 

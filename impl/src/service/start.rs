@@ -114,15 +114,15 @@ pub(crate) fn open_journal<M: ServiceProtocol>(
     Ok((identity, journal))
 }
 
-/// A node's three listeners.
+/// A node's listeners.
 #[derive(Debug)]
 pub struct Listeners {
     /// For the other nodes.
     pub peer: TcpListener,
     /// For clients.
     pub client: TcpListener,
-    /// For metrics.
-    pub metrics: TcpListener,
+    /// For metrics; none where the program shows them elsewhere, with its own.
+    pub metrics: Option<TcpListener>,
 }
 
 impl Listeners {
@@ -148,7 +148,7 @@ impl Listeners {
                 config.client_listen(),
             )
             .await?,
-            metrics: listen("metrics_address", &config.metrics_address()).await?,
+            metrics: Some(listen("metrics_address", &config.metrics_address()).await?),
         })
     }
 }

@@ -132,7 +132,8 @@ impl CounterCluster {
     }
 
     pub(crate) fn metrics_address(&self, id: u16) -> SocketAddr {
-        self.node(id).metrics_address()
+        let address = self.node(id).metrics_address();
+        address.expect("metrics are shown")
     }
 
     pub(crate) async fn metrics(&self, id: u16) -> String {

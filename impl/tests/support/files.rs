@@ -99,7 +99,7 @@ impl FilesCluster {
 
     pub(crate) fn metrics_address(&self, id: u16) -> SocketAddr {
         let node = self.nodes[usize::from(id) - 1].as_ref().expect("up");
-        node.metrics_address()
+        node.metrics_address().expect("metrics are shown")
     }
 
     pub(crate) async fn metrics(&self, id: u16) -> String {

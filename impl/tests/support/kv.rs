@@ -115,7 +115,8 @@ impl KvCluster {
     }
 
     pub(crate) async fn metrics(&self, id: u16) -> String {
-        loopback::metrics(&self.http, self.node(id).metrics_address()).await
+        let address = self.node(id).metrics_address();
+        loopback::metrics(&self.http, address.expect("metrics are shown")).await
     }
 
     pub(crate) async fn stop(&mut self, id: u16) {

@@ -35,7 +35,7 @@ pub(crate) async fn nodes(count: u16, folder: &Path) -> Vec<(NodeConfig, Listene
         let listeners = Listeners {
             peer: listener(ANY).await,
             client: listener(ANY).await,
-            metrics: listener(ANY).await,
+            metrics: Some(listener(ANY).await),
         };
         nodes.push((member(id, &listeners, folder), listeners));
     }
@@ -47,7 +47,7 @@ pub(crate) async fn listeners_of(node: &NodeConfig) -> Listeners {
     Listeners {
         peer: listener(&node.peer_address).await,
         client: listener(&node.client_address).await,
-        metrics: listener(ANY).await,
+        metrics: Some(listener(ANY).await),
     }
 }
 
@@ -65,7 +65,8 @@ async fn listener(address: &str) -> TcpListener {
 
 fn member(id: u16, listeners: &Listeners, folder: &Path) -> NodeConfig {
     let address = |listener: &TcpListener| listener.local_addr().expect("bound").to_string();
-    let [peer, client, metrics] =
-        [&listeners.peer, &listeners.client, &listeners.metrics].map(address);
-    NodeConfig::new(NodeId(id), peer, client, folder.join(id.to_string())).with_metrics(metrics)
+    let [peer, client] = [&listeners.peer, &listeners.client].map(address);
+    let metrics = listeners.metrics.as_ref().map(address);
+    NodeConfig::new(NodeId(id), peer, client, folder.join(id.to_string()))
+        .with_metrics(metrics.expect("metrics are shown"))
 }

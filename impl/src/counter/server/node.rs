@@ -182,15 +182,15 @@ impl CounterNode {
             listener: listeners.client,
             router: api::api(service.clone(), &tokens),
         };
-        let page = Served {
-            listener: listeners.metrics,
+        let page = listeners.metrics.map(|listener| Served {
+            listener,
             router: api::metrics(service),
-        };
+        });
         let stop = watch::Sender::new(false);
         let servers = Servers::start(clients_served, page, credentials, clients, &metrics, stop)?;
         tracing::info!(
             node = %id, cluster_id = %identity.cluster_id, disk = %identity.disk,
-            clients = %servers.client_address, metrics = %servers.metrics_address,
+            clients = %servers.client_address, metrics = servers.metrics_address().map(display),
             max_client_connections = clients, "serving"
         );
         let (_, never_halts) = watch::channel(None);
@@ -214,9 +214,9 @@ impl CounterNode {
         self.hosted.servers.client_address
     }
 
-    /// Where metrics are served.
-    pub fn metrics_address(&self) -> SocketAddr {
-        self.hosted.servers.metrics_address
+    /// Where metrics are served, if they are.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.hosted.servers.metrics_address()
     }
 
     /// The replica.

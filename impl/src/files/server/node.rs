@@ -188,17 +188,17 @@ impl FilesNode {
             listener: listeners.client,
             router: api::api(service.clone(), &tokens),
         };
-        let page = Served {
-            listener: listeners.metrics,
+        let page = listeners.metrics.map(|listener| Served {
+            listener,
             router: api::metrics(service),
-        };
+        });
         let servers = Servers::start(api, page, credentials, clients, &metrics, stop)?;
         let Identity {
             cluster_id, disk, ..
         } = identity;
         tracing::info!(
             node = %id, %cluster_id, %disk, members = %ensemble,
-            clients = %servers.client_address, metrics = %servers.metrics_address,
+            clients = %servers.client_address, metrics = servers.metrics_address().map(display),
             max_client_connections = clients, "serving"
         );
         let hosted = HostedNode {
@@ -215,9 +215,9 @@ impl FilesNode {
         self.hosted.servers.client_address
     }
 
-    /// Where metrics are served.
-    pub fn metrics_address(&self) -> SocketAddr {
-        self.hosted.servers.metrics_address
+    /// Where metrics are served, if they are.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.hosted.servers.metrics_address()
     }
 
     /// The ZAB node.

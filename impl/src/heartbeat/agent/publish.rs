@@ -54,6 +54,7 @@ impl Agent {
         let view = View {
             version: self.list.version,
             leader: self.leader,
+            term: self.term,
             contact: self.contact.unwrap_or(self.started),
             joined: own.is_some_and(|own| own.life == self.own.life),
             members: members.clone(),

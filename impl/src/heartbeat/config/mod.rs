@@ -130,6 +130,9 @@ pub struct Config {
     pub address: Option<SocketAddr>,
     /// Where this member's application takes work, if it does: told to all members.
     pub service_address: Option<SocketAddr>,
+    /// Where it shows how it fares, over HTTP: metrics, whether it is ready, a page for people. Port 0 for
+    /// any. It does not, if nothing is said. In the clear, and for whoever reaches it: for those who may look.
+    pub metrics_address: Option<SocketAddr>,
     /// What it needs if it votes.
     pub voter: VoterConfig,
     /// The file with the token to show to voters that ask for one.
@@ -148,8 +151,6 @@ pub struct VoterConfig {
     pub client_port: u16,
     /// `host:port` at which other voters reach it, where that is not [`Config::address`] and `peer_port`.
     pub peer_address: Option<String>,
-    /// `host:port` to listen on for metrics: any free port of the loopback interface, if nothing is said.
-    pub metrics_address: Option<String>,
 }
 
 fn this_service() -> ServiceKind {
@@ -291,6 +292,7 @@ impl Config {
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
             address: None,
             service_address: None,
+            metrics_address: None,
             voter: VoterConfig::default(),
             token_file: None,
         }
@@ -320,6 +322,13 @@ impl Config {
     #[must_use]
     pub fn with_service(mut self, address: SocketAddr) -> Self {
         self.service_address = Some(address);
+        self
+    }
+
+    /// With its pages at this address: port 0 for any.
+    #[must_use]
+    pub fn with_metrics(mut self, address: SocketAddr) -> Self {
+        self.metrics_address = Some(address);
         self
     }
 

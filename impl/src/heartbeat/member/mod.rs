@@ -148,6 +148,11 @@ impl Member {
         self.address
     }
 
+    /// Where it shows how it fares, if it was told to.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.tasks.pages.as_ref().map(|pages| pages.address)
+    }
+
     /// Who lives, as far as this member knows: what the leader last said, and how long ago that was.
     pub fn members(&self) -> MemberList {
         let dead_after = self.config.cluster.timing.dead_after();
@@ -347,12 +352,16 @@ impl Member {
             stop_agent,
             voter,
             agent,
+            pages,
             ..
         } = &mut self.tasks;
         stop_voter.send_replace(true);
         let voter = end(voter.take()).await;
         stop_agent.send_replace(true);
         let agent = end(agent.take()).await;
+        if let Some(pages) = pages.take() {
+            pages.shutdown().await;
+        }
         voter.and(agent)
     }
 }

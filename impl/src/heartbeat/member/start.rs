@@ -17,14 +17,17 @@ use crate::heartbeat::error::HeartbeatError;
 use crate::heartbeat::list::ById;
 use crate::heartbeat::member_info::MemberInfo;
 use crate::heartbeat::packet::Envelope;
+use crate::heartbeat::pages::{self, Shown};
 use crate::heartbeat::post::{Post, Reach, receive_large};
 use crate::heartbeat::sockets::{Sockets, everybody};
 use crate::heartbeat::view::View;
-use crate::heartbeat::voter::{self, Leadership, Place};
+use crate::heartbeat::voter::{self, Leadership, Place, Told};
+use crate::runtime::metrics::Metrics;
 use crate::runtime::sync::Mutex;
 use crate::runtime::tls::client_of;
 use crate::service::gossip_key::GossipKeys;
 use crate::service::http_client::Access;
+use crate::service::serving::PageServer;
 
 /// So many events wait for whoever follows them; of more, the oldest are lost, which is told.
 const EVENTS: usize = 1024;
@@ -39,6 +42,8 @@ pub(super) struct Tasks {
     pub(super) agent: Option<JoinHandle<Result<(), HeartbeatError>>>,
     /// Why the member takes no more part, once it does not.
     pub(super) fate: watch::Receiver<Option<HeartbeatError>>,
+    /// What shows how it fares, if it is told to.
+    pub(super) pages: Option<PageServer>,
     /// Ends with this.
     pub(super) _others: JoinSet<()>,
 }
@@ -56,6 +61,10 @@ impl Member {
         let keys = keys.map(GossipKeys::load).transpose()?;
         let access = access(&config)?;
         let sockets = Sockets::bind(&config).await?;
+        let pages = match config.metrics_address {
+            Some(address) => Some(pages::bind(address).await?),
+            None => None,
+        };
         let place = match config.votes() {
             true => Some(Place::bind(&config, sockets.address.ip()).await?),
             false => None,
@@ -80,6 +89,7 @@ impl Member {
         let (told_view, view) = watch::channel(View::new(Instant::now()));
         let (told_voters, voters) = watch::channel(ById::new());
         let (told_nodes, nodes) = watch::channel(Voters::default());
+        let (told_numbers, numbers) = watch::channel(None);
         let (told_fate, fate) = watch::channel(None);
         let (stop_agent, agent_stopped) = watch::channel(false);
         let (stop_voter, voter_stopped) = watch::channel(false);
@@ -100,6 +110,22 @@ impl Member {
         let agent = Agent::new(config.clone(), own.clone(), post, lines, everybody);
         let timeout = config.cluster.timing.request_timeout();
         let dictionary = Arc::new(Dictionary::new(access, timeout, nodes));
+        let config = Arc::new(config);
+        let metrics = Arc::<Metrics>::default();
+        let shown = Shown {
+            config: config.clone(),
+            view: view.clone(),
+            voters: voters.clone(),
+            load: load.subscribe(),
+            fate: fate.clone(),
+            leaving: stop_voter.subscribe(),
+            counters: counters.clone(),
+            metrics: metrics.clone(),
+            numbers,
+            started: Instant::now(),
+        };
+        let pages = pages.map(|listener| pages::serve(listener, shown));
+        let pages = pages.transpose()?;
 
         let mut others = JoinSet::new();
         others.spawn(receive_large(sockets.tcp, large));
@@ -121,10 +147,15 @@ impl Member {
             })
         };
         let voter = place.map(|place| {
-            let (config, voters) = (config.clone(), voters.clone());
+            let (config, voters) = (config.as_ref().clone(), voters.clone());
+            let told = Told {
+                leadership: told_leadership,
+                metrics,
+                numbers: told_numbers,
+            };
             let stop_agent = stop_agent.clone();
             tokio::spawn(async move {
-                let running = voter::run(config, place, voters, told_leadership, voter_stopped);
+                let running = voter::run(config, place, voters, told, voter_stopped);
                 let ended = running.await;
                 if let Err(error) = &ended {
                     tell_fate(&told_fate, error);
@@ -134,11 +165,12 @@ impl Member {
             })
         });
         tracing::info!(
-            member = %config.id, address = %sockets.address, votes = config.votes(), "started"
+            member = %config.id, address = %sockets.address, votes = config.votes(),
+            metrics = pages.as_ref().map(|pages| display(pages.address)), "started"
         );
         Ok(Self {
             address: sockets.address,
-            config: Arc::new(config),
+            config,
             view,
             voters,
             events,
@@ -153,6 +185,7 @@ impl Member {
                 voter,
                 agent: Some(agent),
                 fate,
+                pages,
                 _others: others,
             },
         })

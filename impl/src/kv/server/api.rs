@@ -54,10 +54,9 @@ use tokio::time::Instant;
 
 use super::http_error::{Failure, bad};
 use super::key_api::{delete_key, delete_range, empty_key, get_key, put_key, range};
+use super::numbers::Numbers;
 use super::txn_api::{self, MAX_BODY_BYTES};
-use super::{
-    debug_vars, lease_api, log_page, members_api, metrics_page, root, snapshot_api, watch,
-};
+use super::{lease_api, log_page, members_api, root, snapshot_api, watch};
 use crate::kv::request::forward;
 use crate::kv::request::router::{Limits, MAX_HOPS, Service};
 use crate::kv::status::{self, Report};
@@ -66,11 +65,12 @@ use crate::kv::{Kv, headers};
 use crate::runtime::codec;
 use crate::service::address::Addresses;
 use crate::service::cluster_status::ask_with;
-use crate::service::debug_vars::PATH as DEBUG_VARS_PATH;
+use crate::service::debug_vars::{self, PATH as DEBUG_VARS_PATH};
 use crate::service::founding::request::{Founded, Founding};
 use crate::service::http_error::unavailable;
 use crate::service::log_level_api;
 use crate::service::looking::look_unflushed;
+use crate::service::metrics_page;
 use crate::service::status_page::{self, CLUSTER_PATH, ClusterPage};
 use crate::service::tokens::{Role, Tokens, protect};
 use crate::service::{session_fields, signature};
@@ -197,7 +197,7 @@ async fn cluster(State(service): Shared) -> Json<ClusterPage> {
     })
 }
 
-async fn report(service: &Service) -> Result<Report, Failure> {
+pub(crate) async fn report(service: &Service) -> Result<Report, Failure> {
     let identity = service.identity.clone();
     let disk = status::disk_report(
         &service.inbox.metrics().flushes,
@@ -242,15 +242,15 @@ async fn log(
 }
 
 async fn show_metrics(State(service): Shared) -> Response {
-    let report = report(&service).await.ok();
-    let metrics = service.inbox.metrics();
-    metrics_page::answer(metrics, &service.transfers, report.as_ref())
+    let mut registry = metrics_page::registry(service.inbox.metrics());
+    Numbers(service).add_metrics(&mut registry).await;
+    metrics_page::answer(&registry)
 }
 
 async fn show_variables(State(service): Shared) -> Json<Map<String, Value>> {
-    let report = report(&service).await.ok();
-    let (metrics, transfers) = (service.inbox.metrics(), &service.transfers);
-    Json(debug_vars::variables(metrics, transfers, report.as_ref()))
+    let mut variables = debug_vars::variables(service.inbox.metrics());
+    Numbers(service).add_variables(&mut variables).await;
+    Json(variables)
 }
 
 /// A request that another node has forwarded, and its answer, both in the runtime's encoding.

@@ -1,20 +1,17 @@
-//! `/debug/vars`: the process, and how its Raft and its store fare.
+//! `/debug/vars`: how the node's Raft and its store fare, beside what every service shows.
 
 use serde_json::{Map, Value, json};
 
 use crate::kv::server::handover::Transfers;
 use crate::kv::status::Report;
-use crate::runtime::metrics::Metrics;
-use crate::service::debug_vars;
 
-/// All variables. `report` is missing where the node has stopped or does not answer: its variables
-/// are null then.
-pub(crate) fn variables(
-    metrics: &Metrics,
+/// Adds it. `report` is missing where the node has stopped or does not answer: its variables are null
+/// then.
+pub(crate) fn add(
+    variables: &mut Map<String, Value>,
     transfers: &Transfers,
     report: Option<&Report>,
-) -> Map<String, Value> {
-    let mut variables = debug_vars::variables(metrics);
+) {
     let raft = report.map(|report| raft(report, transfers));
     let store = report.map(|report| {
         json!({
@@ -28,7 +25,6 @@ pub(crate) fn variables(
     });
     variables.insert("raft".to_owned(), raft.into());
     variables.insert("kv".to_owned(), store.into());
-    variables
 }
 
 fn raft(report: &Report, transfers: &Transfers) -> Value {

@@ -1,19 +1,13 @@
-//! `/metrics`: the node's counters and how its Raft fares.
+//! `/metrics`: what the node counts and how its Raft fares, beside what every service's page has.
 
-use axum::response::Response;
+use prometheus_client::registry::Registry;
 
 use crate::kv::server::handover::Transfers;
 use crate::kv::status::Report;
-use crate::runtime::metrics::Metrics;
-use crate::service::metrics_page::{self, add_gauges};
+use crate::service::metrics_page::add_gauges;
 
-/// The page. `report` is missing where the node has stopped or does not answer.
-pub(crate) fn answer(
-    metrics: &Metrics,
-    transfers: &Transfers,
-    report: Option<&Report>,
-) -> Response {
-    let mut registry = metrics_page::registry(metrics);
+/// Adds it. `report` is missing where the node has stopped or does not answer.
+pub(crate) fn add(registry: &mut Registry, transfers: &Transfers, report: Option<&Report>) {
     registry.register(
         "leadership_transfers",
         "Transfers of leadership from this node that have ended, by outcome",
@@ -22,7 +16,6 @@ pub(crate) fn answer(
     if let Some(report) = report {
         add_gauges(registry.sub_registry_with_prefix("raft"), gauges(report));
     }
-    metrics_page::answer(&registry)
 }
 
 fn gauges(report: &Report) -> [(&'static str, &'static str, u64); 11] {

@@ -15,6 +15,7 @@ pub(crate) mod log_page;
 pub mod members_api;
 pub(crate) mod metrics_page;
 pub mod node;
+pub(crate) mod numbers;
 pub(crate) mod range_query;
 pub(crate) mod root;
 pub(crate) mod snapshot_api;

@@ -25,11 +25,15 @@ use crate::kv::server::auto_compaction;
 use crate::kv::server::events::{halted_words, log_event, obey};
 use crate::kv::server::handover::{self, HandOver, Transfers};
 use crate::kv::server::lease_expiry::{self, LeaseClock};
+use crate::kv::server::numbers::Numbers;
 use crate::kv::server::watch::Watched;
 use crate::kv::store::{MAX_APPEND_WEIGHT, Revision};
 use crate::kv::{Kv, KvRaft};
-use crate::runtime::driver::{Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox};
+use crate::runtime::driver::{
+    Failure, NodeBuilder, NodeOptions, RunningNode, Status, mailbox_counting,
+};
 use crate::runtime::journal::Journal;
+use crate::runtime::metrics::Metrics;
 use crate::runtime::timers::TimerSpan;
 use crate::runtime::transport::tcp::{Tcp, TcpConfig};
 use crate::service::address::Addresses;
@@ -69,8 +73,21 @@ impl KvNode {
     /// # Errors
     /// When it cannot. Nothing was sent to anybody then.
     pub fn start(config: &Config, id: NodeId, listeners: Listeners) -> Result<Self, StartError> {
+        Self::start_counting(config, id, listeners, Arc::default())
+    }
+
+    /// As [`KvNode::start`]; what the node counts is counted in `metrics`, by a program that shows them.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn start_counting(
+        config: &Config,
+        id: NodeId,
+        listeners: Listeners,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, StartError> {
         let (identity, journal) = Self::open_journal(config, id)?;
-        Self::start_on(config, listeners, identity, journal)
+        Self::put_together(config, listeners, identity, journal, metrics)
     }
 
     /// Opens the journal of node `id`, and tells whose it is.
@@ -95,6 +112,16 @@ impl KvNode {
         identity: Identity,
         journal: impl Journal,
     ) -> Result<Self, StartError> {
+        Self::put_together(config, listeners, identity, journal, Arc::default())
+    }
+
+    fn put_together(
+        config: &Config,
+        listeners: Listeners,
+        identity: Identity,
+        journal: impl Journal,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, StartError> {
         let id = identity.node;
         let others = config.nodes.len() - 1;
         let clients = open_files::client_connections(others, config.limits.max_client_connections)?;
@@ -104,7 +131,7 @@ impl KvNode {
         let credentials = config.security.credentials(id)?;
         let tokens = Tokens::load(config.security.tokens.as_deref())?;
         let security = peer_security(credentials.as_ref());
-        let (inbox, mailbox) = mailbox(INBOX);
+        let (inbox, mailbox) = mailbox_counting(INBOX, metrics.clone());
         let waiters = Arc::new(Waiters::new(id));
         let forwarder = Arc::new(Forwarder::new(credentials.clone(), tokens.for_nodes())?);
         let election = Duration::from_millis(config.timing.election_max_ms);
@@ -113,7 +140,6 @@ impl KvNode {
             queue_messages: PEER_QUEUE,
             ..peer_config(&cluster, identity.clone(), security.clone(), election)
         };
-        let metrics = inbox.metrics().clone();
         let (tcp, transport) = Tcp::start(listeners.peer, peers, inbox.clone(), metrics.clone())?;
         let membership = Membership::new(config, id, tcp.peers().clone(), forwarder.clone());
         let transfers = Arc::new(Transfers::default());
@@ -182,10 +208,10 @@ impl KvNode {
             listener: listeners.client,
             router: http::api(service.clone(), &tokens),
         };
-        let page = Served {
-            listener: listeners.metrics,
+        let page = listeners.metrics.map(|listener| Served {
+            listener,
             router: http::metrics(service.clone()),
-        };
+        });
         let servers = Servers::start(api, page, credentials, clients, &metrics, stop)?;
         let mut tasks = vec![tokio::spawn(lease_expiry::run(service.clone()))];
         let kept = config.limits.kept_history();
@@ -195,7 +221,7 @@ impl KvNode {
         } = identity;
         tracing::info!(
             node = %id, %cluster_id, %disk, clients = %servers.client_address,
-            metrics = %servers.metrics_address, max_client_connections = clients, "serving"
+            metrics = servers.metrics_address().map(display), max_client_connections = clients, "serving"
         );
         let hosted = HostedNode {
             node: raft,
@@ -215,14 +241,19 @@ impl KvNode {
         self.hosted.servers.client_address
     }
 
-    /// Where metrics are served.
-    pub fn metrics_address(&self) -> SocketAddr {
-        self.hosted.servers.metrics_address
+    /// Where metrics are served, if they are.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.hosted.servers.metrics_address()
     }
 
     /// The Raft node.
     pub fn raft(&self) -> &RunningNode<KvRaft> {
         &self.hosted.node
+    }
+
+    /// What the node shows of itself, for a program that shows it with its own.
+    pub(crate) fn numbers(&self) -> Numbers {
+        Numbers(self.service.clone())
     }
 
     /// Another member is reached at these addresses from now on. They carry no promise: who it is, its disk

@@ -189,10 +189,10 @@ impl LocksNode {
             listener: listeners.client,
             router: api::api(service.clone(), &tokens),
         };
-        let page = Served {
-            listener: listeners.metrics,
+        let page = listeners.metrics.map(|listener| Served {
+            listener,
             router: api::metrics(service),
-        };
+        });
         let (_, never_halts) = watch::channel(None);
         let stop = watch::Sender::new(false);
         let servers = Servers::start(clients_served, page, credentials, clients, &metrics, stop)?;
@@ -208,7 +208,7 @@ impl LocksNode {
         } = identity;
         tracing::info!(
             node = %id, %cluster_id, %disk, nodes = %registry, clients = %servers.client_address,
-            metrics = %servers.metrics_address, max_client_connections = clients, "serving"
+            metrics = servers.metrics_address().map(display), max_client_connections = clients, "serving"
         );
         let hosted = HostedNode {
             node: maekawa,
@@ -228,9 +228,9 @@ impl LocksNode {
         self.hosted.servers.client_address
     }
 
-    /// Where metrics are served.
-    pub fn metrics_address(&self) -> SocketAddr {
-        self.hosted.servers.metrics_address
+    /// Where metrics are served, if they are.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.hosted.servers.metrics_address()
     }
 }
 

@@ -62,8 +62,15 @@ type Inspection<P> = Box<dyn FnOnce(&Node<P>) -> Box<dyn FnOnce() + Send> + Send
 
 /// Creates both ends. Up to `capacity` inputs wait; more are refused.
 pub fn mailbox<P: Protocol>(capacity: usize) -> (Inbox<P>, Mailbox<P>) {
+    mailbox_counting(capacity, Arc::default())
+}
+
+/// The same; what the node counts is counted in `metrics`.
+pub(crate) fn mailbox_counting<P: Protocol>(
+    capacity: usize,
+    metrics: Arc<Metrics>,
+) -> (Inbox<P>, Mailbox<P>) {
     let queue = Arc::new(Queue::new(capacity));
-    let metrics = Arc::new(Metrics::default());
     let inbox = Inbox {
         queue: queue.clone(),
         metrics: metrics.clone(),

@@ -34,6 +34,7 @@ mod slow_disk;
 mod stepper;
 
 pub use builder::{NodeBuilder, NodeOptions, StartError};
+pub(crate) use inbox::mailbox_counting;
 pub use inbox::{AskError, Inbox, Mailbox, NodeStopped, mailbox};
 pub use node_handle::{Failure, RunningNode, Status};
 

@@ -85,11 +85,16 @@ pub async fn until_member<M: InitialMembers>(
     let (client, listener) = share(client)?;
     let router = api(Arc::new(page), &tokens);
     let for_clients = Served { listener, router };
-    let (metrics, listener) = share(metrics)?;
-    let router = Router::new().fallback(no_metrics);
+    let (metrics, page) = match metrics.map(share).transpose()? {
+        Some((metrics, listener)) => {
+            let router = Router::new().fallback(no_metrics);
+            (Some(metrics), Some(Served { listener, router }))
+        }
+        None => (None, None),
+    };
     let servers = Servers::start(
         for_clients,
-        Served { listener, router },
+        page,
         credentials.clone(),
         clients,
         &Arc::new(Metrics::default()),

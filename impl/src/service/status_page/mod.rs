@@ -35,11 +35,26 @@ pub(crate) fn page() -> Html<&'static str> {
 
 /// What the page is made of beside itself.
 pub(crate) fn assets<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    parts().route(
+        "/status-page/page.js",
+        get(|| async { script(include_str!("page.js")) }),
+    )
+}
+
+/// What other pages for people are made of as well.
+pub(crate) fn parts<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let styles = || async { with_type("text/css; charset=utf-8", include_str!("page.css")) };
-    let script = || async { with_type("text/javascript; charset=utf-8", include_str!("page.js")) };
     Router::new()
         .route("/status-page/page.css", get(styles))
-        .route("/status-page/page.js", get(script))
+        .route(
+            "/status-page/parts.js",
+            get(|| async { script(include_str!("parts.js")) }),
+        )
+}
+
+/// A page's script.
+pub(crate) fn script(text: &'static str) -> impl IntoResponse {
+    with_type("text/javascript; charset=utf-8", text)
 }
 
 /// Whether anybody may have what is at `path`, whatever the tokens.

@@ -1,36 +1,13 @@
 // Shows a cluster live: asks one node every second for what all nodes say of themselves.
 
+import { cell, duration, heading, shown } from "./parts.js";
+
 const PERIOD_MS = 1000;
 const POINTS = 60;
 
 const element = (id) => document.getElementById(id);
 // By node: the samples of what it has applied, and the rates between them.
 const history = new Map();
-
-function cell(text, className = "") {
-  const td = document.createElement("td");
-  td.textContent = text;
-  td.className = className;
-  return td;
-}
-
-function heading(text, scope) {
-  const th = document.createElement("th");
-  th.scope = scope;
-  th.textContent = text;
-  return th;
-}
-
-const shown = (value) => (value === null || value === undefined ? "–" : String(value));
-
-function duration(ms) {
-  if (ms === null || ms === undefined) return "–";
-  const seconds = Math.floor(ms / 1000);
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${Math.floor(seconds / 60) % 60} min`;
-  return `${Math.floor(seconds / 86400)} d ${Math.floor(seconds / 3600) % 24} h`;
-}
 
 function sample(node, now) {
   if (node.id === null || node.applied === null) return [];
