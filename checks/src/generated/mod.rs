@@ -40,7 +40,7 @@ pub struct Subject {
 }
 
 /// All of which mutants are generated.
-pub const SUBJECTS: [Subject; 6] = [
+pub const SUBJECTS: [Subject; 5] = [
     Subject {
         protocol: "bully",
         sources: &["bully"],
@@ -55,11 +55,6 @@ pub const SUBJECTS: [Subject; 6] = [
         protocol: "maekawa",
         sources: &["maekawa"],
         rows: &["maekawa"],
-    },
-    Subject {
-        protocol: "mvcc",
-        sources: &["mvcc"],
-        rows: &["mvcc"],
     },
     Subject {
         protocol: "raft",

@@ -283,26 +283,24 @@ fn proposers() -> Checked {
 }
 
 pub(super) fn live() -> Checked {
-    let mut scenario = folding(2, 1, Limits::DELTAS);
+    let mut scenario = folding(2, 2, Limits::ALL);
     with_former(&mut scenario, &[digit(0), digit(0) + digit(1)]);
     in_order(scenarios::crashing(scenario), 1)
 }
 
-/// What n2 knows of n1's former name n1 does not, and n0 something of it.
+/// n0 and n1 know of n1's former name, and n0 may have begun to fold it when n1 is told that it is gone.
 pub(super) fn live_departed() -> Checked {
-    let mut scenario = folding(3, 3, Limits::new(0, 0));
-    scenario.bounds.push_pullers = [NodeId(2)].into();
-    with_former(&mut scenario, &[digit(0), 0, digit(0) + digit(1)]);
+    let mut scenario = folding(2, 2, Limits::ALL);
+    with_former(&mut scenario, &[digit(0), digit(0) + digit(1)]);
     scenario
         .scripts
         .push(vec![Command::PeerDeparted(NodeId(0))]);
-    scenario.asks_at = |_, node| node == NodeId(2);
+    scenario.asks_at = |_, node| node == NodeId(1);
     in_order(scenario, 1)
 }
 
 pub(super) fn live_lost_disk() -> Checked {
-    let mut scenario = folding(2, 2, Limits::DELTAS);
-    scenario.bounds.push_pullers = [NodeId(1)].into();
+    let mut scenario = folding(2, 2, Limits::ALL);
     with_former(&mut scenario, &[digit(0), digit(0) + digit(1)]);
     scenario.scripts.extend([names(2..=2), names(3..=3)]);
     scenario.asks_at = |command, node| {

@@ -60,8 +60,8 @@ pub const MODELS: &[LiveModel<Counter>] = &[
             size: Size::Gate,
             purpose: "what is dead is folded, and all hear of it",
             faults: "1 crash, also within a step; 1 message lost",
-            bounds: "2 replicas, no push-pull, n1 has had a disk before, channels in order, messages beat timers",
-            states: Some(1_386),
+            bounds: "2 replicas, n1 has had a disk before, channels in order, messages beat timers",
+            states: Some(7_746),
             reaches: &["all have folded what was dead"],
             scenario: || patient(folding::live()),
         },
@@ -78,9 +78,9 @@ pub const MODELS: &[LiveModel<Counter>] = &[
             size: Size::Gate,
             purpose: "what is dead is folded without a node that is gone for good, and has begun to",
             faults: "1 message lost",
-            bounds: "3 replicas, no deltas, n2 begins push-pull, n1 has had a disk before, of which it knows \
-                     nothing; n0 is gone for good, as n2 is told; channels in order, messages beat timers",
-            states: Some(1_813),
+            bounds: "2 replicas, n1 has had a disk before; n0 is gone for good, as n1 is told; channels in order, \
+                     messages beat timers",
+            states: Some(2_510),
             reaches: &["an acceptor has accepted a fold"],
             scenario: || patient(folding::live_departed()),
         },
@@ -92,9 +92,9 @@ pub const MODELS: &[LiveModel<Counter>] = &[
             size: Size::Gate,
             purpose: "what is dead is folded although a disk is lost with what it has promised",
             faults: "1 crash, 1 disk lost",
-            bounds: "2 replicas, n1 begins push-pull, n1 has had a disk before; 2 incarnations drawn; channels in \
+            bounds: "2 replicas, n1 has had a disk before; 2 incarnations drawn; channels in \
                      order, messages beat timers",
-            states: Some(9_584),
+            states: Some(22_655),
             reaches: &["all have folded what was dead"],
             scenario: || patient(folding::live_lost_disk()),
         },

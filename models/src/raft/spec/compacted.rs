@@ -79,16 +79,28 @@ pub(super) fn install_overtaken() -> Checked {
 /// As [`install`], with CheckQuorum on every node and without the repeated command and the crash: n1 may
 /// stand for term 3. The network keeps the order of messages, and may lose one.
 pub(super) fn install_guarded() -> Checked {
+    let [n0, n1] = [0, 1].map(NodeId);
     let mut scenario = Scenario {
         delivery: Delivery::Fifo,
         timing: Timing::Quiescent,
+        faults: Faults {
+            drops: u8::MAX,
+            ..Faults::default()
+        },
         ..behind(1, &[1])
     };
     for node in &mut scenario.nodes {
         node.check_quorum = true;
     }
-    scenario.faults.drops = 1;
-    scenario = discarded(scenario, 1);
+    let told = established(Prologue::of(&scenario))
+        .ask(0, n0)
+        .deliver(n0, n1)
+        .deliver(n1, n0)
+        .lose_all()
+        .fire(n0, Timer::Snapshot);
+    let (steps, lost) = (told.steps, told.world.faults.drops);
+    scenario.faults.drops = lost + 1;
+    scenario.prologue = steps;
     candidates(&mut scenario, &[(0, 2), (1, 3)]);
     scenario
 }

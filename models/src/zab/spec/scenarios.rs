@@ -339,25 +339,6 @@ pub(super) fn two_ensembles_later() -> Checked {
     }
 }
 
-/// Three nodes, of which n0 leads n1 in epoch 1: both have delivered a transaction, and have no snapshot. n2
-/// is of another ensemble and has one of epoch 2; it is named leader.
-pub(super) fn two_ensembles_since_snapshot() -> Checked {
-    let scenario = Scenario {
-        scripts: writes(&[1]),
-        disks: vec![
-            Persistent::default(),
-            Persistent::default(),
-            holding(2, &[zxid(2, 1)]),
-        ],
-        ..cluster(&[2, 2, 1], &[(0, 1), (2, 3)])
-    };
-    after(scenario, |prologue| {
-        prologue.establish(0, &[1]);
-        prologue.ask(0, 0);
-        prologue.settle(&[0, 1]);
-    })
-}
-
 fn zxid(epoch: u64, counter: u64) -> Zxid {
     let epoch = Epoch(epoch);
     Zxid { epoch, counter }

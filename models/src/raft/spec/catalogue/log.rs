@@ -64,7 +64,7 @@ pub(super) const MODELS: &[Model<Raft<Adder>>] = &[
         faults: "1 message lost",
         bounds: "channels in order, messages beat timers; n0 leads term 2 from the start, its log compacted; n1 \
                  stands for term 3; 1 command",
-        states: None,
+        states: Some(4_328),
         reaches: &[
             "a leader's snapshot is installed",
             "the leader changes",

@@ -53,16 +53,6 @@ pub(super) const MODELS: &[Model<Zab<Adder, Oracle>>] = &[
         scenario: scenarios::two_ensembles,
     },
     Model {
-        name: "zab/two-ensembles-since-snapshot",
-        size: Size::Gate,
-        purpose: "a leader of another ensemble, and what was delivered since the last snapshot",
-        faults: "any loss and reordering; a disk of another ensemble",
-        bounds: "3 nodes; n0 leads n1 in epoch 1 from the start; n2 leads up to epoch 3; 1 command",
-        states: None,
-        reaches: &["a node halts"],
-        scenario: scenarios::two_ensembles_since_snapshot,
-    },
-    Model {
         name: "zab/two-ensembles-later",
         size: Size::Gate,
         purpose: "a leader of another ensemble, and what it lets stay bears the larger counter and the earlier \

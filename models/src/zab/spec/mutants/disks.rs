@@ -31,13 +31,6 @@ pub(super) const MUTANTS: &[Mutant<Z>] = &[
         inject: |scenario| scenario.step = truncates_delivered,
     },
     Mutant {
-        id: "ZAB-TRUNCATES-TO-SNAPSHOT",
-        defect: "a follower truncates what it has delivered since its last snapshot",
-        source: "DSN 2011, §III.B: what is delivered stays, whether it is in a snapshot yet or not",
-        model: "zab/two-ensembles-since-snapshot",
-        inject: |scenario| scenario.step = truncates_to_snapshot,
-    },
-    Mutant {
         id: "ZAB-HALT-FORGOTTEN",
         defect: "that it has halted a node keeps in memory alone",
         source: "what a node must not forget is on its disk",
@@ -79,15 +72,6 @@ fn truncates_delivered(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut O
         && from == last_zxid(node)
     {
         return node.write(Record::Truncate { to });
-    }
-    zab.step(node, input, out);
-}
-
-fn truncates_to_snapshot(zab: &Z, node: &mut Node<Z>, input: Input<Z>, out: &mut Outbox<Z>) {
-    if let Some((_, &Message::Trunc { to, .. })) = message(&input)
-        && node.durable().history.snapshot().zxid <= to
-    {
-        return truncates_delivered(zab, node, input, out);
     }
     zab.step(node, input, out);
 }
