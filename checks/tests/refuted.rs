@@ -74,6 +74,11 @@ const BY_LIVENESS_ALONE: &[Refuted] = &[
         "counter/live-leave",
     ),
     (
+        "What is dead is folded in the end",
+        "CNT-FOLD-ABANDONED",
+        "counter/live-fold-departed",
+    ),
+    (
         "Every request is granted",
         "MAE-LOCKED-OVERLOOKED",
         "maekawa/live",

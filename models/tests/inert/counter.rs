@@ -170,6 +170,7 @@ fn there_are_inert_messages() {
                 Message::DeltaAck { .. } => acknowledgements += 1,
                 Message::PushPullReply { .. } => replies += 1,
                 Message::PushPull { .. } => panic!("it asks for what is to come"),
+                Message::Fold(_) => panic!("nothing is folded here"),
             }
         }
     }
