@@ -324,9 +324,7 @@ pub fn spans(
             TimerSpan::Exactly(broadcast)
         }
         Timer::Broadcast => TimerSpan::Exactly(NEVER),
-        Timer::PushPull | Timer::Fold => {
-            TimerSpan::Between(push_pull * 3 / 4..=push_pull * 5 / 4)
-        }
+        Timer::PushPull | Timer::Fold => TimerSpan::Between(push_pull * 3 / 4..=push_pull * 5 / 4),
     }
 }
 
