@@ -67,10 +67,9 @@ fn disks_that_keep_some_records_of_a_step() {
 #[test]
 fn folds() {
     for name in [
-        "counter/fold-departed",
-        "counter/fold-leaving",
-        "counter/fold-twice",
         "counter/fold-proposers",
+        "counter/fold-gone",
+        "counter/fold-restored",
     ] {
         let mut models = MODELS.iter().copied().flatten();
         let model = models.find(|model| model.name == name).expect("the model");
