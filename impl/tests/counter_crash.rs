@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 use lockstep::counter::client::{Client, ClientError};
-use lockstep::counter::config::{Config, Exchange};
+use lockstep::counter::config::{Config, CounterConfig, Exchange};
 use lockstep::counter::local::cluster::Processes;
 use models::NodeId;
 use tokio::task::JoinSet;
@@ -212,6 +212,60 @@ async fn a_node_whose_disk_was_emptied_comes_back_as_another_replica_and_its_old
     assert_eq!(verbose(&nodes, ONE).await.components, after.components);
 }
 
+/// However many disks a node has had, there is one component for each node in the end, and the sum is exact
+/// all the time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_counted_on_disks_that_are_no_more_is_folded_into_one_number() {
+    let config = Config {
+        timing: quick(),
+        counter: CounterConfig {
+            fold: true,
+            ..CounterConfig::default()
+        },
+        ..Config::of("loopback", Vec::new())
+    };
+    let mut nodes = Processes::start_cluster(Path::new(PROGRAM), &config, 3).expect("starts");
+    let all = [ONE, TWO, THREE];
+    for (id, amount) in [(ONE, 5), (TWO, 7), (THREE, 30)] {
+        client_of(&nodes, id)
+            .increment(amount)
+            .await
+            .expect("counted");
+    }
+    all_come_to(&nodes, &all, 42).await;
+    for round in 1..=2 {
+        empty(&mut nodes, TWO);
+        nodes.launch(TWO).expect("restarts");
+        all_come_to(&nodes, &all, 42 + 100 * (round - 1)).await;
+        client_of(&nodes, TWO)
+            .increment(100)
+            .await
+            .expect("counted");
+        all_come_to(&nodes, &all, 42 + 100 * round).await;
+    }
+    let deadline = Instant::now() + PATIENCE;
+    for id in all {
+        let page = loop {
+            let page = verbose(&nodes, id).await;
+            assert_eq!(page.value, 242, "{page:?}");
+            if page.components.len() == 3 {
+                break page;
+            }
+            assert!(Instant::now() < deadline, "nothing is folded: {page:?}");
+            sleep(Duration::from_millis(50)).await;
+        };
+        assert!(page.folds >= 1, "{page:?}");
+        assert_eq!(page.folded, 107, "{page:?}");
+        let counted: u64 = page.components.iter().map(|one| one.count).sum();
+        assert_eq!(counted, 135, "{page:?}");
+    }
+    // It is on the disks, and a crash forgets nothing of it.
+    nodes.kill_all().expect("killed");
+    nodes.launch_all().expect("restarts");
+    all_come_to(&nodes, &all, 242).await;
+    assert_eq!(verbose(&nodes, THREE).await.folded, 107);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_split_cluster_counts_on_both_sides_and_comes_to_the_exact_sum_when_it_heals() {
     let config = Config {
@@ -348,9 +402,9 @@ async fn a_node_that_stops_in_order_is_missed_at_once() {
 async fn push_pull_alone_survives_a_crash_and_an_emptied_disk() {
     let config = Config {
         timing: quick(),
-        counter: lockstep::counter::config::CounterConfig {
+        counter: CounterConfig {
             exchange: Exchange::PushPull,
-            members: Vec::new(),
+            ..CounterConfig::default()
         },
         ..Config::of("loopback", Vec::new())
     };

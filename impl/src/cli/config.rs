@@ -330,6 +330,8 @@ const COUNTER: &str = "\
 [counter]                     # all optional; these are the defaults
 exchange = \"deltas\"           # or \"push_pull\"; \"members\": nothing is exchanged; \"alone\"
 members = []                  # addresses of other members' peer ports, of which this file does not tell
+fold = false                  # whether what was counted on disks that are no more is folded into one number
+departed = []                 # with fold: ids of nodes that are gone for good, and not in the list any more
 
 [timing]                      # all optional; these are the defaults
 broadcast_ms = 20             # increments that come within so long travel together

@@ -55,6 +55,13 @@ pub struct CounterConfig {
     /// `host:port` at which other nodes reach members that the file does not list: this node asks
     /// them, too, who is there.
     pub members: Vec<String>,
+    /// Whether what was counted on disks that are no more is folded into one number, by agreement of all
+    /// nodes of the file. The list of nodes is the same at all of them then, before one that is new to it
+    /// is started, and nobody else is heard.
+    pub fold: bool,
+    /// The nodes that are gone for good, and not among the nodes any more: what they have counted is
+    /// folded. Their numbers are never used again.
+    pub departed: Vec<NodeId>,
 }
 
 /// How increments get from node to node.
@@ -285,6 +292,8 @@ impl Config {
         let mut counter = Counter::new(id, self.data_centre(id), []);
         counter.window = self.window.window();
         counter.max_sessions = self.limits.max_sessions;
+        let listed = self.nodes.iter().map(|node| node.id);
+        counter.fold = self.counter.fold.then(|| listed.collect());
         counter
     }
 
@@ -315,6 +324,39 @@ impl Config {
             let problem = "there are some, and the exchange is \"alone\"";
             let remedy = "leave them out, or choose another exchange";
             return Err(fault("counter.members", problem, remedy));
+        }
+        Ok(())
+    }
+
+    /// Who agrees on what is folded is who is on the list, and no other.
+    fn check_fold(&self) -> Result<(), Fault> {
+        let CounterConfig {
+            exchange,
+            members,
+            fold,
+            departed,
+        } = &self.counter;
+        if *fold && !matches!(exchange, Exchange::PushPull | Exchange::Deltas) {
+            let problem = "it is true, and the nodes exchange nothing on which they could agree";
+            let remedy = "choose the exchange \"deltas\" or \"push_pull\", or leave it out";
+            return Err(fault("counter.fold", problem, remedy));
+        }
+        if *fold && !members.is_empty() {
+            let problem = "there are some, and fold is true: who is not listed is not heard";
+            let remedy = "list them as nodes, at every node alike";
+            return Err(fault("counter.members", problem, remedy));
+        }
+        if !*fold && !departed.is_empty() {
+            let problem = "there are some, and fold is false: nothing would become of it";
+            return Err(fault("counter.departed", problem, "set fold = true"));
+        }
+        for (position, id) in departed.iter().enumerate() {
+            if self.nodes.iter().any(|node| node.id == *id) {
+                let field = format!("counter.departed[{position}]");
+                let problem = format!("node {id} is gone for good, and among the nodes");
+                let remedy = "take it out of the nodes; another machine gets a number of its own";
+                return Err(fault(field, problem, remedy));
+            }
         }
         Ok(())
     }
@@ -399,6 +441,7 @@ impl ServiceConfig for Config {
         self.timing.check()?;
         self.window.check()?;
         self.check_members()?;
+        self.check_fold()?;
         self.check_gossip_key()?;
         self.check_lengths()
     }
@@ -436,6 +479,23 @@ mod tests {
             config.counter.members = vec!["a:91".into()];
         });
         assert!(told.contains("the exchange is \"alone\""), "{told}");
+        let told = refused(|config| {
+            config.counter.fold = true;
+            config.counter.exchange = Exchange::Members;
+        });
+        assert!(told.starts_with("counter.fold"), "{told}");
+        let told = refused(|config| {
+            config.counter.fold = true;
+            config.counter.members = vec!["a:91".into()];
+        });
+        assert!(told.starts_with("counter.members"), "{told}");
+        let told = refused(|config| config.counter.departed = vec![NodeId(9)]);
+        assert!(told.contains("set fold = true"), "{told}");
+        let told = refused(|config| {
+            config.counter.fold = true;
+            config.counter.departed = vec![NodeId(9), NodeId(2)];
+        });
+        assert!(told.starts_with("counter.departed[1]"), "{told}");
         let told = refused(|config| config.timing.suspect_ms = 10);
         assert!(told.starts_with("timing.suspect_ms: 10"), "{told}");
         let told = refused(|config| config.window.bucket_ms = 0);

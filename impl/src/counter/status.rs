@@ -25,8 +25,10 @@ pub struct Report {
     pub value: u128,
     /// What it has counted itself, under this name.
     pub own: u64,
-    /// Of how many replicas it knows that they have counted.
+    /// Of how many replicas it knows that they have counted, and what was counted is not folded.
     pub components: u64,
+    /// How often what was counted under names that are no more was folded, as far as it knows.
+    pub folds: u64,
     /// The members that it exchanges with.
     pub members: Vec<NodeId>,
     /// Those of them that have not acknowledged yet all that it has counted.
@@ -84,6 +86,7 @@ pub(crate) fn report(surroundings: Surroundings, node: &Node<Counter>) -> Report
         value: durable.counts.value(),
         own: own.unwrap_or_default(),
         components: durable.counts.total.components().count() as u64,
+        folds: durable.counts.folded.number,
         members: volatile.members.keys().copied().collect(),
         behind: behind.map(|(&id, _)| id).collect(),
         sessions: durable.recent.len() as u64,

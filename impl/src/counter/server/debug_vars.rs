@@ -29,6 +29,7 @@ fn counter(report: &Report) -> Value {
         "value": u64::try_from(report.value).unwrap_or(u64::MAX),
         "own": report.own,
         "components": report.components,
+        "folds": report.folds,
         "members": report.members,
         "behind": report.behind,
         "sessions": report.sessions,

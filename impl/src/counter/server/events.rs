@@ -109,18 +109,20 @@ pub(crate) async fn wait_until_drained(
     }
 }
 
-/// Draws a name for the replica whenever it needs one, until it has it.
+/// Draws a name for the replica whenever it needs one, until it has it: one that is not later than all that
+/// it has had is not taken.
 pub(crate) async fn name_it(inbox: Inbox<Counter>, mut nameless: watch::Receiver<bool>) {
+    let mut draws = 0;
     while nameless.wait_for(|nameless| *nameless).await.is_ok() {
-        match another_incarnation() {
-            Ok(incarnation) => {
-                let asked = inbox.ask(Command::Identify { incarnation });
-                if asked == Err(AskError::Stopped) {
-                    return;
-                }
-            }
-            Err(error) => tracing::error!(%error, "no name can be drawn to count under"),
+        let incarnation = another_incarnation(draws);
+        let asked = inbox.ask(Command::Identify { incarnation });
+        if asked == Err(AskError::Stopped) {
+            return;
         }
         sleep(PAUSE).await;
+        draws = match *nameless.borrow() {
+            true => draws.saturating_add(1),
+            false => 0,
+        };
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Follower {
     /// Set before the replica is told to leave: what it owes is then sent at once.
     pub(crate) leaving: Arc<AtomicBool>,
     pub(crate) up: BTreeSet<NodeId>,
+    /// The nodes that are gone for good, by the operator's word.
+    pub(crate) departed: Vec<NodeId>,
 }
 
 impl Follower {
@@ -37,6 +39,11 @@ impl Follower {
         mut changes: mpsc::UnboundedReceiver<Change>,
         mut leave: mpsc::Receiver<()>,
     ) {
+        for &node in &self.departed {
+            if self.tell(Command::PeerDeparted(node)).await == Err(AskError::Stopped) {
+                return;
+            }
+        }
         loop {
             let told = tokio::select! {
                 change = changes.recv() => match change {

@@ -67,7 +67,7 @@ pub(crate) fn answer(service: &Service, report: Option<&Report>) -> Response {
     metrics_page::answer(&registry)
 }
 
-fn gauges(report: &Report) -> [(&'static str, &'static str, u64); 9] {
+fn gauges(report: &Report) -> [(&'static str, &'static str, u64); 10] {
     [
         (
             "replica_value",
@@ -81,8 +81,13 @@ fn gauges(report: &Report) -> [(&'static str, &'static str, u64); 9] {
         ),
         (
             "replica_components",
-            "Replicas that have ever counted, as far as this node knows",
+            "Replicas that have ever counted, as far as this node knows, and are not folded",
             report.components,
+        ),
+        (
+            "replica_folds",
+            "How often what was counted under names that are no more was folded, as far as this node knows",
+            report.folds,
         ),
         (
             "replica_members",

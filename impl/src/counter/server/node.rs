@@ -157,6 +157,7 @@ impl CounterNode {
             exchange: config.counter.exchange,
             leaving,
             up: BTreeSet::new(),
+            departed: config.counter.departed.clone(),
         };
         let (changes, changed) = mpsc::unbounded_channel();
         let mut tasks = vec![

@@ -2,17 +2,20 @@
 //!
 //! A name is the node's, and of its disk: where the directory is emptied, the node comes back under
 //! another, and what it had counted under the old one stays where others had heard of it.
+//!
+//! **A later disk has a greater incarnation**, for it is drawn from the time: so whoever hears of two knows
+//! which of them is no more, and may fold what was counted under it.
 
-use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use models::NodeId;
 use models::counter::Counter;
 use models::counter::g_counter::{Incarnation, ReplicaId};
 use models::counter::state::Record;
-use models::{DiskId, NodeId};
 
 use crate::counter::config::Config;
 use crate::counter::{PROTOCOL, VERSION};
-use crate::runtime::identity::{ClusterId, Identity, random_disk};
+use crate::runtime::identity::{ClusterId, Identity};
 use crate::runtime::journal::DirectoryLock;
 use crate::service::config::ServiceConfig;
 use crate::service::data_directory::{self, Held};
@@ -43,7 +46,7 @@ pub fn set_up(config: &Config, id: NodeId) -> Result<(), StartError> {
     let name = ReplicaId {
         data_centre: config.data_centre(id),
         node: id,
-        incarnation: incarnation_of(disk),
+        incarnation: another_incarnation(0),
     };
     let records = vec![Record::Identified(name)];
     data_directory::format_with::<Counter>(&lock, identity, &records)?;
@@ -51,19 +54,21 @@ pub fn set_up(config: &Config, id: NodeId) -> Result<(), StartError> {
     Ok(())
 }
 
-/// As unlike any other as its disk is.
-fn incarnation_of(disk: DiskId) -> Incarnation {
-    let mut first = [0; 8];
-    first.copy_from_slice(&disk.0[..8]);
-    Incarnation(u64::from_be_bytes(first))
-}
+/// The draw after so many that were not late enough moves on by twice as much as the one before, to this
+/// power of two at most: milliseconds, and so some forty years in all.
+const MOST_DOUBLINGS: u32 = 40;
 
-/// One that this node has never had: for a disk whose name others know more of than it does itself.
-///
-/// # Errors
-/// When the operating system gives no random bytes.
-pub(crate) fn another_incarnation() -> io::Result<Incarnation> {
-    random_disk().map(incarnation_of)
+/// One that this node has never had, and greater than all that it has had: milliseconds since 1970. A clock
+/// that was set back since is behind them; so each draw after the first, of those that were not taken, is
+/// further ahead of it.
+pub(crate) fn another_incarnation(earlier_draws: u32) -> Incarnation {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let now = u64::try_from(now.unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
+    let further = match earlier_draws {
+        0 => 0,
+        draws => 1 << draws.min(MOST_DOUBLINGS),
+    };
+    Incarnation(now.saturating_add(further))
 }
 
 #[cfg(test)]
@@ -87,5 +92,12 @@ mod tests {
         assert_eq!(held(), first);
         std::fs::remove_dir_all(&directory).expect("emptied");
         assert_ne!(held(), first);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_by_a_year_is_ahead_of_its_past_after_few_draws() {
+        let past = another_incarnation(0).0 + 365 * 24 * 60 * 60 * 1000;
+        let drawn = (0..).take_while(|&draws| another_incarnation(draws).0 <= past);
+        assert!(drawn.count() <= 36);
     }
 }

@@ -44,12 +44,16 @@ pub struct ComponentPage {
 /// All that a node knows of the counter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerbosePage {
-    /// The value: the sum of all components.
+    /// The value: the sum of all components and of what is folded.
     pub value: u128,
     /// The name under which this node counts; none while it draws one.
     pub replica: Option<String>,
-    /// What each replica has counted.
+    /// What each replica has counted whose name is not folded.
     pub components: Vec<ComponentPage>,
+    /// What was counted under all names that are folded,
+    pub folded: u128,
+    /// and how many folds that took.
+    pub folds: u64,
     /// How many counts of how many buckets of the window are kept.
     pub bucket_counts: u64,
     /// What was counted before this time is in no bucket any more: milliseconds since 1970.
@@ -92,6 +96,8 @@ fn everything(node: &Node<Counter>) -> VerbosePage {
                 count,
             })
             .collect(),
+        folded: durable.counts.folded.sum,
+        folds: durable.counts.folded.number,
         bucket_counts: buckets
             .map(|(_, counter)| counter.components().count() as u64)
             .sum(),
