@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use lockstep::heartbeat::{ClusterConfig, Config, Discovery, Member, NodeId};
+use lockstep::heartbeat::{ClusterConfig, Config, Discovery, Member};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
@@ -103,7 +103,7 @@ async fn a_member_without_a_vote_shows_whom_it_knows_and_what_it_sends() {
     until_ready(address, 200, "on the leader's list").await;
     let expected = || {
         let leader = four.leader();
-        let (id, term) = leader.map_or((NodeId(0), 0), |leader| (leader.id, leader.term));
+        let (id, term) = leader.map_or((0, 0), |leader| (leader.id.0, leader.term));
         vec![
             ("members ", "4".to_owned()),
             ("voters_known ", "3".to_owned()),

@@ -109,13 +109,13 @@ fn hindrance(list: &MemberList, on_list: bool) -> Option<String> {
         return Some(format!(
             "member {} leads, and this member is not on its list: it has not taken it yet, or has not heard \
              it for too long",
-            leader.id
+            leader.id.0
         ));
     }
     (!list.is_current).then(|| {
         format!(
             "member {} leads, and has not answered this member for {:.1} s: who lives is not known here",
-            leader.id,
+            leader.id.0,
             list.age.as_secs_f64()
         )
     })
