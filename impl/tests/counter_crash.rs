@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::support::counter::{
-    all_come_to, client_of, comes_to, exchanges_with, processes, quick, verbose,
+    PATIENCE, all_come_to, client_of, comes_to, exchanges_with, processes, quick, verbose,
 };
 use crate::support::processes::{FOUR, ONE, THREE, TWO, empty};
 use crate::support::program::{PROGRAM, send_signal};
