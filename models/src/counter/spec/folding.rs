@@ -3,6 +3,7 @@
 use alloc::vec;
 
 use crate::counter::counts::Counts;
+use crate::counter::fold::ballot::Ballot;
 use crate::counter::fold::dead::DeadNames;
 use crate::counter::fold::folded::Folded;
 use crate::counter::g_counter::{GCounter, Incarnation, ReplicaId};
@@ -288,13 +289,25 @@ pub(super) fn live() -> Checked {
     in_order(scenarios::crashing(scenario), 1)
 }
 
-/// n0 and n1 know of n1's former name, and n0 may have begun to fold it when n1 is told that it is gone.
+/// n2, which is gone for good, has begun to fold n1's former name: n0 and n1 have promised it. n0 knows
+/// nothing of that name, and n1 does.
 pub(super) fn live_departed() -> Checked {
     let mut scenario = folding(2, 2, Limits::ALL);
-    with_former(&mut scenario, &[digit(0), digit(0) + digit(1)]);
-    scenario
-        .scripts
-        .push(vec![Command::PeerDeparted(NodeId(0))]);
+    with_former(&mut scenario, &[0, digit(0)]);
+    let gone = NodeId(2);
+    for node in &mut scenario.nodes {
+        node.fold.get_or_insert_default().insert(gone);
+    }
+    let ballot = Ballot {
+        round: 1,
+        proposer: replica(gone.0),
+    };
+    let dead = DeadNames::from_iter([(former().node, former().incarnation)]);
+    for disk in &mut scenario.disks {
+        let dead = dead.clone();
+        disk.apply(&Record::Promised { ballot, dead });
+    }
+    scenario.scripts.push(vec![Command::PeerDeparted(gone)]);
     scenario.asks_at = |_, node| node == NodeId(1);
     in_order(scenario, 1)
 }

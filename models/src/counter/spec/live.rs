@@ -78,9 +78,9 @@ pub const MODELS: &[LiveModel<Counter>] = &[
             size: Size::Gate,
             purpose: "what is dead is folded without a node that is gone for good, and has begun to",
             faults: "1 message lost",
-            bounds: "2 replicas, n1 has had a disk before; n0 is gone for good, as n1 is told; channels in order, \
-                     messages beat timers",
-            states: Some(2_510),
+            bounds: "2 replicas and n2, which is gone for good, as n1 is told, and has begun to fold what was counted \
+                     on a disk of n1's before; channels in order, messages beat timers",
+            states: Some(1_824),
             reaches: &["an acceptor has accepted a fold"],
             scenario: || patient(folding::live_departed()),
         },
