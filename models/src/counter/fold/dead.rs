@@ -64,11 +64,6 @@ impl DeadNames {
         entries.map(|(&node, &incarnation)| (node, incarnation))
     }
 
-    /// Whether no name is dead.
-    pub fn is_empty(&self) -> bool {
-        self.up_to.is_empty()
-    }
-
     /// The least upper bound.
     pub fn merge(&mut self, other: &Self) {
         for (node, incarnation) in other.iter() {
